@@ -1,0 +1,164 @@
+"""Inputs and outputs of `DeliverWorkItem` and its activities."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from pointsman.contracts.base import Contract, Json
+from pointsman.contracts.escalations import EscalationKind, Verb
+from pointsman.contracts.policy import Policy, Severity
+from pointsman.contracts.work_items import (
+    Facts,
+    ProposalRef,
+    Transition,
+    Usage,
+    WorkItemEvent,
+    WorkItemKey,
+    WorkItemState,
+)
+
+
+class Stage(StrEnum):
+    """Where a run goes on. Between two stages no child is open, so a run may continue as new there."""
+
+    INTAKE = "intake"
+    ROUTING = "routing"
+    WORKING = "working"
+    WAITING = "waiting"
+    PUBLISHING = "publishing"
+    SETTLING = "settling"
+    ENDED = "ended"
+
+
+class Ask(Contract):
+    """What a human is to be asked, before it is an escalation."""
+
+    kind: EscalationKind
+    severity: Severity
+    summary: str
+    details: str = ""
+    allowed: tuple[Verb, ...]
+    proposal: ProposalRef | None = None
+    choices: tuple[str, ...] = ()
+    retry: Stage = Stage.WORKING
+    """Where an approval leads."""
+
+
+class Carry(Contract):
+    """Every bit of state that survives continue-as-new."""
+
+    stage: Stage = Stage.INTAKE
+    facts: Facts | None = None
+    proposal: ProposalRef | None = None
+    ask: Ask | None = None
+    force: tuple[str, ...] = ()
+    """Fields where a human decided that our value stands."""
+    told: tuple[str, ...] = ()
+    """Content hashes of instructions given in this run: the same comment arrives in two events."""
+    writes: int = 0
+    reason: str = ""
+    state: WorkItemState | None = None
+    seen: tuple[str, ...] = ()
+    """Idempotency keys of the last 500 events."""
+    queue: tuple[WorkItemEvent, ...] = ()
+    transitions: int = 0
+    turns: int = 0
+    escalations: int = 0
+    agent: str = ""
+    instructions: tuple[str, ...] = ()
+    """Content hashes that the next turn is told."""
+    usage: Usage = Usage()
+    waited_seconds: float = 0.0
+    started_at: datetime | None = None
+    runs: int = 1
+
+
+class DeliverRequest(Contract):
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    """Of the chain: the first delivery's."""
+    policy: Policy
+    carry: Carry = Carry()
+
+
+class DeliverResult(Contract):
+    key: WorkItemKey
+    state: WorkItemState
+    reason: str
+    agent: str = ""
+    turns: int = 0
+    usage: Usage = Usage()
+    waited_seconds: float = 0.0
+    seconds: float = 0.0
+    rev: int = 0
+
+
+class TakeIn(Contract):
+    """Ask for the item as it is now. A repeated attempt reads again and stores the same snapshot once."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+
+
+class Intake(Contract):
+    """The item as read, and what earlier runs of it left behind."""
+
+    facts: Facts
+    escalations: int = 0
+    turns: int = 0
+
+
+class Classify(Contract):
+    """Judge events that arrived. `known_rev` is the last revision that the run has taken into account."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    known_rev: int
+    events: tuple[WorkItemEvent, ...]
+
+
+class RecordTransition(Contract):
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    transition: Transition
+    usage: Usage = Usage()
+    waited_seconds: float = 0.0
+
+
+class Publish(Contract):
+    """Write a proposal. `operation` is unique per intended write: repeated attempts find its ledger row."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    operation: str
+    proposal: str
+    """Content hash."""
+    base: str
+    """Content hash of the snapshot that the proposal was made from."""
+    base_rev: int
+    agent: str = ""
+    force: tuple[str, ...] = ()
+    """Fields where a human decided that our value stands over somebody else's."""
+
+
+class FieldConflict(Contract):
+    field: str
+    base: Json = None
+    ours: Json = None
+    theirs: Json = None
+
+
+class Published(Contract):
+    """`status`: written | unchanged (nothing left to write) | conflict (nothing was written)."""
+
+    status: str
+    rev: int = 0
+    conflicts: tuple[FieldConflict, ...] = ()
+    recovered: bool = Field(default=False)
+    """True when an earlier attempt had written, and its answer was lost."""

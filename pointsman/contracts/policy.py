@@ -1,0 +1,125 @@
+"""Policy as it travels in workflow input: what was in force when the run started, whatever changes later."""
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from pointsman.contracts.base import Contract
+
+
+class Severity(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Match(Contract):
+    """Which work items a rule means. Every named criterion must hold; an empty one holds always."""
+
+    organisations: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    area_paths: tuple[str, ...] = ()
+    """Each matches itself and what lies below it."""
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    """Any of them, case-insensitively, as Azure DevOps compares tags."""
+    text: tuple[str, ...] = ()
+    """Any of these words or phrases in title or description, case-insensitively."""
+
+
+class ScopeRule(Contract):
+    name: str
+    match: Match = Match()
+
+
+class Route(Contract):
+    """First match wins: order in the file is order of precedence."""
+
+    name: str
+    match: Match = Match()
+    agent: str
+
+
+class Limits(Contract):
+    """Where a turn must stop and ask. Reaching one is an escalation, never a silent end."""
+
+    steps: int = Field(default=20, gt=0)
+    tool_calls: int = Field(default=50, gt=0)
+    tokens: int = Field(default=400_000, gt=0)
+    cost_usd: Decimal = Field(default=Decimal("1.00"), gt=0)
+    wall_time: timedelta = timedelta(minutes=30)
+    same_call: int = Field(default=3, gt=0)
+    """How often one tool may be called with equal arguments."""
+
+
+class ToolServer(Contract):
+    """An MCP server: a command spoken to over stdio, or a URL."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    url: str = ""
+    timeout: timedelta = timedelta(seconds=30)
+
+
+class AgentPolicy(Contract):
+    name: str
+    description: str = ""
+    model: str
+    prompt: str
+    """Content hash of the prompt's text."""
+    tools: tuple[str, ...] = ()
+    """Allowed tools as `server/tool`; `server/*` allows all of a server."""
+    may_change: tuple[str, ...] = ()
+    """Field reference names that this agent may propose to change. Anything else is dropped and said so."""
+    needs_approval: tuple[str, ...] = ()
+    """Field reference names of which a human must approve any change."""
+    approval_severity: Severity = Severity.MEDIUM
+    limits: Limits = Limits()
+    max_output_tokens: int = Field(default=8_000, gt=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+class Rung(Contract):
+    """One rung of the ladder: whom to tell, and how long to wait for a decision before climbing on."""
+
+    notify: tuple[str, ...]
+    wait: timedelta
+
+
+class Ladder(Contract):
+    severity: Severity
+    rungs: tuple[Rung, ...] = Field(min_length=1)
+
+
+class Tenant(Contract):
+    name: str
+    organisations: tuple[str, ...]
+
+
+class Policy(Contract):
+    """All policy of one version. `hash` is SHA-256 over its canonical JSON without the hash itself, hex."""
+
+    version: str
+    hash: str = ""
+    tenants: tuple[Tenant, ...] = ()
+    scope: tuple[ScopeRule, ...] = ()
+    """An item is in scope if any rule matches; without rules none is."""
+    routes: tuple[Route, ...] = ()
+    agents: tuple[AgentPolicy, ...] = ()
+    tool_servers: tuple[ToolServer, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
+
+    def agent(self, name: str) -> AgentPolicy | None:
+        return next((agent for agent in self.agents if agent.name == name), None)
+
+
+class RoutingDecision(Contract):
+    """Which agent gets the item, and by which rule. `agent` is empty when no rule matched: a human decides."""
+
+    agent: str = ""
+    rule: str = ""
+    reason: str
+    confidence: float = 1.0

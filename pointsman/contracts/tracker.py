@@ -1,0 +1,39 @@
+"""A work item as the tracker (Azure DevOps) tells it, reduced to what we use."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from pointsman.contracts.base import Contract, Json
+
+
+class TrackedItem(Contract):
+    """One work item as read. Identities in `fields` are as the service sends them: string or object."""
+
+    id: int
+    rev: int
+    fields: dict[str, Json] = Field(default_factory=dict)
+    relations: tuple[dict[str, Json], ...] = ()
+    url: str = ""
+    """For people: the page in the browser."""
+    deleted: bool = False
+
+
+class ItemUpdate(Contract):
+    """One entry of an item's history. `id` is the update number; `rev` stands still on link changes."""
+
+    id: int
+    rev: int
+    revised_by: str = ""
+    """The identity's unique name, or its display name where there is none."""
+    revised_at: datetime | None = None
+    changed: dict[str, tuple[Json, Json]] = Field(default_factory=dict)
+    """Reference name to (old, new); absent is None."""
+
+
+class ItemWrite(Contract):
+    """What one PATCH is to change. `tags` are added; `comment` is HTML and goes into System.History."""
+
+    fields: dict[str, Json] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    comment: str = ""

@@ -1,0 +1,216 @@
+"""What activities and entrances need from the world, as protocols; `worker.py` and the entrances supply the rest.
+
+Every method may raise `Unavailable` (trying again can help) or `Rejected` (it cannot).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
+from pointsman.contracts.records import (
+    Attempt,
+    AttemptKind,
+    AuditEvent,
+    Caller,
+    Chain,
+    Delivery,
+    DeliveryState,
+    EscalationRow,
+    ItemRow,
+    ItemTransition,
+    NewDelivery,
+    Receipt,
+    StoredMessage,
+    WriteIntent,
+    WriteRecord,
+)
+from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
+from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
+
+
+class Unavailable(Exception):
+    """The other side cannot now, but may later. `retry_after` is what it asked for, if it did."""
+
+    def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Rejected(Exception):
+    """No attempt can succeed. `code` is the other side's own name of the fault, for people and for search."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Conflict(Rejected):
+    """Somebody else changed the item since it was read: nothing was written."""
+
+
+class Missing(Rejected):
+    """There is no such thing, or we may not see it."""
+
+
+class WorkTracker(Protocol):
+    """Azure DevOps, as far as an item's life needs it."""
+
+    async def get(self, key: WorkItemKey) -> TrackedItem:
+        """Read the item, with relations. An item in the recycle bin comes back with `deleted`."""
+
+    async def updates(self, key: WorkItemKey, after_rev: int = 0) -> Sequence[ItemUpdate]:
+        """History entries whose `rev` is above `after_rev`, oldest first."""
+
+    async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
+        """One PATCH, guarded by `test /rev`. Raises `Conflict` if the item is no longer at `rev`."""
+
+    async def identity(self) -> str:
+        """Unique name of the account that we write as; cached."""
+
+
+class ToolResult(Protocol):
+    @property
+    def ok(self) -> bool: ...
+    @property
+    def text(self) -> str: ...
+
+
+class ToolDefinition(Protocol):
+    @property
+    def name(self) -> str:
+        """`server__tool`: what the model calls it."""
+
+    @property
+    def description(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        """JSON Schema of the arguments."""
+
+
+class Toolbox(Protocol):
+    """Tools of MCP servers, reduced to those that an agent may use."""
+
+    async def definitions(self, allowed: Sequence[str]) -> Sequence[ToolDefinition]:
+        """Tools named by `server/tool` or `server/*`. Cached per server."""
+
+    async def call(self, allowed: Sequence[str], name: str, arguments: Json) -> ToolResult:
+        """Check name and arguments, then call. A tool's own error, an unknown tool and arguments against the
+        schema are results with `ok` false: the model reads them. Raises only when the server cannot be reached.
+        """
+
+
+class Contents(Protocol):
+    """Content-addressed bytes: the same content is stored once, under its SHA-256 in hex."""
+
+    async def put(self, data: bytes) -> str: ...
+    async def get(self, digest: str) -> bytes: ...
+
+
+class Transcripts(Protocol):
+    """Append-only conversations."""
+
+    async def append(self, transcript: str, chain: Chain, slot: str, role: str, body: bytes) -> StoredMessage:
+        """Idempotent by (transcript, slot): a slot that is taken keeps its first body, which is returned."""
+
+    async def messages(self, transcript: str) -> Sequence[StoredMessage]:
+        """All of it, in order of position."""
+
+    async def find(self, transcript: str, slot: str) -> StoredMessage | None: ...
+
+
+class Attempts(Protocol):
+    """Calls to the outside, each with a row before and an outcome after; both leave their audit event."""
+
+    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt: ...
+    async def end(self, attempt: Attempt, outcome: str, usage: Usage = ..., request_id: str = "") -> None: ...
+    async def of_item(self, key: WorkItemKey) -> Sequence[Attempt]: ...
+
+
+class Ledger(Protocol):
+    """What we wrote outside. Asked first when something comes in, so that echoes cause nothing."""
+
+    async def intend(self, intent: WriteIntent, caller: Caller) -> WriteRecord:
+        """Idempotent by operation: the row that stands comes back."""
+
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None: ...
+    async def writes(self, key: WorkItemKey) -> Sequence[WriteRecord]:
+        """All writes to the item, oldest first."""
+
+
+class Items(Protocol):
+    """Where items stand."""
+
+    async def take_in(self, facts: Facts, chain: Chain, caller: Caller) -> ItemRow:
+        """Keep the facts as read. Idempotent."""
+
+    async def record(
+        self, transition: Transition, chain: Chain, caller: Caller, usage: Usage, waited_seconds: float
+    ) -> None:
+        """Idempotent by (workflow, run, number). The audit event goes into the same transaction."""
+
+    async def get(self, organisation: str, item_id: int) -> ItemRow | None: ...
+    async def find(self, state: str = "", limit: int = 200) -> Sequence[ItemRow]:
+        """Newest change first."""
+
+    async def transitions(self, key: WorkItemKey) -> Sequence[ItemTransition]: ...
+    async def counts(self, key: WorkItemKey) -> tuple[int, int]:
+        """(escalations, turns) that earlier runs of the item opened and took."""
+
+
+class Escalations(Protocol):
+    """Questions to humans, and what became of them."""
+
+    async def open(self, escalation: Escalation, caller: Caller) -> EscalationRow:
+        """Idempotent by (workflow, run). The row gets the next id, `ESC-n`."""
+
+    async def notified(self, escalation_id: str, rung: int, line: str, caller: Caller) -> None:
+        """Idempotent by (escalation, rung)."""
+
+    async def settle(
+        self, escalation_id: str, decision: Decision | None, resolution: Resolution, caller: Caller
+    ) -> EscalationRow:
+        """The first settlement stands and comes back; the audit event goes into the same transaction."""
+
+    async def refuse(self, escalation_id: str, refusal: Refusal, caller: Caller) -> None: ...
+    async def get(self, escalation_id: str) -> EscalationRow | None: ...
+    async def find(self, pending_only: bool = True, limit: int = 200) -> Sequence[EscalationRow]: ...
+
+
+class Audit(Protocol):
+    async def append(self, event: AuditEvent) -> None:
+        """Idempotent by the event's id."""
+
+    async def find(
+        self, correlation_id: str = "", key: WorkItemKey | None = None, action: str = "", limit: int = 200
+    ) -> Sequence[AuditEvent]:
+        """In order of the log."""
+
+
+class Inbox(Protocol):
+    """Deliveries: kept when acknowledged, handed over at least once, in order for each item."""
+
+    async def accept(self, delivery: NewDelivery) -> Receipt:
+        """Durable when it returns. A known idempotency key is kept as a duplicate, with its audit event."""
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        """For each item its oldest pending delivery, if that is due. Items do not wait for each other."""
+
+    async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
+        """Dispatched, echo, out of scope, unknown or dead: the row is done."""
+
+    async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
+        """Count an attempt, and say when the next is due."""
+
+    async def get(self, delivery_id: str) -> Delivery | None: ...
+    async def find(self, state: str = "", item_id: int = 0, limit: int = 200) -> Sequence[Delivery]:
+        """Newest first."""
+
+    async def replay(self, delivery_id: str, by: str) -> Receipt:
+        """Put a copy of the row into the queue, marked with who asked. Audited."""
+
+
+class Notifier(Protocol):
+    async def notify(self, target: str, subject: str, text: str) -> str:
+        """Tell `target` (a name of policy); returns one line that says how it was told. At least once."""
