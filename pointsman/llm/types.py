@@ -1,0 +1,310 @@
+"""What is said to a model and what it answers, the same for every provider.
+
+Messages are kept in transcripts for ever, so a field is only ever added, with a default, and unknown fields are
+ignored. Bytes travel as URL-safe base64 in JSON.
+"""
+
+import json
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pointsman.contracts.base import Json
+
+
+class Value(BaseModel):
+    """A frozen value of this package; unknown fields of a newer writer are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Role(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class ProviderState(Value):
+    """What a provider wants back unread: encrypted reasoning, signatures, item ids. Only ever sent to `provider`."""
+
+    provider: str
+    data: Json = None
+
+
+class _Part(Value):
+    provider_state: ProviderState | None = None
+
+    def for_provider(self, provider: str) -> Self:
+        """The part as `provider` may see it: without the state of any other provider."""
+        if self.provider_state is None or self.provider_state.provider == provider:
+            return self
+        return self.model_copy(update={"provider_state": None})
+
+
+class TextPart(_Part):
+    kind: Literal["text"] = "text"
+    text: str
+
+
+class ImagePart(_Part):
+    """An image by its bytes or by URL: exactly one of them."""
+
+    kind: Literal["image"] = "image"
+    data: bytes = b""
+    url: str = ""
+    media_type: str = "image/png"
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        if bool(self.data) == bool(self.url):
+            raise ValueError("an image needs either data or url: got " + ("both" if self.data else "neither"))
+        return self
+
+
+class ToolCallPart(_Part):
+    """A call that the model asks for."""
+
+    kind: Literal["tool_call"] = "tool_call"
+    call_id: str
+    name: str
+    arguments: dict[str, Json] = Field(default_factory=dict)
+    """Parsed; empty when `invalid` says why they could not be."""
+    raw_arguments: str = ""
+    """Exactly what the model wrote: it goes back unchanged, so that the provider's prompt cache holds."""
+    invalid: str = ""
+    """Why the arguments are no JSON object; empty when they are one."""
+
+
+class ToolResultPart(_Part):
+    """What the call came to. `is_error` marks a tool's own error, which the model gets to read."""
+
+    kind: Literal["tool_result"] = "tool_result"
+    call_id: str
+    name: str = ""
+    text: str
+    is_error: bool = False
+
+
+class ReasoningPart(_Part):
+    """What the model let see of its reasoning. `signature` goes back only with `provider_state`, to its provider."""
+
+    kind: Literal["reasoning"] = "reasoning"
+    text: str = ""
+    signature: str = ""
+
+    def for_provider(self, provider: str) -> Self:
+        if self.provider_state is not None and self.provider_state.provider == provider:
+            return self
+        return self.model_copy(update={"provider_state": None, "signature": ""})
+
+
+class RefusalPart(_Part):
+    kind: Literal["refusal"] = "refusal"
+    text: str
+
+
+Part = Annotated[
+    TextPart | ImagePart | ToolCallPart | ToolResultPart | ReasoningPart | RefusalPart, Field(discriminator="kind")
+]
+
+
+class Message(Value):
+    """One message of a conversation. Tool results are a message of role `tool`; it may hold several of them."""
+
+    role: Role
+    parts: tuple[Part, ...]
+    provider_state: ProviderState | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        return tuple(part for part in self.parts if isinstance(part, ToolCallPart))
+
+    def for_provider(self, provider: str) -> "Message":
+        """The message as `provider` may see it: without the state of any other provider."""
+        state = self.provider_state
+        own = state if state is not None and state.provider == provider else None
+        parts = tuple(part.for_provider(provider) for part in self.parts)
+        return self.model_copy(update={"parts": parts, "provider_state": own})
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON (sorted keys, no blanks, UTF-8): equal messages have equal bytes."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Message":
+        """Read what `to_bytes` wrote, in this version or another.
+
+        Raises:
+            pydantic.ValidationError: the bytes are no message.
+        """
+        return cls.model_validate_json(data)
+
+
+def text_message(role: Role, text: str) -> Message:
+    return Message(role=role, parts=(TextPart(text=text),))
+
+
+def _no_arguments() -> dict[str, Json]:
+    return {"type": "object", "properties": {}}
+
+
+class ToolSpec(Value):
+    """A tool as it is offered to a model. `parameters` is the JSON Schema of its arguments, of type object."""
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    description: str = ""
+    parameters: dict[str, Json] = Field(default_factory=_no_arguments)
+
+
+class ReasoningEffort(StrEnum):
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+class LLMRequest(Value):
+    """One model call, and the context that it is made in."""
+
+    model: str = Field(min_length=1)
+    messages: tuple[Message, ...] = Field(min_length=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Of output, reasoning included."""
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: str = "auto"
+    """auto | none | required | the name of a tool"""
+    parallel_tool_calls: bool = True
+    response_schema: dict[str, Json] | None = None
+    """JSON Schema that the answer's text must follow."""
+    response_schema_name: str = Field(default="answer", pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    reasoning_effort: ReasoningEffort | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """Sent to the provider where its API takes any."""
+    trace_id: str = ""
+    source_agent: str = ""
+    session_id: str = ""
+    tenant: str = ""
+
+
+class FinishReason(StrEnum):
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PAUSED = "paused"
+
+
+class TokenUsage(Value):
+    """What the provider bills. The finer counts are parts of the coarser ones, never added to them."""
+
+    prompt_tokens: int = Field(default=0, ge=0)
+    """Cached and cache-written tokens included."""
+    completion_tokens: int = Field(default=0, ge=0)
+    """Reasoning tokens included."""
+    total_tokens: int = Field(default=0, ge=0)
+    cached_tokens: int = Field(default=0, ge=0)
+    cache_write_tokens: int = Field(default=0, ge=0)
+    reasoning_tokens: int = Field(default=0, ge=0)
+
+
+class LLMResponse(Value):
+    """The whole answer. Times are of this one call, in milliseconds."""
+
+    message: Message
+    finish_reason: FinishReason
+    usage: TokenUsage = TokenUsage()
+    model: str
+    """The model that answered, as the provider names it."""
+    provider: str
+    response_id: str = ""
+    request_id: str = ""
+    """The provider's name of the HTTP request, for its support."""
+    cost_usd: Decimal = Decimal(0)
+    price_version: str = ""
+    latency_ms: float = 0.0
+    time_to_first_token_ms: float | None = None
+    """Only of a streamed answer."""
+    notes: tuple[str, ...] = ()
+    """What was dropped, repaired or could not be priced."""
+
+    @property
+    def text(self) -> str:
+        return self.message.text
+
+    @property
+    def tool_calls(self) -> tuple[ToolCallPart, ...]:
+        return self.message.tool_calls
+
+
+class StreamStarted(Value):
+    kind: Literal["started"] = "started"
+    response_id: str = ""
+    model: str = ""
+
+
+class TextDelta(Value):
+    kind: Literal["text_delta"] = "text_delta"
+    text: str
+
+
+class ReasoningDelta(Value):
+    kind: Literal["reasoning_delta"] = "reasoning_delta"
+    text: str
+
+
+class ToolCallStarted(Value):
+    kind: Literal["tool_call_started"] = "tool_call_started"
+    call_id: str
+    name: str
+
+
+class ToolArgumentsDelta(Value):
+    kind: Literal["tool_arguments_delta"] = "tool_arguments_delta"
+    call_id: str
+    text: str
+
+
+class ToolCallComplete(Value):
+    kind: Literal["tool_call_complete"] = "tool_call_complete"
+    call: ToolCallPart
+
+
+class UsageReported(Value):
+    kind: Literal["usage"] = "usage"
+    usage: TokenUsage
+
+
+class StreamFinished(Value):
+    """Always the last event of a stream that ends well."""
+
+    kind: Literal["finished"] = "finished"
+    response: LLMResponse
+
+
+StreamEvent = Annotated[
+    StreamStarted
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallStarted
+    | ToolArgumentsDelta
+    | ToolCallComplete
+    | UsageReported
+    | StreamFinished,
+    Field(discriminator="kind"),
+]
