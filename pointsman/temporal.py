@@ -1,0 +1,169 @@
+"""How this project uses Temporal: connection, conversion, sandbox, tracing, search attributes, task queue.
+
+Client, worker and replayer all get `plugin()`, so that what one writes the other can read and replay.
+"""
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import Final, TypedDict
+
+import pydantic
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.plugin import SimplePlugin
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+TASK_QUEUE: Final = "pointsman"
+DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
+DEFAULT_NAMESPACE: Final = "default"
+
+WORK_ITEM_STATE = SearchAttributeKey.for_keyword("WorkItemState")
+WORK_ITEM_TYPE = SearchAttributeKey.for_keyword("WorkItemType")
+PROJECT = SearchAttributeKey.for_keyword("Project")
+TENANT = SearchAttributeKey.for_keyword("Tenant")
+AGENT = SearchAttributeKey.for_keyword("Agent")
+SEVERITY = SearchAttributeKey.for_keyword("Severity")
+CORRELATION_ID = SearchAttributeKey.for_keyword("CorrelationId")
+SEARCH_ATTRIBUTES: Final = (WORK_ITEM_STATE, WORK_ITEM_TYPE, PROJECT, TENANT, AGENT, SEVERITY, CORRELATION_ID)
+
+# `activities` is passed through for its references only, and what it imports comes from outside with it. Passing
+# `workflows` or all of `pointsman` would hide `datetime.now`, `random` and `uuid4` from the sandbox (decision 2).
+PASSED_THROUGH: Final = ("activities", "pointsman.contracts", "pointsman.ports")
+
+
+class TemporalUnreachable(Exception):
+    """No Temporal server answers at the address, or it refuses us. Nothing was started or changed."""
+
+
+class WorkerOptions(TypedDict):
+    max_heartbeat_throttle_interval: timedelta
+    graceful_shutdown_timeout: timedelta
+    sticky_queue_schedule_to_start_timeout: timedelta
+
+
+def worker_options() -> WorkerOptions:
+    """Options that each of our workers shares, as keywords for `Worker`."""
+    return WorkerOptions(
+        max_heartbeat_throttle_interval=timedelta(seconds=1),  # a cancellation travels with the heartbeat
+        graceful_shutdown_timeout=timedelta(seconds=10),
+        # For so long a killed worker's workflows wait for it to come back before another may take them.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+    )
+
+
+def data_converter() -> DataConverter:
+    return pydantic_data_converter
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+
+
+def plugin() -> SimplePlugin:
+    """What client, worker and replayer must agree on. A worker inherits it from its client.
+
+    Tracing takes the SDK's stable interceptor: its spans appear while a workflow still waits, it skips replays, and
+    without a tracer provider it costs a header look-up. (`OpenTelemetryPlugin` is experimental, refuses any
+    provider but its own, and shows a span only when the workflow, days later, ends.)
+    """
+    return SimplePlugin(
+        "pointsman",
+        data_converter=data_converter(),
+        workflow_runner=workflow_runner(),
+        workflow_failure_exception_types=[pydantic.ValidationError],  # else the workflow task is retried for ever
+        interceptors=[TracingInterceptor()],
+    )
+
+
+async def connect(
+    address: str = "",
+    namespace: str = "",
+    *,
+    runtime: Runtime | None = None,
+    timeout: timedelta = timedelta(seconds=5),
+) -> Client:
+    """Connect at once, so that a wrong address is told here and not by the first call.
+
+    What is not given comes from Temporal's own settings (`TEMPORAL_ADDRESS`, `TEMPORAL_PROFILE`, its TOML file, ...),
+    then from the defaults. Key and certificates of those settings go only to the address of those settings.
+
+    Raises:
+        TemporalUnreachable: nobody answers within `timeout`, or the settings or the credentials are refused.
+    """
+    profile = _profile()
+    target = address or profile.get("target_host") or DEFAULT_ADDRESS
+    trusted = target == profile.get("target_host")
+    space = namespace or profile.get("namespace") or DEFAULT_NAMESPACE
+    try:
+        await _knock(target, timeout)
+        return await Client.connect(
+            target,
+            namespace=space,
+            plugins=[plugin()],
+            runtime=runtime,
+            connect_timeout=timeout,
+            api_key=profile.get("api_key") if trusted else None,
+            tls=_tls(profile) if trusted else None,
+            rpc_metadata=profile.get("rpc_metadata", {}) if trusted else {},
+        )
+    except (OSError, ValueError, RuntimeError, RPCError) as error:  # the SDK's bridge knows only RuntimeError
+        raise TemporalUnreachable(_unreachable(target, space, error)) from error
+
+
+async def ensure_search_attributes(client: Client) -> list[str]:
+    """Register those of our search attributes that the namespace lacks, and return their names. Idempotent."""
+    service, namespace = client.operator_service, client.namespace
+    known = (await service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))).custom_attributes
+    missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known]
+    if missing:
+        request = AddSearchAttributesRequest(
+            namespace=namespace,
+            search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+        )
+        try:
+            await service.add_search_attributes(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:  # another process was quicker
+                raise
+    return missing
+
+
+def _profile() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except RuntimeError as error:
+        place = os.environ.get("TEMPORAL_CONFIG_FILE", "its default place")
+        raise TemporalUnreachable(
+            f"Temporal's client settings (file at {place}, TEMPORAL_* variables) cannot be read: {error}. "
+            "Nothing was changed. Mend the file, or unset TEMPORAL_CONFIG_FILE and TEMPORAL_PROFILE."
+        ) from error
+
+
+async def _knock(target: str, timeout: timedelta) -> None:
+    """Open and close a connection. The SDK's bridge can crash the interpreter on exit after a connect that failed."""
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{target!r} is not host:port")
+    async with asyncio.timeout(timeout.total_seconds()):
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()
+
+
+def _tls(profile: ClientConnectConfig) -> bool | TLSConfig | None:
+    return profile.get("tls") or None  # None lets the SDK switch TLS on where an API key is given
+
+
+def _unreachable(target: str, namespace: str, error: Exception) -> str:
+    return (
+        f"No Temporal server answers at {target} (namespace {namespace!r}): {error}. Nothing was changed. "
+        "Start one with `pointsman up`, or name another with TEMPORAL_ADDRESS; `pointsman doctor` tells more."
+    )
