@@ -110,3 +110,23 @@ class Standing(Contract):
     by: str
     at: datetime
     note: str = ""
+
+
+class Notify(Contract):
+    """Tell one target of one rung. `text` is Markdown with the way to decide."""
+
+    escalation_id: str
+    rung: int
+    target: str
+    subject: str
+    text: str
+
+
+class Settle(Contract):
+    decision: Decision | None
+    resolution: Resolution
+
+
+class Refuse(Contract):
+    escalation_id: str
+    refusal: Refusal

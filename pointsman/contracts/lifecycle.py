@@ -28,7 +28,6 @@ class Stage(StrEnum):
     WAITING = "waiting"
     PUBLISHING = "publishing"
     SETTLING = "settling"
-    ENDED = "ended"
 
 
 class Ask(Contract):
@@ -45,6 +44,13 @@ class Ask(Contract):
     """Where an approval leads."""
 
 
+class End(Contract):
+    """A run ends in this state, for this reason."""
+
+    state: WorkItemState
+    reason: str
+
+
 class Carry(Contract):
     """Every bit of state that survives continue-as-new."""
 
@@ -57,6 +63,10 @@ class Carry(Contract):
     told: tuple[str, ...] = ()
     """Content hashes of instructions given in this run: the same comment arrives in two events."""
     writes: int = 0
+    restored: bool = False
+    """The item came back from the recycle bin: it is to be worked on again."""
+    end: End | None = None
+    """How the run ends once what came in meanwhile is settled."""
     reason: str = ""
     state: WorkItemState | None = None
     seen: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from pointsman.contracts.base import Contract
-from pointsman.contracts.policy import AgentPolicy, ToolServer
+from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.work_items import Facts, ProposalRef, Usage, WorkItemKey
 
 
@@ -16,7 +16,6 @@ class TurnRequest(Contract):
     number: int
     transcript: str
     agent: AgentPolicy
-    tool_servers: tuple[ToolServer, ...] = ()
     facts: Facts
     instructions: tuple[str, ...] = ()
     """Content hashes of what to tell the agent first, for example a human's response."""
@@ -90,3 +89,9 @@ class TurnResult(Contract):
     seconds: float = 0.0
     unread: tuple[str, ...] = ()
     """Instructions that arrived too late for this turn: the next one is told them."""
+
+
+class Tell(Contract):
+    """Words for the agent, on their way into the store: histories carry their hash."""
+
+    text: str

@@ -3,6 +3,8 @@
 import pydantic
 
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Verb
+from pointsman.contracts.work_items import Proposal
+from pointsman.domain.proposals import InvalidAnswer, edit
 
 SUBJECT_CHARS_MIN = 8  # of the hash that a human repeats: 32 bits, enough to tell two proposals of one item apart
 
@@ -37,10 +39,19 @@ def check(escalation: Escalation, decision: Decision) -> None:
         _check_subject(escalation, decision)
     if decision.verb in (Verb.REJECT, Verb.RESPOND) and not decision.comment.strip():
         raise Undecidable(f"{decision.verb} needs a comment: it is what the agent and the people on the item read")
-    if decision.verb is Verb.EDIT and not decision.edits:
-        raise Undecidable("edit needs edits: field names to values, or comment, or tags")
+    if decision.verb is Verb.EDIT:
+        _check_edits(decision)
     if escalation.choices and decision.verb is Verb.RESPOND and decision.comment.strip() not in escalation.choices:
         raise Undecidable(f"{decision.comment.strip()[:80]!r} is none of: {', '.join(escalation.choices)}")
+
+
+def _check_edits(decision: Decision) -> None:
+    if not decision.edits:
+        raise Undecidable("edit needs edits: field names to values, or comment, or tags")
+    try:
+        edit(Proposal(), decision.edits)
+    except InvalidAnswer as error:
+        raise Undecidable(str(error)) from error
 
 
 def _check_subject(escalation: Escalation, decision: Decision) -> None:

@@ -46,7 +46,7 @@ def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple
     (old, new). A row without result counts too where the revision is the next one: the webhook may be faster
     than the answer to our PATCH.
     """
-    return next((write for write in writes if _made(write, rev) and _explains(write.values, changed)), None)
+    return next((write for write in writes if _made(write, rev) and explains(write.values, changed)), None)
 
 
 def _made(write: WriteRecord, rev: int) -> bool:
@@ -55,7 +55,8 @@ def _made(write: WriteRecord, rev: int) -> bool:
     return write.status == "intended" and rev > write.base_rev
 
 
-def _explains(values: Mapping[str, Json], changed: Mapping[str, tuple[Json, Json]]) -> bool:
+def explains(values: Mapping[str, Json], changed: Mapping[str, tuple[Json, Json]]) -> bool:
+    """Whether writing `values` accounts for every change that somebody meant."""
     meant = {field: value for field, value in changed.items() if not is_noise(field)}
     if "System.State" in values:
         meant = {field: value for field, value in meant.items() if field in values or not FOLLOWS_STATE.match(field)}

@@ -87,7 +87,7 @@ def read_answer(text: str, agent: AgentPolicy) -> Answer:
         check_value(field.name, field.value)
     if not (answer.question.strip() or answer.comment.strip() or answer.fields or answer.tags):
         raise InvalidAnswer("the answer is empty: it has no comment, no field, no tag and no question")
-    allowed = {field.name: field.value for field in answer.fields if field.name in agent.may_change}
+    allowed: dict[str, Json] = {field.name: field.value for field in answer.fields if field.name in agent.may_change}
     may_tag = "System.Tags" in agent.may_change
     dropped = [field.name for field in answer.fields if field.name not in agent.may_change]
     if answer.tags and not may_tag:

@@ -1,0 +1,70 @@
+"""The side effects of asking humans: open the question, tell people, keep what they decided."""
+
+import json
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.outside import caller, outside
+from pointsman.contracts.escalations import (
+    Decision,
+    Escalation,
+    Notify,
+    Opened,
+    Refuse,
+    Resolution,
+    Settle,
+    Verb,
+)
+from pointsman.contracts.work_items import Proposal
+from pointsman.domain.proposals import canonical, edit, refer
+from pointsman.ports import Contents, Escalations, Notifier
+
+
+class Asking:
+    """`worker.py` hands in the books and the notifier, tests hand in fakes."""
+
+    def __init__(self, escalations: Escalations, contents: Contents, notifier: Notifier) -> None:
+        self._escalations = escalations
+        self._contents = contents
+        self._notifier = notifier
+
+    @activity.defn(name="escalations.open")
+    async def open(self, escalation: Escalation) -> Opened:
+        """Give the question its id, `ESC-n`. Idempotent by workflow and run."""
+        with outside(f"escalation {escalation.number} of {escalation.key}"):
+            row = await self._escalations.open(escalation, caller())
+        return Opened(id=row.id, opened_at=row.opened_at)
+
+    @activity.defn(name="escalations.notify")
+    async def notify(self, ask: Notify) -> str:
+        """Tell the people of one rung. At least once: an attempt that dies in between tells them again."""
+        with outside(f"notification of {ask.target} on {ask.escalation_id}"):
+            told = await self._notifier.notify(ask.target, ask.subject, ask.text)
+            line = f"{datetime.now(UTC).isoformat(timespec='seconds')} rung {ask.rung}: {told}"
+            await self._escalations.notified(ask.escalation_id, ask.rung, line, caller())
+        return line
+
+    @activity.defn(name="escalations.settle")
+    async def settle(self, ask: Settle) -> Resolution:
+        """Keep how it ended; an edit makes a proposal of its own. Idempotent: the first settlement stands."""
+        resolution = ask.resolution
+        with outside(f"settlement of {resolution.escalation_id}"):
+            decision = ask.decision
+            if decision is not None and decision.verb is Verb.EDIT and resolution.proposal is not None:
+                resolution = await self._edited(resolution, decision)
+            row = await self._escalations.settle(resolution.escalation_id, decision, resolution, caller())
+        return row.resolution or resolution
+
+    async def _edited(self, resolution: Resolution, decision: Decision) -> Resolution:
+        assert resolution.proposal is not None
+        before = Proposal.model_validate(json.loads(await self._contents.get(resolution.proposal.hash)))
+        after = edit(before, decision.edits)
+        await self._contents.put(canonical(after))
+        return resolution.model_copy(update={"proposal": refer(after)})
+
+    @activity.defn(name="escalations.refuse")
+    async def refuse(self, ask: Refuse) -> None:
+        """Keep a decision that could not be taken. Idempotent by escalation and number."""
+        with outside(f"refusal on {ask.escalation_id}"):
+            await self._escalations.refuse(ask.escalation_id, ask.refusal, caller())

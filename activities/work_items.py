@@ -1,0 +1,185 @@
+"""The side effects of a work item's life: read it, judge what came in, write the outcome, keep the books."""
+
+import json
+from collections.abc import Mapping
+
+from markdown_it import MarkdownIt
+from temporalio import activity
+
+from activities.outside import beating, caller, chain, outside
+from pointsman.contracts.base import Json
+from pointsman.contracts.lifecycle import Classify, Intake, Publish, Published, RecordTransition, TakeIn
+from pointsman.contracts.records import WriteIntent, WriteRecord
+from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
+from pointsman.domain import briefing, deliveries
+from pointsman.domain.echoes import echo_of, explains
+from pointsman.domain.merging import merge
+from pointsman.ports import Conflict, Contents, Inbox, Items, Ledger, Rejected, Unavailable, WorkTracker
+
+# HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own.
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+class WorkItems:
+    """`worker.py` hands in the clients and the store's books, tests hand in fakes."""
+
+    def __init__(self, tracker: WorkTracker, contents: Contents, items: Items, ledger: Ledger, inbox: Inbox) -> None:
+        self._tracker = tracker
+        self._contents = contents
+        self._items = items
+        self._ledger = ledger
+        self._inbox = inbox
+
+    @activity.defn(name="work_items.take_in")
+    async def take_in(self, ask: TakeIn) -> Intake:
+        """Read the item and keep the snapshot. Safe to repeat: equal snapshots are stored once.
+
+        Raises:
+            ApplicationError: `Missing` or `Rejected`, not retryable: there is no such item, or we may not see it.
+        """
+        with outside(f"read of {ask.key}"):
+            async with beating():
+                item = await self._tracker.get(ask.key)
+                snapshot = await self._contents.put(_canonical(item.fields))
+                facts = briefing.facts_of(ask.key, item.fields, item.rev, item.url, deleted=item.deleted)
+                facts = facts.model_copy(update={"snapshot": snapshot})
+                await self._items.take_in(facts, chain(ask.tenant, ask.correlation_id, ask.key), caller())
+                escalations, turns = await self._items.counts(ask.key)
+        return Intake(facts=facts, escalations=escalations, turns=turns)
+
+    @activity.defn(name="work_items.classify")
+    async def classify(self, ask: Classify) -> list[Judgement]:
+        """Judge each event against ledger and revision. Reads only, but for the instruction's text."""
+        with outside(f"events of {ask.key}"):
+            async with beating():
+                writes = await self._ledger.writes(ask.key)
+                return [await self._judge(ask, event, list(writes)) for event in ask.events]
+
+    async def _judge(self, ask: Classify, event: WorkItemEvent, writes: list[WriteRecord]) -> Judgement:
+        if event.kind in (EventKind.DELETED, EventKind.RESTORED):
+            return await self._judge_presence(ask.key, event)
+        delivery = await self._inbox.get(event.delivery_id)
+        heard = deliveries.read_bytes(delivery.body) if delivery else None
+        changed = heard.changed if heard else {}
+        comment = heard.comment if heard else ""
+        if comment:
+            changed = {**changed, "System.History": (None, comment)}
+        echo = echo_of(writes, event.rev, changed)
+        if echo is not None:
+            return _judgement(event, Verdict.ECHO, f"our write {echo.operation} made revision {echo.rev or event.rev}")
+        if not comment and 0 < event.rev <= ask.known_rev:
+            return _judgement(event, Verdict.STALE, f"revision {event.rev} is taken into account")
+        text = briefing.happened(event.actor, event.rev, changed, comment)
+        if not text:
+            return _judgement(event, Verdict.STALE, "changes nothing that matters")
+        instruction = await self._contents.put(text.encode())
+        judgement = _judgement(event, Verdict.NEWS, text.split(":", 1)[0])
+        return judgement.model_copy(update={"instruction": instruction})
+
+    async def _judge_presence(self, key: WorkItemKey, event: WorkItemEvent) -> Judgement:
+        """A deletion or restoration counts when the item is in that state now: they overtake each other."""
+        item = await self._tracker.get(key)
+        wanted = event.kind is EventKind.DELETED
+        if item.deleted != wanted:
+            return _judgement(event, Verdict.STALE, f"{event.kind} was overtaken")
+        verdict = Verdict.DELETED if wanted else Verdict.RESTORED
+        return _judgement(event, verdict, f"{event.kind} by {event.actor or 'somebody'}")
+
+    @activity.defn(name="work_items.record")
+    async def record(self, record: RecordTransition) -> None:
+        """Keep a transition, with its audit event. Idempotent by workflow, run and number."""
+        with outside(f"record of {record.key}"):
+            await self._items.record(
+                record.transition,
+                chain(record.tenant, record.correlation_id, record.key),
+                caller(),
+                record.usage,
+                record.waited_seconds,
+            )
+
+    @activity.defn(name="work_items.publish")
+    async def publish(self, ask: Publish) -> Published:
+        """Write a proposal once: intent row, one PATCH guarded by the revision, result row.
+
+        Safe to repeat. An attempt whose answer was lost is recognised by the revision it made; until that is seen
+        nothing is written again. A revision that moved under us is `Unavailable`, and the next attempt merges anew.
+        """
+        with outside(f"write {ask.operation}"):
+            async with beating():
+                return await self._publish(ask)
+
+    async def _publish(self, ask: Publish) -> Published:
+        proposal = Proposal.model_validate_json(await self._contents.get(ask.proposal))
+        base: dict[str, Json] = json.loads(await self._contents.get(ask.base))
+        item = await self._tracker.get(ask.key)
+        before = next((row for row in await self._ledger.writes(ask.key) if row.operation == ask.operation), None)
+        if before is not None:
+            done = await self._recover(ask, before)
+            if done is not None:
+                return done
+        merged = merge(base, proposal.fields, item.fields, proposal.tags, ask.force)
+        if merged.conflicts:
+            return Published(status="conflict", rev=item.rev, conflicts=merged.conflicts)
+        change = ItemWrite(fields=merged.fields, tags=merged.tags, comment=comment_html(proposal.comment, ask.agent))
+        if not (change.fields or change.tags or change.comment):
+            return Published(status="unchanged", rev=item.rev)
+        return await self._write(ask, item, change)
+
+    async def _recover(self, ask: Publish, before: WriteRecord) -> Published | None:
+        """What an earlier attempt came to; None when it certainly wrote nothing."""
+        if before.status == "written":
+            return Published(status="written", rev=before.rev, recovered=True)
+        me = await self._tracker.identity()
+        updates = await self._tracker.updates(ask.key, after_rev=before.base_rev)
+        made = next(
+            (update for update in updates if update.revised_by == me and explains(before.values, update.changed)), None
+        )
+        if made is None:
+            return None
+        await self._ledger.settle(ask.operation, "written", made.rev, caller())
+        return Published(status="written", rev=made.rev, recovered=True)
+
+    async def _write(self, ask: Publish, item: TrackedItem, change: ItemWrite) -> Published:
+        intent = WriteIntent(
+            operation=ask.operation,
+            chain=chain(ask.tenant, ask.correlation_id, ask.key),
+            base_rev=item.rev,
+            values=_values(change),
+        )
+        await self._ledger.intend(intent, caller())
+        try:
+            written = await self._tracker.write(ask.key, item.rev, change)
+        except Conflict as error:
+            # Nothing was written. The next attempt reads the revision that overtook us and merges into that.
+            raise Unavailable(f"revision {item.rev} was overtaken: {error}") from error
+        except Rejected:
+            await self._ledger.settle(ask.operation, "abandoned", 0, caller())
+            raise
+        await self._ledger.settle(ask.operation, "written", written.rev, caller())
+        return Published(status="written", rev=written.rev)
+
+
+def _judgement(event: WorkItemEvent, verdict: Verdict, reason: str) -> Judgement:
+    return Judgement(delivery_id=event.delivery_id, verdict=verdict, rev=event.rev, reason=reason)
+
+
+def _canonical(fields: Mapping[str, Json]) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _values(change: ItemWrite) -> dict[str, Json]:
+    """What the write sends, as the echo will bring it back."""
+    values = dict(change.fields)
+    if change.tags:
+        values["System.Tags"] = "; ".join(change.tags)
+    if change.comment:
+        values["System.History"] = change.comment
+    return values
+
+
+def comment_html(markdown: str, agent: str) -> str:
+    """The comment as System.History takes it; empty stays empty."""
+    if not markdown.strip():
+        return ""
+    return str(MARKDOWN.render(markdown)).strip() + (f"<p><em>Written by agent {agent}.</em></p>" if agent else "")

@@ -1,0 +1,142 @@
+"""Where an item goes next: after its facts, after a turn, after a decision, after a write, after an event.
+
+Pure decisions of `DeliverWorkItem`; the workflow keeps the order and does the waiting.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from hashlib import sha256
+
+from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
+from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
+from pointsman.contracts.policy import AgentPolicy, Ladder, Policy, RoutingDecision, Rung, Severity
+from pointsman.contracts.turns import TurnEnd, TurnResult
+from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, WorkItemEvent, WorkItemState
+from pointsman.domain.decisions import verbs_for
+from pointsman.domain.proposals import fields_to_approve
+from pointsman.domain.routing import in_scope, match_facts
+
+# What stands when policy names no ladder for a severity: one rung, three days, then the item is parked.
+DEFAULT_RUNGS = (Rung(notify=("log",), wait=timedelta(days=3)),)
+SEEN_MAX = 500
+
+
+def covered(event: WorkItemEvent, rev: int) -> bool:
+    """Whether reading the item at `rev` already took the event in. A comment's text is not among the fields read."""
+    plain = event.kind in (EventKind.CREATED, EventKind.UPDATED) and "System.History" not in event.changed_fields
+    return plain and 0 < event.rev <= rev
+
+
+def after_intake(policy: Policy, facts: Facts) -> End | None:
+    """Why the item is not worked on, or None."""
+    if facts.deleted:
+        return End(state=WorkItemState.WITHDRAWN, reason="the item is in the recycle bin")
+    if in_scope(policy, match_facts(facts)) is None:
+        return End(state=WorkItemState.WITHDRAWN, reason=f"out of scope of all {len(policy.scope)} scope rules")
+    return None
+
+
+def ask_routing(policy: Policy, decision: RoutingDecision, facts: Facts) -> Ask:
+    agents = tuple(agent.name for agent in policy.agents)
+    return Ask(
+        kind=EscalationKind.ROUTING,
+        severity=Severity.MEDIUM,
+        summary=f"Which agent takes {facts.type} {facts.key.id}, {facts.title!r}? {decision.reason}.",
+        details="Agents: " + "; ".join(f"`{agent.name}` {agent.description}" for agent in policy.agents),
+        allowed=verbs_for(EscalationKind.ROUTING),
+        choices=agents,
+    )
+
+
+def after_turn(agent: AgentPolicy, result: TurnResult) -> Ask | None:
+    """What a human must be asked after a turn; None when the proposal may go out as it is."""
+    if result.end is TurnEnd.ANSWERED and result.proposal is not None:
+        return _ask_approval(agent, result.proposal, result.dropped)
+    if result.end is TurnEnd.QUESTION:
+        return _ask(EscalationKind.QUESTION, agent.approval_severity, f"The agent asks: {result.reason}", result)
+    if result.end is TurnEnd.LIMIT:
+        summary = f"The turn stopped at a limit: {result.reason}. Approve to grant the same again."
+        return _ask(EscalationKind.LIMIT, Severity.MEDIUM, summary, result)
+    return _ask(EscalationKind.FAILURE, Severity.HIGH, f"The turn came to nothing: {result.reason}", result)
+
+
+def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, dropped: Sequence[str]) -> Ask | None:
+    fields = fields_to_approve(agent, proposal)
+    if not fields:
+        return None
+    return Ask(
+        kind=EscalationKind.APPROVAL,
+        severity=agent.approval_severity,
+        summary=f"Agent {agent.name} wants to write {proposal.summary}; a human must approve {', '.join(fields)}.",
+        details=f"Not allowed to it, and left out: {', '.join(dropped)}." if dropped else "",
+        allowed=verbs_for(EscalationKind.APPROVAL),
+        proposal=proposal,
+        retry=Stage.PUBLISHING,
+    )
+
+
+def _ask(kind: EscalationKind, severity: Severity, summary: str, result: TurnResult) -> Ask:
+    used = result.usage
+    done = (
+        f"Done so far: {used.model_calls} model calls, {used.tool_calls} tool calls, "
+        f"{used.input_tokens + used.output_tokens} tokens, {used.cost_usd} USD in {result.seconds:.0f} s."
+    )
+    return Ask(kind=kind, severity=severity, summary=summary, details=done, allowed=verbs_for(kind))
+
+
+def ask_failure(what: str, reason: str, retry: Stage) -> Ask:
+    return Ask(
+        kind=EscalationKind.FAILURE,
+        severity=Severity.HIGH,
+        summary=f"{what} failed, and trying again by itself does not help: {reason}",
+        details="Mend the cause, then approve to try again; reject to give the item up.",
+        allowed=(Verb.APPROVE, Verb.REJECT),
+        retry=retry,
+    )
+
+
+def ask_conflict(conflicts: Sequence[FieldConflict], proposal: ProposalRef) -> Ask:
+    rows = "\n".join(
+        f"| {one.field} | {_cell(one.base)} | {_cell(one.ours)} | {_cell(one.theirs)} |" for one in conflicts
+    )
+    return Ask(
+        kind=EscalationKind.CONFLICT,
+        severity=Severity.MEDIUM,
+        summary=f"Somebody else changed {', '.join(one.field for one in conflicts)} meanwhile. Approve: ours stands.",
+        details=f"| Field | before | ours | theirs |\n| --- | --- | --- | --- |\n{rows}",
+        allowed=verbs_for(EscalationKind.CONFLICT),
+        proposal=proposal,
+        retry=Stage.PUBLISHING,
+    )
+
+
+def _cell(value: object) -> str:
+    return str(value)[:120].replace("|", "\\|").replace("\n", " ")
+
+
+def after_decision(ask: Ask, resolution: Resolution) -> End | Stage:
+    """Where the item goes once a human decided, or nobody did."""
+    if resolution.outcome == "expired":
+        return End(state=WorkItemState.PARKED, reason=f"nobody decided on the {ask.kind}: all rungs passed")
+    if resolution.verb is Verb.REJECT:
+        failed = ask.kind is EscalationKind.FAILURE
+        state = WorkItemState.FAILED if failed else WorkItemState.PARKED
+        return End(state=state, reason=f"{ask.kind} rejected by {resolution.by}: {resolution.comment}"[:500])
+    if resolution.verb is Verb.RESPOND:
+        return Stage.WORKING
+    return ask.retry
+
+
+def ladder_for(policy: Policy, severity: Severity) -> Ladder:
+    found = next((ladder for ladder in policy.ladders if ladder.severity is severity), None)
+    return found or Ladder(severity=severity, rungs=DEFAULT_RUNGS)
+
+
+def remember(seen: Sequence[str], key: str) -> tuple[str, ...]:
+    """The last idempotency keys, so that a repeated hand-over has no effect and the memory stays bounded."""
+    return (*seen[-(SEEN_MAX - 1) :], key)
+
+
+def question_hash(ask: Ask, number: int) -> str:
+    """What a decision on a question without a proposal is bound to: the question, and which one of the item it is."""
+    return sha256(f"{number}\n{ask.kind}\n{ask.summary}\n{ask.details}".encode()).hexdigest()

@@ -1,0 +1,112 @@
+"""The shape of `policy.yaml`: contracts of policy with the durations and names that people write."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pointsman.contracts.policy import Match, Severity
+
+DURATION = re.compile(r"^(\d+)(s|m|h|d)$")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(value: object) -> object:
+    found = DURATION.match(value) if isinstance(value, str) else None
+    return timedelta(**{UNITS[found[2]]: int(found[1])}) if found else value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "description": "for example 30s, 5m, 4h or 2d"}),
+]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Money = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+
+
+class Strict(BaseModel):
+    """An unknown key is a mistake of the writer: it gets an error, not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileMatch(Strict):
+    organisations: list[str] = []
+    projects: list[str] = []
+    area_paths: list[str] = []
+    types: list[str] = []
+    tags: list[str] = []
+    text: list[str] = []
+
+    def contract(self) -> Match:
+        return Match.model_validate(self.model_dump())
+
+
+class FileTenant(Strict):
+    name: Name
+    organisations: list[str] = Field(min_length=1)
+
+
+class FileScope(Strict):
+    name: str = Field(min_length=1)
+    match: FileMatch = FileMatch()
+
+
+class FileRoute(Strict):
+    name: str = Field(min_length=1)
+    match: FileMatch = FileMatch()
+    agent: Name
+
+
+class FileLimits(Strict):
+    steps: int = Field(default=20, ge=1, le=500)
+    tool_calls: int = Field(default=50, ge=1, le=2_000)
+    tokens: int = Field(default=400_000, ge=1)
+    cost_usd: Money = "1.00"
+    wall_time: Duration = timedelta(minutes=30)
+    same_call: int = Field(default=3, ge=1)
+
+
+class FileAgent(Strict):
+    name: Name
+    description: str = ""
+    model: str = Field(min_length=1)
+    prompt: Name
+    tools: list[Annotated[str, Field(pattern=r"^[a-z0-9-]+/(\*|[A-Za-z0-9_-]+)$")]] = []
+    may_change: list[str] = []
+    needs_approval: list[str] = []
+    approval_severity: Severity = Severity.MEDIUM
+    limits: FileLimits = FileLimits()
+    max_output_tokens: int = Field(default=8_000, ge=1)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+class FileToolServer(Strict):
+    name: Name
+    command: list[str] = []
+    url: str = ""
+    timeout: Duration = timedelta(seconds=30)
+
+
+class FileRung(Strict):
+    notify: list[Name] = Field(min_length=1)
+    wait: Duration
+
+
+class FileLadder(Strict):
+    severity: Severity
+    rungs: list[FileRung] = Field(min_length=1, max_length=20)
+
+
+class PolicyFile(Strict):
+    """All of `policy.yaml`."""
+
+    version: str = Field(min_length=1)
+    tenants: list[FileTenant] = []
+    scope: list[FileScope] = []
+    routes: list[FileRoute] = []
+    agents: list[FileAgent] = Field(min_length=1)
+    tool_servers: list[FileToolServer] = []
+    ladders: list[FileLadder] = []

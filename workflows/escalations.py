@@ -1,0 +1,181 @@
+"""One question to humans: it waits on a ladder of rungs, and the first valid decision stands."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from activities.escalations import Asking
+from pointsman.contracts.escalations import (
+    Decision,
+    Escalation,
+    Notify,
+    Opened,
+    Refusal,
+    Refuse,
+    Resolution,
+    Settle,
+    Standing,
+    Verb,
+)
+from pointsman.domain import decisions, story
+
+BOOKS_TIME = timedelta(seconds=30)
+NOTIFY_TIME = timedelta(seconds=30)
+REFUSALS_MAX = 50  # a script gone wild must not fill the history
+
+
+@workflow.defn
+class ResolveEscalation:
+    """Child of `DeliverWorkItem`. Silence climbs the ladder and never approves; out of rungs it expires."""
+
+    @workflow.init
+    def __init__(self, escalation: Escalation) -> None:
+        self._asked = escalation
+        self._opened: Opened | None = None
+        self._rung = 0
+        self._decision: Decision | None = None
+        self._standing: Standing | None = None
+        self._refusals: list[Refusal] = []
+        self._kept = 0
+
+    @workflow.run
+    async def run(self, escalation: Escalation) -> Resolution:
+        self._tell_story()
+        self._opened = await workflow.execute_activity_method(
+            Asking.open, escalation, start_to_close_timeout=BOOKS_TIME, summary=story.summary(escalation.summary)
+        )
+        await self._climb()
+        waited = (workflow.now() - workflow.info().workflow_start_time).total_seconds()
+        resolution = await workflow.execute_activity_method(
+            Asking.settle,
+            Settle(decision=self._decision, resolution=self._resolution(waited)),
+            start_to_close_timeout=BOOKS_TIME,
+            summary=story.summary(self._outcome()),
+        )
+        await self._keep_refusals()
+        self._tell_story()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return resolution
+
+    @workflow.update(name="decide", description="approve, edit, reject or respond; the first valid decision stands")
+    def decide(self, decision: Decision) -> Standing:
+        """Take the decision, or say whose stands. Safe to send twice: the first one stands."""
+        if self._standing is None:
+            return self._take(decision)
+        first = self._standing
+        note = f"already decided: {first.verb} by {first.by} at {first.at.isoformat(timespec='seconds')}"
+        return first.model_copy(update={"accepted": False, "note": note})
+
+    @decide.validator
+    def _check(self, decision: Decision) -> None:
+        try:
+            decisions.check(self._asked, decision)
+        except decisions.Undecidable as error:
+            raise ApplicationError(str(error), type="Undecidable", non_retryable=True) from error
+
+    @workflow.signal(name="decide")
+    def decide_by_signal(self, raw: RawValue | None = None) -> None:
+        """The same for people who work from Temporal's UI or CLI. What cannot be taken is kept and shown."""
+        try:
+            decision = decisions.read(raw.payload.data if raw is not None else b"")
+            decisions.check(self._asked, decision)
+        except decisions.Undecidable as error:
+            self._refuse(str(error))
+            return
+        if self._standing is not None:
+            self._refuse(f"late: {self._standing.verb} by {self._standing.by} stands", decision.by)
+            return
+        self._take(decision if decision.channel else decision.model_copy(update={"channel": "temporal"}))
+
+    @workflow.query
+    def standing(self) -> Standing | None:
+        """The decision that stands, if any."""
+        return self._standing
+
+    def _take(self, decision: Decision) -> Standing:
+        self._decision = decision
+        self._standing = Standing(
+            escalation_id=self._id(), accepted=True, verb=decision.verb, by=decision.by, at=workflow.now()
+        )
+        self._tell_story()
+        return self._standing
+
+    def _refuse(self, reason: str, by: str = "") -> None:
+        if len(self._refusals) < REFUSALS_MAX:
+            number = len(self._refusals) + 1
+            self._refusals.append(Refusal(number=number, reason=reason[:500], by=by, channel="temporal"))
+        self._tell_story()
+
+    async def _climb(self) -> None:
+        """Tell each rung's people, and wait there for a decision."""
+        for rung in self._asked.ladder.rungs:
+            if self._decision is not None:
+                return
+            self._rung += 1
+            for target in rung.notify:
+                await self._notify(target)
+            deadline = workflow.now() + rung.wait
+            while self._decision is None and workflow.now() < deadline:
+                with suppress(TimeoutError):
+                    await workflow.wait_condition(
+                        lambda: self._decision is not None or len(self._refusals) > self._kept,
+                        timeout=deadline - workflow.now(),
+                        timeout_summary=f"rung {self._rung} of {len(self._asked.ladder.rungs)}",
+                    )
+                await self._keep_refusals()
+
+    async def _notify(self, target: str) -> None:
+        asked = self._asked
+        await workflow.execute_activity_method(
+            Asking.notify,
+            Notify(
+                escalation_id=self._id(),
+                rung=self._rung,
+                target=target,
+                subject=f"{self._id()} ({asked.severity}): {story.item_name(asked.key)}",
+                text=story.notification(asked, self._id(), workflow.info().workflow_id),
+            ),
+            start_to_close_timeout=NOTIFY_TIME,
+            summary=f"rung {self._rung}: tell {target}",
+        )
+
+    async def _keep_refusals(self) -> None:
+        while self._kept < len(self._refusals):
+            refusal = self._refusals[self._kept]
+            self._kept += 1
+            await workflow.execute_activity_method(
+                Asking.refuse,
+                Refuse(escalation_id=self._id(), refusal=refusal),
+                start_to_close_timeout=BOOKS_TIME,
+                summary=story.summary(f"not taken: {refusal.reason}"),
+            )
+
+    def _resolution(self, waited: float) -> Resolution:
+        decision = self._decision
+        if decision is None:
+            return Resolution(escalation_id=self._id(), outcome="expired", waited_seconds=waited)
+        approved = decision.verb in (Verb.APPROVE, Verb.EDIT)
+        return Resolution(
+            escalation_id=self._id(),
+            verb=decision.verb,
+            by=decision.by,
+            comment=decision.comment,
+            proposal=self._asked.proposal if approved else None,
+            waited_seconds=waited,
+        )
+
+    def _outcome(self) -> str:
+        return f"{self._decision.verb} by {self._decision.by}" if self._decision else "nobody decided"
+
+    def _id(self) -> str:
+        return self._opened.id if self._opened else ""
+
+    def _tell_story(self) -> None:
+        workflow.set_current_details(
+            story.escalation(
+                workflow.info().workflow_id, self._asked, self._id(), self._rung, self._refusals, self._decision
+            )
+        )

@@ -1,0 +1,157 @@
+"""One run of a work item: its state, its transitions, and what it hears while it works."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ChildWorkflowError, FailureError, is_cancelled_exception
+
+from activities.work_items import WorkItems
+from pointsman.contracts.escalations import Resolution
+from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, RecordTransition
+from pointsman.contracts.policy import AgentPolicy
+from pointsman.contracts.turns import TurnResult
+from pointsman.contracts.work_items import Judgement, Transition, Verdict, WorkItemEvent, WorkItemState
+from pointsman.domain import lifecycle, story
+from workflows import attributes
+from workflows.escalations import ResolveEscalation
+from workflows.turns import TakeTurn
+
+BEAT = timedelta(seconds=10)
+TRACKER_TIME = timedelta(minutes=2)
+BOOKS_TIME = timedelta(seconds=30)
+# Without a limit on attempts: an outage of Azure DevOps or of our store is waited out, not escalated.
+PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1))
+
+Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
+
+
+class ItemRun:
+    """What `DeliverWorkItem` keeps between its stages, all of it in `Carry`, and does in each of them."""
+
+    def __init__(self, request: DeliverRequest) -> None:
+        self._request = request
+        self._carry = request.carry
+        self._deaf = False
+
+    def _keep(self, **changes: object) -> None:
+        self._carry = self._carry.model_copy(update=changes)
+
+    async def _enter(self, state: WorkItemState, reason: str) -> None:
+        """Make a transition: seen in Temporal's UI at once, kept in the books before the next stage."""
+        before = self._carry.state
+        number = self._carry.transitions + 1
+        self._keep(state=state, reason=reason, transitions=number)
+        attributes.show(self._carry)
+        workflow.set_current_details(story.item(self._request, self._carry))
+        await workflow.execute_local_activity_method(
+            WorkItems.record,
+            RecordTransition(
+                key=self._request.key,
+                tenant=self._request.tenant,
+                correlation_id=self._request.correlation_id,
+                transition=Transition(
+                    number=number,
+                    before=before,
+                    after=state,
+                    reason=reason,
+                    at=workflow.now(),
+                    agent=self._carry.agent,
+                ),
+                usage=self._carry.usage,
+                waited_seconds=self._carry.waited_seconds,
+            ),
+            start_to_close_timeout=BOOKS_TIME,
+            retry_policy=PATIENT,
+            summary=story.summary(f"{state}: {reason}"),
+        )
+
+    async def _attend(self, child: Child, tell: Callable[[str], Awaitable[None]] | None = None) -> bool:
+        """Take in what happens while a child is open. True when the item was deleted: the child is cancelled.
+
+        `tell` hands an instruction to the child; what it can no longer hear stays for the next turn.
+        """
+        self._deaf = False
+        while True:
+            # The child has limits and rungs of its own, so this wait ends without a timeout.
+            await workflow.wait_condition(lambda: child.done() or (bool(self._carry.queue) and not self._deaf))
+            if child.done():
+                return False
+            try:
+                deleted = await self._sift()
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                self._deaf = True  # the events stay queued for the next stage, where a human can be asked
+                continue
+            if deleted:
+                child.cancel()
+                with suppress(ChildWorkflowError):
+                    await child
+                return True
+            if tell is not None:
+                await self._pass_on(tell)
+
+    async def _pass_on(self, tell: Callable[[str], Awaitable[None]]) -> None:
+        for instruction in self._carry.instructions:
+            with suppress(FailureError):
+                await tell(instruction)
+                self._keep(instructions=tuple(one for one in self._carry.instructions if one != instruction))
+
+    async def _sift(self) -> bool:
+        """Judge the events that wait. News becomes instructions. True when the item is deleted."""
+        carry = self._carry
+        known = carry.facts.rev if carry.facts else 0
+        events = tuple(event for event in carry.queue if not lifecycle.covered(event, known))
+        self._keep(queue=())
+        if not events:
+            return False
+        try:
+            judgements = await self._classify(known, events)
+        except ActivityError:
+            self._keep(queue=(*events, *self._carry.queue))
+            raise
+        news = [one.instruction for one in judgements if one.instruction and one.instruction not in self._carry.told]
+        fresh = tuple(dict.fromkeys(news))
+        self._keep(instructions=(*self._carry.instructions, *fresh), told=(*self._carry.told, *fresh))
+        verdicts = [one.verdict for one in judgements]
+        self._keep(restored=self._carry.restored or Verdict.RESTORED in verdicts)
+        return Verdict.DELETED in verdicts
+
+    async def _classify(self, known_rev: int, events: tuple[WorkItemEvent, ...]) -> list[Judgement]:
+        return await workflow.execute_activity_method(
+            WorkItems.classify,
+            Classify(
+                key=self._request.key,
+                tenant=self._request.tenant,
+                correlation_id=self._request.correlation_id,
+                known_rev=known_rev,
+                events=events,
+            ),
+            start_to_close_timeout=TRACKER_TIME,
+            heartbeat_timeout=BEAT,
+            retry_policy=PATIENT,
+            summary=f"judge {len(events)} events",
+        )
+
+    def _agent(self) -> AgentPolicy:
+        agent = self._request.policy.agent(self._carry.agent)
+        assert agent is not None, "routes and choices name agents of the same policy"
+        return agent
+
+    def _result(self, end: End) -> DeliverResult:
+        carry = self._carry
+        started = carry.started_at or workflow.now()
+        return DeliverResult(
+            key=self._request.key,
+            state=end.state,
+            reason=end.reason,
+            agent=carry.agent,
+            turns=carry.turns,
+            usage=carry.usage,
+            waited_seconds=carry.waited_seconds,
+            seconds=(workflow.now() - started).total_seconds(),
+            rev=carry.facts.rev if carry.facts else 0,
+        )

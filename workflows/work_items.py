@@ -1,0 +1,290 @@
+"""The life of one work item, from its first event to its written outcome."""
+
+from typing import assert_never
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
+
+from activities.turns import Turns
+from activities.work_items import WorkItems
+from pointsman.contracts.escalations import Escalation, EscalationKind, Resolution, Verb
+from pointsman.contracts.lifecycle import (
+    Ask,
+    DeliverRequest,
+    DeliverResult,
+    End,
+    Publish,
+    Published,
+    Stage,
+    TakeIn,
+)
+from pointsman.contracts.turns import Tell, TurnRequest
+from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
+from pointsman.domain import lifecycle, limits, routing, story
+from workflows import attributes
+from workflows.escalations import ResolveEscalation
+from workflows.item_runs import BEAT, BOOKS_TIME, PATIENT, TRACKER_TIME, ItemRun
+from workflows.turns import TakeTurn
+
+
+@workflow.defn
+class DeliverWorkItem(ItemRun):
+    """One run per item at a time: `starter.work_items.workflow_id` leads all its deliveries to the same one.
+
+    The run goes from stage to stage. Between two stages no child is open, and all state is in `Carry`: that is
+    where it may continue as new.
+    """
+
+    @workflow.init
+    def __init__(self, request: DeliverRequest) -> None:
+        super().__init__(request)
+
+    @workflow.run
+    async def run(self, request: DeliverRequest) -> DeliverResult:
+        if self._carry.started_at is None:
+            self._keep(started_at=workflow.now())
+            await self._enter(WorkItemState.RECEIVED, "first event")
+        try:
+            while True:
+                await self._continue_as_new_if_due()
+                move = await self._step()
+                if isinstance(move, Stage):
+                    self._keep(stage=move)
+                    continue
+                await self._enter(move.state, move.reason)
+                if not self._carry.queue:
+                    # Nothing is awaited between this look and the end, so no event can slip in between.
+                    return self._result(move)
+                self._keep(stage=Stage.SETTLING, end=move)
+        except BaseException as error:
+            # Cancelled by an operator: the books say so before the run ends.
+            if is_cancelled_exception(error):
+                await self._enter(WorkItemState.WITHDRAWN, "cancelled")
+            raise
+
+    @workflow.signal
+    def deliver(self, event: WorkItemEvent) -> None:
+        """Take an event. Deliveries come at least once; a repeated one has no effect."""
+        if event.idempotency_key not in self._carry.seen:
+            seen = lifecycle.remember(self._carry.seen, event.idempotency_key)
+            self._keep(seen=seen, queue=(*self._carry.queue, event))
+
+    async def _continue_as_new_if_due(self) -> None:
+        if workflow.info().is_continue_as_new_suggested():
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            carry = self._carry.model_copy(update={"runs": self._carry.runs + 1})
+            workflow.continue_as_new(self._request.model_copy(update={"carry": carry}))
+
+    async def _step(self) -> Stage | End:
+        """Do one stage. What no retry mends becomes a question to a human."""
+        stage = self._carry.stage
+        try:
+            return await self._do(stage)
+        except (ActivityError, ChildWorkflowError) as error:
+            if is_cancelled_exception(error):
+                raise
+            if stage is Stage.WAITING:
+                return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {_reason(error)}")
+            return self._ask(lifecycle.ask_failure(stage, _reason(error), retry=stage))
+
+    async def _do(self, stage: Stage) -> Stage | End:
+        match stage:
+            case Stage.INTAKE:
+                return await self._take_in()
+            case Stage.ROUTING:
+                return await self._route()
+            case Stage.WORKING:
+                return await self._work()
+            case Stage.WAITING:
+                return await self._wait()
+            case Stage.PUBLISHING:
+                return await self._publish()
+            case Stage.SETTLING:
+                return await self._settle()
+            case _:
+                assert_never(stage)
+
+    async def _take_in(self) -> Stage | End:
+        request = self._request
+        intake = await workflow.execute_activity_method(
+            WorkItems.take_in,
+            TakeIn(key=request.key, tenant=request.tenant, correlation_id=request.correlation_id),
+            start_to_close_timeout=TRACKER_TIME,
+            heartbeat_timeout=BEAT,
+            retry_policy=PATIENT,
+            summary=f"read {story.item_name(request.key)}",
+        )
+        carry = self._carry
+        self._keep(
+            facts=intake.facts,
+            turns=max(carry.turns, intake.turns),
+            escalations=max(carry.escalations, intake.escalations),
+        )
+        end = lifecycle.after_intake(request.policy, intake.facts)
+        if end is not None:
+            return end
+        await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
+        if await self._sift():
+            return self._withdrawn()
+        return Stage.WORKING if carry.agent else Stage.ROUTING
+
+    async def _route(self) -> Stage | End:
+        policy = self._request.policy
+        assert self._carry.facts is not None, "facts are read before routing"
+        decision = routing.route(policy, routing.match_facts(self._carry.facts))
+        if not decision.agent:
+            return self._ask(lifecycle.ask_routing(policy, decision, self._carry.facts))
+        await self._routed(decision.agent, decision.reason)
+        return Stage.WORKING
+
+    async def _routed(self, agent: str, reason: str) -> None:
+        self._keep(agent=agent)
+        await self._enter(WorkItemState.ROUTED, reason)
+
+    async def _work(self) -> Stage | End:
+        request, carry = self._request, self._carry
+        agent = self._agent()
+        number = carry.turns + 1
+        assert carry.facts is not None, "facts are read before a turn"
+        self._keep(turns=number, instructions=())
+        await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")
+        turn = TurnRequest(
+            key=request.key,
+            tenant=request.tenant,
+            correlation_id=request.correlation_id,
+            number=number,
+            transcript=f"{workflow.info().workflow_id}@{workflow.info().first_execution_run_id}",
+            agent=agent,
+            facts=carry.facts,
+            instructions=carry.instructions,
+        )
+        child = await workflow.start_child_workflow(
+            TakeTurn.run,
+            turn,
+            id=f"{workflow.info().workflow_id}/turn-{number}",
+            search_attributes=attributes.of_child(request, self._carry),
+            static_summary=story.summary(f"turn {number} of {agent.name} on {story.item_name(request.key)}"),
+        )
+        if await self._attend(child, lambda instruction: child.signal(TakeTurn.instruct, instruction)):
+            return self._withdrawn()
+        result = await child
+        self._keep(
+            usage=limits.add(self._carry.usage, result.usage),
+            instructions=(*self._carry.instructions, *result.unread),
+            proposal=result.proposal,
+        )
+        ask = lifecycle.after_turn(agent, result)
+        return Stage.PUBLISHING if ask is None else self._ask(ask)
+
+    async def _wait(self) -> Stage | End:
+        request, ask = self._request, self._carry.ask
+        assert ask is not None, "something is asked before it is waited for"
+        number = self._carry.escalations + 1
+        self._keep(escalations=number)
+        await self._enter(WorkItemState.WAITING, f"{ask.kind}: {ask.summary}"[:500])
+        child = await workflow.start_child_workflow(
+            ResolveEscalation.run,
+            self._escalation(ask, number),
+            id=f"{workflow.info().workflow_id}/escalation-{number}",
+            search_attributes=attributes.of_child(request, self._carry, ask.severity),
+            static_summary=story.summary(f"{ask.kind}: {ask.summary}"),
+        )
+        if await self._attend(child):
+            return self._withdrawn()
+        resolution = await child
+        self._keep(waited_seconds=self._carry.waited_seconds + resolution.waited_seconds, ask=None)
+        return await self._decided(ask, resolution)
+
+    def _escalation(self, ask: Ask, number: int) -> Escalation:
+        request = self._request
+        subject = ask.proposal.hash if ask.proposal else lifecycle.question_hash(ask, number)
+        return Escalation(
+            key=request.key,
+            tenant=request.tenant,
+            correlation_id=request.correlation_id,
+            number=number,
+            kind=ask.kind,
+            severity=ask.severity,
+            summary=ask.summary,
+            details=ask.details,
+            allowed=ask.allowed,
+            subject=subject,
+            proposal=ask.proposal,
+            choices=ask.choices,
+            ladder=lifecycle.ladder_for(request.policy, ask.severity),
+            agent=self._carry.agent,
+        )
+
+    async def _decided(self, ask: Ask, resolution: Resolution) -> Stage | End:
+        move = lifecycle.after_decision(ask, resolution)
+        if resolution.proposal is not None:
+            self._keep(proposal=resolution.proposal)
+        if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.CONFLICT:
+            self._keep(force=ask.proposal.fields if ask.proposal else ())
+        if resolution.verb is Verb.RESPOND and ask.kind is EscalationKind.ROUTING:
+            await self._routed(resolution.comment.strip(), f"chosen by {resolution.by}")
+        elif resolution.verb is Verb.RESPOND:
+            words = Tell(text=f"{resolution.by} answers: {resolution.comment}")
+            instruction = await workflow.execute_activity_method(
+                Turns.tell, words, start_to_close_timeout=BOOKS_TIME, summary=f"answer of {resolution.by}"[:150]
+            )
+            self._keep(instructions=(*self._carry.instructions, instruction))
+        return move
+
+    async def _publish(self) -> Stage | End:
+        request, carry = self._request, self._carry
+        assert carry.facts is not None, "facts are read before a write"
+        assert carry.proposal is not None, "there is a proposal before a write"
+        await self._enter(WorkItemState.PUBLISHING, carry.proposal.summary[:500])
+        published = await workflow.execute_activity_method(
+            WorkItems.publish,
+            Publish(
+                key=request.key,
+                tenant=request.tenant,
+                correlation_id=request.correlation_id,
+                operation=f"{workflow.info().first_execution_run_id}/{carry.turns}.{carry.writes + 1}",
+                proposal=carry.proposal.hash,
+                base=carry.facts.snapshot,
+                base_rev=carry.facts.rev,
+                agent=carry.agent,
+                force=carry.force,
+            ),
+            start_to_close_timeout=TRACKER_TIME,
+            heartbeat_timeout=BEAT,
+            retry_policy=PATIENT,
+            summary=story.summary(f"write {carry.proposal.summary}"),
+        )
+        self._keep(writes=carry.writes + 1, force=())
+        if published.conflicts:
+            return self._ask(lifecycle.ask_conflict(published.conflicts, carry.proposal))
+        return await self._published(published)
+
+    async def _published(self, published: Published) -> Stage | End:
+        assert self._carry.facts is not None, "facts are read before a write"
+        self._keep(facts=self._carry.facts.model_copy(update={"rev": published.rev}), proposal=None)
+        if self._carry.instructions:
+            return Stage.INTAKE
+        return End(state=WorkItemState.DONE, reason=f"{published.status}, revision {published.rev}")
+
+    async def _settle(self) -> Stage | End:
+        """Look at what came in while the run was about to end."""
+        end = self._carry.end
+        assert end is not None, "the run has an end before it settles"
+        if await self._sift():
+            return self._withdrawn()
+        if self._carry.instructions or self._carry.restored:
+            self._keep(restored=False)
+            return Stage.INTAKE
+        return end
+
+    def _ask(self, ask: Ask) -> Stage:
+        self._keep(ask=ask)
+        return Stage.WAITING
+
+    def _withdrawn(self) -> End:
+        return End(state=WorkItemState.WITHDRAWN, reason="deleted in Azure DevOps")
+
+
+def _reason(error: ActivityError | ChildWorkflowError) -> str:
+    cause = error.cause
+    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)
