@@ -1,0 +1,328 @@
+"""What a service-hook delivery of Azure DevOps says, read leniently: whatever cannot be understood is told, not raised.
+
+Real deliveries differ from the documented ones, by event, by resource version and by who serialised them. So keys
+of the envelope are found in any case, numbers may be text, identities may be text or objects, and any part may be
+missing. Text is cut and freed of control characters, because it goes into columns, labels and logs.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote, urlsplit
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.work_items import EventKind, WorkItemKey
+from pointsman.domain.briefing import facts_of
+from pointsman.domain.echoes import is_noise
+from pointsman.domain.routing import MatchFacts, match_facts
+
+KINDS = {f"workitem.{kind}": kind for kind in EventKind}
+SCOPE_FIELDS = ("System.TeamProject", "System.AreaPath", "System.WorkItemType", "System.Title")
+# Microsoft's documentation shows these names, by a careless replacement of a product's name; the service never does.
+MISNAMED = ("Microsoft.Azure DevOps Services.", "Microsoft.VSTS.")
+ITEM_IN_URL = re.compile(r"/_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
+UPDATE_IN_URL = re.compile(r"/updates/(\d+)", re.IGNORECASE)
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+IDENTITY = re.compile(r"<([^<>]+)>\s*$")
+# Comes with whatever somebody sends by pressing Test in Azure DevOps.
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
+TEXT_CHARS, ID_CHARS, URL_CHARS = 200, 100, 2_000
+
+Object = Mapping[str, Json]
+Changes = dict[str, tuple[Json, Json]]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One delivery as understood. Without `kind` it has no effect, and `reason` says why."""
+
+    kind: EventKind | None = None
+    reason: str = ""
+    event_type: str = ""
+    organisation: str = ""
+    project: str = ""
+    """Empty where the delivery does not tell its name."""
+    item_id: int = 0
+    rev: int = 0
+    update_id: int = 0
+    actor: str = ""
+    """Unique name of whoever did it, or the display name where there is none."""
+    changed: Changes = field(default_factory=dict)
+    """Reference name to (old, new), without fields that move with every save."""
+    fields: dict[str, Json] = field(default_factory=dict)
+    """All fields that the delivery tells, as they are after the event."""
+    comment: str = ""
+    """HTML."""
+    comment_id: int = 0
+    comment_version: int = 0
+    """2 and above for an edited comment."""
+    links_changed: bool = False
+    event_id: str = ""
+    subscription_id: str = ""
+    notification_id: int = 0
+    idempotency_key: str = ""
+    """Empty where nothing in the delivery identifies the event."""
+
+    def key(self) -> WorkItemKey | None:
+        """The item that it is about, if it is about one."""
+        if not self.item_id:
+            return None
+        return WorkItemKey(organisation=self.organisation, project=self.project, id=self.item_id)
+
+    def facts_for_scope(self) -> MatchFacts | None:
+        """What scope rules look at, or None where the delivery does not carry it."""
+        key = self.key()
+        if key is None or any(name not in self.fields for name in SCOPE_FIELDS):
+            return None
+        return match_facts(facts_of(key, self.fields, self.rev, "", deleted=False))
+
+
+def read_bytes(body: bytes, organisation: str = "") -> Heard:
+    """`read` for a body as it was received. Never raises."""
+    try:
+        return read(json.loads(body), organisation)
+    except (ValueError, RecursionError) as error:
+        return Heard(reason=f"not JSON: {_text(str(error))}")
+
+
+def read(body: Json, organisation: str = "") -> Heard:
+    """Understand a delivery. `organisation` counts where it names none. Never raises."""
+    if not isinstance(body, dict):
+        return Heard(reason=f"a JSON object is wanted, this is {_json_type(body)}")
+    try:
+        return _read(body, organisation)
+    except RecursionError:
+        return Heard(reason="nested too deeply")
+
+
+def _read(body: Object, organisation: str) -> Heard:
+    event_type = _text(_get(body, "eventType"), ID_CHARS)
+    resource = _object(_get(body, "resource"))
+    told = Heard(
+        event_type=event_type,
+        organisation=_organisation(body, resource) or organisation.casefold(),
+        event_id=_text(_get(body, "id"), ID_CHARS),
+        subscription_id=_text(_get(body, "subscriptionId"), ID_CHARS),
+        notification_id=_whole(_get(body, "notificationId"), INT64_MAX),
+    )
+    kind = KINDS.get(event_type.casefold())
+    if kind is None:
+        return _unknown(told, _why_unknown(event_type))
+    if told.subscription_id == NO_SUBSCRIPTION:
+        return _unknown(told, "test notification: its work item is invented")
+    heard = _updated(told, resource) if kind is EventKind.UPDATED else _changed_as_a_whole(told, kind, resource)
+    if not heard.item_id:
+        return _unknown(told, f"{event_type} names no work item")
+    if not heard.organisation:
+        return _unknown(told, f"{event_type} of work item {heard.item_id} names no organisation")
+    return heard
+
+
+def _why_unknown(event_type: str) -> str:
+    if not event_type:
+        return "no event type"
+    if event_type.casefold().startswith("workitem."):
+        return f"event type {event_type!r} is not known"
+    return f"event type {event_type!r} concerns no work item"
+
+
+def _unknown(told: Heard, reason: str) -> Heard:
+    return replace(told, reason=reason, idempotency_key=_event_key(told))
+
+
+def _changed_as_a_whole(told: Heard, kind: EventKind, resource: Object) -> Heard:
+    """Created, commented, deleted, restored: the resource is the work item itself."""
+    fields = _fields(_get(resource, "fields"))
+    comment_id, version = _comment_version(resource)
+    heard = replace(
+        told,
+        kind=kind,
+        project=_project(fields),
+        item_id=_whole(_get(resource, "id")) or _number_in(ITEM_IN_URL, _get(resource, "url")),
+        rev=_whole(_get(resource, "rev")) or _whole(fields.get("System.Rev")),
+        actor=_identity(fields.get("System.ChangedBy")),
+        fields=fields,
+        comment=_string(fields.get("System.History")) if kind is EventKind.COMMENTED else "",
+        comment_id=comment_id,
+        comment_version=version,
+    )
+    return replace(heard, idempotency_key=_key(heard))
+
+
+def _updated(told: Heard, resource: Object) -> Heard:
+    """The resource is an entry of the history: its `id` counts updates and is not the work item's."""
+    revision = _object(_get(resource, "revision"))
+    listed = _fields(_get(resource, "fields"))
+    changes = {name: pair for name, value in listed.items() if (pair := _change(value)) is not None}
+    told_flat = {name: value for name, value in listed.items() if name not in changes}
+    fields = _after({**_fields(_get(revision, "fields")), **told_flat}, changes)
+    comment_id, version = _comment_version(resource)
+    item_id, update_id = _item_and_update(resource, revision, is_item=bool(told_flat) and not changes)
+    heard = replace(
+        told,
+        kind=EventKind.UPDATED,
+        project=_project(fields),
+        item_id=item_id,
+        update_id=update_id,
+        rev=_whole(_get(resource, "rev")) or _whole(fields.get("System.Rev")) or _whole(_get(revision, "rev")),
+        actor=_identity(_get(resource, "revisedBy")) or _identity(fields.get("System.ChangedBy")),
+        changed={name: pair for name, pair in changes.items() if not is_noise(name)},
+        fields=fields,
+        comment=_string(changes.get("System.History", (None, None))[1]),
+        comment_id=comment_id,
+        comment_version=version,
+        links_changed=any(_object(_get(resource, "relations")).values()),
+    )
+    return replace(heard, idempotency_key=_key(heard))
+
+
+def _item_and_update(resource: Object, revision: Object, *, is_item: bool) -> tuple[int, int]:
+    """Work item id and update number. A sample of Microsoft's has work item id 0, another shows an item instead."""
+    number, url = _whole(_get(resource, "id")), _get(resource, "url")
+    in_url, update_in_url = _number_in(ITEM_IN_URL, url), _number_in(UPDATE_IN_URL, url)
+    item_id = _whole(_get(resource, "workItemId")) or _whole(_get(revision, "id")) or in_url
+    if is_item and not revision and not update_in_url:
+        return item_id or number, 0
+    if number == in_url and not revision and not update_in_url:
+        return item_id, 0  # a minimal resource that links to the item: its number is the item's
+    return item_id, number or update_in_url
+
+
+def _key(heard: Heard) -> str:
+    """What makes two deliveries the same event, however many subscriptions it came through."""
+    item = f"{heard.kind}:{heard.organisation}:{heard.item_id}"
+    match heard.kind:
+        case EventKind.CREATED:
+            return item
+        case EventKind.UPDATED if heard.update_id:
+            return f"{item}:{heard.update_id}"
+        case EventKind.COMMENTED if heard.comment_id:
+            return f"{item}:{heard.comment_id}:{heard.comment_version}"
+        case EventKind.DELETED | EventKind.RESTORED if heard.rev:
+            return f"{item}:{heard.rev}"
+    return _event_key(heard)
+
+
+def _event_key(heard: Heard) -> str:
+    return f"event:{heard.organisation}:{heard.event_id}" if heard.event_id else ""
+
+
+def organisation_of(url: str) -> str:
+    """Lower-case slug of the organisation (on-premises: collection) that a URL belongs to, or nothing."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https"):
+        return ""
+    if host.endswith(".visualstudio.com"):
+        return _text(host.partition(".")[0]).casefold()
+    segments = [segment for segment in unquote(parts.path).split("/") if segment]
+    if segments and segments[0].casefold() == "tfs":  # the usual virtual directory of a server on premises
+        del segments[0]
+    return _text(segments[0]).casefold() if segments and segments[0] != "_apis" else ""
+
+
+def _organisation(body: Object, resource: Object) -> str:
+    containers = _object(_get(body, "resourceContainers"))
+    urls = [_get(_object(_get(containers, name)), "baseUrl") for name in ("collection", "account", "project")]
+    urls += [_get(resource, "url"), _get(_object(_get(resource, "revision")), "url")]
+    return next((slug for url in urls if (slug := organisation_of(_text(url, URL_CHARS)))), "")
+
+
+def _project(fields: Object) -> str:
+    return _text(fields.get("System.TeamProject"))
+
+
+def _comment_version(resource: Object) -> tuple[int, int]:
+    told = _object(_get(resource, "commentVersionRef"))
+    return _whole(_get(told, "commentId")), _whole(_get(told, "version"))
+
+
+def _fields(value: Json) -> dict[str, Json]:
+    """Fields under their real names. Sorted, so that a real name wins over its misnamed twin."""
+    fields = _object(value)
+    return {_clean_text(name).replace(*MISNAMED): _clean(fields[name]) for name in sorted(fields)}
+
+
+def _change(value: Json) -> tuple[Json, Json] | None:
+    """(old, new) of a changed field; None for a plain value, which may be an object too: an identity."""
+    if not isinstance(value, dict) or not value or {key.casefold() for key in value} - {"oldvalue", "newvalue"}:
+        return None
+    return _get(value, "oldValue"), _get(value, "newValue")
+
+
+def _after(fields: Object, changes: Changes) -> dict[str, Json]:
+    """Fields after the event: some deliveries bring the revision before it."""
+    cleared = {name for name, (_, new) in changes.items() if new is None}
+    after = {name: value for name, value in fields.items() if name not in cleared}
+    return after | {name: new for name, (_, new) in changes.items() if name not in cleared}
+
+
+def _identity(value: Json) -> str:
+    """Unique name out of `Ada <ada@x.org>` or an identity object, whose names may hold that form again."""
+    if isinstance(value, dict):
+        names = (_get(value, "uniqueName"), _get(value, "name"), _get(value, "displayName"))
+        return next((name for each in names if isinstance(each, str) and (name := _identity(each))), "")
+    text = _text(value)
+    bracketed = IDENTITY.search(text)
+    return bracketed[1].strip() if bracketed else text
+
+
+def _get(mapping: Object, name: str) -> Json:
+    """The value under `name` in any case; the exact spelling wins, then the first in order of spelling."""
+    if name in mapping:
+        return mapping[name]
+    alike = [key for key in mapping if key.casefold() == name.casefold()]
+    return mapping[min(alike)] if alike else None
+
+
+def _object(value: Json) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Json, most: int = INT32_MAX) -> int:
+    """A number from 1 to `most`, which may be told as text; 0 for anything else."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(most)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return value if 1 <= value <= most else 0
+
+
+def _number_in(pattern: re.Pattern[str], url: Json) -> int:
+    found = pattern.search(_text(url, URL_CHARS))
+    return _whole(found[1]) if found else 0
+
+
+def _text(value: Json, chars: int = TEXT_CHARS) -> str:
+    """One short line."""
+    return UNPRINTABLE.sub("", value)[:chars].strip() if isinstance(value, str) else ""
+
+
+def _string(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _clean(value: Json) -> Json:
+    """The value without what no database and no encoder takes: NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, list):
+        return [_clean(each) for each in value]
+    if isinstance(value, dict):
+        return {_clean_text(name): _clean(each) for name, each in value.items()}
+    return value
+
+
+def _clean_text(text: str) -> str:
+    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _json_type(value: Json) -> str:
+    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value), "an array")
