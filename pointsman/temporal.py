@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final, TypedDict
 
 import pydantic
+from opentelemetry.trace import Tracer
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
@@ -69,19 +70,20 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
 
 
-def plugin() -> SimplePlugin:
+def plugin(tracer: Tracer | None = None) -> SimplePlugin:
     """What client, worker and replayer must agree on. A worker inherits it from its client.
 
     Tracing takes the SDK's stable interceptor: its spans appear while a workflow still waits, it skips replays, and
     without a tracer provider it costs a header look-up. (`OpenTelemetryPlugin` is experimental, refuses any
-    provider but its own, and shows a span only when the workflow, days later, ends.)
+    provider but its own, and shows a span only when the workflow, days later, ends.) The default tracer is that of the
+    global provider, even of one that is set later.
     """
     return SimplePlugin(
         "pointsman",
         data_converter=data_converter(),
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[pydantic.ValidationError],  # else the workflow task is retried for ever
-        interceptors=[TracingInterceptor()],
+        interceptors=[TracingInterceptor(tracer)],
     )
 
 

@@ -336,4 +336,5 @@ def _repeated(flag: str, values: Sequence[str]) -> list[str]:
 
 def _command_of(pid: int) -> str:
     """Command line of a process, empty when there is none: a process id alone may belong to somebody else by now."""
-    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,32 +1,55 @@
-"""Fixtures that tests of several rooms share. A server starts only when a test asks for it."""
+"""Fixtures that tests of several rooms share. A server starts only when a test asks for it.
 
+What they need is imported then, too: it takes two seconds that a run of unit tests should not spend.
+"""
+
+import signal
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
-from temporalio.testing import WorkflowEnvironment
 
-from pointsman.temporal_server import DevServer
-from pointsman.temporal_server import free_port as unused_port
-from tests import servers
+if TYPE_CHECKING:
+    from temporalio.testing import WorkflowEnvironment
+
+    from pointsman.temporal_server import DevServer
+    from tests.servers import TimeSkippingServer
+
+
+def pytest_configure() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped then, too
 
 
 @pytest.fixture(scope="session")
-def dev_server() -> Generator[DevServer]:
+def dev_server() -> "Generator[DevServer]":
     """Temporal's dev server, for lists, counts and whole paths. Use task queues and workflow ids of your own."""
+    from tests import servers
+
     with servers.dev_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def env() -> Generator[WorkflowEnvironment]:
+def time_skipping_server() -> "Generator[TimeSkippingServer]":
+    from tests import servers
+
+    server = servers.TimeSkippingServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def env(time_skipping_server: "TimeSkippingServer") -> "Generator[WorkflowEnvironment]":
     """The time-skipping server, connected with our plugin, our search attributes registered."""
-    with servers.time_skipping_server() as environment:
-        yield environment
+    yield time_skipping_server.env()
+    time_skipping_server.check_clock()
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Generator[str]:
     """URL of a PostgreSQL server's maintenance database, for libpq. Most tests want `postgres_database`."""
+    from tests import servers
+
     with servers.postgres_server() as url:
         yield url
 
@@ -34,10 +57,15 @@ def postgres_url() -> Generator[str]:
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Generator[str]:
     """URL of a fresh database, for SQLAlchemy."""
+    from tests import servers
+
     with servers.postgres_database(postgres_url) as url:
         yield url
 
 
 @pytest.fixture
 def free_port() -> int:
-    return unused_port()
+    """A loopback port that nobody listens on."""
+    from pointsman import temporal_server
+
+    return temporal_server.free_port()

