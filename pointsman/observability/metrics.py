@@ -1,0 +1,150 @@
+"""Prometheus metrics of ours, in a registry of their own; Temporal Core's own are fetched and put beside them.
+
+Counters count what this process did. Gauges are set right before they are read (`starter.web.health`), from the store.
+"""
+
+from datetime import timedelta
+
+import aiohttp
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from pointsman.observability import names
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+DISPATCH_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
+CORE_TIMEOUT = timedelta(seconds=1)
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._intake()
+        self._dispatch()
+        self._work()
+        self._audit()
+
+    def _intake(self) -> None:
+        self.deliveries = Counter(
+            names.DELIVERIES,
+            "Webhook calls by what became of them.",
+            (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
+        self.ack_seconds = Histogram(
+            names.ACK_SECONDS,
+            "From the first byte of a webhook call to our answer.",
+            buckets=FAST_SECONDS,
+            registry=self.registry,
+        )
+        self.inbox_depth = Gauge(
+            names.INBOX_DEPTH, "Rows of the inbox by state.", (names.LABEL_STATE,), registry=self.registry
+        )
+        self.inbox_age_seconds = Gauge(
+            names.INBOX_AGE_SECONDS, "Age of the oldest delivery that is not handed over.", registry=self.registry
+        )
+
+    def _dispatch(self) -> None:
+        self.dispatches = Counter(
+            names.DISPATCHED,
+            "Rows of the inbox that the dispatcher finished.",
+            (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
+        self.dispatch_seconds = Histogram(
+            names.DISPATCH_SECONDS,
+            "From the acknowledgement of a delivery to its hand-over.",
+            buckets=DISPATCH_SECONDS,
+            registry=self.registry,
+        )
+        self.dispatch_failures = Counter(
+            names.DISPATCH_FAILURES,
+            "Attempts to hand a row over that failed.",
+            (names.LABEL_TENANT, names.LABEL_REASON),
+            registry=self.registry,
+        )
+        self.dispatcher_leads = Gauge(
+            names.DISPATCHER_LEADS, "1 while this process hands deliveries over.", registry=self.registry
+        )
+
+    def _work(self) -> None:
+        per_model = (names.LABEL_TENANT, names.LABEL_MODEL)
+        self.model_calls = Counter(
+            names.MODEL_CALLS, "Calls to models.", (*per_model, names.LABEL_OUTCOME), registry=self.registry
+        )
+        self.model_tokens = Counter(
+            names.MODEL_TOKENS, "Tokens as billed.", (*per_model, names.LABEL_DIRECTION), registry=self.registry
+        )
+        self.model_cost_usd = Counter(names.MODEL_COST_USD, "Cost in US dollars.", per_model, registry=self.registry)
+        self.model_seconds = Histogram(
+            names.MODEL_SECONDS, "Duration of model calls.", per_model, buckets=CALL_SECONDS, registry=self.registry
+        )
+        by_target = (names.LABEL_TENANT, names.LABEL_TARGET, names.LABEL_OUTCOME)
+        self.tool_calls = Counter(names.TOOL_CALLS, "Calls of tools.", by_target, registry=self.registry)
+        self.writes = Counter(
+            names.WRITES, "Writes to Azure DevOps.", (names.LABEL_TENANT, names.LABEL_OUTCOME), registry=self.registry
+        )
+        self.transitions = Counter(
+            names.TRANSITIONS,
+            "Transitions of work items, by the state they led to.",
+            (names.LABEL_TENANT, names.LABEL_STATE, names.LABEL_AGENT),
+            registry=self.registry,
+        )
+        self.escalations_opened = Counter(
+            names.ESCALATIONS_OPENED,
+            "Questions put to humans.",
+            (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_SEVERITY),
+            registry=self.registry,
+        )
+        self.escalations_open = Gauge(
+            names.ESCALATIONS_OPEN, "Questions without an answer.", (names.LABEL_SEVERITY,), registry=self.registry
+        )
+        self.decisions = Counter(
+            names.DECISIONS,
+            "How questions to humans ended.",
+            (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_VERB),
+            registry=self.registry,
+        )
+
+    def _audit(self) -> None:
+        self.audit_pending = Gauge(
+            names.AUDIT_PENDING, "Events of the audit log that no checkpoint covers yet.", registry=self.registry
+        )
+        self.audit_size = Gauge(names.AUDIT_SIZE, "Events that the last checkpoint covers.", registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def core_runtime(port: int) -> Runtime | None:
+    """Runtime for `Client.connect` that serves the worker's own metrics on a loopback port; None for port 0.
+
+    Temporal Core binds the port itself, at once, for as long as the process lives.
+    """
+    if port == 0:
+        return None
+    prometheus = PrometheusConfig(
+        bind_address=f"127.0.0.1:{port}", counters_total_suffix=True, durations_as_seconds=True
+    )
+    return Runtime(telemetry=TelemetryConfig(metrics=prometheus))
+
+
+async def core_exposition(port: int) -> bytes:
+    """What Temporal Core serves on its port; a comment with the reason where it does not answer."""
+    if port == 0:
+        return b""
+    timeout = aiohttp.ClientTimeout(total=CORE_TIMEOUT.total_seconds())
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"http://127.0.0.1:{port}/metrics") as answer,
+        ):
+            answer.raise_for_status()
+            return await answer.read()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return f"# Temporal Core's metrics on port {port} cannot be read: {type(error).__name__}\n".encode()

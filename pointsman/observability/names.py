@@ -1,0 +1,73 @@
+"""Every name under which something can be looked up: metrics, labels, spans, attributes, keys of log lines.
+
+Dashboards, alerts and saved searches hang on these: a name is only added, never changed.
+"""
+
+from typing import Final
+
+PREFIX: Final = "pointsman_"
+
+# Metrics of the intake.
+DELIVERIES: Final = PREFIX + "deliveries"
+ACK_SECONDS: Final = PREFIX + "delivery_ack_seconds"
+INBOX_DEPTH: Final = PREFIX + "inbox_depth"
+INBOX_AGE_SECONDS: Final = PREFIX + "inbox_oldest_age_seconds"
+
+# Metrics of the dispatcher.
+DISPATCHED: Final = PREFIX + "dispatches"
+DISPATCH_SECONDS: Final = PREFIX + "dispatch_seconds"
+DISPATCH_FAILURES: Final = PREFIX + "dispatch_failures"
+DISPATCHER_LEADS: Final = PREFIX + "dispatcher_leads"
+
+# Metrics of the work, from the books that the store keeps.
+MODEL_CALLS: Final = PREFIX + "model_calls"
+MODEL_TOKENS: Final = PREFIX + "model_tokens"
+MODEL_COST_USD: Final = PREFIX + "model_cost_usd"
+MODEL_SECONDS: Final = PREFIX + "model_call_seconds"
+TOOL_CALLS: Final = PREFIX + "tool_calls"
+WRITES: Final = PREFIX + "writes"
+TRANSITIONS: Final = PREFIX + "item_transitions"
+ESCALATIONS_OPENED: Final = PREFIX + "escalations_opened"
+ESCALATIONS_OPEN: Final = PREFIX + "escalations_open"
+DECISIONS: Final = PREFIX + "decisions"
+
+# Metrics of the audit log.
+AUDIT_PENDING: Final = PREFIX + "audit_pending"
+AUDIT_SIZE: Final = PREFIX + "audit_size"
+
+# Labels of metrics. Their values come from short lists; ids never become labels.
+LABEL_AGENT: Final = "agent"
+LABEL_DIRECTION: Final = "direction"
+LABEL_KIND: Final = "kind"
+LABEL_MODEL: Final = "model"
+LABEL_OUTCOME: Final = "outcome"
+LABEL_REASON: Final = "reason"
+LABEL_SEVERITY: Final = "severity"
+LABEL_STATE: Final = "state"
+LABEL_TARGET: Final = "target"
+LABEL_TENANT: Final = "tenant"
+LABEL_VERB: Final = "verb"
+
+# Spans.
+SPAN_RECEIVE: Final = "delivery.receive"
+SPAN_DISPATCH: Final = "delivery.dispatch"
+
+# Keys of log lines; the same names are attributes of spans, under ATTRIBUTE_PREFIX.
+CORRELATION_ID: Final = "correlation_id"
+CHAIN_ID: Final = "chain_id"
+TENANT: Final = "tenant"
+ITEM: Final = "item"
+DELIVERY_ID: Final = "delivery_id"
+EVENT_TYPE: Final = "event_type"
+WORKFLOW_ID: Final = "workflow_id"
+RUN_ID: Final = "run_id"
+ACTIVITY: Final = "activity"
+ATTEMPT: Final = "attempt"
+OUTCOME: Final = "outcome"
+TRACE_ID: Final = "trace_id"
+SPAN_ID: Final = "span_id"
+ATTRIBUTE_PREFIX: Final = "pointsman."
+
+SERVICE_NAME: Final = "pointsman"
+SCOPE: Final = "pointsman"
+"""Instrumentation scope of our spans."""
