@@ -41,6 +41,8 @@ class Heard:
 
     kind: EventKind | None = None
     reason: str = ""
+    unreadable: bool = False
+    """It should concern a work item, or cannot be read at all: somebody has to look at it."""
     event_type: str = ""
     organisation: str = ""
     project: str = ""
@@ -85,17 +87,17 @@ def read_bytes(body: bytes, organisation: str = "") -> Heard:
     try:
         return read(json.loads(body), organisation)
     except (ValueError, RecursionError) as error:
-        return Heard(reason=f"not JSON: {_text(str(error))}")
+        return Heard(unreadable=True, reason=f"not JSON: {_text(str(error))}")
 
 
 def read(body: Json, organisation: str = "") -> Heard:
     """Understand a delivery. `organisation` counts where it names none. Never raises."""
     if not isinstance(body, dict):
-        return Heard(reason=f"a JSON object is wanted, this is {_json_type(body)}")
+        return Heard(unreadable=True, reason=f"a JSON object is wanted, this is {_json_type(body)}")
     try:
         return _read(body, organisation)
     except RecursionError:
-        return Heard(reason="nested too deeply")
+        return Heard(unreadable=True, reason="nested too deeply")
 
 
 def _read(body: Object, organisation: str) -> Heard:
@@ -115,9 +117,9 @@ def _read(body: Object, organisation: str) -> Heard:
         return _unknown(told, "test notification: its work item is invented")
     heard = _updated(told, resource) if kind is EventKind.UPDATED else _changed_as_a_whole(told, kind, resource)
     if not heard.item_id:
-        return _unknown(told, f"{event_type} names no work item")
+        return _unknown(told, f"{event_type} names no work item", unreadable=True)
     if not heard.organisation:
-        return _unknown(told, f"{event_type} of work item {heard.item_id} names no organisation")
+        return _unknown(told, f"{event_type} of work item {heard.item_id} names no organisation", unreadable=True)
     return heard
 
 
@@ -129,8 +131,8 @@ def _why_unknown(event_type: str) -> str:
     return f"event type {event_type!r} concerns no work item"
 
 
-def _unknown(told: Heard, reason: str) -> Heard:
-    return replace(told, reason=reason, idempotency_key=_event_key(told))
+def _unknown(told: Heard, reason: str, *, unreadable: bool = False) -> Heard:
+    return replace(told, reason=reason, unreadable=unreadable, idempotency_key=_event_key(told))
 
 
 def _changed_as_a_whole(told: Heard, kind: EventKind, resource: Object) -> Heard:

@@ -122,6 +122,7 @@ def test_the_item_of_an_update_is_found_in_number_snapshot_or_url(resource: dict
 def test_an_update_that_names_no_item_is_kept_without_effect() -> None:
     heard = read(envelope("workitem.updated", {"id": 7}))
     assert (heard.kind, heard.key(), heard.reason) == (None, None, "workitem.updated names no work item")
+    assert heard.unreadable
 
 
 def test_an_update_that_shows_the_item_instead_is_taken_for_what_it_is() -> None:
@@ -270,6 +271,16 @@ def test_what_cannot_be_understood_has_no_effect_and_a_reason(body: bytes, reaso
     heard = read_bytes(body)
     assert heard.kind is None
     assert heard.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("body", [b'{"eventType": "git.push"}', b'{"eventType": "workitem.moved"}', b"{}"])
+def test_an_event_of_no_work_item_is_no_fault(body: bytes) -> None:
+    assert not read_bytes(body).unreadable
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"{", b'{"eventType": "workitem.created"}'])
+def test_what_should_concern_a_work_item_and_cannot_be_read_is_a_fault(body: bytes) -> None:
+    assert read_bytes(body).unreadable
 
 
 def test_a_test_notification_touches_no_work_item() -> None:
