@@ -1,0 +1,93 @@
+"""`pointsman`: the root of the command line.
+
+What a command needs is imported when it runs: the rooms behind it (SQLAlchemy, Temporal, FastAPI, the MCP SDK) take one
+to two seconds to load, and `--help`, shell completion and a mistyped option must not wait for them. So the modules in
+`commands/` import only what describes options, and each command imports the module with its plain function.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from starter.cli.call import Given, Noun, example_text
+from starter.cli.commands import audit, config, database, escalations, inbox, items, mcp, policy, running, temporal
+from starter.cli.errors import CliError, ExitCode, unexpected
+from starter.cli.output import output
+
+app = typer.Typer(
+    name="pointsman",
+    cls=Noun,
+    help="Take work items from Azure DevOps to AI agents and back, durably, with a human where policy says so.",
+    epilog=example_text(("pointsman demo", "pointsman up", "pointsman items list", "pointsman escalations list")),
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"pointsman {version('pointsman')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of everything kept on disk.", file_okay=False)] = None,
+    config_file: Annotated[Path | None, typer.Option(help="TOML file of settings.", dir_okay=False)] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take options that hold for every command."""
+    if config_file is not None:
+        os.environ["POINTSMAN_CONFIG_FILE"] = str(config_file)  # processes that we start read the same file
+    ctx.obj = Given({"data_dir": data_dir} if data_dir is not None else {})
+
+
+running.register(app)
+for noun in (items, escalations, inbox, audit, temporal, mcp, database, config, policy):
+    app.add_typer(noun.app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Console script. Leaves with one of `ExitCode`, and never with a traceback."""
+    told = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(told))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line, and return its exit code."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    out = output("--json" in own, quiet=False, no_color="--no-color" in own)
+    try:
+        code = app(arguments, prog_name="pointsman", standalone_mode=False)
+    except TyperException as error:
+        out.fail(_wrong_usage(error))
+        return ExitCode.USAGE
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as error:  # the last frame of the process: people get a sentence and an exit code
+        out.fail(unexpected(error))
+        return ExitCode.FAILURE
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _wrong_usage(error: TyperException) -> CliError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if isinstance(context, typer.Context) else "pointsman"
+    return CliError("usage", error.format_message(), f"See how it is used: {path} --help", ExitCode.USAGE)
+
+
+if __name__ == "__main__":
+    main()

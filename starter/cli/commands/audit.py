@@ -1,0 +1,53 @@
+"""`pointsman audit`: who did what, and the proof that nobody changed it since."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from starter.cli.call import Call, Limit, command, group
+
+app = group("audit", "The audit log: show, verify, export.")
+
+
+@command(app, "show", "pointsman audit show --item fabrikam/42", "pointsman audit show --action escalation.decided")
+def show(
+    call: Call,
+    item: Annotated[str, typer.Option(help="Only events of this item.", show_default=False)] = "",
+    correlation_id: Annotated[str, typer.Option(help="Only events of this chain.", show_default=False)] = "",
+    action: Annotated[str, typer.Option(help="Only this action, for example item.routed.", show_default=False)] = "",
+    limit: Limit = 200,
+) -> None:
+    """Show events in the order of the log.
+
+    In a pipe: time, action, actor, item, correlation id, data.
+    """
+    from starter.cli import audit, context
+
+    call.show(call.run(audit.shown(context.settings(call), item, correlation_id, action, limit)))
+
+
+@command(app, "verify", "pointsman audit verify", "pointsman audit verify --json")
+def verify(
+    call: Call,
+    archive: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An export to verify; the log itself if not given.", show_default=False),
+    ] = None,
+) -> int:
+    """Verify the whole log: no event changed, dropped or slipped in. Exit 9 with findings."""
+    from starter.cli import audit, context
+
+    report = audit.verified_archive(archive) if archive else call.run(audit.verified(context.settings(call)))
+    return audit.report(call, report)
+
+
+@command(app, "export", "pointsman audit export evidence.zip")
+def export(
+    call: Call,
+    file: Annotated[Path, typer.Argument(help="ZIP file to write; it must not exist.", show_default=False)],
+) -> None:
+    """Write events, proofs, checkpoints and public keys, with a verifier that runs offline."""
+    from starter.cli import audit, context
+
+    call.show(call.run(audit.export(context.settings(call), file)))

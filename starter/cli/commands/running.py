@@ -1,0 +1,120 @@
+"""Commands without a noun: they start, stop and examine."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from starter.cli.call import Call, command
+
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="Port of the web pages; 0 takes a free one.")
+]
+
+
+class Decide(StrEnum):
+    AUTO = "auto"
+    ASK = "ask"
+
+
+class SandboxPart(StrEnum):
+    AZURE_DEVOPS = "azure-devops"
+    MODELS = "models"
+    ALL = "all"
+
+
+def register(app: typer.Typer) -> None:
+    """Register the commands, in the order in which a newcomer meets them."""
+    command(app, "demo", "pointsman demo", "pointsman demo --keep", "pointsman demo --decide ask")(demo)
+    command(app, "up", "pointsman up", "pointsman up --detach")(up)
+    command(app, "down", "pointsman down")(down)
+    command(app, "doctor", "pointsman doctor", "pointsman doctor --online --json")(doctor)
+    command(app, "serve", "pointsman serve")(serve)
+    command(app, "web", "pointsman web --port 8080")(web)
+    command(app, "worker", "pointsman worker")(worker)
+    command(app, "sandbox", "pointsman sandbox all", "pointsman sandbox models --port 9001")(sandbox)
+
+
+def demo(
+    call: Call,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running, and print the URLs.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Use the real provider of the keys that are set.")] = False,
+    decide: Annotated[
+        Decide, typer.Option(help="auto: the demo decides the escalation; ask: it waits for you.")
+    ] = Decide.AUTO,
+) -> int:
+    """Take three work items all the way, with a kill and a human decision, and check every step.
+
+    Starts all that it needs on free loopback ports, and stops it again. Exit 0 only if every check held.
+    """
+    from starter.demo.run import DemoOptions, run_demo
+
+    options = DemoOptions(keep=keep, as_json=call.out.as_json, live=live, decide=decide.value)
+    return run_demo(options)
+
+
+def up(
+    call: Call,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything runs.")] = False,
+    port: Port = None,
+) -> int:
+    """Start a local Temporal server (unless one answers already) and Pointsman, and print the URLs.
+
+    Stays in the foreground until Ctrl-C; with --detach, `pointsman down` stops it. State is kept in the data folder.
+    """
+    from starter.cli import context, running
+
+    settings = context.settings(call, web_port=port)
+    return running.up_detached(call, settings) if detach else call.run(running.up(call, settings))
+
+
+def down(call: Call) -> None:
+    """Stop what `pointsman up` started. Work under way goes on with the next `up`."""
+    from starter.cli import context, running
+
+    call.run(running.down(call, context.settings(call)))
+
+
+def doctor(
+    call: Call,
+    online: Annotated[bool, typer.Option("--online", help="Ask the services outside, too.")] = False,
+) -> int:
+    """Examine this installation: what is missing, why it matters, the command that mends it. Exit 9 with findings.
+
+    In a pipe: check, status, what, fix, milliseconds.
+    """
+    from starter.cli import doctor as doctors
+
+    return doctors.examine(call, online=online)
+
+
+def serve(call: Call, port: Port = None) -> int:
+    """Run web, dispatcher, worker and sequencer in one process, until Ctrl-C or SIGTERM."""
+    from starter.cli import context, running
+
+    return running.serve(context.settings(call, web_port=port), {"web", "worker"})
+
+
+def web(call: Call, port: Port = None) -> int:
+    """Run web and dispatcher only. Needs PostgreSQL when a worker runs beside it."""
+    from starter.cli import context, running
+
+    return running.serve(context.settings(call, web_port=port), {"web"})
+
+
+def worker(call: Call) -> int:
+    """Run a worker only. Needs PostgreSQL when other processes run beside it."""
+    from starter.cli import context, running
+
+    return running.serve(context.settings(call), {"worker"})
+
+
+def sandbox(
+    call: Call,
+    part: Annotated[SandboxPart, typer.Argument(help="Which stand-in to run.")] = SandboxPart.ALL,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first; 0 takes free ones.")] = 0,
+) -> int:
+    """Run stand-ins for the outside world on loopback, until Ctrl-C: try Pointsman without an account."""
+    from starter.cli import sandbox as sandboxes
+
+    return call.run(sandboxes.run(call, part.value, port))

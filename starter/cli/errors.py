@@ -1,0 +1,142 @@
+"""Exit codes of the command line, its one error type, and what the errors of other rooms mean to its user."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    UNAUTHORISED = 4
+    CONFLICT = 5
+    """Somebody else was first, or holds what is needed."""
+    POLICY = 6
+    """Policy, or the workflow's own check, refuses it."""
+    TIMED_OUT = 7
+    PENDING = 8
+    """Asked for an end that is not reached yet."""
+    FINDINGS = 9
+    """The check ran through and found something."""
+    INTERRUPTED = 130
+
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.OK: "done",
+    ExitCode.FAILURE: "it failed",
+    ExitCode.USAGE: "the command line, a setting or a file of settings is wrong",
+    ExitCode.NOT_FOUND: "there is no such thing",
+    ExitCode.UNAUTHORISED: "credentials are missing or refused",
+    ExitCode.CONFLICT: "somebody else was first: already decided, or in use",
+    ExitCode.POLICY: "policy refuses it",
+    ExitCode.TIMED_OUT: "timed out while waiting",
+    ExitCode.PENDING: "still pending (`--exit-status`)",
+    ExitCode.FINDINGS: "the check ran through and found something (`doctor`, `audit verify`, `policy check`)",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
+}
+
+
+class CliError(Exception):
+    """What a command ends with when it cannot do its work. `hint` ends with the next command to run."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        hint: str = "",
+        exit_code: ExitCode = ExitCode.FAILURE,
+        *,
+        correlation_id: str = "",
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+        self.correlation_id = correlation_id
+        self.retryable = retryable
+
+    def document(self) -> dict[str, dict[str, str | bool]]:
+        """The error as `--json` prints it on stderr."""
+        error: dict[str, str | bool] = {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "correlation_id": self.correlation_id,
+            "retryable": self.retryable,
+        }
+        return {"error": error}
+
+
+def not_found(what: str, next_command: str) -> CliError:
+    return CliError("not_found", what, f"See what there is: {next_command}", ExitCode.NOT_FOUND)
+
+
+def usage(message: str, hint: str) -> CliError:
+    return CliError("usage", message, hint, ExitCode.USAGE)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    code: str
+    exit_code: ExitCode
+    hint: str = ""
+    retryable: bool = False
+
+
+# By qualified name and not by class: importing the rooms that raise these would cost every command a second.
+KNOWN: Mapping[str, Meaning] = {
+    "pointsman.config.Misconfigured": Meaning(
+        "misconfigured", ExitCode.USAGE, "See every setting and where it comes from: pointsman config explain"
+    ),
+    "pointsman.temporal.TemporalUnreachable": Meaning(
+        "temporal_unreachable", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
+    ),
+    "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
+    "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
+    "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is wrong: pointsman doctor --online"),
+    "pointsman.ports.Unavailable": Meaning(
+        "unavailable", ExitCode.FAILURE, "Try again later, and see what is missing: pointsman doctor", retryable=True
+    ),
+}
+
+
+def translated(error: BaseException) -> CliError | None:
+    """The error as the command line tells it; None for one that nobody expected."""
+    if isinstance(error, CliError):
+        return error
+    for kind in type(error).__mro__:
+        if meaning := KNOWN.get(f"{kind.__module__}.{kind.__qualname__}"):
+            return CliError(meaning.code, str(error), meaning.hint, meaning.exit_code, retryable=meaning.retryable)
+    if isinstance(error, OSError):
+        return CliError("os", f"{error}", "See what is missing: pointsman doctor")
+    return None
+
+
+def unexpected(error: BaseException) -> CliError:
+    """For what nobody expected: named, and its trace kept in a file, because a trace on the terminal helps nobody."""
+    where = _keep_trace(error)
+    kept = f"The trace is in {where}; send it along when you report this." if where else "The trace could not be kept."
+    return CliError(
+        "unexpected", f"{type(error).__name__}: {error}", f"{kept} Is everything in place? pointsman doctor"
+    )
+
+
+def _keep_trace(error: BaseException) -> str:
+    import traceback  # only here: no command should pay for it
+    from datetime import UTC, datetime
+
+    from platformdirs import user_log_path
+
+    name = f"error-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}.txt"
+    try:
+        path = user_log_path("pointsman", ensure_exists=True) / name
+        path.touch(mode=0o600)
+        path.write_text(" ".join(sys.argv[:3]) + "\n" + "".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return ""
+    return str(path)

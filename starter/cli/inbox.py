@@ -1,0 +1,86 @@
+"""Deliveries on the command line: found, shown, put into the queue again."""
+
+import json
+from base64 import b64encode
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, build_opener
+
+from pointsman.config import Settings
+from pointsman.contracts.records import Delivery, DeliveryState, Receipt
+from starter.cli import records
+from starter.cli.context import opened, own_url, stored_in_sqlite, writing
+from starter.cli.errors import CliError, ExitCode, not_found, usage
+from starter.cli.output import Listing, Single
+
+ROWS_MAX = 10_000
+ANSWER_SECONDS_MAX = 10.0
+STATES = tuple(state.value for state in DeliveryState)
+
+
+async def listed(settings: Settings, state: str, item_id: int, limit: int) -> Listing:
+    if state and state not in STATES:
+        raise usage(f"there is no state {state!r}; there are: {', '.join(STATES)}", "pointsman inbox list --help")
+    async with opened(settings) as books:
+        return records.deliveries(list(await books.inbox.find(state, item_id, limit)))
+
+
+async def found(settings: Settings, named: str) -> Delivery:
+    """The delivery of this id, or the one whose id begins so."""
+    async with opened(settings) as books:
+        if row := await books.inbox.get(named):
+            return row
+        rows = [one for one in await books.inbox.find(limit=ROWS_MAX) if one.id.startswith(named)]
+    if not rows:
+        raise not_found(f"There is no delivery {named!r}.", "pointsman inbox list")
+    if len(rows) > 1:
+        raise usage(f"{len(rows)} deliveries begin with {named!r}.", "Name more of it: pointsman inbox list")
+    return rows[0]
+
+
+def shown(row: Delivery) -> Single:
+    return records.delivery(row)
+
+
+async def replay(settings: Settings, row: Delivery, by: str) -> Single:
+    """Put a copy into the queue: by the service that holds the SQLite file, else straight in the database."""
+    receipt = _by_service(settings, row, by) if stored_in_sqlite(settings) else None
+    if receipt is None:
+        async with writing(settings) as inbox:
+            receipt = await inbox.replay(row.id, by)
+    return Single("replayed", {"delivery": receipt.id, "of": row.id, "by": by, "chain_id": receipt.chain_id})
+
+
+def _by_service(settings: Settings, row: Delivery, by: str) -> Receipt | None:
+    """Ask the running service; None when none answers, so that the file is free."""
+    if not settings.webhook_secrets:
+        return None
+    secret = settings.webhook_secrets[0].get_secret_value()
+    credentials = b64encode(f"{settings.webhook_user}:{secret}".encode()).decode()
+    url = f"{own_url(settings)}/api/inbox/{quote(row.id, safe='')}/replay"
+    request = Request(  # noqa: S310 - the address comes from our own settings, and is http
+        url,
+        data=json.dumps({"by": by}).encode(),
+        headers={"Authorization": f"Basic {credentials}", "Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        # Without the proxies of the environment: the service is on this machine.
+        with build_opener().open(request, timeout=ANSWER_SECONDS_MAX) as answer:
+            return Receipt.model_validate_json(answer.read())
+    except HTTPError as error:
+        raise _refused(url, error) from error
+    except URLError:
+        return None
+
+
+def _refused(url: str, error: HTTPError) -> CliError:
+    codes = {401: ExitCode.UNAUTHORISED, 403: ExitCode.UNAUTHORISED, 404: ExitCode.NOT_FOUND, 409: ExitCode.CONFLICT}
+    told = error.read(2_000).decode("utf-8", errors="replace").strip()
+    return CliError(
+        "refused",
+        f"{url} answered {error.code} {error.reason}: {told}. Nothing was put into the queue.",
+        "See whether service and command line have the same settings: pointsman config explain webhook_secrets",
+        codes.get(error.code, ExitCode.FAILURE),
+        retryable=error.code >= 500,
+    )

@@ -1,0 +1,188 @@
+"""Work items on the command line: found, shown, waited for, started, cancelled."""
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import quote, urlsplit
+
+import pydantic
+
+from pointsman.config import Settings
+from pointsman.contracts.records import ItemRow
+from pointsman.contracts.work_items import ENDED, WorkItemKey, WorkItemState
+from pointsman.domain.routing import tenant_of
+from pointsman.ports import Missing
+from starter import work_items
+from starter.cli import records
+from starter.cli.context import Books, opened, policy, temporal
+from starter.cli.errors import CliError, ExitCode, not_found, usage
+from starter.cli.output import Listing, Single
+from starter.timeline import merge_timeline
+
+POLL_SECONDS = 0.5
+ROWS_MAX = 10_000
+STATES = tuple(state.value for state in WorkItemState)
+
+
+async def listed(settings: Settings, state: str, limit: int) -> Listing:
+    if state and state not in STATES:
+        raise usage(f"there is no state {state!r}; there are: {', '.join(STATES)}", "pointsman items list --help")
+    async with opened(settings) as books:
+        return records.items(list(await books.items.find(state, limit)))
+
+
+def key(organisation: str, project: str, item_id: int) -> WorkItemKey:
+    """Key as people type it: the organisation in any case."""
+    try:
+        return WorkItemKey(organisation=organisation.casefold(), project=project, id=item_id)
+    except pydantic.ValidationError as error:
+        raise usage(f"no such item: {error.errors()[0]['msg']}", "pointsman items start --help") from error
+
+
+async def found(settings: Settings, named: str) -> ItemRow:
+    """The item that `ID`, `ORGANISATION/ID` or `ORGANISATION/PROJECT/ID` means.
+
+    Raises:
+        CliError: none is known, more than one is meant, or the name is no name of an item.
+    """
+    async with opened(settings) as books:
+        return await find(books, named, _organisations(settings))
+
+
+async def find(books: Books, named: str, organisations: tuple[str, ...]) -> ItemRow:
+    """As `found`, in open books. A bare number is looked up in `organisations` first, then in all that is kept."""
+    organisation, item_id = parse(named)
+    for one in (organisation,) if organisation else organisations:
+        if row := await books.items.get(one, item_id):
+            return row
+    rows = [] if organisation else [row for row in await books.items.find(limit=ROWS_MAX) if row.key.id == item_id]
+    if not rows:
+        raise not_found(f"No work item {named} has come in.", "pointsman items list")
+    if len(rows) > 1:
+        names = ", ".join(f"{row.key.organisation}/{row.key.id}" for row in rows)
+        raise usage(
+            f"{named} is more than one work item: {names}.", f"Name one: pointsman items show {names.split(',')[0]}"
+        )
+    return rows[0]
+
+
+def parse(named: str) -> tuple[str, int]:
+    """Organisation (empty if not named) and number. The project says nothing more: numbers count per organisation."""
+    parts = named.strip("/").split("/")
+    number = parts[-1].lstrip("#")
+    if not number.isascii() or not number.isdigit() or int(number) < 1 or len(parts) > 3:
+        raise usage(
+            f"{named!r} names no work item; write 42, fabrikam/42 or fabrikam/Web/42.", "See them: pointsman items list"
+        )
+    return (parts[0].casefold() if len(parts) > 1 else ""), int(number)
+
+
+def _organisations(settings: Settings) -> tuple[str, ...]:
+    return tuple(urlsplit(url).path.strip("/").split("/")[-1].casefold() for url in settings.azure_devops_url)
+
+
+def shown(row: ItemRow, settings: Settings) -> Single:
+    links = {"temporal_ui": workflow_url(settings, row.workflow_id, row.run_id)}
+    if row.facts and row.facts.url:
+        links["azure_devops"] = row.facts.url
+    return records.item(row, links)
+
+
+def workflow_url(settings: Settings, workflow_id: str, run_id: str = "") -> str:
+    """The workflow in Temporal's UI."""
+    base = f"{settings.ui_url}/namespaces/{quote(settings.temporal_namespace, safe='')}/workflows"
+    run = f"/{quote(run_id, safe='')}/history" if run_id else ""
+    return f"{base}/{quote(workflow_id, safe='')}{run}"
+
+
+def exit_status(row: ItemRow) -> ExitCode:
+    if row.state not in ENDED:
+        return ExitCode.PENDING
+    return ExitCode.FAILURE if row.state in (WorkItemState.FAILED, WorkItemState.PARKED) else ExitCode.OK
+
+
+async def waited_for(settings: Settings, named: str, timeout_seconds: float, say: Callable[[str], None]) -> ItemRow:
+    """The item once it has ended.
+
+    Raises:
+        CliError: it has not ended after `timeout_seconds`; it goes on.
+    """
+    state = ""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                try:
+                    row = await found(settings, named)
+                except CliError as error:
+                    if error.exit_code is not ExitCode.NOT_FOUND:
+                        raise
+                else:
+                    if row.state in ENDED:
+                        return row
+                    if row.state != state:
+                        state = row.state
+                        say(f"{row.state}: {row.reason}")
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise CliError(
+            "timed_out",
+            f"{named} has not ended after {timeout_seconds:.0f} s; it is {state or 'not known yet'} and goes on.",
+            f"See where it stands: pointsman items timeline {named}",
+            ExitCode.TIMED_OUT,
+            retryable=True,
+        ) from None
+
+
+async def timeline(settings: Settings, named: str) -> Listing:
+    async with opened(settings) as books:
+        row = await find(books, named, _organisations(settings))
+        deliveries = await books.inbox.find(item_id=row.key.id, limit=ROWS_MAX)
+        escalations = await books.escalations.find(pending_only=False, limit=ROWS_MAX)
+        return records.timeline(
+            merge_timeline(
+                deliveries=[one for one in deliveries if one.organisation == row.key.organisation],
+                transitions=await books.items.transitions(row.key),
+                attempts=await books.attempts.of_item(row.key),
+                escalations=[one for one in escalations if one.escalation.key == row.key],
+                writes=await books.ledger.writes(row.key),
+                events=await books.audit.find(key=row.key, limit=ROWS_MAX),
+            )
+        )
+
+
+async def start(settings: Settings, item: WorkItemKey, by: str) -> Single:
+    """Start, or find running, the item's workflow."""
+    rules = policy(settings)
+    client = await temporal(settings)
+    workflow_id = await work_items.start_by_hand(client, item, rules, tenant_of(rules, item.organisation), by)
+    return Single(
+        "started",
+        {"item": str(item), "workflow_id": workflow_id, "by": by, "temporal_ui": workflow_url(settings, workflow_id)},
+    )
+
+
+def must_run(row: ItemRow) -> None:
+    if row.state in ENDED:
+        raise CliError(
+            "ended",
+            f"{row.key} has ended already: {row.state}, {row.reason or 'without a reason'}. Nothing was done.",
+            f"See its story: pointsman items timeline {row.key.organisation}/{row.key.id}",
+            ExitCode.CONFLICT,
+        )
+
+
+async def cancel(settings: Settings, row: ItemRow, reason: str, by: str) -> Single:
+    """Ask the item's workflow to end. It withdraws the item, and leaves what was written."""
+    client = await temporal(settings)
+    try:
+        await work_items.cancel(client, row.workflow_id, f"{by}: {reason}")
+    except Missing as error:
+        raise CliError(
+            "not_running",
+            f"Nothing runs for {row.key}: Temporal knows no open {row.workflow_id}. Nothing was done.",
+            f"See its story: pointsman items timeline {row.key.organisation}/{row.key.id}",
+            ExitCode.CONFLICT,
+        ) from error
+    return Single(
+        "cancelled",
+        {"item": str(row.key), "workflow_id": row.workflow_id, "by": by, "reason": reason},
+    )

@@ -1,0 +1,1 @@
+"""Our MCP servers on the command line."""

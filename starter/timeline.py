@@ -1,0 +1,127 @@
+"""An item's story: what came in, what was decided, done and written, merged into one order of time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pointsman.contracts.actions import Action
+from pointsman.contracts.records import (
+    Attempt,
+    AttemptKind,
+    AuditEvent,
+    Delivery,
+    EscalationRow,
+    ItemTransition,
+    WriteRecord,
+)
+from pointsman.contracts.work_items import Transition, WorkItemState
+
+# What happens at the same moment is told in the order of cause and effect.
+KINDS = (
+    "delivery",
+    "state",
+    "routing",
+    "model",
+    "tool",
+    "escalation",
+    "notice",
+    "refusal",
+    "decision",
+    "write",
+    "ledger",
+)
+
+# Events of the audit log that no other row tells. The rest of the log repeats what the rows say.
+TOLD_BY_EVENTS = {Action.ESCALATION_NOTIFIED.value: "notice", Action.ESCALATION_REFUSED.value: "refusal"}
+
+
+@dataclass(frozen=True)
+class TimelineRow:
+    """One thing that happened. `ref` names it: a delivery, a run, an attempt, an escalation, an operation."""
+
+    at: datetime
+    kind: str
+    what: str
+    who: str = ""
+    ref: str = ""
+
+
+def merge_timeline(
+    *,
+    deliveries: Sequence[Delivery] = (),
+    transitions: Sequence[ItemTransition] = (),
+    attempts: Sequence[Attempt] = (),
+    escalations: Sequence[EscalationRow] = (),
+    writes: Sequence[WriteRecord] = (),
+    events: Sequence[AuditEvent] = (),
+) -> list[TimelineRow]:
+    """All of it, oldest first."""
+    rows = [
+        *(_delivery(one) for one in deliveries),
+        *(_transition(one.run_id, one.transition) for one in transitions),
+        *(_attempt(one) for one in attempts),
+        *(row for one in escalations for row in _escalation(one)),
+        *(_write(one) for one in writes),
+        *(_event(one) for one in events if one.action in TOLD_BY_EVENTS),
+    ]
+    return sorted(rows, key=lambda row: (row.at, KINDS.index(row.kind)))
+
+
+def _delivery(row: Delivery) -> TimelineRow:
+    outcome = f"{row.state}: {row.reason}" if row.reason else str(row.state)
+    replayed = f"replay for {row.replayed_by}, " if row.replayed_by else ""
+    return TimelineRow(
+        row.received_at, "delivery", f"{row.event_type or 'unreadable'} ({replayed}{outcome})", ref=row.id
+    )
+
+
+def _transition(run_id: str, step: Transition) -> TimelineRow:
+    routed = step.after is WorkItemState.ROUTED
+    before = f"{step.before} -> " if step.before else ""
+    what = f"{before}{step.after}: {step.reason}" if step.reason else f"{before}{step.after}"
+    return TimelineRow(step.at, "routing" if routed else "state", what, step.agent, f"{run_id[:8]}/{step.number}")
+
+
+def _attempt(call: Attempt) -> TimelineRow:
+    outcome = call.outcome or "no outcome yet, or lost: in doubt"
+    seconds = f", {(call.ended_at - call.started_at).total_seconds():.1f} s" if call.ended_at else ""
+    tokens = call.usage.input_tokens + call.usage.output_tokens
+    used = f", {tokens:,} tokens, {call.usage.cost_usd} USD" if call.kind is AttemptKind.MODEL and tokens else ""
+    again = f" (attempt {call.caller.attempt})" if call.caller.attempt > 1 else ""
+    return TimelineRow(
+        call.started_at,
+        call.kind.value,
+        f"{call.target}{again}: {outcome}{seconds}{used}",
+        call.caller.activity,
+        call.id,
+    )
+
+
+def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
+    asked = row.escalation
+    yield TimelineRow(
+        row.opened_at, "escalation", f"{asked.kind}, {asked.severity}: {asked.summary}", asked.agent, row.id
+    )
+    if row.closed_at is None:
+        return
+    if row.decision is None:
+        outcome = row.resolution.outcome if row.resolution else "closed"
+        yield TimelineRow(row.closed_at, "decision", f"{outcome}: nobody decided", ref=row.id)
+        return
+    decision = row.decision
+    comment = f": {decision.comment}" if decision.comment else ""
+    yield TimelineRow(row.closed_at, "decision", f"{decision.verb}{comment}", decision.by, row.id)
+
+
+def _write(row: WriteRecord) -> TimelineRow:
+    fields = ", ".join(row.values) or "nothing"
+    outcome = f"{row.status}, revision {row.rev}" if row.rev else f"{row.status}, no revision known: in doubt"
+    if row.status == "abandoned":
+        outcome = "abandoned: nothing was written"
+    return TimelineRow(row.intended_at, "ledger", f"{fields} on revision {row.base_rev}: {outcome}", ref=row.operation)
+
+
+def _event(event: AuditEvent) -> TimelineRow:
+    told = ", ".join(f"{name} {value}" for name, value in event.data.items())
+    reference = event.data.get("escalation_id", event.data.get("escalation", ""))
+    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, event.actor, str(reference))
