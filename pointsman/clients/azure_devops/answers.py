@@ -1,0 +1,214 @@
+"""What Azure DevOps answers, reduced to what we read. Lenient: unknown keys are ignored, nulls count as absent."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from pointsman.contracts.base import Json
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: object) -> object:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+class Nothing(Answer):
+    """An answer whose body nobody reads."""
+
+
+class Link(Answer):
+    href: str = ""
+
+
+class Relation(Answer):
+    """A link of a work item. Its place in the list is its name: a removal is by index."""
+
+    rel: str
+    url: str = ""
+    attributes: dict[str, Json] = Field(default_factory=dict)
+
+
+class WorkItem(Answer):
+    id: int
+    rev: int = 0
+    fields: dict[str, Json] = Field(default_factory=dict)
+    relations: list[Relation] = Field(default_factory=list)
+    links: dict[str, Link] = Field(default_factory=dict, alias="_links")
+    url: str = ""
+
+    @property
+    def page(self) -> str:
+        """URL of the page for people; empty when the answer does not carry it."""
+        return self.links.get("html", Link()).href
+
+
+class WorkItems(Answer):
+    """A batch: an id that nobody finds is a null in it."""
+
+    value: list[WorkItem | None] = Field(default_factory=list)
+
+
+class FieldChange(Answer):
+    old_value: Json = None
+    new_value: Json = None
+
+
+class RelationChanges(Answer):
+    added: list[Relation] = Field(default_factory=list)
+    removed: list[Relation] = Field(default_factory=list)
+    updated: list[Relation] = Field(default_factory=list)
+
+
+class Update(Answer):
+    """One entry of the history. `rev` stands still on link changes, so only `id` is unique."""
+
+    id: int
+    work_item_id: int = 0
+    rev: int = 0
+    revised_by: dict[str, Json] | str = ""
+    revised_date: datetime | None = None
+    fields: dict[str, FieldChange] = Field(default_factory=dict)
+    relations: RelationChanges = RelationChanges()
+
+
+class Updates(Answer):
+    value: list[Update] = Field(default_factory=list)
+
+
+class Comment(Answer):
+    """`text` is HTML, or Markdown where `format` says so."""
+
+    id: int
+    work_item_id: int = 0
+    version: int = 1
+    text: str = ""
+    format: str = "html"
+    created_by: dict[str, Json] | str = ""
+    created_date: datetime | None = None
+    modified_date: datetime | None = None
+    is_deleted: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name_of_the_id(cls, data: object) -> object:
+        """Microsoft's own examples call it `commentId`, its specification `id`."""
+        if isinstance(data, dict) and "id" not in data and "commentId" in data:
+            return {**data, "id": data["commentId"]}
+        return data
+
+
+class Comments(Answer):
+    total_count: int = 0
+    comments: list[Comment] = Field(default_factory=list)
+    continuation_token: str = ""
+
+
+class WorkItemReference(Answer):
+    id: int
+    url: str = ""
+
+
+class QueryResult(Answer):
+    work_items: list[WorkItemReference] = Field(default_factory=list)
+
+
+class Deleted(Answer):
+    """An entry of the recycle bin. `resource` is the item as it was when it went there."""
+
+    id: int = 0
+    name: str = ""
+    type: str = ""
+    project: str = ""
+    deleted_by: str = ""
+    deleted_date: str = ""
+    resource: WorkItem | None = None
+
+
+class State(Answer):
+    name: str
+    category: str = ""
+
+
+class Step(Answer):
+    to: str
+
+
+class WorkItemType(Answer):
+    """`transitions` leads from a state (empty: a new item) to where it may go."""
+
+    name: str
+    reference_name: str = ""
+    states: list[State] = Field(default_factory=list)
+    transitions: dict[str, list[Step]] = Field(default_factory=dict)
+
+
+class Subscription(Answer):
+    """A service hook. `status` other than `enabled` means that events are lost meanwhile."""
+
+    id: str
+    status: str = ""
+    publisher_id: str = ""
+    event_type: str = ""
+    resource_version: str = ""
+    consumer_id: str = ""
+    consumer_action_id: str = ""
+    publisher_inputs: dict[str, str | None] = Field(default_factory=dict)
+    consumer_inputs: dict[str, str | None] = Field(default_factory=dict)
+    probation_retries: int = 0
+    url: str = ""
+
+
+class Subscriptions(Answer):
+    value: list[Subscription] = Field(default_factory=list)
+
+
+class Project(Answer):
+    id: str
+    name: str
+    state: str = ""
+
+
+class Account(Answer):
+    """Who a token belongs to."""
+
+    id: str = ""
+    descriptor: str = ""
+    provider_display_name: str = ""
+    custom_display_name: str = ""
+    properties: dict[str, Json] = Field(default_factory=dict)
+
+    @property
+    def unique_name(self) -> str:
+        """The account's name as work items show it, its display name where it has none."""
+        account = self.properties.get("Account")
+        named = account.get("$value") if isinstance(account, dict) else account
+        return named if isinstance(named, str) and named else self.custom_display_name or self.provider_display_name
+
+
+class ConnectionData(Answer):
+    authenticated_user: Account
+    instance_id: str = ""
+
+
+class Fault(Answer):
+    """The error envelope. `number` is the TF or VS number that its message begins with."""
+
+    message: str = ""
+    type_key: str = ""
+    value: dict[str, Json] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _message_of_the_older_envelope(self) -> Self:
+        """Framework errors come as `{count, value: {Message}}`."""
+        older = self.value.get("Message")
+        if not self.message and isinstance(older, str):
+            return self.model_copy(update={"message": older})
+        return self

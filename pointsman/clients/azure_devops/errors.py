@@ -1,0 +1,112 @@
+"""An answer of Azure DevOps as an error of `pointsman.ports`: by status, `typeKey`, TF or VS number, never by text."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import httpx2
+from pydantic import ValidationError
+
+from pointsman.clients.azure_devops.answers import Fault
+from pointsman.ports import Conflict, Missing, Rejected, Unavailable
+
+RETRY_AFTER_MAX = timedelta(minutes=5)  # the window of the service's own rate limit: waiting longer gains nothing
+MESSAGE_CHARS_MAX = 600
+
+_NUMBER = re.compile(r"\b(?:TF|VS)\d{5,6}\b")
+_CONFLICTS = {"TF26071", "VS403351", "TestPatchOperationFailedException", "WorkItemRevisionMismatchException"}
+_MISSING = {"TF401232", "TF200016", "WorkItemUnauthorizedAccessException", "ProjectDoesNotExistWithNameException"}
+_LATER = {"TF400733", "VS402335"}  # usage blocked; query over its 30 s
+_STATUSES_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+def in_doubt(method: str) -> str:
+    """What to say of a request without a usable answer."""
+    return "nothing was changed" if method == "GET" else "it may have been carried out: read before trying again"
+
+
+def is_sign_in_page(response: httpx2.Response) -> bool:
+    """True when the service asks to sign in instead of answering: 203, a redirect, or success without JSON."""
+    if response.status_code == HTTPStatus.NON_AUTHORITATIVE_INFORMATION or response.is_redirect:
+        return True
+    return response.is_success and bool(response.content) and "json" not in response.headers.get("content-type", "")
+
+
+def sign_in_refusal(response: httpx2.Response, what: str) -> Rejected:
+    return Rejected(
+        f"{what}: HTTP {response.status_code} with a sign-in page instead of an answer, nothing was changed. "
+        "The token is unknown, expired or revoked: make another one, and set it in place of this.",
+        code="SignInRequired",
+    )
+
+
+def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
+    """The error for an answer that is no success."""
+    fault = _fault(response)
+    names = _names(fault)
+    status = response.status_code
+    text = _text(response, what, fault)
+    code = fault.type_key or next(iter(names), "") or _phrase(status)
+    if names & _CONFLICTS or status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
+        return Conflict(text, code)
+    if names & _LATER or status in _STATUSES_LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unavailable(text, retry_after(response))
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Rejected(f"{text}. The token is not accepted: check that it is valid and of this organisation.", code)
+    if status == HTTPStatus.FORBIDDEN:
+        return Rejected(f"{text}. The account lacks the permission or the token the scope.", code)
+    if status == HTTPStatus.NOT_FOUND or names & _MISSING:
+        return Missing(text, code)
+    return Rejected(text, code)
+
+
+def retry_after(response: httpx2.Response) -> timedelta | None:
+    """How long the service asks to wait: seconds or a date, at most `RETRY_AFTER_MAX`. None if it does not."""
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    try:
+        wait = timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
+        wait = _until(value)
+    return min(max(wait, timedelta()), RETRY_AFTER_MAX)
+
+
+def _until(date: str) -> timedelta:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return timedelta()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)
+
+
+def _fault(response: httpx2.Response) -> Fault:
+    """The error envelope; of a body that is none, only plain text is worth showing."""
+    try:
+        return Fault.model_validate(json.loads(response.content))
+    except (ValueError, ValidationError):
+        plain = response.headers.get("content-type", "").startswith("text/plain")
+        return Fault(message=response.text if plain else response.headers.get("x-tfs-serviceerror", ""))
+
+
+def _names(fault: Fault) -> set[str]:
+    number = _NUMBER.search(fault.message)
+    return {name for name in (fault.type_key, number.group() if number else "") if name}
+
+
+def _text(response: httpx2.Response, what: str, fault: Fault) -> str:
+    said = " ".join(fault.message.split())[:MESSAGE_CHARS_MAX] or "no reason given"
+    activity = response.headers.get("activityid", "")
+    trace = f" (activity {activity})" if activity else ""
+    refused = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    state = "nothing was changed" if refused else in_doubt(response.request.method)
+    return f"{what}: HTTP {response.status_code}, {said}{trace}; {state}"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase.title().replace(" ", "")
+    except ValueError:
+        return f"Http{status}"

@@ -1,0 +1,55 @@
+"""Operations of a JSON Patch document (RFC 6902), as far as Azure DevOps takes them for work items."""
+
+from collections.abc import Iterable
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.tracker import ItemWrite
+from pointsman.ports import Rejected
+
+Operation = dict[str, Json]
+TAG_SEPARATORS = ";,"
+
+
+def at_rev(rev: int) -> Operation:
+    """Refuse the whole document unless the item is at `rev`. Says nothing about links: they do not move it."""
+    return {"op": "test", "path": "/rev", "value": rev}
+
+
+def set_field(name: str, value: Json) -> Operation:
+    """Set a field; None clears it."""
+    path = f"/fields/{name}"
+    return {"op": "remove", "path": path} if value is None else {"op": "add", "path": path, "value": value}
+
+
+def add_tags(tags: Iterable[str]) -> Operation:
+    """Add tags to those that stand: `add` merges, only `replace` would drop any."""
+    names = [tag.strip() for tag in tags]
+    for name in names:
+        if not name or any(separator in name for separator in TAG_SEPARATORS):
+            raise Rejected(f"{name!r} is no tag: it must not be empty or hold {TAG_SEPARATORS!r}", code="BadTag")
+    return {"op": "add", "path": "/fields/System.Tags", "value": "; ".join(names)}
+
+
+def add_comment(html: str) -> Operation:
+    """Comment in the same revision as the other changes, under the same test of `/rev`."""
+    return {"op": "add", "path": "/fields/System.History", "value": html}
+
+
+def add_relation(rel: str, url: str, comment: str = "") -> Operation:
+    attributes: dict[str, Json] = {"comment": comment} if comment else {}
+    return {"op": "add", "path": "/relations/-", "value": {"rel": rel, "url": url, "attributes": attributes}}
+
+
+def remove_relation(index: int) -> Operation:
+    """By place in the list as just read. Send several in descending order."""
+    return {"op": "remove", "path": f"/relations/{index}"}
+
+
+def document(rev: int, change: ItemWrite) -> list[Operation]:
+    """All of a write as one document, guarded by the revision that it was made from."""
+    operations = [at_rev(rev), *(set_field(name, value) for name, value in change.fields.items())]
+    if change.tags:
+        operations.append(add_tags(change.tags))
+    if change.comment:
+        operations.append(add_comment(change.comment))
+    return operations

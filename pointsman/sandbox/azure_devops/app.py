@@ -1,0 +1,38 @@
+"""The stand-in as a web application."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from pointsman.sandbox.azure_devops import hook_operations, item_operations, tracking_operations
+from pointsman.sandbox.azure_devops.calls import mount
+from pointsman.sandbox.azure_devops.config import SandboxConfig
+from pointsman.sandbox.azure_devops.control import control
+from pointsman.sandbox.azure_devops.delivery import Deliverer
+from pointsman.sandbox.azure_devops.gate import Gate
+from pointsman.sandbox.azure_devops.sandbox import Sandbox
+from pointsman.sandbox.azure_devops.seed import seed
+from pointsman.sandbox.azure_devops.state import World
+
+
+def create_app(config: SandboxConfig) -> FastAPI:
+    """One stand-in with its own state. `app.state.sandbox` is the `Sandbox` behind it."""
+    world = World(config)
+    if config.seeded:
+        seed(world)
+    sandbox = Sandbox(world, Deliverer(world))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        yield
+        await sandbox.deliverer.close()
+
+    app = FastAPI(title="Azure DevOps stand-in", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.sandbox = sandbox
+    app.include_router(control(sandbox))
+    for operations in (item_operations.OPERATIONS, tracking_operations.OPERATIONS, hook_operations.OPERATIONS):
+        for operation in operations:
+            mount(app, sandbox, operation)
+    app.add_middleware(Gate, sandbox=sandbox)
+    return app

@@ -1,0 +1,94 @@
+"""Who and what exists in the stand-in before the first request."""
+
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Identity(Named):
+    """A person or a service account. Ids are derived from the name, so that they are the same in each run."""
+
+    unique_name: str
+    display_name: str
+
+    @property
+    def id(self) -> str:
+        return str(uuid5(NAMESPACE_URL, f"identity/{self.unique_name}"))
+
+    @property
+    def descriptor(self) -> str:
+        return f"aad.{uuid5(NAMESPACE_URL, f'descriptor/{self.unique_name}').hex}"
+
+    @property
+    def combined(self) -> str:
+        """The shape that identities have in old payloads."""
+        return f"{self.display_name} <{self.unique_name}>"
+
+
+class Account(Named):
+    """A personal access token, and whose it is."""
+
+    token: SecretStr
+    identity: Identity
+
+
+class Project(Named):
+    name: str
+
+    def id_in(self, organisation: str) -> str:
+        return str(uuid5(NAMESPACE_URL, f"project/{organisation.lower()}/{self.name.lower()}"))
+
+
+class Organisation(Named):
+    name: str
+    projects: tuple[Project, ...]
+
+    @property
+    def collection_id(self) -> str:
+        return str(uuid5(NAMESPACE_URL, f"collection/{self.name.lower()}"))
+
+    @property
+    def account_id(self) -> str:
+        return str(uuid5(NAMESPACE_URL, f"account/{self.name.lower()}"))
+
+    def project(self, name_or_id: str) -> Project | None:
+        wanted = name_or_id.lower()
+        return next((p for p in self.projects if wanted in (p.name.lower(), p.id_in(self.name))), None)
+
+
+class SandboxConfig(Named):
+    """`time_scale` shortens the waits between delivery attempts: at 0.001 an hour takes 3.6 s."""
+
+    organisations: tuple[Organisation, ...]
+    accounts: tuple[Account, ...]
+    people: tuple[Identity, ...] = ()
+    """Who can be assigned work beside those with a token."""
+    time_scale: float = 1.0
+    delivery_timeout_seconds: float = 30.0
+    """How long a receiver may take; the service's own limit is not documented."""
+    seeded: bool = False
+    """Begin with the demo's items; only organisation `fabrikam` with project `Fabrikam` has some."""
+
+    @property
+    def identities(self) -> tuple[Identity, ...]:
+        return (*(account.identity for account in self.accounts), *self.people)
+
+
+ADA = Identity(unique_name="ada@fabrikam.example", display_name="Ada Byron")
+POINTSMAN = Identity(unique_name="pointsman@fabrikam.example", display_name="Pointsman")
+NOOR = Identity(unique_name="noor@fabrikam.example", display_name="Noor Haddad")
+
+
+def demo_config(person_token: SecretStr, service_token: SecretStr, time_scale: float = 1.0) -> SandboxConfig:
+    """The organisation of the demo: a person who files and edits items, and the account that Pointsman writes as."""
+    return SandboxConfig(
+        organisations=(Organisation(name="fabrikam", projects=(Project(name="Fabrikam"),)),),
+        accounts=(Account(token=person_token, identity=ADA), Account(token=service_token, identity=POINTSMAN)),
+        people=(NOOR,),
+        time_scale=time_scale,
+        seeded=True,
+    )

@@ -1,0 +1,132 @@
+"""The control API under `/_sandbox/`: what only a stand-in has. No credentials; it listens on loopback."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.rendering import Links, comment_json, item_json, update_json
+from pointsman.sandbox.azure_devops.sandbox import Fault, Sandbox
+from pointsman.sandbox.azure_devops.state import Item
+
+BASE = ""  # URLs in dumps are relative: nobody called for them through a host
+
+
+class Hold(BaseModel):
+    """Hold the next delivery that fits, until a later event of the same item was delivered. Empty fits all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_type: str = ""
+    item_id: int = 0
+
+
+class Deliveries(BaseModel):
+    """What is given replaces what stands; what is not given stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    repeat: int | None = None
+    hold: list[Hold] | None = None
+    paused: bool | None = None
+
+
+def control(sandbox: Sandbox) -> APIRouter:
+    router = APIRouter(prefix="/_sandbox")
+
+    @router.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.post("/deliveries")
+    async def change_deliveries(wanted: Deliveries) -> dict[str, JsonValue]:
+        behaviour = sandbox.deliverer.behaviour
+        if wanted.repeat is not None:
+            behaviour.repeat = wanted.repeat
+        if wanted.hold is not None:
+            behaviour.hold = [(hold.event_type, hold.item_id) for hold in wanted.hold]
+        if wanted.paused is not None:
+            sandbox.deliverer.pause(wanted.paused)
+        return _deliveries(sandbox)
+
+    @router.post("/deliveries/release")
+    async def release() -> dict[str, JsonValue]:
+        sandbox.deliverer.release()
+        return _deliveries(sandbox)
+
+    @router.get("/deliveries")
+    def deliveries() -> dict[str, JsonValue]:
+        return _deliveries(sandbox)
+
+    @router.post("/faults")
+    def add_faults(faults: Annotated[list[Fault], Body()]) -> dict[str, JsonValue]:
+        sandbox.faults.extend(faults)
+        return {"pending": sum(fault.times for fault in sandbox.faults)}
+
+    @router.get("/counters")
+    def counters() -> dict[str, JsonValue]:
+        return _counters(sandbox)
+
+    @router.get("/items")
+    def items() -> dict[str, JsonValue]:
+        return {name: [_item(item) for item in held.values()] for name, held in sandbox.world.items.items()}
+
+    @router.post("/clear")
+    async def clear() -> dict[str, JsonValue]:
+        sandbox.forget()
+        return _counters(sandbox)
+
+    return router
+
+
+def _deliveries(sandbox: Sandbox) -> dict[str, JsonValue]:
+    deliverer = sandbox.deliverer
+    subscriptions: list[JsonValue] = [
+        {
+            "id": held.id,
+            "event_type": held.event_type,
+            "status": held.status,
+            "url": held.consumer["url"],
+            "probation_retries": held.probation_retries,
+            "notifications": held.last_notification,
+        }
+        for held in deliverer.subscriptions.values()
+    ]
+    waiting = [held for kept in deliverer.notifications.values() for held in kept if held.result == "pending"]
+    attempts: list[JsonValue] = [asdict(attempt) for attempt in deliverer.attempts]
+    hold: list[JsonValue] = [{"event_type": name, "item_id": item} for name, item in deliverer.behaviour.hold]
+    return {
+        "repeat": deliverer.behaviour.repeat,
+        "paused": deliverer.behaviour.paused,
+        "hold": hold,
+        "held": len(deliverer.held),
+        "pending": len(waiting),
+        "subscriptions": subscriptions,
+        "attempts": attempts,
+        "lost": list(deliverer.lost),
+    }
+
+
+def _counters(sandbox: Sandbox) -> dict[str, JsonValue]:
+    writes: list[JsonValue] = [
+        {"organisation": organisation, "item_id": item_id, "by": by, "count": count}
+        for (organisation, item_id, by), count in sorted(sandbox.writes.items())
+    ]
+    return {
+        "requests": dict(sorted(sandbox.requests.items())),
+        "writes": writes,
+        "faults_injected": sandbox.injected,
+        "faults_pending": sum(fault.times for fault in sandbox.faults),
+    }
+
+
+def _item(item: Item) -> dict[str, Json]:
+    links = Links(BASE, item.organisation, plain=True)
+    return {
+        "item": item_json(item, links, "all"),
+        "deleted": item.deleted is not None,
+        "updates": [update_json(item, update, links) for update in item.updates],
+        "comments": [comment_json(item, comment, links) for comment in item.comments],
+    }

@@ -1,0 +1,157 @@
+"""Operations on work items, their history and the recycle bin."""
+
+from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops import edits
+from pointsman.sandbox.azure_devops.calls import JSON_PATCH, Call, Operation, Reply
+from pointsman.sandbox.azure_devops.documents import parse
+from pointsman.sandbox.azure_devops.faults_of_service import invalid, no_item, over_batch_limit
+from pointsman.sandbox.azure_devops.process import Kind, kind_named
+from pointsman.sandbox.azure_devops.rendering import deleted_json, item_json, listed_json, update_json
+from pointsman.sandbox.azure_devops.state import Item
+
+BATCH_MAX = 200
+PAGE_MAX = 200
+
+
+def item_of(call: Call, name: str = "id") -> Item:
+    """The item that the URL names. One in the recycle bin, or of another project, is as good as none."""
+    item_id = call.number(name)
+    item = call.world.items_of(call.organisation).get(item_id)
+    if item is None or item.deleted or (call.project and item.project != call.project):
+        raise no_item(item_id)
+    return item
+
+
+def kind_of(call: Call, name: str) -> Kind:
+    kind = kind_named(name)
+    if kind is None:
+        message = f"VS402323: Work item type {name} does not exist in project {call.project} or you do not have "
+        raise invalid(message + "permission to access it.", "WorkItemTypeNotFoundException", 404)
+    return kind
+
+
+def get(call: Call) -> Reply:
+    item = item_of(call)
+    return Reply(item_json(item, call.links, call.expand, _fields(call.query.get("fields", ""))))
+
+
+def listed(call: Call) -> Reply:
+    names = [part for part in call.query.get("ids", "").split(",") if part.strip()]
+    if not names or not all(part.strip().isdecimal() for part in names):
+        raise invalid("The request is invalid: ids must be a list of numbers.")
+    omit = call.query.get("errorPolicy", "fail").lower() == "omit"
+    return _batch(call, [int(part) for part in names], _fields(call.query.get("fields", "")), call.expand, omit)
+
+
+def batch(call: Call) -> Reply:
+    body = call.body if isinstance(call.body, dict) else {}
+    ids, fields, expand = body.get("ids"), body.get("fields") or [], body.get("$expand") or "none"
+    if not isinstance(ids, list) or not all(isinstance(value, int) and not isinstance(value, bool) for value in ids):
+        raise invalid("The request is invalid: ids must be a list of numbers.")
+    if not isinstance(fields, list) or (fields and str(expand).lower() not in ("none", "links")):
+        raise invalid(
+            "The expand parameter can not be used with the fields parameter.", "ConflictingParametersException"
+        )
+    wanted = [int(str(value)) for value in ids]
+    omit = str(body.get("errorPolicy", "fail")).lower() == "omit"
+    return _batch(call, wanted, [str(field) for field in fields], str(expand).lower(), omit)
+
+
+def create(call: Call) -> Reply:
+    kind = kind_of(call, call.place["type"])
+    document = parse(call.body)
+    keep = not call.flag("validateOnly")
+    item, happened = edits.create(call.world, call.organisation, call.project, kind, document, call.identity, keep)
+    call.sandbox.deliverer.publish(happened, call.links)
+    return Reply(item_json(item, call.links, call.expand))
+
+
+def update(call: Call) -> Reply:
+    item = item_of(call)
+    document = parse(call.body)
+    keep = not call.flag("validateOnly")
+    happened = edits.patch(call.world, item, document, call.identity, keep)
+    if keep:
+        call.sandbox.writes[(call.organisation.name, item.id, call.identity.unique_name)] += 1
+    call.sandbox.deliverer.publish(happened, call.links)
+    return Reply(item_json(item, call.links, call.expand))
+
+
+def updates(call: Call) -> Reply:
+    item = item_of(call)
+    skip, top = call.count("$skip", 0), min(call.count("$top", PAGE_MAX), PAGE_MAX)
+    return collection([update_json(item, entry, call.links) for entry in item.updates[skip : skip + top]])
+
+
+def delete(call: Call) -> Reply:
+    item = item_of(call)
+    if call.flag("destroy"):
+        raise invalid("The stand-in does not destroy items for good.", "NotSupportedException")
+    call.sandbox.deliverer.publish(edits.delete(call.world, item, call.identity), call.links)
+    return Reply(deleted_json(item, call.links))
+
+
+def deleted(call: Call) -> Reply:
+    return Reply(deleted_json(_in_bin(call), call.links))
+
+
+def bin_listed(call: Call) -> Reply:
+    items = call.world.items_of(call.organisation).values()
+    urls = [f"{call.links.tracking}/recycleBin/{item.id}" for item in items if item.deleted]
+    ids = [item.id for item in items if item.deleted]
+    return collection([{"id": item_id, "url": url} for item_id, url in zip(ids, urls, strict=True)])
+
+
+def restore(call: Call) -> Reply:
+    item = _in_bin(call)
+    if not isinstance(call.body, dict) or call.body.get("isDeleted") is not False:
+        raise invalid("The request is invalid: isDeleted must be false to restore a work item.")
+    before = deleted_json(item, call.links)
+    call.sandbox.deliverer.publish(edits.restore(call.world, item, call.identity), call.links)
+    return Reply({**before, "url": call.links.item(item.id), "resource": item_json(item, call.links, "all")})
+
+
+def collection(values: list[Json]) -> Reply:
+    """Lists come wrapped, whatever the specification says."""
+    return Reply({"count": len(values), "value": values})
+
+
+def _fields(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _batch(call: Call, ids: list[int], fields: list[str], expand: str, omit: bool) -> Reply:
+    if len(ids) > BATCH_MAX:
+        raise over_batch_limit(len(ids))
+    found: list[Json] = []
+    for item_id in ids:
+        item = call.world.items_of(call.organisation).get(item_id)
+        if item is not None and not item.deleted:
+            found.append(listed_json(item, call.links, expand, fields))
+        elif omit:
+            found.append(None)
+        else:
+            raise no_item(item_id)
+    return collection(found)
+
+
+def _in_bin(call: Call) -> Item:
+    item_id = call.number("id")
+    item = call.world.items_of(call.organisation).get(item_id)
+    if item is None or not item.deleted:
+        raise no_item(item_id)
+    return item
+
+
+OPERATIONS = (
+    Operation("work_items.create", "POST", "wit/workitems/${type}", create, scope="project", content=JSON_PATCH),
+    Operation("work_items.get", "GET", "wit/workitems/{id}", get),
+    Operation("work_items.list", "GET", "wit/workitems", listed),
+    Operation("work_items.batch", "POST", "wit/workitemsbatch", batch),
+    Operation("work_items.update", "PATCH", "wit/workitems/{id}", update, content=JSON_PATCH),
+    Operation("work_items.delete", "DELETE", "wit/workitems/{id}", delete),
+    Operation("work_items.updates", "GET", "wit/workitems/{id}/updates", updates),
+    Operation("recycle_bin.list", "GET", "wit/recyclebin", bin_listed),
+    Operation("recycle_bin.get", "GET", "wit/recyclebin/{id}", deleted),
+    Operation("recycle_bin.restore", "PATCH", "wit/recyclebin/{id}", restore),
+)

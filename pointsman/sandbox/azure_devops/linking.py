@@ -1,0 +1,95 @@
+"""Links of items. A link between items is seen at both ends and moves the revision of neither."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.config import Identity
+from pointsman.sandbox.azure_devops.documents import LinkEdit
+from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_item
+from pointsman.sandbox.azure_devops.process import LINKS, RESOURCE_LINKS
+from pointsman.sandbox.azure_devops.state import Item, Relation, Update, World
+
+PARENT = "System.LinkTypes.Hierarchy-Reverse"
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What a document does to the links of an item: how they stand then, and what came and went."""
+
+    relations: list[Relation] = field(default_factory=list)
+    added: list[Relation] = field(default_factory=list)
+    removed: list[Relation] = field(default_factory=list)
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.added or self.removed)
+
+    @property
+    def makes_revision(self) -> bool:
+        """Links to anything but items do."""
+        return any(relation.rel in RESOURCE_LINKS for relation in (*self.added, *self.removed))
+
+
+def apply_links(world: World, item: Item, edits: Sequence[LinkEdit]) -> Linked:
+    """Work out what the edits do, one after the other, without touching the item."""
+    linked = Linked(relations=list(item.relations))
+    for change in edits:
+        if change.link:
+            relation = _relation(world, item, change.link)
+            _require_place_for(linked.relations, relation)
+            linked.relations.append(relation)
+            linked.added.append(relation)
+        elif change.index < len(linked.relations):
+            linked.removed.append(linked.relations.pop(change.index))
+        else:
+            raise invalid(f"There is no relation {change.index} at work item {item.id}.", "ArgumentOutOfRangeException")
+    return linked
+
+
+def apply_other_ends(world: World, item: Item, linked: Linked, by: Identity, now: str) -> list[tuple[Item, Update]]:
+    """Show each link at its other end too: an entry of its history, at the revision where it stands."""
+    touched: list[tuple[Item, Update]] = []
+    for relation in (*linked.added, *linked.removed):
+        other = world.items_of(item.organisation).get(relation.target)
+        if other is None:
+            continue
+        name, back = LINKS[LINKS[relation.rel][1]][0], LINKS[relation.rel][1]
+        end = replace(relation, rel=back, target=item.id, attributes={**relation.attributes, "name": name})
+        update = Update(len(other.updates) + 1, other.rev, by, now)
+        if relation in linked.added:
+            other.relations.append(end)
+            update.added.append(end)
+        else:
+            other.relations = [held for held in other.relations if (held.rel, held.target) != (back, item.id)]
+            update.removed.append(end)
+        if other.updates:
+            other.updates[-1].until = now
+        other.updates.append(update)
+        touched.append((other, update))
+    return touched
+
+
+def _relation(world: World, item: Item, link: dict[str, Json]) -> Relation:
+    rel, url, given = link.get("rel"), link.get("url"), link.get("attributes")
+    attributes = given if isinstance(given, dict) else {}
+    if not isinstance(rel, str) or not isinstance(url, str):
+        raise invalid("A relation needs rel and url.")
+    if rel in RESOURCE_LINKS:
+        return Relation(rel, url=url, attributes=attributes)
+    if rel not in LINKS:
+        raise invalid(f"The relation type {rel} does not exist.", "WorkItemLinkTypeException")
+    target = int(tail) if (tail := url.rstrip("/").rsplit("/", 1)[-1]).isdecimal() else 0
+    other = world.items_of(item.organisation).get(target)
+    if other is None or other.deleted:
+        raise no_item(target)
+    return Relation(rel, target=target, attributes={"isLocked": False, **attributes, "name": LINKS[rel][0]})
+
+
+def _require_place_for(relations: Sequence[Relation], wanted: Relation) -> None:
+    """The exact refusals are not confirmed; that both are refused is."""
+    if any((held.rel, held.target, held.url) == (wanted.rel, wanted.target, wanted.url) for held in relations):
+        raise ServiceError(400, "Relation already exists.", "RelationAlreadyExistsException")
+    if wanted.rel == PARENT and any(held.rel == PARENT for held in relations):
+        message = "TF201036: You cannot add a Child link, because a work item can have only one Parent link."
+        raise ServiceError(400, message, "WorkItemLinkAddExtraParentException")
