@@ -73,6 +73,10 @@ class Output:
         """One line of data, as it is."""
         self.stdout.write(text + "\n")
 
+    def flush(self) -> None:
+        """Let the reader see at once what was printed, because this process goes on."""
+        self.stdout.flush()
+
     def raw(self, data: bytes) -> None:
         """Bytes of somebody else, unchanged."""
         self.stdout.flush()

@@ -1,1 +1,59 @@
-"""The stand-ins on the command line: each a process of its own, so that ours share nothing with them."""
+"""The stand-ins on the command line: processes of their own, so that ours share nothing with them."""
+
+import secrets
+from contextlib import AsyncExitStack
+
+from pydantic import SecretStr
+
+from pointsman.config import Settings, variable
+from pointsman.sandbox import azure_devops
+from pointsman.sandbox.models import server as models
+from pointsman.sandbox.models.config import ModelsConfig
+from starter.cli.call import Call
+from starter.cli.errors import ExitCode
+from starter.cli.temporal import stopping
+
+SECRET_BYTES = 24
+ORGANISATION = "fabrikam"
+PERSON_VARIABLE = "SANDBOX_PERSON_TOKEN"
+
+
+async def run(call: Call, settings: Settings, part: str, port: int) -> ExitCode:
+    """Serve until SIGINT or SIGTERM. Prints how to reach the stand-ins: as shell exports, or with `--json` as one document."""
+    stop = stopping()
+    async with AsyncExitStack() as running:
+        told: dict[str, str] = {}
+        if part in ("azure-devops", "all"):
+            told |= await _azure_devops(running, settings, port)
+        if part in ("models", "all"):
+            told |= await _models(running, settings, port + 1 if port and part == "all" else port)
+        if call.out.as_json:
+            call.out.document({"sandbox": told})
+        else:
+            for name, value in told.items():
+                call.out.line(f"export {name}={value}")
+        call.out.flush()
+        call.out.say(f"running; Ctrl-C stops it. {PERSON_VARIABLE} is the token of a person who files items.")
+        await stop.wait()
+    return ExitCode.OK
+
+
+async def _azure_devops(running: AsyncExitStack, settings: Settings, port: int) -> dict[str, str]:
+    person, service = _secret(None), _secret(settings.azure_devops_token)
+    url = await running.enter_async_context(azure_devops.running(azure_devops.demo_config(person, service), port=port))
+    return {
+        variable("azure_devops_url"): f"{url}/{ORGANISATION}",
+        variable("azure_devops_token"): service.get_secret_value(),
+        PERSON_VARIABLE: person.get_secret_value(),
+    }
+
+
+async def _models(running: AsyncExitStack, settings: Settings, port: int) -> dict[str, str]:
+    key = _secret(settings.openai_api_key)
+    url = await running.enter_async_context(models.running(ModelsConfig(api_keys=(key,)), port=port))
+    return {variable("openai_base_url"): f"{url}/v1", variable("openai_api_key"): key.get_secret_value()}
+
+
+def _secret(given: SecretStr | None) -> SecretStr:
+    """The one that the settings name, so that an environment can be kept over restarts; else one of this run."""
+    return given or SecretStr(secrets.token_urlsafe(SECRET_BYTES))

@@ -115,6 +115,7 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first; 0 takes free ones.")] = 0,
 ) -> int:
     """Run stand-ins for the outside world on loopback, until Ctrl-C: try Pointsman without an account."""
+    from starter.cli import context
     from starter.cli import sandbox as sandboxes
 
-    return call.run(sandboxes.run(call, part.value, port))
+    return call.run(sandboxes.run(call, context.settings(call), part.value, port))

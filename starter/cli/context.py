@@ -1,0 +1,106 @@
+"""What commands work with: settings, policy, our books (read-only), Temporal."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import make_url
+from temporalio.client import Client
+
+from pointsman import temporal as temporal_setup
+from pointsman.config import Settings, load
+from pointsman.contracts.policy import Policy
+from pointsman.policies import loading
+from pointsman.ports import Attempts as AttemptsPort
+from pointsman.ports import Audit as AuditPort
+from pointsman.ports import Escalations as EscalationsPort
+from pointsman.ports import Inbox as InboxPort
+from pointsman.ports import Items as ItemsPort
+from pointsman.ports import Ledger as LedgerPort
+from pointsman.store import sqlite
+from pointsman.store.attempts import Attempts
+from pointsman.store.audit import Audit
+from pointsman.store.engine import Store
+from pointsman.store.escalations import Escalations
+from pointsman.store.inbox import Inbox
+from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
+from starter.cli.call import Call
+from starter.cli.errors import CliError
+
+
+@dataclass(frozen=True)
+class Books:
+    """What is kept, to be read. Everything that changes something goes through Temporal or the service."""
+
+    items: ItemsPort
+    inbox: InboxPort
+    escalations: EscalationsPort
+    ledger: LedgerPort
+    attempts: AttemptsPort
+    audit: AuditPort
+
+
+def settings(call: Call, **given: object) -> Settings:
+    """Settings of this call: its own options over the root's over environment and files."""
+    return load(**{**call.given, **{name: value for name, value in given.items() if value is not None}})
+
+
+def policy(settings: Settings) -> Policy:
+    """The policy in force."""
+    return loading.load(settings.policy_dir).policy
+
+
+async def temporal(settings: Settings) -> Client:
+    return await temporal_setup.connect(settings.temporal_address, settings.temporal_namespace)
+
+
+def stored_in_sqlite(settings: Settings) -> bool:
+    return make_url(settings.database_url.get_secret_value()).get_backend_name() == "sqlite"
+
+
+def own_url(settings: Settings) -> str:
+    """The web process as this machine reaches it."""
+    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 - compared only
+    return f"http://[{host}]:{settings.web_port}" if ":" in host else f"http://{host}:{settings.web_port}"
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[Books]:
+    """The books, read-only, whether a service runs or not.
+
+    Raises:
+        CliError: there is no database yet.
+    """
+    async with await _open(settings, read_only=True) as store:
+        yield Books(
+            items=Items(store),
+            inbox=Inbox(store),
+            escalations=Escalations(store),
+            ledger=Ledger(store),
+            attempts=Attempts(store),
+            audit=Audit(store),
+        )
+
+
+@asynccontextmanager
+async def writing(settings: Settings) -> AsyncGenerator[InboxPort]:
+    """The inbox, to be changed: on PostgreSQL, or on a SQLite file that no service holds.
+
+    Raises:
+        StoreInUse: a service holds the file.
+    """
+    async with await _open(settings, read_only=False) as store:
+        yield Inbox(store)
+
+
+async def _open(settings: Settings, *, read_only: bool) -> Store:
+    url = settings.database_url.get_secret_value()
+    if stored_in_sqlite(settings) and not (path := sqlite.path_of(url)).exists():
+        raise CliError(
+            "no_database",
+            f"Nothing has been kept yet: there is no database at {path}.",
+            "Start Pointsman, which makes it: pointsman up",
+        )
+    return await asyncio.to_thread(Store.open, url, read_only=read_only)
