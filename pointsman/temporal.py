@@ -24,18 +24,13 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from pointsman.contracts.search_attributes import SearchAttribute
+
 TASK_QUEUE: Final = "pointsman"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 DEFAULT_NAMESPACE: Final = "default"
 
-WORK_ITEM_STATE = SearchAttributeKey.for_keyword("WorkItemState")
-WORK_ITEM_TYPE = SearchAttributeKey.for_keyword("WorkItemType")
-PROJECT = SearchAttributeKey.for_keyword("Project")
-TENANT = SearchAttributeKey.for_keyword("Tenant")
-AGENT = SearchAttributeKey.for_keyword("Agent")
-SEVERITY = SearchAttributeKey.for_keyword("Severity")
-CORRELATION_ID = SearchAttributeKey.for_keyword("CorrelationId")
-SEARCH_ATTRIBUTES: Final = (WORK_ITEM_STATE, WORK_ITEM_TYPE, PROJECT, TENANT, AGENT, SEVERITY, CORRELATION_ID)
+SEARCH_ATTRIBUTES: Final = tuple(SearchAttributeKey.for_keyword(name) for name in SearchAttribute)
 
 # `activities` is passed through for its references only, and what it imports comes from outside with it. Passing
 # `workflows` or all of `pointsman` would hide `datetime.now`, `random` and `uuid4` from the sandbox (decision 2).

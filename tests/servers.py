@@ -98,3 +98,13 @@ def postgres_database(server_url: str) -> Generator[str]:
             yield url.replace("postgresql://", "postgresql+psycopg://", 1)
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def main() -> None:
+    """Obtain what tests need before they start, so that what takes minutes shows its progress."""
+    for found in (find_server(), find_test_server()):
+        print(f"Temporal server {found.server_version} from {found.source}: {found.path}")
+
+
+if __name__ == "__main__":
+    main()

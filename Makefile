@@ -1,0 +1,91 @@
+# Every target sets up what it needs; a second run starts working at once. `make` alone lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := activities bench pointsman starter tests workflows $(wildcard worker.py)
+JOBS ?= 4
+# Lowest coverage of each of these rooms, in percent.
+COVERAGE_MIN ?= 95
+COVERED := pointsman/domain workflows pointsman/llm
+# How often `make faults` kills something.
+N ?= 200
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
+	--custom-compile-command "make lock" pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check up bench faults docs lock clean run-ready dev-ready coverage-gate
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: run-ready ## run three work items through everything, with a kill and a decision, and check the outcome
+	@$(BIN)/pointsman demo $(ARGS)
+
+up: run-ready ## start Temporal, its UI and Pointsman on this machine
+	@$(BIN)/pointsman up $(ARGS)
+
+test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms
+	@$(BIN)/python -m tests.servers
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(MAKE) --no-print-directory coverage-gate
+
+check: dev-ready ## lint, types, imports, secrets, licences, lock, tidiness
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy --strict $(CODE)
+	$(BIN)/lint-imports --quiet
+	$(BIN)/python -m tests.gates.secret_scan
+	$(BIN)/python -m tests.gates.licences
+	$(BIN)/python -m tests.gates.lock
+	$(BIN)/pytest --quiet tests/test_tidy.py tests/test_architecture.py
+
+bench: dev-ready ## measure against peers and limits; prints tables, writes bench/results/
+	@$(BIN)/python -m bench $(ARGS)
+
+faults: dev-ready ## kill processes at random points of a running load, N=200 times, and look for what was lost
+	@$(BIN)/python -m bench.faults --kills $(N) $(ARGS)
+
+docs: dev-ready ## build the documentation, strictly, into site/
+	@$(BIN)/zensical build --clean --strict
+
+lock: dev-ready ## pin every dependency anew, within the ranges of pyproject.toml
+	$(COMPILE) --upgrade --group dev --output-file requirements/dev.txt
+	$(COMPILE) --group build --constraints requirements/dev.txt --output-file requirements/run.txt
+
+clean: ## remove what set-up, tests and builds left here; state and caches of the user stay
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist htmlcov site bench/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+coverage-gate:
+	@$(BIN)/coverage combine --quiet
+	@for room in $(COVERED); do \
+		echo "coverage of $$room, at least $(COVERAGE_MIN) %:"; \
+		$(BIN)/coverage report --include="$$room/*" --fail-under=$(COVERAGE_MIN) || exit 1; \
+	done
+
+run-ready: $(VENV)/run-ready
+dev-ready: $(VENV)/dev-ready
+
+$(VENV)/run-ready: requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Pointsman needs into $(VENV) (about a minute the first time) ..." >&2
+	@$(PIP) install --require-hashes --requirement requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev-ready: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what Pointsman and its tests need into $(VENV) (about a minute the first time) ..." >&2
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/run-ready
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "Pointsman needs Python 3.11 or newer, and found none. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	exit 1

@@ -1,0 +1,36 @@
+"""Python files of the project, parsed. Files that do not parse are left to the compiler's own message."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = ("activities", "pointsman", "starter", "workflows", "worker.py")
+EVERYTHING = (*PRODUCT, "bench", "tests")
+
+
+class Source(NamedTuple):
+    path: Path
+    """Relative to the root."""
+    text: str
+    tree: ast.Module
+
+
+def read(root: Path, places: tuple[str, ...]) -> Iterator[Source]:
+    for place in places:
+        found = [root / place] if place.endswith(".py") else sorted((root / place).rglob("*.py"))
+        for file in found:
+            if file.is_file():
+                text = file.read_text()
+                yield Source(file.relative_to(root), text, ast.parse(text, str(file)))
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Each imported module with its line. `from a import b` counts as `a` and as `a.b`, which may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, node.lineno
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
