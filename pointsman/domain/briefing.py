@@ -4,25 +4,16 @@ Text of the work item comes from outside and may try to give orders; it goes in 
 """
 
 import json
-import re
 from collections.abc import Mapping
-from html import unescape
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.domain.echoes import is_noise
+from pointsman.domain.markup import plain
 
 FACTS_CHARS_MAX = 2_000
 DESCRIPTION_CHARS_MAX = 40_000
 VALUE_CHARS_MAX = 2_000
-
-BREAKS = re.compile(r"<\s*(br|/p|/div|/li|/tr|/h\d)\b[^>]*>", re.IGNORECASE)
-
-
-def plain(html: str) -> str:
-    """The text of an HTML field, with its line breaks; other text comes back as it is."""
-    text = unescape(re.sub(r"<[^>]+>", "", BREAKS.sub("\n", html)))
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+", " ", text)).strip()
 
 
 def text_field(fields: Mapping[str, Json], *names: str) -> str:
@@ -69,17 +60,25 @@ def opening(facts: Facts, fields: Mapping[str, Json]) -> str:
 def happened(actor: str, rev: int, changed: Mapping[str, tuple[Json, Json]], comment: str) -> str:
     """One message on what somebody did to the item meanwhile; empty when nothing of it matters.
 
-    A comment arrives in two events; both lead to the same text, so that it is told once.
+    A comment arrives in two events; both lead to the same text, so that it is told once. Where fields changed with
+    it, the event that tells them repeats the comment: better told twice than without its context.
     """
     who = actor or "somebody"
-    if comment:
-        return f"Meanwhile {who} commented (revision {rev}):\n{plain(comment)[:DESCRIPTION_CHARS_MAX]}"
     lines = [
-        f"- {field}: {_short(old)} -> {_short(new)}" for field, (old, new) in changed.items() if not is_noise(field)
+        f"- {field}: {_short(old)} -> {_short(new)}"
+        for field, (old, new) in changed.items()
+        if field != "System.History" and not is_noise(field)
     ]
-    return f"Meanwhile {who} changed the item (revision {rev}):\n" + "\n".join(lines) if lines else ""
+    told = f"Meanwhile {who} changed the item (revision {rev}):\n" + "\n".join(lines) if lines else ""
+    if comment:
+        words = plain(comment)[:DESCRIPTION_CHARS_MAX] or "(a comment without text)"
+        said = f"Meanwhile {who} commented (revision {rev}):\n{words}"
+        return f"{said}\n\n{told}" if told else said
+    return told
 
 
 def _short(value: Json) -> str:
+    if isinstance(value, dict) and isinstance(value.get("displayName"), str):
+        value = f"{value['displayName']} ({value.get('uniqueName') or 'no unique name'})"
     text = plain(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return json.dumps(text[:VALUE_CHARS_MAX], ensure_ascii=False) if value not in (None, "") else "(empty)"

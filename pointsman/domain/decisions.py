@@ -4,7 +4,7 @@ import pydantic
 
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Verb
 from pointsman.contracts.work_items import Proposal
-from pointsman.domain.proposals import InvalidAnswer, edit
+from pointsman.domain.proposals import UNPRINTABLE, InvalidAnswer, edit
 
 SUBJECT_CHARS_MIN = 8  # of the hash that a human repeats: 32 bits, enough to tell two proposals of one item apart
 
@@ -32,11 +32,15 @@ def check(escalation: Escalation, decision: Decision) -> None:
     Raises:
         Undecidable: the verb is not asked for, an argument is missing, or the subject is another than the one asked.
     """
+    if not decision.by.strip() or len(decision.by.splitlines()) > 1 or UNPRINTABLE.search(decision.by):
+        raise Undecidable(f"by: {decision.by[:80]!r} must be a name in one line: who decides?")
     if decision.verb not in escalation.allowed:
         allowed = ", ".join(escalation.allowed)
         raise Undecidable(f"{decision.verb} is not possible here; possible are: {allowed}")
     if decision.verb in (Verb.APPROVE, Verb.EDIT):
         _check_subject(escalation, decision)
+    if UNPRINTABLE.search(decision.comment):
+        raise Undecidable("comment: holds control characters")
     if decision.verb in (Verb.REJECT, Verb.RESPOND) and not decision.comment.strip():
         raise Undecidable(f"{decision.verb} needs a comment: it is what the agent and the people on the item read")
     if decision.verb is Verb.EDIT:

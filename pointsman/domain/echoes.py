@@ -1,15 +1,16 @@
 """Is an update that comes in the echo of a write of ours? The write ledger is asked, not the actor alone.
 
 A human may use our account, and our account may be the one that a rule of the service acts under; so an echo needs
-a ledger row, and every field that changed must carry the value that we wrote.
+a ledger row, and no field may carry another value than the one that we wrote.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from html import unescape
+from datetime import UTC, datetime, timedelta
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import WriteRecord
+from pointsman.domain.markup import flat
 
 # Fields that move with every save; they say nothing about who meant what.
 NOISE = frozenset(
@@ -33,6 +34,13 @@ FOLLOWS_STATE = re.compile(
     r"System\.Reason$|Microsoft\.VSTS\.Common\.(StateChangeDate|(Activated|Resolved|Closed)\w+)$"
 )
 BOARD = re.compile(r"WEF_[0-9A-F]+_(System\.ExtensionMarker|Kanban\..*)$", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+# What tells an account from other words: the @ of a mail address, the \ of a domain, the : of an id.
+UNIQUE = re.compile(r"[^<>\s@\\:]*[@\\:][^<>\s]*")
+PERSON = re.compile(rf"(?P<display>[^<>\n]*)<(?P<unique>{UNIQUE.pattern})>")
+# The service keeps times in steps of 3.33 ms (SQL Server's `datetime`), so what comes back is a little off.
+DATE_STEP = timedelta(milliseconds=10)
 
 
 def is_noise(field: str) -> bool:
@@ -43,16 +51,18 @@ def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple
     """The write that the update repeats, or None.
 
     `writes` are the ledger's rows of the item, `rev` is the revision after the update, `changed` its fields as
-    (old, new). A row without result counts too where the revision is the next one: the webhook may be faster
-    than the answer to our PATCH.
+    (old, new). A row without result counts too where the revision is a later one: the webhook may be faster than
+    the answer to our PATCH, and then every change must be ours. The revision that our PATCH is known to have made
+    holds nobody else's changes, so there fields that we did not write were set by rules of the service.
     """
-    return next((write for write in writes if _made(write, rev) and explains(write.values, changed)), None)
+    return next((write for write in writes if _repeats(write, rev, changed)), None)
 
 
-def _made(write: WriteRecord, rev: int) -> bool:
-    if write.status == "written":
-        return write.rev == rev
-    return write.status == "intended" and rev > write.base_rev
+def _repeats(write: WriteRecord, rev: int, changed: Mapping[str, tuple[Json, Json]]) -> bool:
+    if write.status == "written" and write.rev == rev:
+        written = {field: change for field, change in changed.items() if field in write.values}
+        return explains(write.values, written)
+    return write.status == "intended" and rev > write.base_rev and explains(write.values, changed)
 
 
 def explains(values: Mapping[str, Json], changed: Mapping[str, tuple[Json, Json]]) -> bool:
@@ -70,27 +80,95 @@ def same_value(field: str, ours: Json, old: Json, new: Json) -> bool:
     if field == "System.Tags":
         # Writing tags adds them, so the whole list comes back.
         return tags_of(new) == tags_of(old) | tags_of(ours)
-    return normal(ours) == normal(new)
+    return alike(ours, new)
 
 
 def tags_of(value: Json) -> frozenset[str]:
-    """Tags of a `; `-joined list, case-folded."""
-    return frozenset(tag.strip().casefold() for tag in str(value or "").split(";") if tag.strip())
+    """Tags of a `; `-joined list, case-folded. The service splits at commas too: no tag holds one."""
+    return frozenset(tag.strip().casefold() for tag in re.split("[;,]", str(value or "")) if tag.strip())
 
 
-def normal(value: Json) -> Json:
-    """A value as it compares: identities by unique name, HTML by its text, numbers by value, empty as None."""
+def alike(left: Json, right: Json) -> bool:
+    """Whether the service may have made one of the other: as `equal`, or the same person, or the same text."""
+    if equal(left, right):
+        return True
+    texts = isinstance(left, str) and isinstance(right, str)
+    if texts and (_person(left)[0] or _person(right)[0]) and _same_person(left, right):
+        return True
+    return _words(left) is not None and _words(left) == _words(right)
+
+
+def equal(left: Json, right: Json) -> bool:
+    """Whether both say the same to a reader of the field, however the service spells it.
+
+    Numbers and truth values may be text, empty is as good as absent, an identity is its unique name, and a moment
+    has many notations. Markup counts: a link that leads elsewhere is another value.
+    """
+    if isinstance(left, dict) or isinstance(right, dict):
+        return left == right or _same_person(left, right)
+    left, right = _spaced(left), _spaced(right)
+    return left == right or _same_scalar(left, right) or _same_moment(left, right)
+
+
+def _spaced(value: Json) -> Json:
+    return (" ".join(value.split()) or None) if isinstance(value, str) else value
+
+
+def _same_scalar(left: Json, right: Json) -> bool:
+    """A number and its text, a truth value and its text. Two texts are not compared as numbers: 1.10 is not 1.1."""
+    if isinstance(left, str):
+        left, right = right, left
+    if not isinstance(right, str):
+        return False
+    if isinstance(left, bool):
+        return right.casefold() == str(left).casefold()
+    if not isinstance(left, int | float) or NUMBER.fullmatch(right) is None:
+        return False
+    return left == (float(right) if "." in right else int(right))
+
+
+def _same_moment(left: Json, right: Json) -> bool:
+    first, second = _moment(left), _moment(right)
+    return first is not None and second is not None and abs(first - second) < DATE_STEP
+
+
+def _moment(value: Json) -> datetime | None:
+    if not isinstance(value, str) or DATE.fullmatch(value) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _same_person(left: Json, right: Json) -> bool:
+    """Unique names decide where both have one; `Ada`, `Ada <ada@x.org>` and an identity object may be the same."""
+    (first, display), (second, other) = _person(left), _person(right)
+    if first and second:
+        return first == second
+    return bool({first, display} & {second, other} - {""})
+
+
+def _person(value: Json) -> tuple[str, str]:
+    """(unique name, display name), case-folded, empty where it has none. A bare text may be either."""
     if isinstance(value, dict):
-        return normal(value.get("uniqueName") or value.get("displayName"))
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        identity = re.fullmatch(r".*<([^<>\s]+@[^<>\s]+)>", value.strip())
-        return identity[1].casefold() if identity else _text(value) or None
-    return value
+        unique, display = _person(value.get("displayName"))
+        given = value.get("uniqueName")
+        return _person(given)[0] or _name(given) or unique, display
+    text = _name(value)
+    told = PERSON.fullmatch(text)
+    if told is not None:
+        return told["unique"], told["display"].strip()
+    return (text, "") if UNIQUE.fullmatch(text) else ("", text)
 
 
-def _text(value: str) -> str:
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<!--.*?-->|<[^>]*>", " ", value, flags=re.DOTALL))).strip()
+def _name(value: Json) -> str:
+    return value.strip().casefold() if isinstance(value, str) else ""
+
+
+def _words(value: Json) -> str | None:
+    """What a reader of HTML sees; empty for what is empty."""
+    if value is None:
+        return ""
+    return flat(value) if isinstance(value, str) else None

@@ -57,7 +57,9 @@ def after_turn(agent: AgentPolicy, result: TurnResult) -> Ask | None:
     if result.end is TurnEnd.LIMIT:
         summary = f"The turn stopped at a limit: {result.reason}. Approve to grant the same again."
         return _ask(EscalationKind.LIMIT, Severity.MEDIUM, summary, result)
-    return _ask(EscalationKind.FAILURE, Severity.HIGH, f"The turn came to nothing: {result.reason}", result)
+    return _ask(
+        EscalationKind.FAILURE, Severity.HIGH, f"The turn came to nothing: {result.reason or result.end}", result
+    )
 
 
 def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, dropped: Sequence[str]) -> Ask | None:
@@ -111,12 +113,14 @@ def ask_conflict(conflicts: Sequence[FieldConflict], proposal: ProposalRef) -> A
 
 
 def _cell(value: object) -> str:
-    return str(value)[:120].replace("|", "\\|").replace("\n", " ")
+    return " ".join(str(value).split())[:120].replace("|", "\\|") if value not in (None, "") else "(empty)"
 
 
 def after_decision(ask: Ask, resolution: Resolution) -> End | Stage:
-    """Where the item goes once a human decided, or nobody did."""
-    if resolution.outcome == "expired":
+    """Where the item goes once a human decided, or nobody did. Only a decision leads on."""
+    if resolution.outcome == "withdrawn":
+        return End(state=WorkItemState.WITHDRAWN, reason=f"the {ask.kind} was withdrawn")
+    if resolution.outcome == "expired" or resolution.verb is None:
         return End(state=WorkItemState.PARKED, reason=f"nobody decided on the {ask.kind}: all rungs passed")
     if resolution.verb is Verb.REJECT:
         failed = ask.kind is EscalationKind.FAILURE

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.lifecycle import FieldConflict
-from pointsman.domain.echoes import normal, tags_of
+from pointsman.domain.echoes import alike, equal, tags_of
 
 
 class Merged(Contract):
@@ -26,16 +26,17 @@ def merge(
 
     A field that nobody else touched takes our value; one that already has it needs no write; one that changed to
     something else is a conflict, unless a human put it into `force`. Tags are only added, so they never conflict.
+    Whether somebody touched a field is told strictly, markup included, so that nobody's work is overwritten.
     """
     fields: dict[str, Json] = {}
     conflicts: list[FieldConflict] = []
     for field, value in ours.items():
         here = theirs.get(field)
-        if normal(here) == normal(value):
+        if equal(here, value):
             continue
-        if normal(here) == normal(base.get(field)) or field in force:
+        if equal(here, base.get(field)) or field in force:
             fields[field] = value
-        else:
+        elif not alike(value, here):
             conflicts.append(FieldConflict(field=field, base=base.get(field), ours=value, theirs=here))
     present = tags_of(theirs.get("System.Tags"))
     missing = tuple(tag for tag in tags if tag.strip().casefold() not in present)

@@ -1,11 +1,12 @@
 """What an agent's answer must look like, what of it the agent may write, and what a human's edit makes of it."""
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import AgentPolicy
@@ -14,6 +15,13 @@ from pointsman.contracts.work_items import Proposal, ProposalRef
 COMMENT_CHARS_MAX = 20_000
 VALUE_CHARS_MAX = 4_000
 TAG_CHARS_MAX = 400  # the service's own limit for one tag
+FIELDS_MAX, TAGS_MAX = 50, 20
+NUMBER_MAX = 2**53  # beyond it JSON does not carry every whole number (RFC 8259, section 6)
+
+FIELD_NAME = re.compile(r"[A-Za-z][\w.-]{0,254}", re.ASCII)  # hyphens: inherited processes make `Custom.<uuid>`
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+# Models wrap JSON into one fence of Markdown, whatever they are told.
+FENCED = re.compile(r"\s*```[a-zA-Z]*[ \t]*\r?\n(.*)\n[ \t]*```\s*", re.DOTALL)
 
 ANSWER_SCHEMA_NAME = "work_item_outcome"
 # Every property is required and none may be added: what providers call strict, so that an answer is complete.
@@ -47,15 +55,15 @@ ANSWER_SCHEMA: dict[str, Json] = {
 
 class _Field(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(min_length=1, max_length=255, pattern=r"^[A-Za-z][\w.]*$")
-    value: str | int | float
+    name: StrictStr
+    value: StrictStr | StrictInt | StrictFloat
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     comment: str = Field(max_length=COMMENT_CHARS_MAX)
-    fields: list[_Field] = Field(max_length=50)
-    tags: list[str] = Field(max_length=20)
+    fields: list[_Field] = Field(max_length=FIELDS_MAX)
+    tags: list[str] = Field(max_length=TAGS_MAX)
     question: str = Field(max_length=COMMENT_CHARS_MAX)
 
 
@@ -72,49 +80,95 @@ class InvalidAnswer(ValueError):
 
 
 def read_answer(text: str, agent: AgentPolicy) -> Answer:
-    """Read a model's final text.
+    """Read a model's final text. Tags among the fields count as tags.
 
     Raises:
-        InvalidAnswer: it is not JSON, not of the schema, breaks a limit, or neither answers nor asks.
+        InvalidAnswer: it is not JSON, not of the schema, breaks a limit, neither answers nor asks, or all that it
+            proposes is not the agent's to change.
     """
+    fenced = FENCED.fullmatch(text)
     try:
-        answer = _Answer.model_validate_json(text)
+        answer = _Answer.model_validate_json(fenced[1] if fenced else text)
     except pydantic.ValidationError as error:
         raise InvalidAnswer(_faults(error)) from error
-    for tag in answer.tags:
-        check_tag(tag)
+    _check_text("comment", answer.comment)
+    _check_text("question", answer.question)
+    fields, tags = _values(answer)
+    dropped = tuple(name for name in fields if name not in agent.may_change)
+    if tags and "System.Tags" not in agent.may_change:
+        dropped, tags = (*dropped, "System.Tags"), ()
+    allowed = {name: value for name, value in fields.items() if name in agent.may_change}
+    question = answer.question.strip()
+    if not (question or answer.comment.strip() or allowed or tags):
+        raise InvalidAnswer(_why_empty(agent, dropped))
+    return Answer(
+        proposal=Proposal(comment=answer.comment, fields=allowed, tags=tags), question=question, dropped=dropped
+    )
+
+
+def _values(answer: _Answer) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """Fields and tags, each checked."""
+    fields: dict[str, Json] = {}
+    tags = list(answer.tags)
     for field in answer.fields:
+        if field.name == "System.Tags":
+            tags += [tag for tag in re.split("[;,]", str(field.value)) if tag.strip()]
+            continue
+        if field.name in fields:
+            raise InvalidAnswer(f"field {field.name}: is given twice")
         check_value(field.name, field.value)
-    if not (answer.question.strip() or answer.comment.strip() or answer.fields or answer.tags):
-        raise InvalidAnswer("the answer is empty: it has no comment, no field, no tag and no question")
-    allowed: dict[str, Json] = {field.name: field.value for field in answer.fields if field.name in agent.may_change}
-    may_tag = "System.Tags" in agent.may_change
-    dropped = [field.name for field in answer.fields if field.name not in agent.may_change]
-    if answer.tags and not may_tag:
-        dropped.append("System.Tags")
-    proposal = Proposal(comment=answer.comment, fields=allowed, tags=_distinct(answer.tags) if may_tag else ())
-    return Answer(proposal=proposal, question=answer.question.strip(), dropped=tuple(dict.fromkeys(dropped)))
+        fields[field.name] = field.value
+    for tag in tags:
+        check_tag(tag)
+    return fields, _distinct(tags)
+
+
+def _why_empty(agent: AgentPolicy, dropped: tuple[str, ...]) -> str:
+    if not dropped:
+        return "the answer is empty: it has no comment, no field, no tag and no question"
+    may = ", ".join(agent.may_change) or "none"
+    return f"nothing is left of the answer: {', '.join(dropped)} may not be changed by this agent, which may: {may}"
 
 
 def _faults(error: pydantic.ValidationError) -> str:
     parts = [f"{'.'.join(map(str, one['loc'])) or 'answer'}: {one['msg']}" for one in error.errors()[:5]]
-    return "; ".join(parts)
+    return "; ".join(part[:300] for part in parts)
+
+
+def _check_text(name: str, text: str) -> None:
+    found = UNPRINTABLE.search(text)
+    if found is not None:
+        place = f"at character {found.start()} of {len(text)}"
+        raise InvalidAnswer(f"{name}: holds the control character U+{ord(found[0]):04X} {place}")
 
 
 def check_tag(tag: str) -> None:
-    if not tag.strip() or len(tag) > TAG_CHARS_MAX or any(mark in tag for mark in ";,"):
-        raise InvalidAnswer(f"tag {tag[:80]!r}: a tag has 1 to {TAG_CHARS_MAX} characters, and no ; or ,")
+    if not tag.strip() or len(tag) > TAG_CHARS_MAX or any(mark in tag for mark in ";,\n\r\t"):
+        raise InvalidAnswer(f"tag {tag[:80]!r}: a tag is one line of 1 to {TAG_CHARS_MAX} characters, without ; and ,")
+    _check_text("tag", tag)
 
 
 def check_value(name: str, value: Json) -> None:
+    if FIELD_NAME.fullmatch(name) is None:
+        raise InvalidAnswer(f"field {name[:80]!r}: is no reference name such as Microsoft.VSTS.Common.Priority")
+    if name == "System.History":
+        raise InvalidAnswer("field System.History: what to say goes into the comment")
     if isinstance(value, str) and len(value) > VALUE_CHARS_MAX:
         raise InvalidAnswer(f"field {name}: {len(value)} characters, the limit is {VALUE_CHARS_MAX}")
     if not isinstance(value, str | int | float | None):
         raise InvalidAnswer(f"field {name}: {type(value).__name__} cannot be a field's value")
+    if isinstance(value, str):
+        _check_text(f"field {name}", value)
+    elif value is not None and not abs(value) <= NUMBER_MAX:  # NaN is not comparable, so it is refused too
+        raise InvalidAnswer(f"field {name}: the number must be finite, and at most {NUMBER_MAX}")
 
 
 def _distinct(tags: list[str]) -> tuple[str, ...]:
-    return tuple({tag.strip().casefold(): tag.strip() for tag in tags}.values())
+    """Each tag once, as it was first spelled: case does not tell tags apart."""
+    found: dict[str, str] = {}
+    for tag in tags:
+        found.setdefault(tag.strip().casefold(), tag.strip())
+    return tuple(found.values())
 
 
 def canonical(proposal: Proposal) -> bytes:
@@ -137,7 +191,7 @@ def refer(proposal: Proposal) -> ProposalRef:
 
 def summarise(proposal: Proposal) -> str:
     """One line: `System.State = Resolved, tags + triaged, comment of 120 characters`."""
-    parts = [f"{name} = {str(value)[:80]}" for name, value in proposal.fields.items()]
+    parts = [f"{name} = {' '.join(str(value).split())[:80]}" for name, value in proposal.fields.items()]
     if proposal.tags:
         parts.append(f"tags + {', '.join(proposal.tags)}")
     if proposal.comment:
@@ -157,12 +211,14 @@ def edit(proposal: Proposal, edits: Mapping[str, Json]) -> Proposal:
     Raises:
         InvalidAnswer: an edit is of the wrong type or breaks a limit.
     """
+    if len(edits) > FIELDS_MAX:
+        raise InvalidAnswer(f"edits: {len(edits)} are given, the limit is {FIELDS_MAX}")
     fields = dict(proposal.fields)
     comment, tags = proposal.comment, proposal.tags
     for name, value in edits.items():
         if name == "comment":
             comment = _edited_comment(value)
-        elif name == "tags":
+        elif name in ("tags", "System.Tags"):
             tags = _edited_tags(value)
         elif value is None:
             fields.pop(name, None)
@@ -175,13 +231,16 @@ def edit(proposal: Proposal, edits: Mapping[str, Json]) -> Proposal:
 def _edited_comment(value: Json) -> str:
     if not isinstance(value, str) or len(value) > COMMENT_CHARS_MAX:
         raise InvalidAnswer(f"comment: must be text of at most {COMMENT_CHARS_MAX} characters")
+    _check_text("comment", value)
     return value
 
 
 def _edited_tags(value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+    if not isinstance(value, list) or len(value) > TAGS_MAX:
+        raise InvalidAnswer(f"tags: must be a list of at most {TAGS_MAX} texts")
+    tags = [tag for tag in value if isinstance(tag, str)]
+    if len(tags) < len(value):
         raise InvalidAnswer("tags: must be a list of texts")
-    tags = [str(tag) for tag in value]
     for tag in tags:
         check_tag(tag)
     return _distinct(tags)

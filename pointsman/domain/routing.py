@@ -105,6 +105,11 @@ def _any_tag(wanted: Sequence[str], tags: Sequence[str]) -> str | None:
 def _any_text(wanted: Sequence[str], text: str) -> str | None:
     if not wanted:
         return ""
-    # Word boundaries, or "log" would route every "login" and "catalogue".
-    phrase = next((one for one in wanted if re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text, re.IGNORECASE)), None)
+    phrase = next((one for one in wanted if _phrase(one).search(text.casefold())), None)
     return f"text {phrase!r}" if phrase is not None else None
+
+
+def _phrase(words: str) -> re.Pattern[str]:
+    """Word boundaries, or "log" would route every "login" and "catalogue"; between words any space will do."""
+    spaced = r"\s+".join(map(re.escape, words.casefold().split()))
+    return re.compile(rf"(?<!\w){spaced}(?!\w)")

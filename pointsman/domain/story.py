@@ -9,7 +9,8 @@ SUMMARY_BYTES_MAX = 200  # Temporal cuts a summary there
 
 
 def summary(text: str) -> str:
-    return text.encode()[: SUMMARY_BYTES_MAX - 20].decode(errors="ignore")
+    """One line, short enough."""
+    return " ".join(text.split()).encode(errors="replace")[: SUMMARY_BYTES_MAX - 20].decode(errors="ignore")
 
 
 def item(request: DeliverRequest, carry: Carry) -> str:

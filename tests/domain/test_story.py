@@ -1,0 +1,107 @@
+"""What Temporal's own UI shows: where an item stands, what is asked, and the commands that answer it."""
+
+import json
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Refusal, Verb
+from pointsman.contracts.lifecycle import Carry, DeliverRequest
+from pointsman.contracts.turns import TurnRequest
+from pointsman.contracts.work_items import Usage, WorkItemState
+from pointsman.domain import decisions, story
+from tests.domain.samples import AGENT, FACTS, KEY, POLICY, escalation
+
+REQUEST = DeliverRequest(key=KEY, tenant="default", correlation_id="c-1", policy=POLICY)
+USED = Usage(model_calls=2, tool_calls=3, input_tokens=10, output_tokens=5, cost_usd="0.02")
+ID = "ado/harbour/Quay/41/escalation-1"
+APPROVAL = escalation(EscalationKind.APPROVAL, decisions.verbs_for(EscalationKind.APPROVAL))
+QUESTION = escalation(EscalationKind.QUESTION, decisions.verbs_for(EscalationKind.QUESTION))
+
+
+@given(st.text())
+def test_a_summary_is_one_short_line_of_what_it_was_made_of(text: str) -> None:
+    summary = story.summary(text)
+    assert len(summary.encode()) < story.SUMMARY_BYTES_MAX
+    assert " ".join(text.split()).startswith(summary)
+
+
+@pytest.mark.parametrize("text", ["é" * 300, "\N{PERSON WITH FOLDED HANDS}" * 100])
+def test_a_summary_is_never_cut_within_a_character(text: str) -> None:
+    assert set(story.summary(text)) == set(text)
+
+
+def test_an_item_is_told_from_its_first_moment_on() -> None:
+    told = story.item(REQUEST, Carry())
+    assert told.splitlines()[:2] == ["### Work item 41", "**received**"]
+    assert "- agent: not chosen yet" in told
+    assert "Azure DevOps" not in told
+
+
+def test_an_item_at_work_tells_agent_use_and_links() -> None:
+    carry = Carry(
+        facts=FACTS,
+        state=WorkItemState.WORKING,
+        reason="turn 1",
+        agent="triage",
+        turns=1,
+        escalations=2,
+        usage=USED,
+        waited_seconds=61.6,
+    )
+    assert story.item(REQUEST, carry).splitlines() == [
+        "### Bug 41: Crane stops at noon",
+        "**working**: turn 1",
+        "",
+        "- agent: triage",
+        "- turns: 1, escalations: 2",
+        "- used: 2 model calls, 3 tool calls, 15 tokens, 0.02 USD",
+        "- waited for humans: 62 s",
+        "- correlation: `c-1`",
+        f"- [work item in Azure DevOps]({FACTS.url})",
+    ]
+
+
+def test_a_turn_tells_its_step_and_what_it_does() -> None:
+    request = TurnRequest(
+        key=KEY, tenant="default", correlation_id="c-1", number=2, transcript="t", agent=AGENT, facts=FACTS
+    )
+    told = story.turn(request, 3, USED, "calls get_work_item")
+    assert told.startswith("### Turn 2 of agent triage\n**step 3**: calls get_work_item\n")
+    assert "- model: m-1\n- used: 2 model calls" in told
+
+
+def test_a_pending_question_tells_its_rung_and_how_to_answer() -> None:
+    told = story.escalation(ID, QUESTION, "ESC-7", 1, [], None)
+    assert told.startswith("### ESC-7: question, high\nIs it so?\n\nIt may be.")
+    assert "Rung 1 of 1. Possible: respond, reject." in told
+    assert 'pointsman escalations respond ESC-7 --comment "..."' in told
+
+
+def test_a_decided_question_tells_by_whom_and_what_was_not_taken() -> None:
+    refused = [Refusal(number=1, reason="late: approve by ada stands", by="bo"), Refusal(number=2, reason="not JSON")]
+    told = story.escalation(ID, APPROVAL, "", 1, refused, Decision(verb=Verb.APPROVE, by="ada", comment="fine"))
+    assert told.startswith("### Escalation: approval, high")
+    assert "**approve** by ada: fine" in told
+    assert told.endswith("- not taken (bo): late: approve by ada stands\n- not taken (unknown): not JSON")
+    assert "temporal workflow signal" not in told
+
+
+@pytest.mark.parametrize("asked", [APPROVAL, QUESTION], ids=lambda asked: str(asked.kind))
+def test_the_command_that_is_shown_is_a_decision_that_is_taken(asked: Escalation) -> None:
+    command = next(line for line in story.how_to_decide(ID, asked, "ESC-7") if line.startswith("temporal "))
+    words = shlex.split(command)
+    assert words[words.index("--workflow-id") + 1] == ID
+    decisions.check(asked, decisions.read(words[words.index("--input") + 1].encode()))
+    assert json.loads(words[-1])["verb"] == asked.allowed[0]
+
+
+def test_a_notification_brings_the_question_and_the_commands() -> None:
+    told = story.notification(APPROVAL, "", ID)
+    assert told.startswith("Is it so?\n\nIt may be.\n\n```\npointsman escalations approve ESC\n")
+
+
+def test_an_item_has_a_name_for_people() -> None:
+    assert story.item_name(KEY) == "harbour/Quay #41"
