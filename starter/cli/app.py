@@ -14,14 +14,13 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from starter.cli.call import Given, Noun, example_text
+from starter.cli.call import Given, example_text, help_alone
 from starter.cli.commands import audit, config, database, escalations, inbox, items, mcp, policy, running, temporal
 from starter.cli.errors import CliError, ExitCode, unexpected
 from starter.cli.output import output
 
 app = typer.Typer(
     name="pointsman",
-    cls=Noun,
     help="Take work items from Azure DevOps to AI agents and back, durably, with a human where policy says so.",
     epilog=example_text(("pointsman demo", "pointsman up", "pointsman items list", "pointsman escalations list")),
     rich_markup_mode=None,
@@ -36,7 +35,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def root(
     ctx: typer.Context,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of everything kept on disk.", file_okay=False)] = None,
@@ -49,6 +48,7 @@ def root(
     if config_file is not None:
         os.environ["POINTSMAN_CONFIG_FILE"] = str(config_file)  # processes that we start read the same file
     ctx.obj = Given({"data_dir": data_dir} if data_dir is not None else {})
+    help_alone(ctx)
 
 
 running.register(app)

@@ -3,7 +3,7 @@
 from pointsman.config import Explained, Settings, unknown_variables
 from starter.cli.call import Call
 from starter.cli.errors import not_found
-from starter.cli.output import Listing
+from starter.cli.output import Listing, Record
 
 
 def shown(settings: Settings, name: str) -> Listing:
@@ -12,7 +12,7 @@ def shown(settings: Settings, name: str) -> Listing:
 
 
 def explained(settings: Settings, name: str) -> Listing:
-    rows = [
+    rows: list[Record] = [
         {
             "setting": one.name,
             "value": one.value,

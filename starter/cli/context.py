@@ -1,4 +1,4 @@
-"""What commands work with: settings, policy, our books (read-only), Temporal."""
+"""What commands work with: policy, our books (read-only), Temporal."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 from temporalio.client import Client
 
 from pointsman import temporal as temporal_setup
-from pointsman.config import Settings, load
+from pointsman.config import Settings
 from pointsman.contracts.policy import Policy
 from pointsman.policies import loading
 from pointsman.ports import Attempts as AttemptsPort
@@ -26,7 +26,6 @@ from pointsman.store.escalations import Escalations
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
-from starter.cli.call import Call
 from starter.cli.errors import CliError
 
 
@@ -42,11 +41,6 @@ class Books:
     audit: AuditPort
 
 
-def settings(call: Call, **given: object) -> Settings:
-    """Settings of this call: its own options over the root's over environment and files."""
-    return load(**{**call.given, **{name: value for name, value in given.items() if value is not None}})
-
-
 def policy(settings: Settings) -> Policy:
     """The policy in force."""
     return loading.load(settings.policy_dir).policy
@@ -58,12 +52,6 @@ async def temporal(settings: Settings) -> Client:
 
 def stored_in_sqlite(settings: Settings) -> bool:
     return make_url(settings.database_url.get_secret_value()).get_backend_name() == "sqlite"
-
-
-def own_url(settings: Settings) -> str:
-    """The web process as this machine reaches it."""
-    host = "127.0.0.1" if settings.web_host in ("0.0.0.0", "::") else settings.web_host  # noqa: S104 - compared only
-    return f"http://[{host}]:{settings.web_port}" if ":" in host else f"http://{host}:{settings.web_port}"
 
 
 @asynccontextmanager

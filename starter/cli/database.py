@@ -42,13 +42,20 @@ def backup(settings: Settings, file: Path) -> Single:
     """
     if not stored_in_sqlite(settings):
         raise CliError(
-            "not_sqlite", "The store is PostgreSQL, which has its own tool.", "Run: pg_dump --format=custom", ExitCode.USAGE
+            "not_sqlite",
+            "The store is PostgreSQL, which has its own tool.",
+            "Run: pg_dump --format=custom",
+            ExitCode.USAGE,
         )
     if file.exists():
-        raise CliError("exists", f"{file} exists already. Nothing was written.", "Name another file.", ExitCode.CONFLICT)
+        raise CliError(
+            "exists", f"{file} exists already. Nothing was written.", "Name another file.", ExitCode.CONFLICT
+        )
     path = sqlite.path_of(settings.database_url.get_secret_value())
     if not path.exists():
-        raise CliError("not_found", f"There is no database at {path}.", "Make one: pointsman db upgrade", ExitCode.NOT_FOUND)
+        raise CliError(
+            "not_found", f"There is no database at {path}.", "Make one: pointsman db upgrade", ExitCode.NOT_FOUND
+        )
     file.touch(mode=0o600)  # it holds what people wrote
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source, closing(sqlite3.connect(file)) as target:
         source.backup(target, pages=PAGES_AT_ONCE)

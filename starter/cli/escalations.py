@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pydantic
 
 from pointsman.config import Settings
+from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Standing, Verb
 from pointsman.contracts.records import EscalationRow
 from pointsman.domain import decisions
@@ -18,7 +19,7 @@ from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.items import workflow_url
 from starter.cli.output import Listing, Single, iso
 
-Edits = dict[str, str | int | float | bool | list[str] | None]
+Edits = dict[str, Json]
 
 
 async def listed(settings: Settings, pending_only: bool, limit: int) -> Listing:
@@ -44,7 +45,7 @@ def exit_status(row: EscalationRow) -> ExitCode:
     return ExitCode.PENDING if row.resolution is None else ExitCode.OK
 
 
-def edits(values: Sequence[str], comment_text: str | None, tags: Sequence[str] | None) -> Edits:
+def edits(values: Sequence[str], comment_text: str | None, tags: Sequence[str]) -> Edits:
     """What `--set`, `--comment-text` and `--tag` say. A value that reads as a JSON number, true, false or null is one.
 
     Raises:
@@ -86,7 +87,7 @@ def decision(row: EscalationRow, verb: str, by: str, comment: str, subject: str,
             by=by,
             comment=comment,
             subject=subject or row.escalation.subject,
-            edits=dict(edits.items()),
+            edits=edits,
             channel="cli",
         )
         decisions.check(row.escalation, made)

@@ -4,14 +4,15 @@ import json
 from base64 import b64encode
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import Request, build_opener
+from urllib.request import Request
 
 from pointsman.config import Settings
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt
 from starter.cli import records
-from starter.cli.context import opened, own_url, stored_in_sqlite, writing
+from starter.cli.context import opened, stored_in_sqlite, writing
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.output import Listing, Single
+from starter.cli.settings import local, own_url
 
 ROWS_MAX = 10_000
 ANSWER_SECONDS_MAX = 10.0
@@ -65,8 +66,7 @@ def _by_service(settings: Settings, row: Delivery, by: str) -> Receipt | None:
         method="POST",
     )
     try:
-        # Without the proxies of the environment: the service is on this machine.
-        with build_opener().open(request, timeout=ANSWER_SECONDS_MAX) as answer:
+        with local().open(request, timeout=ANSWER_SECONDS_MAX) as answer:
             return Receipt.model_validate_json(answer.read())
     except HTTPError as error:
         raise _refused(url, error) from error

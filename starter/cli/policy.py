@@ -58,7 +58,6 @@ def _match(match: Match) -> str:
 
 
 def _agent(agent: AgentPolicy) -> str:
-    approval = f"; needs approval: {', '.join(agent.needs_approval)}" if agent.needs_approval else ""
     limits = agent.limits
     told = [
         agent.model,

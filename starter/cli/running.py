@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +19,10 @@ from pointsman.store import schema
 from pointsman.temporal import TemporalUnreachable, connect
 from pointsman.temporal_server import DevServer, find_server, free_port
 from starter.cli.call import Call
-from starter.cli.context import own_url, stored_in_sqlite
+from starter.cli.context import stored_in_sqlite
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Single
+from starter.cli.settings import local, own_url
 from starter.serve import serve as serve_parts
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -198,11 +198,13 @@ def _until_ready(process: "subprocess.Popen[bytes]", folder: Path, log: Path) ->
 
 def _did_not_start(what: str, log: Path) -> CliError:
     last = "\n".join(log.read_text(errors="replace").splitlines()[-6:])
-    return CliError("not_started", f"{what}. The end of its log {log}:\n{last}", "See what is missing: pointsman doctor")
+    return CliError(
+        "not_started", f"{what}. The end of its log {log}:\n{last}", "See what is missing: pointsman doctor"
+    )
 
 
 def _ready(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(f"{url}/health/ready", timeout=2) as answer:  # noqa: S310 - our own
+    with suppress(OSError), local().open(f"{url}/health/ready", timeout=2) as answer:
         return int(answer.status) == 200
     return False
 

@@ -19,7 +19,7 @@ PERSON_VARIABLE = "SANDBOX_PERSON_TOKEN"
 
 
 async def run(call: Call, settings: Settings, part: str, port: int) -> ExitCode:
-    """Serve until SIGINT or SIGTERM. Prints how to reach the stand-ins: as shell exports, or with `--json` as one document."""
+    """Serve until SIGINT or SIGTERM. Prints how to reach the stand-ins: shell exports, or one document."""
     stop = stopping()
     async with AsyncExitStack() as running:
         told: dict[str, str] = {}

@@ -22,9 +22,10 @@ def show(
 
     In a pipe: time, action, actor, item, correlation id, data.
     """
-    from starter.cli import audit, context
+    from starter.cli import audit
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(audit.shown(context.settings(call), item, correlation_id, action, limit)))
+    call.show(call.run(audit.shown(settings_of(call), item, correlation_id, action, limit)))
 
 
 @command(app, "verify", "pointsman audit verify", "pointsman audit verify --json")
@@ -36,9 +37,10 @@ def verify(
     ] = None,
 ) -> int:
     """Verify the whole log: no event changed, dropped or slipped in. Exit 9 with findings."""
-    from starter.cli import audit, context
+    from starter.cli import audit
+    from starter.cli.settings import settings_of
 
-    report = audit.verified_archive(archive) if archive else call.run(audit.verified(context.settings(call)))
+    report = audit.verified_archive(archive) if archive else call.run(audit.verified(settings_of(call)))
     return audit.report(call, report)
 
 
@@ -48,6 +50,7 @@ def export(
     file: Annotated[Path, typer.Argument(help="ZIP file to write; it must not exist.", show_default=False)],
 ) -> None:
     """Write events, proofs, checkpoints and public keys, with a verifier that runs offline."""
-    from starter.cli import audit, context
+    from starter.cli import audit
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(audit.export(context.settings(call), file)))
+    call.show(call.run(audit.export(settings_of(call), file)))

@@ -15,9 +15,10 @@ def show(call: Call, name: Annotated[str, typer.Argument(help="Only this setting
 
     In a pipe: setting, value.
     """
-    from starter.cli import config, context
+    from starter.cli import config
+    from starter.cli.settings import settings_of
 
-    call.show(config.shown(context.settings(call), name))
+    call.show(config.shown(settings_of(call), name))
 
 
 @command(app, "explain", "pointsman config explain", "pointsman config explain database_url")
@@ -28,7 +29,8 @@ def explain(
 
     In a pipe: setting, value, origin, variable, description. Works with wrong settings, too, and says what is wrong.
     """
-    from starter.cli import config, context
+    from starter.cli import config
+    from starter.cli.settings import settings_of
 
-    call.show(config.explained(context.settings(call), name))
+    call.show(config.explained(settings_of(call), name))
     config.warn_of_misspelt(call)

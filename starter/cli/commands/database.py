@@ -17,9 +17,10 @@ def upgrade(
     dry_run: DryRun = False,
 ) -> None:
     """Bring the schema up to date. `serve` and `up` do so by themselves on SQLite."""
-    from starter.cli import context, database
+    from starter.cli import database
+    from starter.cli.settings import settings_of
 
-    call.show(database.upgrade(context.settings(call), revision, dry_run=dry_run))
+    call.show(database.upgrade(settings_of(call), revision, dry_run=dry_run))
 
 
 @command(app, "downgrade", "pointsman db downgrade -1 --yes")
@@ -30,9 +31,10 @@ def downgrade(
     yes: Yes = False,
 ) -> None:
     """Take the schema back. Columns and tables of the revisions undone are lost: make a backup first."""
-    from starter.cli import context, database
+    from starter.cli import database
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     if not dry_run:
         call.confirm(f"Go back to revision {revision}, and lose what later revisions keep?", yes)
     call.show(database.downgrade(settings, revision, dry_run=dry_run))
@@ -41,9 +43,10 @@ def downgrade(
 @command(app, "current", "pointsman db current")
 def current(call: Call) -> None:
     """Show the schema's revision, and the newest one."""
-    from starter.cli import context, database
+    from starter.cli import database
+    from starter.cli.settings import settings_of
 
-    call.show(database.current(context.settings(call)))
+    call.show(database.current(settings_of(call)))
 
 
 @command(app, "backup", "pointsman db backup pointsman-copy.db")
@@ -51,6 +54,7 @@ def backup(
     call: Call, file: Annotated[Path, typer.Argument(help="File to write; it must not exist.", show_default=False)]
 ) -> None:
     """Copy the SQLite store into a file, consistently, while it is in use."""
-    from starter.cli import context, database
+    from starter.cli import database
+    from starter.cli.settings import settings_of
 
-    call.show(database.backup(context.settings(call), file))
+    call.show(database.backup(settings_of(call), file))

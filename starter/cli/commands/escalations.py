@@ -1,5 +1,6 @@
 """`pointsman escalations`: questions to humans, and the four ways to answer them."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -27,9 +28,10 @@ def list_escalations(
 
     In a pipe: escalation, item, kind, severity, status, opened, summary.
     """
-    from starter.cli import context, escalations
+    from starter.cli import escalations
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(escalations.listed(context.settings(call), pending_only=not every, limit=limit)))
+    call.show(call.run(escalations.listed(settings_of(call), pending_only=not every, limit=limit)))
 
 
 @command(app, "show", "pointsman escalations show ESC-7")
@@ -39,9 +41,10 @@ def show(
     exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 8 while nobody has decided.")] = False,
 ) -> int:
     """Show what is asked, what would be written, who was told, and how to decide."""
-    from starter.cli import context, escalations
+    from starter.cli import escalations
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     row = call.run(escalations.found(settings, escalation))
     call.show(escalations.shown(row, settings))
     return escalations.exit_status(row) if exit_status else 0
@@ -81,10 +84,18 @@ def edit(
     dry_run: DryRun = False,
 ) -> int:
     """Approve it with changes. What is not named stays as proposed."""
-    from starter.cli import escalations
-
-    edits = escalations.edits(values or [], comment_text, tag)
-    return _decide(call, escalation, "edit", comment=comment, by=by, subject=subject, dry_run=dry_run, edits=edits)
+    return _decide(
+        call,
+        escalation,
+        "edit",
+        comment=comment,
+        by=by,
+        subject=subject,
+        dry_run=dry_run,
+        values=values or (),
+        comment_text=comment_text,
+        tags=tag or (),
+    )
 
 
 @command(app, "reject", 'pointsman escalations reject ESC-7 --comment "wrong component"')
@@ -120,13 +131,17 @@ def _decide(
     by: str,
     subject: str,
     dry_run: bool,
-    edits: dict[str, str | int | float | bool | list[str] | None] | None = None,
+    values: Sequence[str] = (),
+    comment_text: str | None = None,
+    tags: Sequence[str] = (),
 ) -> int:
-    from starter.cli import context, escalations
+    from starter.cli import escalations
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    edits = escalations.edits(values, comment_text, tags) if verb == "edit" else {}
+    settings = settings_of(call)
     row = call.run(escalations.found(settings, escalation))
-    decision = escalations.decision(row, verb, by or me(), comment, subject, edits or {})
+    decision = escalations.decision(row, verb, by or me(), comment, subject, edits)
     if dry_run:
         call.out.say(f"would send this to {row.workflow_id}; nothing was done")
         call.show(escalations.told(row, decision))

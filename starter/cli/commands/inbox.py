@@ -25,9 +25,10 @@ def list_deliveries(
 
     In a pipe: delivery, received, event, item, state, attempts, reason.
     """
-    from starter.cli import context, inbox
+    from starter.cli import inbox
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(inbox.listed(context.settings(call), state, item, limit)))
+    call.show(call.run(inbox.listed(settings_of(call), state, item, limit)))
 
 
 @command(app, "show", "pointsman inbox show 0199", "pointsman inbox show 0199 --body > delivery.json")
@@ -37,9 +38,10 @@ def show(
     body: Annotated[bool, typer.Option("--body", help="Print the body as it came, and nothing else.")] = False,
 ) -> None:
     """Show one delivery, with the error of its last attempt."""
-    from starter.cli import context, inbox
+    from starter.cli import inbox
+    from starter.cli.settings import settings_of
 
-    row = call.run(inbox.found(context.settings(call), delivery))
+    row = call.run(inbox.found(settings_of(call), delivery))
     if body:
         call.out.raw(row.body)
     else:
@@ -59,9 +61,10 @@ def replay(
     dry_run: DryRun = False,
 ) -> None:
     """Put a copy of a delivery into the queue again. It is audited; echoes still cause nothing."""
-    from starter.cli import context, inbox
+    from starter.cli import inbox
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     row = call.run(inbox.found(settings, delivery))
     if dry_run:
         call.out.say(f"would replay {row.id} ({row.event_type}, item {row.item_id}); nothing was done")

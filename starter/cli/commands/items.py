@@ -25,9 +25,10 @@ def list_items(
 
     In a pipe: item, type, state, agent, cost in USD, changed, title.
     """
-    from starter.cli import context, items
+    from starter.cli import items
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(items.listed(context.settings(call), state, limit)))
+    call.show(call.run(items.listed(settings_of(call), state, limit)))
 
 
 @command(app, "show", "pointsman items show 42", "pointsman items show fabrikam/42 --wait --timeout 600")
@@ -41,9 +42,10 @@ def show_item(
     ] = False,
 ) -> int:
     """Show where an item stands: state, reason, agent, tokens, cost, time waiting for humans, links."""
-    from starter.cli import context, items
+    from starter.cli import items
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     row = call.run(items.waited_for(settings, item, timeout, call.out.say) if wait else items.found(settings, item))
     call.show(items.shown(row, settings))
     return items.exit_status(row) if exit_status else 0
@@ -55,9 +57,10 @@ def timeline(call: Call, item: Item) -> None:
 
     In a pipe: time, kind, what, who, reference.
     """
-    from starter.cli import context, items
+    from starter.cli import items
+    from starter.cli.settings import settings_of
 
-    call.show(call.run(items.timeline(context.settings(call), item)))
+    call.show(call.run(items.timeline(settings_of(call), item)))
 
 
 @command(
@@ -74,9 +77,10 @@ def start(
     dry_run: DryRun = False,
 ) -> None:
     """Start an item by hand, without a delivery. Where it runs already, that run goes on."""
-    from starter.cli import context, items
+    from starter.cli import items
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     key = items.key(organisation, project, item_id)
     if dry_run:
         call.out.say(f"would start {key} at {settings.temporal_address}; nothing was done")
@@ -97,9 +101,10 @@ def cancel(
     yes: Yes = False,
 ) -> None:
     """Cancel what runs for an item. What was written stays written."""
-    from starter.cli import context, items
+    from starter.cli import items
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call)
+    settings = settings_of(call)
     row = call.run(items.found(settings, item))
     items.must_run(row)
     if dry_run:

@@ -18,9 +18,10 @@ Folder = Annotated[
 @command(app, "check", "pointsman policy check --dir ./policy")
 def check(call: Call, folder: Folder = None) -> int:
     """Check a folder of policy. Exit 9 with findings: file, line, key, value, and what is allowed."""
-    from starter.cli import context, policy
+    from starter.cli import policy
+    from starter.cli.settings import settings_of
 
-    return policy.check(call, context.settings(call), folder)
+    return policy.check(call, settings_of(call), folder)
 
 
 @command(app, "show", "pointsman policy show", "pointsman policy show --json")
@@ -29,6 +30,7 @@ def show(call: Call, folder: Folder = None) -> None:
 
     In a pipe: part, name, what it says.
     """
-    from starter.cli import context, policy
+    from starter.cli import policy
+    from starter.cli.settings import settings_of
 
-    call.show(policy.shown(context.settings(call), folder))
+    call.show(policy.shown(settings_of(call), folder))

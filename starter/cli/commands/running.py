@@ -62,17 +62,19 @@ def up(
 
     Stays in the foreground until Ctrl-C; with --detach, `pointsman down` stops it. State is kept in the data folder.
     """
-    from starter.cli import context, running
+    from starter.cli import running
+    from starter.cli.settings import settings_of
 
-    settings = context.settings(call, web_port=port)
+    settings = settings_of(call, web_port=port)
     return running.up_detached(call, settings) if detach else call.run(running.up(call, settings))
 
 
 def down(call: Call) -> None:
     """Stop what `pointsman up` started. Work under way goes on with the next `up`."""
-    from starter.cli import context, running
+    from starter.cli import running
+    from starter.cli.settings import settings_of
 
-    call.run(running.down(call, context.settings(call)))
+    call.run(running.down(call, settings_of(call)))
 
 
 def doctor(
@@ -90,23 +92,26 @@ def doctor(
 
 def serve(call: Call, port: Port = None) -> int:
     """Run web, dispatcher, worker and sequencer in one process, until Ctrl-C or SIGTERM."""
-    from starter.cli import context, running
+    from starter.cli import running
+    from starter.cli.settings import settings_of
 
-    return running.serve(context.settings(call, web_port=port), {"web", "worker"})
+    return running.serve(settings_of(call, web_port=port), {"web", "worker"})
 
 
 def web(call: Call, port: Port = None) -> int:
     """Run web and dispatcher only. Needs PostgreSQL when a worker runs beside it."""
-    from starter.cli import context, running
+    from starter.cli import running
+    from starter.cli.settings import settings_of
 
-    return running.serve(context.settings(call, web_port=port), {"web"})
+    return running.serve(settings_of(call, web_port=port), {"web"})
 
 
 def worker(call: Call) -> int:
     """Run a worker only. Needs PostgreSQL when other processes run beside it."""
-    from starter.cli import context, running
+    from starter.cli import running
+    from starter.cli.settings import settings_of
 
-    return running.serve(context.settings(call), {"worker"})
+    return running.serve(settings_of(call), {"worker"})
 
 
 def sandbox(
@@ -115,7 +120,7 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first; 0 takes free ones.")] = 0,
 ) -> int:
     """Run stand-ins for the outside world on loopback, until Ctrl-C: try Pointsman without an account."""
-    from starter.cli import context
     from starter.cli import sandbox as sandboxes
+    from starter.cli.settings import settings_of
 
-    return call.run(sandboxes.run(call, context.settings(call), part.value, port))
+    return call.run(sandboxes.run(call, settings_of(call), part.value, port))

@@ -32,6 +32,7 @@ def run(
     ui_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the UI; 0 takes a free one.")] = 8233,
 ) -> int:
     """Run the local server until Ctrl-C. Its state is kept in the data folder."""
-    from starter.cli import context, temporal
+    from starter.cli import temporal
+    from starter.cli.settings import settings_of
 
-    return call.run(temporal.run(call, context.settings(call), port, ui_port))
+    return call.run(temporal.run(call, settings_of(call), port, ui_port))

@@ -1,0 +1,143 @@
+"""Probes of what this machine talks to: Temporal, the web port, Azure DevOps, the model provider."""
+
+import asyncio
+import json
+import socket
+import time
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, build_opener
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.service import RPCError, RPCStatusCode
+
+from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.config import Settings, variable
+from pointsman.ports import Rejected, Unavailable
+from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable
+from pointsman.temporal_server import ServerNotFound, find_server
+from starter.cli.context import temporal
+from starter.cli.probes import Finding, fail, ok, warn
+from starter.cli.settings import local, own_url
+
+ANSWER_SECONDS_MAX = 5.0
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+async def temporal_binary(settings: Settings) -> Finding:
+    try:
+        found = await asyncio.to_thread(find_server, may_obtain=False)
+    except ServerNotFound as error:
+        return warn("; ".join(f"{way}: {reason}" for way, reason in error.tried), "pointsman temporal install")
+    return ok(f"{found.path}, server {found.server_version}, from {found.source}")
+
+
+async def temporal_server(settings: Settings) -> Finding:
+    began = time.perf_counter()
+    try:
+        client = await temporal(settings)
+    except TemporalUnreachable as error:
+        return fail(str(error).split(". Nothing was changed")[0], "pointsman up")
+    await client.service_client.check_health()
+    return ok(f"{settings.temporal_address} answers in {(time.perf_counter() - began) * 1_000:.0f} ms")
+
+
+async def namespace(settings: Settings) -> Finding:
+    client = await temporal(settings)
+    name = settings.temporal_namespace
+    try:
+        found = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=name))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return fail(f"there is no namespace {name!r}", f"temporal operator namespace create --namespace {name}")
+        raise
+    kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
+    return ok(f"{name!r}, histories are kept for {kept.days} days")
+
+
+async def search_attributes(settings: Settings) -> Finding:
+    client = await temporal(settings)
+    request = ListSearchAttributesRequest(namespace=settings.temporal_namespace)
+    known = (await client.operator_service.list_search_attributes(request)).custom_attributes
+    missing = [key.name for key in SEARCH_ATTRIBUTES if key.name not in known]
+    if missing:
+        created = " ".join(f"--name {name} --type Keyword" for name in missing)
+        return fail(f"not registered: {', '.join(missing)}", f"temporal operator search-attribute create {created}")
+    return ok(f"all {len(SEARCH_ATTRIBUTES)} are registered")
+
+
+async def pollers(settings: Settings) -> Finding:
+    client = await temporal(settings)
+    counts: dict[str, int] = {}
+    for name, kind in (
+        ("workflow", TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
+        ("activity", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
+    ):
+        request = DescribeTaskQueueRequest(
+            namespace=settings.temporal_namespace, task_queue=TaskQueue(name=settings.task_queue), task_queue_type=kind
+        )
+        counts[name] = len((await client.workflow_service.describe_task_queue(request)).pollers)
+    told = ", ".join(f"{count} for {name} tasks" for name, count in counts.items())
+    if not all(counts.values()):
+        return warn(f"pollers on task queue {settings.task_queue!r}: {told}", "pointsman serve")
+    return ok(f"task queue {settings.task_queue!r}: {told}")
+
+
+async def web_port(settings: Settings) -> Finding:
+    """Free, or taken by a Pointsman that answers."""
+    url = own_url(settings)
+    if await asyncio.to_thread(_lives, url):
+        return ok(f"Pointsman answers at {url}")
+    if not settings.web_port:
+        return ok("a free port will be taken")
+    try:
+        with socket.create_server((settings.web_host, settings.web_port)):
+            return ok(f"{settings.web_host}:{settings.web_port} is free")
+    except OSError as error:
+        named = f"{settings.web_host}:{settings.web_port}"
+        return fail(f"{named} cannot be listened on: {error.strerror}", f"export {variable('web_port')}=8081")
+
+
+def _lives(url: str) -> bool:
+    try:
+        with local().open(f"{url}/health/live", timeout=ANSWER_SECONDS_MAX) as answer:
+            return int(answer.status) == 200
+    except (OSError, ValueError):
+        return False
+
+
+async def azure_devops(settings: Settings) -> Finding:
+    assert settings.azure_devops_token is not None
+    told: list[str] = []
+    for url in settings.azure_devops_url:
+        began = time.perf_counter()
+        try:
+            async with AzureDevOps(url, settings.azure_devops_token) as client:
+                who = (await client.connection_data()).authenticated_user.unique_name
+        except (Rejected, Unavailable) as error:
+            return fail(f"{url}: {error}", f"export {variable('azure_devops_token')}=...")
+        told.append(f"{url} knows us as {who} ({(time.perf_counter() - began) * 1_000:.0f} ms)")
+    return ok("; ".join(told))
+
+
+async def model(settings: Settings) -> Finding:
+    """List the models: costs nothing, and needs a valid key."""
+    assert settings.openai_api_key is not None
+    url = f"{settings.openai_base_url or OPENAI_URL}/models"
+    fix = f"export {variable('openai_api_key')}=..."
+    try:
+        count = await asyncio.to_thread(_models, url, settings.openai_api_key.get_secret_value())
+    except HTTPError as error:
+        return fail(f"{url} answered {error.code} {error.reason}", fix)
+    except (URLError, OSError, ValueError) as error:
+        return fail(f"{url} cannot be asked: {error}", f"export {variable('openai_base_url')}=...")
+    return ok(f"{url} lists {count} models")
+
+
+def _models(url: str, key: str) -> int:
+    request = Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - checked by the settings
+    opener = local() if url.startswith(("http://127.0.0.1", "http://localhost")) else build_opener()
+    with opener.open(request, timeout=ANSWER_SECONDS_MAX) as answer:
+        return len(json.loads(answer.read())["data"])
