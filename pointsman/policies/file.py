@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from pointsman.contracts.policy import Match, Severity
+from pointsman.contracts.policy import Severity
 
-DURATION = re.compile(r"^(\d+)(s|m|h|d)$")
+DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -22,8 +22,25 @@ Duration = Annotated[
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "description": "for example 30s, 5m, 4h or 2d"}),
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Money = Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="at most 63 lower-case letters, digits and hyphens"),
+]
+Money = Annotated[
+    str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$", description='US dollars in quotation marks, for example "1.50"')
+]
+Words = Annotated[str, Field(pattern=r"\S", description="text that is not blank")]
+FieldName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+$",
+        description="a reference name such as Microsoft.VSTS.Common.Priority",
+    ),
+]
+Tool = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9-]+/(\*|[A-Za-z0-9_.-]+)$", description="`server/tool`, or `server/*` for all of a server"),
+]
 
 
 class Strict(BaseModel):
@@ -33,20 +50,17 @@ class Strict(BaseModel):
 
 
 class FileMatch(Strict):
-    organisations: list[str] = []
-    projects: list[str] = []
-    area_paths: list[str] = []
-    types: list[str] = []
-    tags: list[str] = []
-    text: list[str] = []
-
-    def contract(self) -> Match:
-        return Match.model_validate(self.model_dump())
+    organisations: list[Words] = []
+    projects: list[Words] = []
+    area_paths: list[Words] = []
+    types: list[Words] = []
+    tags: list[Words] = []
+    text: list[Words] = []
 
 
 class FileTenant(Strict):
     name: Name
-    organisations: list[str] = Field(min_length=1)
+    organisations: list[Words] = Field(min_length=1)
 
 
 class FileScope(Strict):
@@ -74,9 +88,9 @@ class FileAgent(Strict):
     description: str = ""
     model: str = Field(min_length=1)
     prompt: Name
-    tools: list[Annotated[str, Field(pattern=r"^[a-z0-9-]+/(\*|[A-Za-z0-9_-]+)$")]] = []
-    may_change: list[str] = []
-    needs_approval: list[str] = []
+    tools: list[Tool] = []
+    may_change: list[FieldName] = []
+    needs_approval: list[FieldName] = []
     approval_severity: Severity = Severity.MEDIUM
     limits: FileLimits = FileLimits()
     max_output_tokens: int = Field(default=8_000, ge=1)
@@ -86,7 +100,7 @@ class FileAgent(Strict):
 class FileToolServer(Strict):
     name: Name
     command: list[str] = []
-    url: str = ""
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$", description="http:// or https://")
     timeout: Duration = timedelta(seconds=30)
 
 

@@ -6,23 +6,26 @@ An error names file, line, key, value, and what is allowed.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from pydantic import BaseModel
+from pydantic import ValidationError as ContractError
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Policy
+from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
 from pointsman.policies.file import PolicyFile
 
+__all__ = ["LoadedPolicy", "PolicyError", "load", "schema"]
+
 OURS = Path(__file__).parent
-POLICY_BYTES_MAX = 1_000_000
-
-
-class PolicyError(ValueError):
-    """The policy cannot be used. The text names file, line, key, value and what is allowed."""
+TYPES = {"string": "text", "object": "a mapping", "array": "a list", "integer": "a whole number", "null": "empty"}
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,6 @@ class LoadedPolicy:
     policy: Policy
     prompts: Mapping[str, str]
     files: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class _Document:
-    path: Path
-    content: dict[str, Json]
-    root: yaml.MappingNode
 
 
 def schema() -> dict[str, Json]:
@@ -52,132 +48,150 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     Raises:
         PolicyError: a file cannot be read, breaks the schema, or names what does not exist.
     """
-    documents = [_read(OURS / "policy.yaml")]
+    documents = [read(OURS / "policy.yaml")]
     if folder is not None:
-        documents.append(_read(folder / "policy.yaml"))
+        documents.append(read(folder / "policy.yaml"))
     for document in documents:
         _check(document, partial=document is not documents[0])
-    content = {key: value for document in documents for key, value in document.content.items()}
-    file = PolicyFile.model_validate(content)
+    content: dict[str, Json] = {key: value for document in documents for key, value in document.content.items()}
+    file = _validated(PolicyFile, content, documents)
     _check_names(file, documents)
+    _check_references(file, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
-    return LoadedPolicy(_policy(file, prompts), {_digest(text): text for text in prompts.values()}, _paths(documents))
+    policy = _policy(file, prompts, documents)
+    files = tuple(document.path for document in documents)
+    return LoadedPolicy(policy, {_digest(text): text for text in prompts.values()}, files)
 
 
-def _paths(documents: Sequence[_Document]) -> tuple[Path, ...]:
-    return tuple(document.path for document in documents)
-
-
-def _read(path: Path) -> _Document:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: cannot be read: {error}. Nothing was loaded.") from error
-    if len(text) > POLICY_BYTES_MAX:
-        raise PolicyError(f"{path}: {len(text)} characters, the limit is {POLICY_BYTES_MAX}. Nothing was loaded.")
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PolicyError(f"{path}: is not YAML: {' '.join(str(error).split())}. Nothing was loaded.") from error
-    if not isinstance(root, yaml.MappingNode) or not isinstance(content, dict):
-        raise PolicyError(f"{path}:1: must be a mapping of keys such as version, routes, agents. Nothing was loaded.")
-    # YAML knows dates and other types that JSON does not; as text they get the schema's own error.
-    return _Document(path, json.loads(json.dumps(content, default=str)), root)
-
-
-def _check(document: _Document, *, partial: bool) -> None:
-    rules = schema()
-    if partial:
-        rules.pop("required", None)  # the user's file says only what differs
-    faults = sorted(Draft202012Validator(rules).iter_errors(document.content), key=lambda one: list(map(str, one.path)))
+def _check(document: Document, *, partial: bool) -> None:
+    faults = list(_validator(partial=partial).iter_errors(document.content))
+    faults.sort(key=lambda fault: document.line(list(fault.absolute_path)))
     if faults:
         raise PolicyError("\n".join(_explain(document, fault) for fault in faults[:10]))
 
 
-def _explain(document: _Document, fault: ValidationError) -> str:
+@cache
+def _validator(*, partial: bool) -> Draft202012Validator:
+    rules = schema()
+    if partial:
+        rules.pop("required", None)  # the user's file says only what differs
+    return Draft202012Validator(rules)
+
+
+def _explain(document: Document, fault: ValidationError) -> str:
     path = list(fault.absolute_path)
-    value = json.dumps(fault.instance, ensure_ascii=False)[:120]
     if fault.validator == "additionalProperties" and isinstance(fault.instance, dict):
         known = list(fault.schema["properties"]) if isinstance(fault.schema, Mapping) else []
         unknown = next(key for key in fault.instance if key not in known)
-        return _fault(document, [*path, unknown], json.dumps(unknown), f"unknown key; allowed: {', '.join(known)}")
-    return _fault(document, path, value, fault.message[:300])
+        return document.fault([*path, unknown], unknown, f"unknown key; allowed: {', '.join(known)}")
+    return document.fault(path, fault.instance, _allowed(fault))
 
 
-def _fault(document: _Document, path: Sequence[str | int], value: str, allowed: str) -> str:
-    key = ".".join(map(str, path)) or "(file)"
-    return f"{document.path}:{_line(document.root, path)}: {key}: {value}: {allowed}. Nothing was loaded."
+def _allowed(fault: ValidationError) -> str:
+    """What the rule that was broken allows."""
+    wanted = fault.validator_value
+    match fault.validator:
+        case "type" if wanted == "string" and isinstance(fault.instance, int | float):
+            return "must be text: put it into quotation marks"
+        case "type":
+            return f"must be {TYPES.get(str(wanted), f'a {wanted}')}"
+        case "enum" if isinstance(wanted, list):
+            return f"must be one of: {', '.join(map(str, wanted))}"
+        case "anyOf":
+            return " or ".join(_allowed(one) for one in fault.context or ())
+        case "pattern":
+            said = fault.schema.get("description") if isinstance(fault.schema, Mapping) else None
+            return f"must be {said}" if said else f"must match {wanted}"
+        case "minItems" | "minLength":
+            return "must not be empty"
+        case "maxItems":
+            return f"must have at most {wanted} entries"
+    return fault.message[-300:]  # the rule stands at the end, after the value
 
 
-def _line(node: yaml.Node, path: Sequence[str | int]) -> int:
-    """Line of the node at `path`, counted from 1; of the deepest one that exists."""
-    line = node.start_mark.line
-    for step in path:
-        found: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((key, value) for key, value in node.value if key.value == step), None)
-            if pair is not None:
-                line, found = pair[0].start_mark.line, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            found = node.value[step]
-            line = found.start_mark.line
-        if found is None:
-            break
-        node = found
-    return int(line) + 1
+def _validated(model: type[Model], content: Mapping[str, object], documents: Sequence[Document]) -> Model:
+    """What JSON Schema cannot say is checked by the models."""
+    try:
+        return model.model_validate(content)
+    except ContractError as error:
+        fault = error.errors(include_url=False)[0]
+        _refuse(documents, list(fault["loc"]), str(fault["input"]), fault["msg"])
 
 
-def _check_names(file: PolicyFile, documents: Sequence[_Document]) -> None:
-    """Names that rules refer to must exist, and be given once."""
-    agents = [agent.name for agent in file.agents]
-    servers = [server.name for server in file.tool_servers]
-    _once("agents", agents, documents)
-    _once("tool_servers", servers, documents)
+def _check_names(file: PolicyFile, documents: Sequence[Document]) -> None:
+    """What is found by its name has it once."""
+    _once("tenants", [tenant.name for tenant in file.tenants], documents)
+    _once("scope", [rule.name for rule in file.scope], documents)
+    _once("routes", [route.name for route in file.routes], documents)
+    _once("agents", [agent.name for agent in file.agents], documents)
+    _once("tool_servers", [server.name for server in file.tool_servers], documents)
     _once("ladders", [ladder.severity for ladder in file.ladders], documents, "severity")
+    owners: dict[str, str] = {}
+    for number, tenant in enumerate(file.tenants):
+        for place, organisation in enumerate(tenant.organisations):
+            owner = owners.setdefault(organisation.casefold(), tenant.name)
+            if owner != tenant.name:
+                where: list[str | int] = ["tenants", number, "organisations", place]
+                _refuse(documents, where, organisation, f"belongs to tenant {owner} already")
+
+
+def _once(key: str, names: Sequence[str], documents: Sequence[Document], field: str = "name") -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            _refuse(documents, [key, number, field], str(name), "is given twice")
+
+
+def _check_references(file: PolicyFile, documents: Sequence[Document]) -> None:
+    """What rules refer to exists."""
+    agents = [agent.name for agent in file.agents]
     for number, route in enumerate(file.routes):
         if route.agent not in agents:
             _refuse(documents, ["routes", number, "agent"], route.agent, f"must be one of: {', '.join(agents)}")
     for number, server in enumerate(file.tool_servers):
         if bool(server.command) == bool(server.url):
             _refuse(documents, ["tool_servers", number], server.name, "needs either command or url")
+    servers = [server.name for server in file.tool_servers]
     for number, agent in enumerate(file.agents):
         for place, tool in enumerate(agent.tools):
             if tool.split("/")[0] not in servers:
-                where: list[str | int] = ["agents", number, "tools", place]
-                _refuse(documents, where, tool, f"must name a tool server of: {', '.join(servers) or '(none)'}")
+                allowed = f"must name a tool server of: {', '.join(servers) or '(none)'}"
+                _refuse(documents, ["agents", number, "tools", place], tool, allowed)
+        for place, field in enumerate(agent.needs_approval):
+            if field not in agent.may_change:
+                # Spelled otherwise, an approval would be asked for nothing, and the field written without one.
+                allowed = f"must be a field of may_change: {', '.join(agent.may_change) or '(none)'}"
+                _refuse(documents, ["agents", number, "needs_approval", place], field, allowed)
 
 
-def _once(key: str, names: Sequence[str], documents: Sequence[_Document], field: str = "name") -> None:
-    for number, name in enumerate(names):
-        if name in names[:number]:
-            _refuse(documents, [key, number, field], name, "is given twice")
+def _refuse(documents: Sequence[Document], steps: Steps, value: str, allowed: str) -> NoReturn:
+    owner = next((document for document in reversed(documents) if steps and steps[0] in document.content), documents[0])
+    if owner is not documents[-1]:
+        # A key of the user's file replaces ours as a whole, and may take away what another key of ours refers to.
+        allowed = f"{allowed}; to change it, give {steps[0] if steps else 'it'} in {documents[-1].path} too"
+    raise PolicyError(owner.fault(steps, value, allowed))
 
 
-def _refuse(documents: Sequence[_Document], path: Sequence[str | int], value: str, allowed: str) -> None:
-    owner = next(document for document in reversed(documents) if path[0] in document.content)
-    raise PolicyError(_fault(owner, path, json.dumps(value), allowed))
-
-
-def _prompts(file: PolicyFile, folders: Sequence[Path], documents: Sequence[_Document]) -> dict[str, str]:
+def _prompts(file: PolicyFile, folders: Sequence[Path], documents: Sequence[Document]) -> dict[str, str]:
     """Prompt name to text: the user's where there is one, else ours."""
     found: dict[str, str] = {}
     for number, agent in enumerate(file.agents):
         paths = [folder / "prompts" / f"{agent.prompt}.md" for folder in folders]
-        path = next((path for path in paths if path.is_file()), None)
+        path = next((path for path in paths if path.exists()), None)
+        where: list[str | int] = ["agents", number, "prompt"]
         if path is None:
-            looked = ", ".join(map(str, paths))
-            _refuse(documents, ["agents", number, "prompt"], agent.prompt, f"no such file; looked for {looked}")
-        else:
-            found[agent.prompt] = path.read_text(encoding="utf-8").strip()
+            _refuse(documents, where, agent.prompt, f"no such file; looked for {', '.join(map(str, paths))}")
+        text = read_text(path).strip()
+        if not text:
+            _refuse(documents, where, agent.prompt, f"{path} is empty")
+        found[agent.prompt] = text
     return found
 
 
-def _policy(file: PolicyFile, prompts: Mapping[str, str]) -> Policy:
+def _policy(file: PolicyFile, prompts: Mapping[str, str], documents: Sequence[Document]) -> Policy:
     content = file.model_dump()
     for agent in content["agents"]:
         agent["prompt"] = _digest(prompts[agent["prompt"]])
-    policy = Policy.model_validate(content)
+    policy = _validated(Policy, content, documents)
     canonical = json.dumps(policy.model_dump(mode="json", exclude={"hash"}), sort_keys=True, separators=(",", ":"))
     return policy.model_copy(update={"hash": _digest(canonical)})
 
