@@ -187,3 +187,17 @@ class Receipt(Contract):
     id: str
     chain_id: str
     duplicate_of: str = ""
+
+
+class Standing(Contract):
+    """Where the books stand, for gauges and pages."""
+
+    inbox: dict[str, int] = Field(default_factory=dict)
+    """Rows that somebody may have to look at: pending and dead, by state."""
+    oldest_pending_at: datetime | None = None
+    escalations: dict[str, int] = Field(default_factory=dict)
+    """Open ones by severity."""
+    audit_pending: int = 0
+    """Events that are not in the tree yet."""
+    audit_size: int = 0
+    """Events that the last checkpoints cover."""

@@ -1,77 +1,62 @@
 """What the command line asks of the running service, because SQLite has one writer: a delivery's replay."""
 
-from fastapi import APIRouter, Request, Security
-from fastapi.openapi.models import HTTPBase
-from fastapi.responses import JSONResponse
-from fastapi.security.base import SecurityBase
-from pydantic import BaseModel, Field
+from typing import Annotated
 
+import structlog
+from fastapi import APIRouter, Request, Security
+from fastapi.responses import JSONResponse
+from pydantic import Field, ValidationError
+
+from pointsman.contracts.base import Contract
 from pointsman.contracts.records import Receipt
 from pointsman.ports import Missing, Unavailable
-from starter.web.errors import RETRY_SECONDS, Failure, failure
-from starter.web.refusals import Credentials
+from starter.web.bodies import Incomplete, TooLarge, read_raw
+from starter.web.errors import RETRY, Failure, failure
+from starter.web.refusals import CHALLENGE, Basic, Credentials
 from starter.web.services import Services
 
+LOG = structlog.get_logger(__name__)
+BODY_BYTES_MAX = 4_096
 
-class Replay(BaseModel):
-    """Who asks, as claimed; the audit log keeps it."""
 
-    by: str = Field(min_length=1, max_length=200)
+class Replay(Contract):
+    """`by` is who asks, as claimed until identity arrives."""
+
+    by: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def router(services: Services) -> APIRouter:
-    operator = _Operator(services)
+    credentials = Credentials(services.intake)
     routes = APIRouter()
-    routes.add_api_route(
+
+    @routes.post(
         "/api/inbox/{delivery_id}/replay",
-        operator.replay,
-        methods=["POST"],
+        summary="Put a copy of a delivery into the queue; audited",
         status_code=202,
         response_model=Receipt,
-        responses={
-            401: {"model": Failure, "description": "No valid credentials. Nothing was done."},
-            404: {"model": Failure, "description": "There is no such delivery."},
-            503: {"model": Failure, "description": "The store cannot now. Nothing was done; ask again."},
-        },
-        summary="Put a copy of a delivery into the queue again",
         description="Basic authentication, with the credentials that deliveries come with.",
-        dependencies=[Security(_Basic())],
+        dependencies=[Security(Basic())],
+        responses={status: {"model": Failure} for status in (401, 404, 422, 503)},
+        openapi_extra={"requestBody": {"content": {"application/json": {"schema": Replay.model_json_schema()}}}},
     )
-    return routes
-
-
-class _Basic(SecurityBase):
-    """For the description of the interface only: `Credentials` checks."""
-
-    def __init__(self) -> None:
-        self.model = HTTPBase(scheme="basic")
-        self.scheme_name = "deliveries"
-
-    async def __call__(self) -> None:
-        return None
-
-
-class _Operator:
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._credentials = Credentials(services.intake)
-
-    async def replay(self, request: Request, delivery_id: str, asked: Replay) -> JSONResponse:
-        if not self._credentials or not self._credentials.hold(request.headers.get("authorization", "")):
-            return failure(
-                request,
-                401,
-                "unauthorized",
-                "user name or password is not valid; nothing was done",
-                "give the command line the same POINTSMAN_WEBHOOK_USER and POINTSMAN_WEBHOOK_SECRETS as the service",
-                {"WWW-Authenticate": 'Basic realm="pointsman", charset="UTF-8"'},
-            )
+    async def replay(delivery_id: str, request: Request) -> JSONResponse:
+        if not (credentials and credentials.hold(request.headers.get("authorization", ""))):
+            hint = "use user and any active secret of deliveries: pointsman config explain webhook_secrets"
+            return failure(request, 401, "unauthorized", "not replayed: no valid credentials", hint, CHALLENGE)
         try:
-            receipt = await self._services.inbox.replay(delivery_id, asked.by)
+            body = await read_raw(request, BODY_BYTES_MAX, services.intake.read_timeout)
+            asked = Replay.model_validate_json(body)
+        except (ValidationError, TooLarge, Incomplete):
+            hint = 'send {"by": "who asks"}, at most 200 characters'
+            return failure(request, 422, "invalid_request", "not replayed: the body does not say who asks", hint)
+        try:
+            receipt = await services.inbox.replay(delivery_id, asked.by)
         except Missing as error:
             return failure(request, 404, "not_found", str(error), "pointsman inbox list")
         except Unavailable as error:
-            retry = {"Retry-After": str(RETRY_SECONDS)}
-            return failure(request, 503, "unavailable", f"{error}; nothing was done", "ask again", retry)
-        self._services.accepted()
+            return failure(request, 503, "unavailable", f"not replayed: {error}", "try again", RETRY)
+        LOG.info("delivery replayed", of=delivery_id, delivery_id=receipt.id)
+        services.accepted()
         return JSONResponse(receipt.model_dump(mode="json"), 202)
+
+    return routes

@@ -1,0 +1,42 @@
+"""Where the books stand: a few counts that a scrape every few seconds may ask for, each over an index."""
+
+from collections import Counter
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pointsman.contracts.escalations import Escalation
+from pointsman.contracts.records import DeliveryState, Standing
+from pointsman.store.engine import Store
+from pointsman.store.tables import AuditCheckpoint, AuditPending, EscalationEntry, InboxRow, col
+
+WATCHED = (DeliveryState.PENDING, DeliveryState.DEAD)
+
+
+class Standings:
+    """Called by gauges and pages."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __call__(self) -> Standing:
+        """Raises `Unavailable` when the database cannot say."""
+        return await self._store.read(_standing)
+
+
+def _standing(session: Session) -> Standing:
+    by_state = select(col(InboxRow.state), func.count()).where(col(InboxRow.state).in_(WATCHED))
+    oldest = select(col(InboxRow.received_at)).where(col(InboxRow.state) == DeliveryState.PENDING)
+    sizes = select(func.max(col(AuditCheckpoint.size))).group_by(col(AuditCheckpoint.tenant))
+    return Standing(
+        inbox={str(state): count for state, count in session.execute(by_state.group_by(col(InboxRow.state)))},
+        oldest_pending_at=session.scalar(oldest.order_by(col(InboxRow.sequence)).limit(1)),
+        escalations=_open_escalations(session),
+        audit_pending=session.scalar(select(func.count()).select_from(AuditPending)) or 0,
+        audit_size=sum(session.scalars(sizes)),
+    )
+
+
+def _open_escalations(session: Session) -> dict[str, int]:
+    query = select(col(EscalationEntry.body)).where(col(EscalationEntry.closed_at).is_(None))
+    return dict(Counter(Escalation.model_validate_json(body).severity.value for body in session.scalars(query)))

@@ -1,0 +1,324 @@
+"""Hands what was acknowledged over to Temporal: at least once, in order for each item, several items at once.
+
+A row that fails by its own fault is tried again with growing pauses and in the end is dead, so that later rows of its
+item go on. A fault of Temporal or of the store is nobody's row: all rest, and nothing counts towards death.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from opentelemetry.trace import SpanKind
+from temporalio.service import RPCError, RPCStatusCode
+
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.records import Delivery, DeliveryState, ItemRow
+from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
+from pointsman.domain.deliveries import Heard, read_bytes
+from pointsman.domain.echoes import echo_of
+from pointsman.domain.routing import in_scope
+from pointsman.observability import names, traces
+from pointsman.observability.logs import bound
+from pointsman.observability.metrics import Metrics
+from pointsman.ports import Inbox, Items, Ledger, Unavailable
+from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
+from starter import work_items
+from starter.connection import Connection
+from starter.lease import Alone, Lease
+
+LOG = structlog.get_logger(__name__)
+POLL = timedelta(milliseconds=500)
+STANDBY = timedelta(seconds=2)
+REST_MAX = timedelta(seconds=30)
+POSTPONED_MAX = timedelta(minutes=5)
+HAND_OVER_TIMEOUT = timedelta(seconds=20)  # the SDK's client itself tries for about ten
+ERROR_CHARS_MAX = 300
+EARLIER_MAX = 20
+# What these say is true for any row. The rest (too large, malformed) is said of the one that was handed over.
+ROWS_OWN_FAULT = frozenset(
+    {
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.OUT_OF_RANGE,
+        RPCStatusCode.ALREADY_EXISTS,
+        RPCStatusCode.DATA_LOSS,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+_chance = random.SystemRandom()
+
+
+class TemporalAway(Exception):
+    """Temporal cannot take anything now, whatever it is."""
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """One event on its way to the item's workflow. `known_workflow_id` is where earlier events of the item went."""
+
+    event: WorkItemEvent
+    tenant: str
+    chain_id: str
+    known_workflow_id: str = ""
+
+
+Deliver = Callable[[HandOver], Awaitable[str]]
+"""Returns the workflow's id. Raises `TemporalAway`, or what is wrong with this one hand-over."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a row."""
+
+    state: DeliveryState
+    reason: str = ""
+    workflow_id: str = ""
+
+
+def deliver_by(connection: Connection, policy: Policy, task_queue: str = TASK_QUEUE) -> Deliver:
+    """Hand over by signal-with-start."""
+
+    async def deliver(what: HandOver) -> str:
+        try:
+            async with asyncio.timeout(HAND_OVER_TIMEOUT.total_seconds()):
+                client = await connection.client()
+                return await work_items.hand_over(
+                    client,
+                    what.event,
+                    policy,
+                    what.tenant,
+                    what.chain_id,
+                    known_workflow_id=what.known_workflow_id,
+                    task_queue=task_queue,
+                )
+        except (TemporalUnreachable, TimeoutError) as error:
+            raise TemporalAway(f"{type(error).__name__}: {error}") from error
+        except RPCError as error:
+            if error.status in ROWS_OWN_FAULT:
+                raise
+            raise TemporalAway(f"{error.status.name}: {error.message}") from error
+
+    return deliver
+
+
+@dataclass
+class _Trouble:
+    """A fault that is nobody's row: how often in a row, until when we rest, and what it said."""
+
+    times: int = 0
+    until: float = 0.0
+    reason: str = ""
+
+    def rest(self) -> timedelta:
+        return timedelta(seconds=max(0.0, self.until - time.monotonic()))
+
+
+class Dispatcher:
+    """Run `run()` as a task; `wake()` after each accepted delivery."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        items: Items,
+        ledger: Ledger,
+        policy: Policy,
+        deliver: Deliver,
+        metrics: Metrics,
+        *,
+        lease: Lease | None = None,
+        attempts_max: int = 10,
+        at_once: int = 16,
+        backoff: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self._inbox = inbox
+        self._items = items
+        self._ledger = ledger
+        self._policy = policy
+        self._deliver = deliver
+        self._metrics = metrics
+        self._lease = lease or Alone()
+        self._attempts_max = attempts_max
+        self._at_once = at_once
+        self._backoff = backoff
+        self._busy: set[str] = set()
+        self._woken = asyncio.Event()
+        self._trouble = _Trouble()
+        self._runs = False
+
+    def wake(self) -> None:
+        """There is something to do. For callers in the same event loop; without it rows are found by polling."""
+        self._woken.set()
+
+    def trouble(self) -> str:
+        """Why nothing is handed over, for people; empty when all is well."""
+        return self._trouble.reason if self._runs else "does not run"
+
+    async def run(self) -> None:
+        """Hand over until cancelled. What is under way then stays pending, and is handed over again."""
+        self._runs = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    await self._sleep(await self._look(tasks))
+        finally:
+            self._runs = False
+            self._metrics.dispatcher_leads.set(0)
+            await self._lease.release()
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> timedelta:
+        """Start what can be started; returns how long to sleep unless woken."""
+        self._woken.clear()
+        leads = await self._lease.held()
+        self._metrics.dispatcher_leads.set(int(leads))
+        if not leads:
+            return STANDBY
+        if rest := self._trouble.rest():
+            return rest
+        free = self._at_once - len(self._busy)
+        if not free:
+            return POLL
+        try:
+            due = await self._inbox.due(datetime.now(UTC), self._at_once + len(self._busy))
+        except Exception as error:  # whatever the store has, the loop outlives it
+            self._rest(error)
+            return self._trouble.rest()
+        for delivery in [one for one in due if _lane(one) not in self._busy][:free]:
+            self._busy.add(_lane(delivery))
+            tasks.create_task(self._serve(delivery))
+        return POLL
+
+    async def _sleep(self, most: timedelta) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most.total_seconds()):
+                await self._woken.wait()
+
+    async def _serve(self, delivery: Delivery) -> None:
+        """One row to its end, or to its next attempt. Never raises: the loop outlives every row."""
+        chain = {names.CORRELATION_ID: delivery.id, names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant}
+        try:
+            with (
+                bound(**chain, **{names.ITEM: f"{delivery.organisation}/{delivery.project}/{delivery.item_id}"}),
+                traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=SpanKind.CONSUMER, **chain),
+            ):
+                await self._attempt(delivery)
+        except Exception as error:  # the store failed while it should keep what became of the row
+            self._rest(error)
+        finally:
+            self._busy.discard(_lane(delivery))
+            self._woken.set()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        try:
+            await self._settle(delivery, await self._decide(delivery))
+        except (TemporalAway, Unavailable) as error:
+            self._rest(error, delivery)
+            return
+        except Exception as error:  # whatever it is, it is this row's, and must not hold the others up
+            await self._failed(delivery, error)
+            return
+        if self._trouble.times:
+            LOG.info("handing over again", after_failures=self._trouble.times)
+            self._trouble = _Trouble()
+
+    async def _decide(self, delivery: Delivery) -> Done:
+        heard = read_bytes(delivery.body, delivery.organisation)
+        key = heard.key()
+        if heard.kind is None or key is None:
+            return Done(DeliveryState.DEAD if heard.unreadable else DeliveryState.UNKNOWN, heard.reason)
+        row = await self._items.get(key.organisation, key.id)
+        earlier = [] if row else await self._earlier(delivery, key)
+        known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
+        if not known and (why := self._out_of_scope(heard)):
+            return Done(DeliveryState.OUT_OF_SCOPE, why)
+        if row and row.state in ENDED and (why := await self._echo(row, heard)):
+            return Done(DeliveryState.ECHO, why, row.workflow_id)
+        project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
+        event = _event(delivery, heard, heard.kind, key.model_copy(update={"project": project}))
+        workflow_id = await self._deliver(HandOver(event, delivery.tenant, delivery.chain_id, known))
+        return Done(DeliveryState.DISPATCHED, workflow_id=workflow_id)
+
+    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> list[Delivery]:
+        """Other deliveries of the item, newest first: until its workflow has read the item, only they tell of it."""
+        found = await self._inbox.find(item_id=key.id, limit=EARLIER_MAX)
+        return [one for one in found if one.organisation == key.organisation and one.id != delivery.id]
+
+    def _out_of_scope(self, heard: Heard) -> str:
+        """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
+        facts = heard.facts_for_scope()
+        if facts is None or in_scope(self._policy, facts):
+            return ""
+        return f"no scope rule of policy {self._policy.version} takes it"
+
+    async def _echo(self, row: ItemRow, heard: Heard) -> str:
+        """Which write of ours the event repeats. Asked here only when no run is open that would ask it itself."""
+        if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
+            return ""
+        changed = heard.changed | ({"System.History": (None, heard.comment)} if heard.comment else {})
+        write = echo_of(await self._ledger.writes(row.key), heard.rev, changed)
+        return f"our write {write.operation}" if write else ""
+
+    async def _settle(self, delivery: Delivery, done: Done) -> None:
+        await self._inbox.settle(delivery.id, done.state, done.reason, done.workflow_id)
+        waited = (datetime.now(UTC) - delivery.received_at).total_seconds()
+        kind = delivery.event_type if delivery.item_id else "none"
+        self._metrics.dispatches.labels(delivery.tenant, kind.removeprefix("workitem."), done.state).inc()
+        if done.state is DeliveryState.DISPATCHED:
+            self._metrics.dispatch_seconds.observe(max(0.0, waited))
+        LOG.info(
+            "delivery settled", **{names.OUTCOME: done.state, names.WORKFLOW_ID: done.workflow_id}, reason=done.reason
+        )
+
+    async def _failed(self, delivery: Delivery, error: Exception) -> None:
+        """The row's own fault: later, or never."""
+        self._metrics.dispatch_failures.labels(delivery.tenant, type(error).__name__).inc()
+        told = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
+        attempts = delivery.attempts + 1
+        LOG.warning("delivery not handed over", attempts=attempts, most=self._attempts_max, exc_info=error)
+        if attempts >= self._attempts_max:
+            await self._settle(delivery, Done(DeliveryState.DEAD, f"{attempts} attempts, the last: {told}"))
+            return
+        until = datetime.now(UTC) + _pause(self._backoff, attempts, POSTPONED_MAX)
+        await self._inbox.postpone(delivery.id, told, until)
+
+    def _rest(self, error: Exception, delivery: Delivery | None = None) -> None:
+        """Nobody's row: all wait, longer each time."""
+        tenant = delivery.tenant if delivery else ""
+        self._metrics.dispatch_failures.labels(tenant, type(error).__name__).inc()
+        if self._trouble.rest():
+            return  # those that were under way together fail together, and count once
+        times = self._trouble.times + 1
+        pause = _pause(self._backoff / 2, times, REST_MAX)
+        reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
+        LOG.warning("nothing can be handed over now", reason=reason, rest_seconds=round(pause.total_seconds(), 2))
+        self._trouble = _Trouble(times, time.monotonic() + pause.total_seconds(), reason)
+
+
+def _lane(delivery: Delivery) -> str:
+    """What must go in order: rows of one item. A row of no item goes alone."""
+    return f"{delivery.organisation}/{delivery.item_id}" if delivery.item_id else delivery.id
+
+
+def _pause(first: timedelta, times: int, most: timedelta) -> timedelta:
+    """Doubles each time up to `most`, then jitter: of many that fail together not all come back together."""
+    return min(most, first * (1 << min(times - 1, 20))) * _chance.uniform(0.5, 1.0)
+
+
+def _event(delivery: Delivery, heard: Heard, kind: EventKind, key: WorkItemKey) -> WorkItemEvent:
+    return WorkItemEvent(
+        delivery_id=delivery.id,
+        idempotency_key=delivery.idempotency_key,
+        correlation_id=delivery.correlation_id,
+        kind=kind,
+        key=key,
+        rev=heard.rev,
+        update_id=heard.update_id,
+        actor=heard.actor,
+        changed_fields=tuple(sorted(heard.changed)),
+        replayed_by=delivery.replayed_by,
+    )

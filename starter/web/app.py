@@ -1,0 +1,30 @@
+"""The web process as an ASGI application. Run it with `access_log=False` and `log_config=None`: logs are ours."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+
+from starter.web import api, health, pages, webhooks
+from starter.web.errors import Frame, handle_errors
+from starter.web.services import Services
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
+    """Everything that this process serves over HTTP."""
+    app = FastAPI(
+        title="Pointsman",
+        summary="Takes deliveries of Azure DevOps, and tells how it is",
+        version=services.version or "0",
+        lifespan=lifespan,
+        docs_url=None,  # both pages would load scripts from elsewhere
+        redoc_url=None,
+        servers=[{"url": "/"}],
+    )
+    for part in (webhooks.router(services), api.router(services), health.router(services), pages.router(services)):
+        app.include_router(part)
+    handle_errors(app)
+    app.add_middleware(Frame)
+    return app

@@ -1,0 +1,71 @@
+"""The status page: what an operator wants to see first, as plain HTML without scripts."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from pointsman.contracts.records import Standing
+from starter.web.health import Readiness, readiness
+from starter.web.services import Services
+
+LOG = structlog.get_logger(__name__)
+HERE = Path(__file__).parent
+PAGE = Template((HERE / "templates" / "status.html").read_text(encoding="utf-8"))
+STYLE = (HERE / "static" / "status.css").read_text(encoding="utf-8")
+STYLE_PATH = "/static/status.css"
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/")
+    async def status() -> HTMLResponse:
+        told = await readiness(services)
+        try:
+            standing: Standing | None = await services.standing()
+        except Exception:  # the page is most needed when the store fails
+            LOG.exception("books could not be read")
+            standing = None
+        return HTMLResponse(render(told, standing, services.ui_url))
+
+    @routes.get(STYLE_PATH)
+    async def style() -> Response:
+        return Response(STYLE, media_type="text/css", headers={"cache-control": "public, max-age=3600"})
+
+    return routes
+
+
+def render(told: Readiness, standing: Standing | None, ui_url: str) -> str:
+    checks = [(check.name, check.status, f"{check.latency_ms:.1f} ms", check.message) for check in told.checks]
+    return PAGE.substitute(
+        status=escape(told.status),
+        version=escape(told.version),
+        checks=_rows(checks),
+        books=_rows(_books(standing)),
+        temporal=f'<a href="{escape(ui_url)}">Temporal’s UI</a>' if ui_url else "",
+    )
+
+
+def _books(standing: Standing | None) -> list[tuple[str, ...]]:
+    if standing is None:
+        return [("The store cannot say.", "")]
+    rows = [(f"Deliveries, {state.replace('_', ' ')}", str(count)) for state, count in standing.inbox.items()]
+    rows += [(f"Open escalations, {severity}", str(count)) for severity, count in standing.escalations.items()]
+    covered = f"{standing.audit_size} in the log, {standing.audit_pending} waiting"
+    return [*rows, ("Audit events", covered)]
+
+
+def _rows(rows: Sequence[tuple[str, ...]]) -> str:
+    return "\n".join(
+        f'<tr><th scope="row">{escape(head)}</th>{"".join(map(_cell, cells))}</tr>' for head, *cells in rows
+    )
+
+
+def _cell(text: str) -> str:
+    marked = f' class="{text}"' if text in ("ok", "fail") else ""
+    return f"<td{marked}>{escape(text)}</td>"

@@ -1,0 +1,66 @@
+"""What the web process is made of: ports, settings it needs, and what readiness asks. The composition root fills it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pydantic import SecretStr
+
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.records import Standing
+from pointsman.observability.metrics import Metrics
+from pointsman.ports import Audit, Escalations, Inbox, Items
+
+
+class Unfit(Exception):
+    """A dependency answers, and is not fit for work. The text is for the public: no secret in it."""
+
+
+@dataclass(frozen=True)
+class IntakeSettings:
+    """How deliveries are checked. Any of the secrets is valid, so that one can be rotated without losing events."""
+
+    user: str
+    secrets: tuple[SecretStr, ...]
+    body_bytes_max: int
+    organisation: str = ""
+    """Counts where a delivery names none; empty when there are several."""
+    read_timeout: timedelta = timedelta(seconds=30)
+    store_timeout: timedelta = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One dependency. `probe` returns a word about it, or raises; only a required one makes us unready."""
+
+    name: str
+    probe: Callable[[], Awaitable[str]]
+    required: bool = True
+    timeout: timedelta = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that the web process needs from outside of itself."""
+
+    inbox: Inbox
+    audit: Audit
+    items: Items
+    escalations: Escalations
+    policy: Policy
+    intake: IntakeSettings
+    metrics: Metrics
+    standing: Callable[[], Awaitable[Standing]]
+    """Raises `Unavailable` when the store cannot say."""
+    checks: tuple[Check, ...] = ()
+    accepted: Callable[[], None] = lambda: None
+    """Called after each delivery that waits for its hand-over, so that the dispatcher need not poll for it."""
+    ui_url: str = ""
+    """Temporal's UI."""
+    core_metrics_port: int = 0
+    """Loopback port of a worker in this process; its metrics are served beside ours. 0 for none."""
+    version: str = ""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
