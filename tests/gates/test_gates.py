@@ -97,3 +97,9 @@ def test_line_that_says_it_is_no_secret_passes(tmp_path: Path) -> None:
 def test_folder_without_a_secret_passes(tmp_path: Path) -> None:
     (tmp_path / "settings.py").write_text("answer = 42\n")
     assert secret_scan.findings(tmp_path, ["settings.py"]) == []
+
+
+def test_tests_may_invent_a_password_but_hold_no_key(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_x.py").write_text(f"{PLANTED['Secret Keyword']}\n{PLANTED['AWS Access Key']}\n")
+    assert secret_scan.findings(tmp_path, ["tests/test_x.py"]) == ["tests/test_x.py:2: AWS Access Key"]
