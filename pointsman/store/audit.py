@@ -1,0 +1,123 @@
+"""The audit log's entrance: events go in with the change that they tell of, in its transaction.
+
+An event is kept as canonical JSON, the exact input of its Merkle leaf; `sequencer` puts it into the tree.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
+from pointsman.contracts.records import AuditEvent, Caller, Chain
+from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.merkle import leaf_hash
+from pointsman.store.canonical import canonical, canonical_plain, is_plain
+from pointsman.store.columns import clean
+from pointsman.store.engine import Store
+from pointsman.store.ids import derived_id, new_id
+from pointsman.store.inserts import Insert
+from pointsman.store.tables import AuditEntry, AuditLeaf, col, metadata
+
+EVENT_COLUMNS = ("id", "tenant", "action", "correlation_id", "organisation", "item_id", "body")
+_events = Insert(metadata.tables["audit_event"], EVENT_COLUMNS)
+_pending = Insert(metadata.tables["audit_pending"], ("tenant", "event_id", "leaf_hash", "added_at"))
+
+EventRow = tuple[str, str, str, str, str, int, bytes]
+"""Values of `EVENT_COLUMNS`."""
+
+
+def event_of(
+    action: Action, actor: str, chain: Chain, data: dict[str, Json], once: Sequence[object] = ()
+) -> AuditEvent:
+    """An event that happens now. `once` names what it tells of, where telling it again must not add a second."""
+    event_id = derived_id(action.value, *once) if once else new_id()
+    return AuditEvent(id=event_id, action=action.value, actor=actor, at=datetime.now(UTC), chain=chain, data=data)
+
+
+def by(caller: Caller) -> str:
+    """How the log names an activity's attempt as actor."""
+    return f"{caller.workflow_id}/{caller.run_id}"
+
+
+def add(session: Session, event: AuditEvent) -> None:
+    """Write the event into the transaction of the change that it tells of. Idempotent by its id."""
+    if session.scalar(select(col(AuditEntry.sequence)).where(col(AuditEntry.id) == event.id)) is None:
+        add_rows(session, [row_of(event)])
+
+
+def add_rows(session: Session, rows: Sequence[EventRow]) -> None:
+    """Write events that are known to be new."""
+    now = datetime.now(UTC)
+    _events.rows(session, rows)
+    _pending.rows(session, [(row[1], row[0], leaf_hash(row[6]), now) for row in rows])
+
+
+def row_of(event: AuditEvent) -> EventRow:
+    key = event.chain.key
+    where = (clean(key.organisation), key.project, key.id) if key else ("", "", 0)
+    return row(
+        event.id, event.action, event.actor, event.at, event.chain.tenant, event.chain.correlation_id, where, event.data
+    )
+
+
+def row(
+    event_id: str,
+    action: str,
+    actor: str,
+    at: datetime,
+    tenant: str,
+    correlation_id: str,
+    where: tuple[str, str, int],
+    data: dict[str, Json],
+) -> EventRow:
+    """The row of an event, from its parts, clean: `where` is organisation, project and item, 0 for none."""
+    organisation, project, item_id = where
+    body: Json = {
+        "action": action,
+        "actor": actor,
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "chain": {
+            "correlation_id": correlation_id,
+            "key": {"id": item_id, "organisation": organisation, "project": project} if item_id else None,
+            "tenant": tenant,
+        },
+        "data": data,
+        "id": event_id,
+    }
+    encoded = canonical_plain(body) if is_plain(data) else canonical(body)
+    return event_id, tenant, action, correlation_id, organisation if item_id else "", item_id, encoded
+
+
+class Audit:
+    """`ports.Audit` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def append(self, event: AuditEvent) -> None:
+        """Idempotent by the event's id."""
+        await self._store.write(lambda session: add(session, event))
+
+    async def find(
+        self, correlation_id: str = "", key: WorkItemKey | None = None, action: str = "", limit: int = 200
+    ) -> Sequence[AuditEvent]:
+        """The newest `limit` events that fit, in order of the log: first those in the tree, then those pending."""
+        columns = (col(AuditEntry.body), col(AuditLeaf.position), col(AuditEntry.sequence))
+        query = select(*columns).outerjoin(AuditLeaf, col(AuditLeaf.event_id) == col(AuditEntry.id))
+        if correlation_id:
+            query = query.where(col(AuditEntry.correlation_id) == correlation_id)
+        if key is not None:
+            query = query.where(col(AuditEntry.organisation) == key.organisation, col(AuditEntry.item_id) == key.id)
+        if action:
+            query = query.where(col(AuditEntry.action) == action)
+        newest = query.order_by(col(AuditEntry.sequence).desc()).limit(limit)
+        rows = await self._store.read(lambda session: session.execute(newest).all())
+        return [AuditEvent.model_validate_json(row.body) for row in sorted(rows, key=_log_order)]
+
+
+def _log_order(row: Row[bytes, int, int | None]) -> tuple[bool, int, int]:
+    # Tenants have a log each; between them the order of arrival is all there is.
+    return row.position is None, row.position or 0, row.sequence or 0

@@ -1,0 +1,177 @@
+"""Group commit: changes that wait at the same time share a transaction, and each caller hears after the commit.
+
+A commit costs a disk flush, whatever is in it. So a thread takes all that waits (up to a limit), runs each change
+in a savepoint of its own, commits once, and only then answers. What one change gets wrong undoes that change alone.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from itertools import groupby
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import Session
+
+from pointsman.ports import Unavailable
+
+A = TypeVar("A")
+R = TypeVar("R")
+Work = Callable[[Session, Sequence[A]], Sequence[R]]
+"""A change: gets the arguments of all calls that run together, returns one result for each, in their order."""
+
+WAITING_LIMIT = 20_000
+
+
+class Job(Generic[A, R]):
+    """One caller's change, and the future that tells them."""
+
+    __slots__ = ("argument", "error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Work[A, R], argument: A) -> None:
+        self.work = work
+        self.argument = argument
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[R] = self.loop.create_future()
+        self.result: R | None = None
+        self.error: Exception | None = None
+
+    def answer(self) -> None:
+        """Tell the caller; in the caller's event loop. One who no longer waits is not told."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)  # type: ignore[arg-type]  # without error there is a result
+
+
+AnyJob = Job[Any, Any]  # changes of every type wait in one queue
+
+
+class Committer:
+    """Threads that run changes. With one thread (SQLite) any changes share a transaction; with several
+    (PostgreSQL) only calls of the same work do, so that unrelated changes do not wait for each other."""
+
+    def __init__(self, engine: Engine, threads: int, jobs_per_commit: int) -> None:
+        self._engine = engine
+        self._mixed = threads == 1
+        self._limit = jobs_per_commit
+        self._waiting: deque[AnyJob] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self.gate = threading.Lock()
+        """Whoever holds it keeps a single writer between two transactions."""
+        self.commits = 0
+        """Transactions since the start; for whoever wants to know whether anything was written."""
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"store-writer-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def submit(self, work: Work[A, R], argument: A) -> "asyncio.Future[R]":
+        """Queue a change. The future is done when the change is durable, or when it failed and nothing is changed.
+
+        Raises:
+            Unavailable: the queue is full, or the store is closed.
+        """
+        job = Job(work, argument)
+        with self._wake:
+            if self._closing:
+                raise Unavailable("the store is closed: nothing was changed")
+            if len(self._waiting) >= WAITING_LIMIT:
+                raise Unavailable(f"{WAITING_LIMIT} changes wait already: nothing was changed, try again in a second")
+            self._waiting.append(job)
+            self._wake.notify()
+        return job.future
+
+    def close(self) -> None:
+        """Finish what waits, then stop. Blocks."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        while jobs := self._take():
+            self._commit(jobs)
+            _answer(jobs)
+
+    def _take(self) -> list[AnyJob]:
+        with self._wake:
+            while not self._waiting and not self._closing:
+                self._wake.wait()
+            taken: list[AnyJob] = []
+            while self._waiting and len(taken) < self._limit:
+                if taken and not self._mixed and self._waiting[0].work is not taken[0].work:
+                    break
+                taken.append(self._waiting.popleft())
+            return taken
+
+    def _commit(self, jobs: list[AnyJob]) -> None:
+        """Run and commit, or leave the error with every job."""
+        try:
+            with self._between(), self._engine.begin() as connection:
+                for group in _groups(jobs):
+                    _run(connection, group)
+        except Exception as error:  # whatever kept the transaction from its end, every caller in it must hear
+            for job in jobs:
+                job.error = error
+        self.commits += 1
+
+    def _between(self) -> AbstractContextManager[object]:
+        return self.gate if self._mixed else nullcontext()
+
+
+def _groups(jobs: list[AnyJob]) -> Iterator[list[AnyJob]]:
+    """Neighbours that do the same work. Their order is kept."""
+    for _, group in groupby(jobs, key=lambda job: id(job.work)):
+        yield list(group)
+
+
+def _run(connection: Connection, jobs: list[AnyJob]) -> None:
+    """Run calls of one work together, in a savepoint. If they fail, each runs alone, so that only the guilty fail."""
+    try:
+        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+            results = jobs[0].work(session, [job.argument for job in jobs])
+            session.commit()
+    except Exception as error:  # a change may raise anything: it belongs to its caller
+        if not _lives(connection):
+            raise
+        if len(jobs) == 1:
+            jobs[0].error = error
+            return
+        for job in jobs:
+            _run(connection, [job])
+        return
+    for job, result in zip(jobs, results, strict=True):
+        job.result = result
+
+
+def _lives(connection: Connection) -> bool:
+    """Whether the transaction goes on. SQLite ends it by itself when the disk is full or fails; after that each
+    statement would commit on its own."""
+    if connection.invalidated:
+        return False
+    raw = connection.connection.dbapi_connection
+    return bool(getattr(raw, "in_transaction", True))  # psycopg has no such attribute, and never ends one by itself
+
+
+def _answer(jobs: list[AnyJob]) -> None:
+    for loop, group in groupby(jobs, key=lambda job: job.loop):
+        with suppress(RuntimeError):  # a closed loop has nobody left who waits
+            loop.call_soon_threadsafe(_tell, list(group))
+
+
+def _tell(jobs: list[AnyJob]) -> None:
+    for job in jobs:
+        job.answer()

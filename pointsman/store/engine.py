@@ -1,0 +1,158 @@
+"""The store: one database, opened once, through which everything is read and changed.
+
+`sqlite:///path` for one service on one machine, `postgresql+psycopg://…` for more. Both keep the same promise:
+when `write` returns, the change is on disk.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self, TypeVar
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from pointsman.ports import Rejected, Unavailable
+from pointsman.store import schema, sqlite
+from pointsman.store.commits import Committer, Work
+
+T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
+
+JOBS_PER_COMMIT = 128
+POSTGRES_WRITERS = 8
+READERS = sqlite.READERS
+
+
+class Store:
+    """Made by `Store.open`. Methods may be called from any event loop; `close` ends what waits."""
+
+    def __init__(self, reader: Engine, committer: Committer | None, closers: Sequence[Callable[[], None]]) -> None:
+        self._reader = reader
+        self._committer = committer
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
+        self._closers = closers
+
+    @classmethod
+    def open(cls, url: str, *, read_only: bool = False) -> Self:
+        """Open a database whose schema is up to date (`schema.upgrade` sees to that).
+
+        `read_only` is for whoever looks on while a service runs: SQLite's file is opened that way.
+
+        Raises:
+            StoreInUse: another service writes to this SQLite file; the message names its process id.
+            SchemaMismatch: the schema is not the one of this version.
+        """
+        kind = make_url(url).get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise Rejected(f"store URL of kind {kind!r}: expected sqlite:///path or postgresql+psycopg://…")
+        if kind == "sqlite":
+            return cls._open_sqlite(url, read_only)
+        schema.check(url)
+        return cls._open_postgres(url, read_only)
+
+    @classmethod
+    def _open_sqlite(cls, url: str, read_only: bool) -> Self:
+        path = sqlite.path_of(url)
+        if not path.exists():
+            raise Rejected(f"no database at {path}: create it with `pointsman db upgrade`")
+        if read_only:
+            schema.check(url)
+            reader = sqlite.reader_engine(path, read_only=True)
+            return cls(reader, None, [reader.dispose])
+        lock = sqlite.ServiceLock(path)
+        try:
+            schema.check(url)
+        except Rejected:
+            lock.release()
+            raise
+        writer, reader = sqlite.writer_engine(path), sqlite.reader_engine(path, read_only=False)
+        committer = Committer(writer, threads=1, jobs_per_commit=JOBS_PER_COMMIT)
+        checkpoints = sqlite.Checkpoints(path, committer)
+        closers = [committer.close, checkpoints.close, reader.dispose, writer.dispose, lock.release]
+        return cls(reader, committer, closers)
+
+    @classmethod
+    def _open_postgres(cls, url: str, read_only: bool) -> Self:
+        engine = create_engine(
+            url, pool_size=POSTGRES_WRITERS + READERS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+        )
+        if read_only:
+            event.listen(engine, "connect", _look_only)
+            return cls(engine, None, [engine.dispose])
+        committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT)
+        return cls(engine, committer, [committer.close, engine.dispose])
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._reader.dialect.name
+
+    @property
+    def waiting(self) -> int:
+        """Changes that wait for a writer: what to look at before taking in more."""
+        return self._committer.waiting if self._committer else 0
+
+    async def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction. Durable when it returns; nothing is changed when it raises.
+
+        Raises:
+            Unavailable: the database cannot now. If the connection broke during the commit, the change may
+                stand nevertheless: repeat it under the same key.
+        """
+
+        def alone(session: Session, _: Sequence[None]) -> Sequence[T]:
+            return [work(session)]
+
+        return await self.write_each(alone, None)
+
+    async def write_each(self, work: Work[A, R], argument: A) -> R:
+        """Like `write`; calls of one `work` that wait at the same time run as one. It gets all their arguments."""
+        if self._committer is None:
+            raise Rejected("the store was opened read-only: nothing was changed. Ask the running service instead.")
+        try:
+            return await self._committer.submit(work, argument)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work` on one consistent view of the database. Sees every change whose `write` has returned."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._look, work)
+        except DBAPIError as error:
+            raise _translated(error) from error
+
+    async def close(self) -> None:
+        """Finish what waits, then let go of the database. May be called twice."""
+        closers, self._closers = self._closers, ()
+        await asyncio.to_thread(self._readers.shutdown)
+        for close in closers:
+            await asyncio.to_thread(close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _look(self, work: Callable[[Session], T]) -> T:
+        with Session(self._reader) as session:
+            return work(session)
+
+
+def _look_only(raw: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = raw.cursor()
+    cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    cursor.close()
+    raw.commit()
+
+
+def _translated(error: DBAPIError) -> Exception:
+    """What may pass by itself is `Unavailable`; anything else is a fault of ours and stays what it is."""
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        return Unavailable(f"the database cannot do this now: {error.orig}. Safe to repeat under the same key.")
+    return error

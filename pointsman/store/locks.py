@@ -1,0 +1,18 @@
+"""Who may do something alone: within a transaction, or for as long as they live."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+def wait_turn(session: Session, name: str) -> None:
+    """Until the transaction ends, no other holds `name`. SQLite has one writer: there it is always our turn."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+
+
+def take_turn(session: Session, name: str) -> bool:
+    """Like `wait_turn`, but says false at once when another holds `name`."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    found = session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    return bool(found)

@@ -1,0 +1,148 @@
+"""SQLite as the embedded database: one service, one writer, many readers.
+
+Several writing processes starve each other (p99 of 10 s measured), so a lock file lets one service in.
+"""
+
+import fcntl
+import logging
+import os
+import threading
+from pathlib import Path
+from sqlite3 import Connection as Sqlite
+from sqlite3 import OperationalError, connect
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from pointsman.ports import Rejected
+from pointsman.store.commits import Committer
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT_MS = 10_000
+CHECKPOINT_SECONDS = 1.0
+WAL_BYTES_MAX = 64 * 1024 * 1024
+READERS = 8
+
+
+class StoreInUse(Rejected):
+    """Another service has this database open."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(
+            f"database {path} is in use by process {holder}: one service may write to it. Nothing was changed. "
+            f"Stop that process (`kill {holder}`), or read with a command of the CLI, which opens it read-only.",
+            code="StoreInUse",
+        )
+        self.holder = holder
+
+
+def path_of(url: str) -> Path:
+    """The file that a `sqlite:///` URL names.
+
+    Raises:
+        Rejected: it names none: the store does not live in memory.
+    """
+    database = make_url(url).database
+    if not database or database == ":memory:":
+        raise Rejected(f"store URL {url!r} names no file: write it as sqlite:///path/to/file")
+    return Path(database)
+
+
+class ServiceLock:
+    """The lock file beside a database. The system lets go of it when the process ends, however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        self._file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._file, 32, 0).decode().strip()
+            os.close(self._file)
+            raise StoreInUse(database, holder or "unknown") from None
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._file)
+
+
+def writer_engine(path: Path) -> Engine:
+    """Every transaction takes the write lock at once, so that none fails half way because of another."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Sqlite, _: ConnectionPoolEntry) -> None:
+        _prepare(raw, ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "cache_size=-65536"))
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader_engine(path: Path, read_only: bool) -> Engine:
+    """Each transaction sees the database as it is when it begins. `read_only` opens the file itself that way."""
+    mode = "ro" if read_only else "rw"
+    url = f"sqlite:///file:{path}?mode={mode}&uri=true"
+    engine = create_engine(url, poolclass=QueuePool, pool_size=READERS, max_overflow=0, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Sqlite, _: ConnectionPoolEntry) -> None:
+        _prepare(raw, ("query_only=ON",))
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _prepare(raw: Sqlite, pragmas: tuple[str, ...]) -> None:
+    raw.isolation_level = None  # we begin transactions ourselves; the driver would do so too late for savepoints
+    for pragma in (*pragmas, "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "temp_store=MEMORY"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+class Checkpoints:
+    """Moves committed pages from the write-ahead log into the database, in a thread of its own.
+
+    Left to the writer, that would hold up whoever commits next. It is passive: neither writers nor readers wait.
+    Only when the log has grown beyond its limit does it keep the writer for the moment that the rest takes,
+    so that the log begins again at its start.
+    """
+
+    def __init__(self, path: Path, committer: Committer) -> None:
+        self._path = path
+        self._committer = committer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="store-checkpoints", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        raw = connect(self._path, isolation_level=None)
+        raw.execute(f"PRAGMA journal_size_limit={WAL_BYTES_MAX}")
+        page_bytes = int(raw.execute("PRAGMA page_size").fetchone()[0])
+        done = -1
+        try:
+            while not self._stop.wait(CHECKPOINT_SECONDS):
+                commits = self._committer.commits
+                if commits != done:
+                    self._checkpoint(raw, page_bytes)
+                done = commits
+        finally:
+            raw.close()
+
+    def _checkpoint(self, raw: Sqlite, page_bytes: int) -> None:
+        try:
+            _, pages, _ = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if pages * page_bytes > WAL_BYTES_MAX:
+                with self._committer.gate:
+                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except OperationalError as error:  # nothing is lost, the log only grows: the next round tries again
+            log.warning("checkpoint of the write-ahead log failed: %s", error)
