@@ -48,11 +48,10 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     Raises:
         PolicyError: a file cannot be read, breaks the schema, or names what does not exist.
     """
-    documents = [read(OURS / "policy.yaml")]
+    documents = [_ours()]
     if folder is not None:
         documents.append(read(folder / "policy.yaml"))
-    for document in documents:
-        _check(document, partial=document is not documents[0])
+        _check(documents[1], partial=True)
     content: dict[str, Json] = {key: value for document in documents for key, value in document.content.items()}
     file = _validated(PolicyFile, content, documents)
     _check_names(file, documents)
@@ -61,6 +60,13 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     policy = _policy(file, prompts, documents)
     files = tuple(document.path for document in documents)
     return LoadedPolicy(policy, {_digest(text): text for text in prompts.values()}, files)
+
+
+@cache
+def _ours() -> Document:
+    document = read(OURS / "policy.yaml")
+    _check(document, partial=False)
+    return document
 
 
 def _check(document: Document, *, partial: bool) -> None:

@@ -40,7 +40,6 @@ def test_facts_are_what_rules_look_at() -> None:
     assert (facts.text, facts.tags, facts.rev, facts.deleted) == ("Wait.\nLook.", ("crane", "Noon"), 3, False)
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*FIELDS]), values))
 def test_no_field_is_too_strange_for_facts_and_opening(fields: dict[str, Json]) -> None:
     facts = facts_of(KEY, fields, 1, "", deleted=True)
@@ -118,7 +117,7 @@ def test_long_values_are_cut() -> None:
 
 
 @pytest.mark.parametrize("comment", ["", "<p>hi"])
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(changed=st.dictionaries(st.text(max_size=5), st.tuples(values, values)))
 def test_every_change_that_is_no_noise_has_its_line(comment: str, changed: dict[str, tuple[Json, Json]]) -> None:
     told = happened("ada", 5, changed, comment)

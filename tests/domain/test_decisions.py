@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
@@ -20,14 +20,12 @@ def decision(verb: Verb, **parts: object) -> Decision:
     return Decision.model_validate({"verb": verb, "by": "ada", **parts})
 
 
-@settings(max_examples=50)
 @given(st.binary() | st.text('{}[]":,\\verbyapo \n', max_size=40).map(str.encode))
 def test_any_bytes_are_undecidable_with_a_reason(raw: bytes) -> None:
     with pytest.raises(Undecidable, match=r'Send for example \{"verb"'):
         read(raw)
 
 
-@settings(max_examples=50)
 @given(
     st.fixed_dictionaries(
         {"verb": st.sampled_from([*Verb, "ship it"]) | values, "by": st.just("ada") | values},

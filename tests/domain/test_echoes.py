@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from html import escape
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
@@ -65,7 +65,6 @@ def normalised(draw: st.DrawFn) -> tuple[Json, Json]:
     return draw(st.sampled_from(pairs))
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from("abc"), normalised(), min_size=1), st.booleans())
 def test_what_we_write_is_recognised_as_the_service_spells_it(
     written: dict[str, tuple[Json, Json]], in_doubt: bool
@@ -76,7 +75,6 @@ def test_what_we_write_is_recognised_as_the_service_spells_it(
     assert echo_of([row], 5, {**changed, **LATER}) == row
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from("abc"), normalised(), min_size=1), scalars)
 def test_a_change_of_another_field_is_nobodys_echo(written: dict[str, tuple[Json, Json]], value: Json) -> None:
     row = write({name: ours for name, (ours, _) in written.items()})
@@ -149,7 +147,6 @@ def test_fields_that_move_with_every_save_are_noise(field: str) -> None:
     assert not is_noise(f"Custom.{field}")
 
 
-@settings(max_examples=50)
 @given(st.lists(words, max_size=4), st.lists(words, max_size=4))
 def test_written_tags_come_back_merged_in_any_order_and_case(old: list[str], ours: list[str]) -> None:
     merged = [*{tag.strip().casefold() for tag in [*ours, *old]}]
@@ -167,7 +164,6 @@ def test_a_comma_separates_tags_as_the_service_splits_them() -> None:
     assert same_value("System.Tags", "a, b", None, "a; b")
 
 
-@settings(max_examples=50)
 @given(values, values)
 def test_likeness_is_mutual_and_follows_from_equality(left: Json, right: Json) -> None:
     assert equal(left, left)

@@ -1,7 +1,7 @@
 """Where an item goes next: only a decision leads on, silence parks, and every question says how to answer it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
@@ -207,7 +207,6 @@ def test_every_severity_has_a_ladder_even_if_policy_names_none(severity: Severit
     assert ladder.rungs == (POLICY.ladders[0].rungs if severity is Severity.HIGH else DEFAULT_RUNGS)
 
 
-@settings(max_examples=50)
 @given(st.integers(0, SEEN_MAX * 2))
 def test_memory_of_events_keeps_the_latest_and_stays_bounded(count: int) -> None:
     seen: tuple[str, ...] = ()

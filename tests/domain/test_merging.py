@@ -1,7 +1,7 @@
 """Three ways to one value: nobody's change is overwritten, nothing is written twice, no conflict is invented."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
@@ -14,7 +14,6 @@ fields = st.dictionaries(st.sampled_from(["f", "g", "h"]), some)
 names = st.sets(st.sampled_from(["f", "g", "h"]))
 
 
-@settings(max_examples=50)
 @given(fields, fields, fields, names)
 def test_a_field_is_written_or_in_conflict_or_left_never_two_of_these(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json], force: set[str]
@@ -26,7 +25,6 @@ def test_a_field_is_written_or_in_conflict_or_left_never_two_of_these(
     assert all(merged.fields[name] == ours[name] for name in merged.fields)
 
 
-@settings(max_examples=50)
 @given(fields, fields, fields, names)
 def test_a_conflict_is_where_both_changed_differently_and_nobody_forced(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json], force: set[str]
@@ -52,7 +50,6 @@ def test_what_is_there_already_needs_no_write(base: dict[str, Json], ours: dict[
     assert (merged.fields, merged.conflicts) == ({}, ())
 
 
-@settings(max_examples=50)
 @given(fields, fields, fields)
 def test_what_a_human_forces_is_never_a_conflict(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json]

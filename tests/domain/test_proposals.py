@@ -5,7 +5,7 @@ from contextlib import suppress
 from hashlib import sha256
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -144,14 +144,12 @@ def test_an_answer_that_does_not_hold_says_why(text: str, told: str) -> None:
         read(text)
 
 
-@settings(max_examples=50)
 @given(st.text() | st.text('{}[]":,\\`\n0e-nulltrue', max_size=40))
 def test_any_text_is_an_answer_or_invalid(text: str) -> None:
     with pytest.raises(InvalidAnswer):
         read(text)
 
 
-@settings(max_examples=50)
 @given(
     comment=values | st.text(),
     fields=st.lists(st.builds(field, st.text(max_size=9) | st.sampled_from([PRIORITY, "System.Tags"]), values))
@@ -255,7 +253,6 @@ def test_an_edit_that_cannot_be_written_is_refused(edits: dict[str, Json], told:
         edit(Proposal(), edits)
 
 
-@settings(max_examples=50)
 @given(proposals, st.dictionaries(st.sampled_from(["comment", "tags", "System.State"]) | st.text(max_size=5), values))
 def test_any_edits_make_a_proposal_or_are_invalid(proposal: Proposal, edits: dict[str, Json]) -> None:
     with suppress(InvalidAnswer):

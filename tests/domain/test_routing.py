@@ -1,7 +1,7 @@
 """Which agent gets an item: the first rule that matches, whatever follows, and a human where none does."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.policy import Match, Policy, Route, ScopeRule, Tenant
@@ -37,7 +37,6 @@ def text_matches(phrase: str, title: str, text: str = "") -> bool:
     return why_matches(Match(text=(phrase,)), facts) is not None
 
 
-@settings(max_examples=50)
 @given(routes, routes, items)
 def test_what_follows_a_rule_that_matches_changes_nothing(
     first: list[Route], more: list[Route], item: MatchFacts
@@ -47,7 +46,6 @@ def test_what_follows_a_rule_that_matches_changes_nothing(
         assert route(policy(*first, *more), item) == decision
 
 
-@settings(max_examples=50)
 @given(routes, routes, items)
 def test_rules_that_do_not_match_change_nothing(silent: list[Route], rules: list[Route], item: MatchFacts) -> None:
     silent = [rule for rule in silent if why_matches(rule.match, item) is None]
@@ -55,7 +53,6 @@ def test_rules_that_do_not_match_change_nothing(silent: list[Route], rules: list
     assert (decision.agent, decision.rule) == (other.agent, other.rule)
 
 
-@settings(max_examples=50)
 @given(routes, items)
 def test_the_rule_that_is_named_is_the_first_that_matches(rules: list[Route], item: MatchFacts) -> None:
     matching = [rule for rule in rules if why_matches(rule.match, item) is not None]
@@ -68,7 +65,6 @@ def test_the_rule_that_is_named_is_the_first_that_matches(rules: list[Route], it
         assert decision.reason == f"none of {len(rules)} rules matches"
 
 
-@settings(max_examples=50)
 @given(matches, items)
 def test_every_named_criterion_must_hold(match: Match, item: MatchFacts) -> None:
     one_by_one = [Match.model_validate({name: wanted}) for name, wanted in match.model_dump().items()]
