@@ -84,8 +84,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _wrong_usage(error: TyperException) -> CliError:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if isinstance(context, typer.Context) else "pointsman"
+    path = getattr(getattr(error, "ctx", None), "command_path", "pointsman")
     return CliError("usage", error.format_message(), f"See how it is used: {path} --help", ExitCode.USAGE)
 
 

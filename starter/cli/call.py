@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Concatenate, ParamSpec, TypeVar
+from typing import Annotated, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
 
@@ -20,7 +20,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No talk on stderr.", rich_help_panel="Output")]
 NoColorOption = Annotated[bool, typer.Option("--no-color", help="No colours.", rich_help_panel="Output")]
 # In every listing and every command that changes something, so that they are worded once.
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many, newest first.")]
+Limit = Annotated[
+    int, typer.Option("--limit", "-n", metavar="COUNT", min=1, max=10_000, help="At most so many, newest first.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -97,8 +99,8 @@ def _options(**annotations: object) -> list[inspect.Parameter]:
 
 
 def _call(kwargs: dict[str, object]) -> Call:
-    context = kwargs.pop("ctx")
-    assert isinstance(context, typer.Context)
+    # Typer hands in the base class of what it asks us to annotate, so `isinstance` would say no.
+    context = cast(typer.Context, kwargs.pop("ctx"))
     flags = (bool(kwargs.pop("as_json")), bool(kwargs.pop("quiet")), bool(kwargs.pop("no_color")))
     given = context.find_root().obj
     return Call(output(*flags), given.settings if isinstance(given, Given) else {})

@@ -25,7 +25,7 @@ def downgrade(settings: Settings, revision: str, *, dry_run: bool) -> Single:
     url = settings.database_url.get_secret_value()
     before = schema.current(url)
     if not dry_run:
-        schema.downgrade(url, revision)
+        schema.downgrade(url, "-1" if revision == "previous" else revision)
     return _moved(url, before, revision, dry_run)
 
 

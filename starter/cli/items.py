@@ -44,6 +44,7 @@ async def found(settings: Settings, named: str) -> ItemRow:
     Raises:
         CliError: none is known, more than one is meant, or the name is no name of an item.
     """
+    parse(named)  # a wrong name is told before anything is opened
     async with opened(settings) as books:
         return await find(books, named, _organisations(settings))
 

@@ -186,7 +186,7 @@ def _print_table(out: Output, what: Listing) -> None:
         table.add_column(column.replace("_", " ").upper(), overflow="fold")
     for record in what.records:
         table.add_row(*(Text(human(record.get(column)), style=_style(column, record)) for column in what.columns))
-    Console(file=out.stdout, no_color=not out.colour, highlight=False, soft_wrap=False).print(table)
+    Console(file=out.stdout, color_system="auto" if out.colour else None, highlight=False).print(table)
 
 
 STYLES = {

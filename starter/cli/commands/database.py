@@ -23,10 +23,10 @@ def upgrade(
     call.show(database.upgrade(settings_of(call), revision, dry_run=dry_run))
 
 
-@command(app, "downgrade", "pointsman db downgrade -1 --yes")
+@command(app, "downgrade", "pointsman db downgrade previous --yes")
 def downgrade(
     call: Call,
-    revision: Annotated[str, typer.Argument(help="Revision to go back to, or -1 for one step.", show_default=False)],
+    revision: Annotated[str, typer.Argument(help="Revision, or previous, or base for none.", show_default=False)],
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:

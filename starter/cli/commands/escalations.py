@@ -7,7 +7,7 @@ import typer
 
 from starter.cli.call import Call, DryRun, Limit, command, group, me
 
-app = group("escalations", "Questions that wait for a human: list, show, approve, edit, reject, respond.")
+app = group("escalations", "Questions to humans: list, show, decide.")
 
 Escalation = Annotated[str, typer.Argument(metavar="ESCALATION", help="For example ESC-7.", show_default=False)]
 By = Annotated[str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)]

@@ -13,7 +13,8 @@ app = group("mcp", "MCP servers over our clients.")
 def work_items(
     call: Call,
     http: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Serve HTTP on this loopback port, not stdio; 0: a free one.")
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Serve HTTP on this loopback port; 0: a free one."),
     ] = None,
     organisation: Annotated[
         str, typer.Option(help="Which organisation, where several are set.", show_default=False)

@@ -8,7 +8,8 @@ import typer
 from starter.cli.call import Call, command
 
 Port = Annotated[
-    int | None, typer.Option("--port", min=0, max=65535, help="Port of the web pages; 0 takes a free one.")
+    int | None,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port of the web pages; 0 takes a free one."),
 ]
 
 
@@ -43,9 +44,10 @@ def demo(
         Decide, typer.Option(help="auto: the demo decides the escalation; ask: it waits for you.")
     ] = Decide.AUTO,
 ) -> int:
-    """Take three work items all the way, with a kill and a human decision, and check every step.
+    """Take three work items all the way, and check every step.
 
-    Starts all that it needs on free loopback ports, and stops it again. Exit 0 only if every check held.
+    With a kill of the process and a human decision. Starts all that it needs on free loopback ports, and stops it
+    again. Exit 0 only if every check held.
     """
     from starter.demo.run import DemoOptions, run_demo
 
@@ -58,9 +60,10 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything runs.")] = False,
     port: Port = None,
 ) -> int:
-    """Start a local Temporal server (unless one answers already) and Pointsman, and print the URLs.
+    """Start Temporal and Pointsman here, and print the URLs.
 
-    Stays in the foreground until Ctrl-C; with --detach, `pointsman down` stops it. State is kept in the data folder.
+    A Temporal server that answers already is used. Stays in the foreground until Ctrl-C; with --detach, `pointsman
+    down` stops it. State is kept in the data folder.
     """
     from starter.cli import running
     from starter.cli.settings import settings_of
@@ -81,7 +84,9 @@ def doctor(
     call: Call,
     online: Annotated[bool, typer.Option("--online", help="Ask the services outside, too.")] = False,
 ) -> int:
-    """Examine this installation: what is missing, why it matters, the command that mends it. Exit 9 with findings.
+    """Examine this installation, and say what mends it.
+
+    Each check says what is, why it matters, and the command that mends it. Exit 9 with findings.
 
     In a pipe: check, status, what, fix, milliseconds.
     """
@@ -91,7 +96,10 @@ def doctor(
 
 
 def serve(call: Call, port: Port = None) -> int:
-    """Run web, dispatcher, worker and sequencer in one process, until Ctrl-C or SIGTERM."""
+    """Run web, dispatcher, worker and sequencer in one process.
+
+    Until Ctrl-C or SIGTERM.
+    """
     from starter.cli import running
     from starter.cli.settings import settings_of
 
@@ -117,9 +125,14 @@ def worker(call: Call) -> int:
 def sandbox(
     call: Call,
     part: Annotated[SandboxPart, typer.Argument(help="Which stand-in to run.")] = SandboxPart.ALL,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the first; 0 takes free ones.")] = 0,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the first; 0 takes free ones.")
+    ] = 0,
 ) -> int:
-    """Run stand-ins for the outside world on loopback, until Ctrl-C: try Pointsman without an account."""
+    """Run stand-ins for the outside world on loopback.
+
+    To try Pointsman without an account. Prints the settings that lead to them; runs until Ctrl-C.
+    """
     from starter.cli import sandbox as sandboxes
     from starter.cli.settings import settings_of
 

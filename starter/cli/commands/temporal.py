@@ -28,8 +28,12 @@ def install(call: Call) -> None:
 @command(app, "run", "pointsman temporal run", "pointsman temporal run --port 7233 --ui-port 8233")
 def run(
     call: Call,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the server; 0 takes a free one.")] = 7233,
-    ui_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the UI; 0 takes a free one.")] = 8233,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the server; 0 takes a free one.")
+    ] = 7233,
+    ui_port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the UI; 0 takes a free one.")
+    ] = 8233,
 ) -> int:
     """Run the local server until Ctrl-C. Its state is kept in the data folder."""
     from starter.cli import temporal
