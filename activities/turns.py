@@ -1,5 +1,6 @@
 """The side effects of a turn: a paid model call, and a tool call. Both keep their result before they return it."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from hashlib import sha256
@@ -92,6 +93,9 @@ class Turns:
             response = await self._answer(call)
         except ProviderError as error:
             await self._attempts.end(attempt, type(error).__name__, request_id=error.request_id)
+            raise
+        except asyncio.CancelledError:
+            await self._attempts.end(attempt, "cancelled")
             raise
         await self._attempts.end(attempt, "ok", _usage(response), response.request_id)
         return response

@@ -12,10 +12,11 @@ from pointsman.contracts.lifecycle import Classify, Intake, Publish, Published, 
 from pointsman.contracts.records import WriteIntent, WriteRecord
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
-from pointsman.domain import briefing, deliveries
+from pointsman.domain import briefing
+from pointsman.domain.deliveries import read_bytes
 from pointsman.domain.echoes import echo_of, explains
 from pointsman.domain.merging import merge
-from pointsman.ports import Conflict, Contents, Inbox, Items, Ledger, Rejected, Unavailable, WorkTracker
+from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Rejected, Unavailable, WorkTracker
 
 # HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own.
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -24,12 +25,14 @@ MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 class WorkItems:
     """`worker.py` hands in the clients and the store's books, tests hand in fakes."""
 
-    def __init__(self, tracker: WorkTracker, contents: Contents, items: Items, ledger: Ledger, inbox: Inbox) -> None:
+    def __init__(
+        self, tracker: WorkTracker, contents: Contents, items: Items, ledger: Ledger, deliveries: Deliveries
+    ) -> None:
         self._tracker = tracker
         self._contents = contents
         self._items = items
         self._ledger = ledger
-        self._inbox = inbox
+        self._deliveries = deliveries
 
     @activity.defn(name="work_items.take_in")
     async def take_in(self, ask: TakeIn) -> Intake:
@@ -59,8 +62,8 @@ class WorkItems:
     async def _judge(self, ask: Classify, event: WorkItemEvent, writes: list[WriteRecord]) -> Judgement:
         if event.kind in (EventKind.DELETED, EventKind.RESTORED):
             return await self._judge_presence(ask.key, event)
-        delivery = await self._inbox.get(event.delivery_id)
-        heard = deliveries.read_bytes(delivery.body) if delivery else None
+        delivery = await self._deliveries.get(event.delivery_id)
+        heard = read_bytes(delivery.body) if delivery else None
         changed = heard.changed if heard else {}
         comment = heard.comment if heard else ""
         if comment:
@@ -130,7 +133,7 @@ class WorkItems:
         """What an earlier attempt came to; None when it certainly wrote nothing."""
         if before.status == "written":
             return Published(status="written", rev=before.rev, recovered=True)
-        me = await self._tracker.identity()
+        me = await self._tracker.identity(ask.key.organisation)
         updates = await self._tracker.updates(ask.key, after_rev=before.base_rev)
         made = next(
             (update for update in updates if update.revised_by == me and explains(before.values, update.changed)), None

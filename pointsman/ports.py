@@ -66,8 +66,8 @@ class WorkTracker(Protocol):
     async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
         """One PATCH, guarded by `test /rev`. Raises `Conflict` if the item is no longer at `rev`."""
 
-    async def identity(self) -> str:
-        """Unique name of the account that we write as; cached."""
+    async def identity(self, organisation: str = "") -> str:
+        """Unique name of the account that we write as in the organisation; cached."""
 
 
 class ToolResult(Protocol):
@@ -188,7 +188,12 @@ class Audit(Protocol):
         """In order of the log."""
 
 
-class Inbox(Protocol):
+class Deliveries(Protocol):
+    async def get(self, delivery_id: str) -> Delivery | None:
+        """A delivery as it is kept, with its body."""
+
+
+class Inbox(Deliveries, Protocol):
     """Deliveries: kept when acknowledged, handed over at least once, in order for each item."""
 
     async def accept(self, delivery: NewDelivery) -> Receipt:
@@ -203,7 +208,6 @@ class Inbox(Protocol):
     async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
         """Count an attempt, and say when the next is due."""
 
-    async def get(self, delivery_id: str) -> Delivery | None: ...
     async def find(self, state: str = "", item_id: int = 0, limit: int = 200) -> Sequence[Delivery]:
         """Newest first."""
 

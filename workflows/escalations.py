@@ -4,8 +4,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from activities.escalations import Asking
 from pointsman.contracts.escalations import (
@@ -24,6 +25,7 @@ from pointsman.domain import decisions, story
 
 BOOKS_TIME = timedelta(seconds=30)
 NOTIFY_TIME = timedelta(seconds=30)
+NOTHING = RawValue(Payload())  # what a signal without input brings
 REFUSALS_MAX = 50  # a script gone wild must not fill the history
 
 
@@ -47,14 +49,15 @@ class ResolveEscalation:
         self._opened = await workflow.execute_activity_method(
             Asking.open, escalation, start_to_close_timeout=BOOKS_TIME, summary=story.summary(escalation.summary)
         )
-        await self._climb()
+        try:
+            await self._climb()
+        except BaseException as error:
+            # The item was deleted or cancelled: nobody needs to decide any more, and the books say so.
+            if is_cancelled_exception(error):
+                await self._settle(Resolution(escalation_id=self._id(), outcome="withdrawn"))
+            raise
         waited = (workflow.now() - workflow.info().workflow_start_time).total_seconds()
-        resolution = await workflow.execute_activity_method(
-            Asking.settle,
-            Settle(decision=self._decision, resolution=self._resolution(waited)),
-            start_to_close_timeout=BOOKS_TIME,
-            summary=story.summary(self._outcome()),
-        )
+        resolution = await self._settle(self._resolution(waited))
         await self._keep_refusals()
         self._tell_story()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -77,10 +80,10 @@ class ResolveEscalation:
             raise ApplicationError(str(error), type="Undecidable", non_retryable=True) from error
 
     @workflow.signal(name="decide")
-    def decide_by_signal(self, raw: RawValue | None = None) -> None:
+    def decide_by_signal(self, raw: RawValue = NOTHING) -> None:
         """The same for people who work from Temporal's UI or CLI. What cannot be taken is kept and shown."""
         try:
-            decision = decisions.read(raw.payload.data if raw is not None else b"")
+            decision = decisions.read(raw.payload.data)
             decisions.check(self._asked, decision)
         except decisions.Undecidable as error:
             self._refuse(str(error))
@@ -152,6 +155,15 @@ class ResolveEscalation:
                 start_to_close_timeout=BOOKS_TIME,
                 summary=story.summary(f"not taken: {refusal.reason}"),
             )
+
+    async def _settle(self, resolution: Resolution) -> Resolution:
+        decision = self._decision if resolution.outcome == "decided" else None
+        return await workflow.execute_activity_method(
+            Asking.settle,
+            Settle(decision=decision, resolution=resolution),
+            start_to_close_timeout=BOOKS_TIME,
+            summary=story.summary(self._outcome() if decision else resolution.outcome),
+        )
 
     def _resolution(self, waited: float) -> Resolution:
         decision = self._decision

@@ -1,5 +1,6 @@
 """One run of a work item: its state, its transitions, and what it hears while it works."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -75,8 +76,12 @@ class ItemRun:
         """
         self._deaf = False
         while True:
-            # The child has limits and rungs of its own, so this wait ends without a timeout.
-            await workflow.wait_condition(lambda: child.done() or (bool(self._carry.queue) and not self._deaf))
+            try:
+                # The child has limits and rungs of its own, so this wait ends without a timeout.
+                await workflow.wait_condition(lambda: child.done() or (bool(self._carry.queue) and not self._deaf))
+            except asyncio.CancelledError:
+                await _stop(child)
+                raise
             if child.done():
                 return False
             try:
@@ -87,9 +92,7 @@ class ItemRun:
                 self._deaf = True  # the events stay queued for the next stage, where a human can be asked
                 continue
             if deleted:
-                child.cancel()
-                with suppress(ChildWorkflowError):
-                    await child
+                await _stop(child)
                 return True
             if tell is not None:
                 await self._pass_on(tell)
@@ -155,3 +158,10 @@ class ItemRun:
             seconds=(workflow.now() - started).total_seconds(),
             rev=carry.facts.rev if carry.facts else 0,
         )
+
+
+async def _stop(child: Child) -> None:
+    """Cancel a child and let it close its books."""
+    child.cancel()
+    with suppress(ChildWorkflowError):
+        await child

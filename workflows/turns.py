@@ -85,6 +85,8 @@ class TakeTurn:
             start_to_close_timeout=THINK_TIME,
             heartbeat_timeout=BEAT,
             retry_policy=RetryPolicy(maximum_attempts=THINK_ATTEMPTS, maximum_interval=timedelta(minutes=1)),
+            # A cancelled turn ends when the provider's connection is closed and the attempt's outcome is kept.
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=story.summary(f"step {self._step}: {self._request.agent.model}"),
         )
         self._used = limits.add(self._used, thought.usage)
@@ -104,6 +106,7 @@ class TakeTurn:
             start_to_close_timeout=TOOL_TIME,
             heartbeat_timeout=BEAT,
             retry_policy=RetryPolicy(maximum_attempts=TOOL_ATTEMPTS),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=story.summary(f"step {self._step}: {call.name}"),
         )
 

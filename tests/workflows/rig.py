@@ -1,0 +1,237 @@
+"""A work item under test: real workflows and activities, books in memory, a fake outside world."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Self
+from uuid import uuid4
+
+from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from activities.escalations import Asking
+from activities.turns import Turns
+from activities.work_items import WorkItems
+from pointsman.contracts.base import Json
+from pointsman.contracts.escalations import Decision, Standing
+from pointsman.contracts.lifecycle import DeliverResult
+from pointsman.contracts.policy import (
+    AgentPolicy,
+    Ladder,
+    Limits,
+    Match,
+    Policy,
+    Route,
+    Rung,
+    ScopeRule,
+    Severity,
+)
+from pointsman.contracts.records import Delivery, EscalationRow
+from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
+from pointsman.llm.types import LLMResponse
+from starter import escalations, work_items
+from tests.books import (
+    MemoryAttempts,
+    MemoryBodies,
+    MemoryContents,
+    MemoryEscalations,
+    MemoryItems,
+    MemoryLedger,
+    MemoryTranscripts,
+)
+from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker
+from workflows.escalations import ResolveEscalation
+from workflows.turns import TakeTurn
+from workflows.work_items import DeliverWorkItem
+
+PATIENCE = 20.0  # seconds until a test that waits for something gives up
+
+
+def policy(**agent: object) -> Policy:
+    """One agent for bugs, one three-day ladder; keywords change the agent."""
+    limits = agent.pop("limits", Limits())
+    return Policy(
+        version="test",
+        hash="test",
+        scope=(ScopeRule(name="all bugs and tasks", match=Match(types=("Bug", "Task"))),),
+        routes=(Route(name="bugs", match=Match(types=("Bug",)), agent="triage"),),
+        agents=(
+            AgentPolicy.model_validate(
+                {
+                    "name": "triage",
+                    "model": "fake",
+                    "prompt": "",
+                    "may_change": ("System.State", "System.Tags", "Microsoft.VSTS.Common.Priority"),
+                    "needs_approval": ("System.State",),
+                    "limits": limits,
+                    **agent,
+                }
+            ),
+        ),
+        ladders=tuple(
+            Ladder(
+                severity=severity,
+                rungs=(
+                    Rung(notify=("team",), wait=timedelta(days=1)),
+                    Rung(notify=("team", "lead"), wait=timedelta(days=2)),
+                ),
+            )
+            for severity in Severity
+        ),
+    )
+
+
+class Rig:
+    """One item, its world and its books."""
+
+    def __init__(self, env: WorkflowEnvironment, script: tuple[LLMResponse | Exception, ...], wanted: Policy) -> None:
+        self.env = env
+        self.client = env.client
+        self.queue = f"test-{uuid4()}"
+        self.key = WorkItemKey(organisation="fabrikam", project=self.queue, id=1)
+        self.tracker = FakeTracker()
+        self.tracker.add(1)
+        self.model = FakeModel(*script)
+        self.toolbox = FakeToolbox()
+        self.people = FakePeople()
+        self.contents = MemoryContents()
+        self.items = MemoryItems()
+        self.ledger = MemoryLedger()
+        self.bodies = MemoryBodies()
+        self.transcripts = MemoryTranscripts()
+        self.attempts = MemoryAttempts()
+        self.escalations = MemoryEscalations()
+        self._policy = wanted
+        self.delivered = 0
+
+    def worker(self) -> Worker:
+        # The books do what activities need of them; what only entrances need is tested with the store.
+        item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies)
+        turn_room = Turns(self.model, self.toolbox, self.transcripts, self.contents, self.attempts)
+        asking_room = Asking(self.escalations, self.contents, self.people)
+        return Worker(
+            self.client,
+            task_queue=self.queue,
+            workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
+            activities=[*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)],
+            max_heartbeat_throttle_interval=timedelta(milliseconds=200),
+        )
+
+    async def prompt(self) -> Self:
+        """Put the agents' prompts into the contents, as start-up does."""
+        digest = await self.contents.put(b"You triage bugs.")
+        agents = tuple(agent.model_copy(update={"prompt": digest}) for agent in self._policy.agents)
+        self._policy = self._policy.model_copy(update={"agents": agents})
+        return self
+
+    async def deliver(
+        self,
+        kind: EventKind = EventKind.CREATED,
+        *,
+        rev: int = 0,
+        changed: dict[str, Json] | None = None,
+        comment: str = "",
+        key: str = "",
+    ) -> WorkItemEvent:
+        """A delivery as the dispatcher hands it over, with its body in the inbox."""
+        self.delivered += 1
+        rev = rev or self.tracker.items[1].rev
+        name = f"{self.queue}-{self.delivered}"
+        fields = {**(changed or {}), **({"System.History": comment} if comment else {})}
+        self.bodies.kept[name] = self._delivery(name, kind, rev, fields)
+        event = WorkItemEvent(
+            delivery_id=name,
+            idempotency_key=key or name,
+            correlation_id=name,
+            kind=kind,
+            key=self.key,
+            rev=rev,
+            actor=PERSON,
+            changed_fields=tuple(fields),
+        )
+        await work_items.hand_over(
+            self.client, event, self._policy, "default", f"{self.queue}-1", task_queue=self.queue
+        )
+        return event
+
+    def _delivery(self, name: str, kind: EventKind, rev: int, fields: dict[str, Json]) -> Delivery:
+        updated = kind is EventKind.UPDATED
+        inner: dict[str, Json] = {field: {"newValue": value} for field, value in fields.items()} if updated else fields
+        resource: dict[str, Json] = {"id": 1, "workItemId": 1, "rev": rev, "fields": inner}
+        if updated:
+            resource["revisedBy"] = {"uniqueName": PERSON}
+        url = "https://dev.azure.com/fabrikam/"
+        body: Json = {
+            "id": name,
+            "eventType": f"workitem.{kind}",
+            "publisherId": "tfs",
+            "resource": resource,
+            "resourceContainers": {"collection": {"baseUrl": url}, "account": {"baseUrl": url}},
+        }
+        return Delivery(
+            id=name,
+            sequence=self.delivered,
+            correlation_id=name,
+            chain_id=name,
+            received_at=datetime.now(UTC),
+            tenant="default",
+            idempotency_key=name,
+            body=json.dumps(body).encode(),
+        )
+
+    @property
+    def handle(self) -> WorkflowHandle[DeliverWorkItem, DeliverResult]:
+        return self.client.get_workflow_handle_for(DeliverWorkItem.run, work_items.workflow_id(self.key))
+
+    async def result(self) -> DeliverResult:
+        """How it ended. The test server skips the time that nothing happens in."""
+        clock = self.client.test_service
+        await clock.unlock_time_skipping(UnlockTimeSkippingRequest())
+        try:
+            return await self.handle.result()
+        finally:
+            await clock.lock_time_skipping(LockTimeSkippingRequest())
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for something that happens in this process."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+
+    async def asked(self, number: int = 1) -> EscalationRow:
+        """The n-th question, once it is open and people were told."""
+        name = f"ESC-{number}"
+        await self.until(lambda: name in self.escalations.kept and self.escalations.kept[name].rungs)
+        return self.escalations.kept[name]
+
+    async def decide(self, row: EscalationRow, verb: str, **rest: object) -> Standing:
+        """Decide as the CLI does."""
+        content = {"verb": verb, "by": "ada", "subject": row.escalation.subject, **rest}
+        return await escalations.decide(self.client, row.workflow_id, Decision.model_validate(content))
+
+    async def signal(self, row: EscalationRow, document: Json) -> None:
+        """Decide as a person in Temporal's UI does."""
+        await self.client.get_workflow_handle(row.workflow_id).signal("decide", document)
+
+
+def activities_of(room: object) -> list[Callable[..., object]]:
+    """The activities of a room's instance."""
+    return [
+        method
+        for name in dir(room)
+        if not name.startswith("_") and hasattr(method := getattr(room, name), "__temporal_activity_definition")
+    ]
+
+
+@asynccontextmanager
+async def rig(
+    env: WorkflowEnvironment, *script: LLMResponse | Exception, wanted: Policy | None = None
+) -> AsyncGenerator[Rig]:
+    """A rig whose worker runs."""
+    made = await Rig(env, script, wanted or policy()).prompt()
+    async with made.worker():
+        yield made

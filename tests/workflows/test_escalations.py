@@ -1,0 +1,119 @@
+"""`ResolveEscalation`: the first valid decision stands, by update or by signal, and none that is sent vanishes."""
+
+import asyncio
+
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.work_items import WorkItemState
+from pointsman.ports import Missing, Rejected
+from tests.workflows.rig import rig
+from tests.worlds import answer
+
+CLOSING = answer(System__State="Resolved")
+
+
+async def test_the_second_decider_is_told_who_was_first(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        first, second = await asyncio.gather(
+            item.decide(row, "approve"), item.decide(row, "reject", by="bob", comment="no"), return_exceptions=True
+        )
+        result = await item.result()
+    assert first.accepted  # type: ignore[union-attr]  # the first cannot raise; the second may find it closed
+    if isinstance(second, BaseException):
+        assert isinstance(second, Missing)
+    else:
+        assert (second.accepted, second.by, "already decided" in second.note) == (False, "ada", True)
+    assert result.state is WorkItemState.DONE
+
+
+async def test_a_plain_signal_decides(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        await item.signal(row, {"verb": "approve", "by": "grace", "subject": row.escalation.subject[:12]})
+        result = await item.result()
+    decision = item.escalations.kept[row.id].decision
+    assert decision is not None
+    assert (result.state, decision.by, decision.channel) == (WorkItemState.DONE, "grace", "temporal")
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"verb": "aprove", "by": "ada"}, "verb: Input should be"),
+        ("approve", "Input should be an object"),
+        ({"verb": "approve"}, "by: Field required"),
+        ({"verb": "approve", "by": "ada"}, "needs the subject"),
+        ({"verb": "approve", "by": "ada", "subject": "00000000"}, "stale: you saw 00000000"),
+        ({"verb": "reject", "by": "ada"}, "reject needs a comment"),
+        (["approve"], "Input should be an object"),
+        (None, "Invalid JSON"),
+    ],
+    ids=["misspelt", "not an object", "nobody", "no subject", "stale", "no reason", "a list", "null"],
+)
+async def test_a_signal_that_cannot_be_taken_is_kept_and_shown(
+    env: WorkflowEnvironment, document: Json, reason: str
+) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        await item.signal(row, document)
+        await item.until(lambda: item.escalations.refused)
+        assert reason in item.escalations.refused[0].reason
+        await item.decide(row, "approve")
+        assert (await item.result()).state is WorkItemState.DONE
+
+
+async def test_a_signal_without_input_is_kept_and_shown(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        await item.client.get_workflow_handle(row.workflow_id).signal("decide")
+        await item.until(lambda: item.escalations.refused)
+        await item.decide(row, "approve")
+        await item.result()
+    assert "Invalid JSON" in item.escalations.refused[0].reason
+
+
+async def test_a_signal_that_comes_after_the_decision_is_kept_as_late(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        signed = {"by": "grace", "subject": row.escalation.subject[:12]}
+        await asyncio.gather(
+            item.signal(row, {"verb": "approve", **signed}),
+            item.signal(row, {"verb": "reject", "comment": "no", **signed}),
+        )
+        result = await item.result()
+    decided = item.escalations.kept[row.id].decision
+    assert decided is not None
+    assert result.state is (WorkItemState.DONE if decided.verb == "approve" else WorkItemState.PARKED)
+    assert "late:" in item.escalations.refused[0].reason
+
+
+async def test_a_decision_that_does_not_answer_the_question_is_refused(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        with pytest.raises(Rejected, match="stale: you saw ffffffff"):
+            await item.decide(row, "approve", subject="ffffffff")
+        with pytest.raises(Rejected, match="reject needs a comment"):
+            await item.decide(row, "reject")
+        with pytest.raises(Rejected, match="tags: must be a list"):
+            await item.decide(row, "edit", edits={"tags": 7})
+        await item.decide(row, "approve")
+        await item.result()
+
+
+async def test_who_decides_when_it_is_closed_is_told_so(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        await item.decide(row, "approve")
+        await item.result()
+        with pytest.raises(Missing, match="closed"):
+            await item.decide(row, "reject", comment="too late")
