@@ -102,7 +102,7 @@ def mount(app: FastAPI, sandbox: Sandbox, operation: Operation) -> None:
         return _response(reply)
 
     for path in operation.open_paths:
-        app.add_api_route(path, endpoint, methods=[operation.method], name=operation.name, include_in_schema=False)
+        app.router.add_route(path, endpoint, methods=[operation.method], name=operation.name)
 
 
 async def _run(sandbox: Sandbox, operation: Operation, request: Request) -> Reply:
