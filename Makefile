@@ -3,7 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := $(wildcard activities bench pointsman starter tests workflows worker.py)
-JOBS ?= 4
+# Test processes: as many as there are logical processors.
+JOBS ?= logical
 # Lowest coverage of each of these rooms, in percent.
 COVERAGE_MIN ?= 95
 COVERED := pointsman/domain workflows pointsman/llm

@@ -55,7 +55,8 @@ class TimeSkippingServer:
     def check_clock(self) -> None:
         """Fail if the clock no longer skips, and let the next test have a server of its own.
 
-        A workflow that ends while nobody has done its pending task, by `terminate` above all, stops it for ever.
+        A task that no worker does stops it for ever: that of a workflow which was terminated before, or of one that
+        was left open and whose timer fires with nobody there. So let each workflow end before its worker stops.
         """
         if self._env is None:
             return
@@ -63,7 +64,7 @@ class TimeSkippingServer:
             asyncio.run(asyncio.wait_for(self._env.sleep(timedelta(days=1)), timeout=CLOCK_SECONDS_MAX))
         except TimeoutError:
             self.stop()
-            pytest.fail("this test left a workflow's task undone, so time cannot be skipped any more")
+            pytest.fail("this test left a workflow open or its task undone, so time cannot be skipped any more")
 
     async def _start(self) -> WorkflowEnvironment:
         env = await WorkflowEnvironment.start_time_skipping(

@@ -27,6 +27,7 @@ from pointsman.temporal_server import (
     find_server,
     find_test_server,
     free_port,
+    install_server,
 )
 from tests.sample_workflows import WaitForWord
 
@@ -156,6 +157,11 @@ def test_what_was_obtained_once_comes_from_the_cache(tmp_path: Path) -> None:
     first = obtain(DEV_SERVER, tmp_path, putting("1.29.1", calls), say_nothing)
     assert obtain(DEV_SERVER, tmp_path, putting("1.29.1", calls), say_nothing) == first == cached(DEV_SERVER, tmp_path)
     assert calls == ["temporal-cli"]
+
+
+def test_pinned_build_carries_the_server_that_we_say() -> None:
+    found = install_server(say=say_nothing)
+    assert temporal_builds.server_version(found.path) == found.server_version == temporal_builds.CLI_SERVER_VERSION
 
 
 def test_two_at_once_obtain_once(tmp_path: Path) -> None:
