@@ -169,3 +169,7 @@ def test_a_message_survives_its_way_through_a_history_and_cannot_be_changed(mess
     field = next(iter(type(message).model_fields))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(message, field, None)
+
+
+def test_a_key_reads_as_people_name_an_item() -> None:
+    assert str(KEY) == "harbour/Quay/41"
