@@ -82,7 +82,7 @@ def _tokens(text: str) -> list[Token]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise refused(f"character {text[place]!r} at {place}")
+            raise refused(f"character {text[place:].lstrip()[:1]!r} behind {text[:place]!r}")
         tokens.append(Token(match.lastgroup, match.group(match.lastgroup)))
         place = match.end()
     return tokens
