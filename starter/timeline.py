@@ -122,6 +122,5 @@ def _write(row: WriteRecord) -> TimelineRow:
 
 
 def _event(event: AuditEvent) -> TimelineRow:
-    told = ", ".join(f"{name} {value}" for name, value in event.data.items())
-    reference = event.data.get("escalation_id", event.data.get("escalation", ""))
-    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, event.actor, str(reference))
+    told = ", ".join(f"{name} {value}" for name, value in event.data.items() if name != "escalation")
+    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, event.actor, str(event.data.get("escalation", "")))

@@ -1,16 +1,10 @@
 """The store's schema and backup on the command line."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from pointsman.config import Settings
-from pointsman.store import schema, sqlite
-from starter.cli.context import stored_in_sqlite
-from starter.cli.errors import CliError, ExitCode
+from pointsman.store import backups, schema
 from starter.cli.output import Single
-
-PAGES_AT_ONCE = 4_096  # writers get their turn in between
 
 
 def upgrade(settings: Settings, revision: str, *, dry_run: bool) -> Single:
@@ -35,32 +29,13 @@ def current(settings: Settings) -> Single:
 
 
 def backup(settings: Settings, file: Path) -> Single:
-    """Copy with SQLite's own backup: what was committed when it ends is in the copy, whole.
+    """Copy the SQLite store while it is in use.
 
     Raises:
-        CliError: the store is not SQLite, or the file exists.
+        Rejected: there is none, the file exists, or the copy is damaged.
     """
-    if not stored_in_sqlite(settings):
-        raise CliError(
-            "not_sqlite",
-            "The store is PostgreSQL, which has its own tool.",
-            "Run: pg_dump --format=custom",
-            ExitCode.USAGE,
-        )
-    if file.exists():
-        raise CliError(
-            "exists", f"{file} exists already. Nothing was written.", "Name another file.", ExitCode.CONFLICT
-        )
-    path = sqlite.path_of(settings.database_url.get_secret_value())
-    if not path.exists():
-        raise CliError(
-            "not_found", f"There is no database at {path}.", "Make one: pointsman db upgrade", ExitCode.NOT_FOUND
-        )
-    file.touch(mode=0o600)  # it holds what people wrote
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source, closing(sqlite3.connect(file)) as target:
-        source.backup(target, pages=PAGES_AT_ONCE)
-        whole = target.execute("PRAGMA quick_check").fetchone()[0]
-    return Single("backup", {"file": str(file), "bytes": file.stat().st_size, "check": str(whole)})
+    backups.backup(settings.database_url.get_secret_value(), file)
+    return Single("backup", {"file": str(file), "bytes": file.stat().st_size})
 
 
 def _moved(url: str, before: str, revision: str, dry_run: bool) -> Single:

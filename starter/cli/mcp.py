@@ -15,7 +15,7 @@ async def serve_work_items(
     """Serve until stdin ends, or with a port until Ctrl-C."""
     url = _url(settings, organisation)
     async with AzureDevOps(url, _token(settings)) as client:
-        server = work_items_server(client.work_items, url, project)
+        server = work_items_server(client, project)
         if http_port is None:
             await run_stdio(server)
         else:

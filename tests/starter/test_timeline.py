@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Resolution, Verb
 from pointsman.contracts.policy import Ladder, Rung, Severity
 from pointsman.contracts.records import (
@@ -178,8 +179,8 @@ def test_a_write_in_doubt_is_told_apart_from_an_abandoned_one() -> None:
 
 def test_the_log_adds_only_what_no_row_tells() -> None:
     def event(action: Action) -> AuditEvent:
-        data = {"escalation_id": "ESC-7", "rung": 1}
+        data: dict[str, Json] = {"escalation": "ESC-7", "rung": 1}
         return AuditEvent(id=action.value, action=action.value, actor="w/r", at=at(1), chain=CHAIN, data=data)
 
     row = only(merge_timeline(events=[event(Action.ITEM_CHANGED), event(Action.ESCALATION_NOTIFIED)]))
-    assert (row.kind, row.ref, row.what) == ("notice", "ESC-7", "escalation_id ESC-7, rung 1")
+    assert (row.kind, row.ref, row.what) == ("notice", "ESC-7", "rung 1")
