@@ -38,7 +38,7 @@ VIOLATIONS = {
     "Clients know ports, and no other side of the house": ("pointsman.clients", "pointsman.store"),
     "The store knows ports, and no other side of the house": ("pointsman.store", "pointsman.clients"),
     "Policies know contracts and domain": ("pointsman.policies", "pointsman.ports"),
-    "Observability knows contracts only": ("pointsman.observability", "pointsman.domain"),
+    "Observability knows contracts and ports": ("pointsman.observability", "pointsman.domain"),
     "The sandbox is the outside world: of ours it knows contracts": ("pointsman.sandbox", "pointsman.ports"),
     "No part of the product leans on the stand-ins": ("pointsman.temporal", "pointsman.sandbox"),
     "Settings are read by entrances and by the composition root": ("pointsman.temporal", "pointsman.config"),
