@@ -5,7 +5,7 @@ Client, worker and replayer all get `plugin()`, so that what one writes the othe
 
 import asyncio
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container
 from datetime import timedelta
 from typing import Final, TypedDict
 
@@ -174,3 +174,9 @@ def _unreachable(target: str, namespace: str, error: Exception) -> str:
         f"No Temporal server answers at {target} (namespace {namespace!r}): {error}. Nothing was changed. "
         "Start one with `pointsman up`, or name another with TEMPORAL_ADDRESS; `pointsman doctor` tells more."
     )
+
+
+def activities_of(room: object) -> list[Callable[..., object]]:
+    """The activities of a room's instance, for `Worker(activities=...)`."""
+    methods = (getattr(room, name) for name in dir(room) if not name.startswith("_"))
+    return [method for method in methods if hasattr(method, "__temporal_activity_definition")]

@@ -33,6 +33,7 @@ from pointsman.contracts.policy import (
 from pointsman.contracts.records import Delivery, EscalationRow
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
 from pointsman.llm.types import LLMResponse
+from pointsman.temporal import activities_of
 from starter import escalations, work_items
 from tests.books import (
     MemoryAttempts,
@@ -216,15 +217,6 @@ class Rig:
     async def signal(self, row: EscalationRow, document: Json) -> None:
         """Decide as a person in Temporal's UI does."""
         await self.client.get_workflow_handle(row.workflow_id).signal("decide", document)
-
-
-def activities_of(room: object) -> list[Callable[..., object]]:
-    """The activities of a room's instance."""
-    return [
-        method
-        for name in dir(room)
-        if not name.startswith("_") and hasattr(method := getattr(room, name), "__temporal_activity_definition")
-    ]
 
 
 @asynccontextmanager

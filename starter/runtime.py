@@ -1,0 +1,164 @@
+"""The composition root that processes share: store, books, policy, clients, activities, put together from settings."""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from pydantic import SecretStr
+
+from activities.escalations import Asking
+from activities.turns import Turns
+from activities.work_items import WorkItems
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.tracker import Tracker
+from pointsman.clients.mcp import Mcp
+from pointsman.clients.notify import WebhookNotifier
+from pointsman.config import Misconfigured, Settings, variable
+from pointsman.contracts.actions import Action
+from pointsman.contracts.policy import ToolServer
+from pointsman.contracts.records import AuditEvent, Chain
+from pointsman.llm.openai_responses import OpenAIResponses
+from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
+from pointsman.observability.metrics import Metrics
+from pointsman.policies.loading import LoadedPolicy, load
+from pointsman.store.attempts import Attempts
+from pointsman.store.audit import Audit
+from pointsman.store.contents import Contents
+from pointsman.store.engine import Store
+from pointsman.store.escalations import Escalations
+from pointsman.store.ids import new_id
+from pointsman.store.inbox import Inbox
+from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
+from pointsman.store.standing import Standings
+from pointsman.store.transcripts import Transcripts
+from pointsman.temporal import activities_of
+
+LOG = structlog.get_logger(__name__)
+OURSELVES = "pointsman"  # as a tool server's command: this installation, whether it is on PATH or not
+
+
+@dataclass(frozen=True)
+class Books:
+    """The store's ports, counted where metrics want them."""
+
+    inbox: Inbox
+    audit: Audit
+    contents: Contents
+    transcripts: Transcripts
+    attempts: MeteredAttempts
+    ledger: MeteredLedger
+    items: MeteredItems
+    escalations: MeteredEscalations
+    standing: Standings
+
+
+def open_books(store: Store, metrics: Metrics) -> Books:
+    return Books(
+        inbox=Inbox(store),
+        audit=Audit(store),
+        contents=Contents(store),
+        transcripts=Transcripts(store),
+        attempts=MeteredAttempts(Attempts(store), metrics),
+        ledger=MeteredLedger(Ledger(store), metrics),
+        items=MeteredItems(Items(store), metrics),
+        escalations=MeteredEscalations(Escalations(store), metrics),
+        standing=Standings(store),
+    )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What every part of a process is given."""
+
+    settings: Settings
+    metrics: Metrics
+    store: Store
+    books: Books
+    policy: LoadedPolicy
+
+
+@asynccontextmanager
+async def runtime(settings: Settings) -> AsyncGenerator[Runtime]:
+    """Open the store and load policy. Policy in force is told to the audit log, prompts go into the store.
+
+    Raises:
+        StoreInUse, SchemaMismatch, PolicyError: nothing was started; the text says what to do.
+    """
+    policy = load(settings.policy_dir)
+    async with Store.open(settings.database_url.get_secret_value()) as store:
+        metrics = Metrics()
+        books = open_books(store, metrics)
+        await announce(policy, books)
+        yield Runtime(settings, metrics, store, books, policy)
+
+
+async def announce(loaded: LoadedPolicy, books: Books) -> None:
+    """Keep the prompts, and say in the audit log which policy is in force from now on."""
+    for text in loaded.prompts.values():
+        await books.contents.put(text.encode())
+    policy = loaded.policy
+    await books.audit.append(
+        AuditEvent(
+            id=new_id(),
+            action=Action.POLICY_LOADED,
+            actor="pointsman",
+            at=datetime.now(UTC),
+            chain=Chain(tenant="default", correlation_id=""),
+            data={"version": policy.version, "hash": policy.hash, "files": [path.name for path in loaded.files]},
+        )
+    )
+    LOG.info("policy loaded", version=policy.version, hash=policy.hash)
+
+
+@asynccontextmanager
+async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]:
+    """All activities, over real clients that close at the end.
+
+    Raises:
+        Misconfigured: a credential that activities need is missing.
+    """
+    settings, books = rt.settings, rt.books
+    key = _needed(settings.openai_api_key, "openai_api_key", "the key of the model provider")
+    token = _needed(settings.azure_devops_token, "azure_devops_token", "a personal access token with Work Items (R&W)")
+    async with AsyncExitStack() as stack:
+        organisations: dict[str, AzureDevOps] = {}
+        for url in settings.azure_devops_url:
+            client = await stack.enter_async_context(AzureDevOps(url, token))
+            organisations[client.organisation] = client
+        model = await stack.enter_async_context(OpenAIResponses(key, settings.openai_base_url or None))
+        servers = [_started_by_us(server) for server in rt.policy.policy.tool_servers]
+        toolbox = Mcp(servers, _tool_environment(settings, token), books.contents)
+        stack.push_async_callback(toolbox.aclose)
+        tracker = Tracker(organisations)
+        item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
+        turn_room = Turns(model, toolbox, books.transcripts, books.contents, books.attempts)
+        asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
+        yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+
+
+def _needed(secret: SecretStr | None, name: str, what: str) -> SecretStr:
+    if secret is None:
+        raise Misconfigured(f"{variable(name)} is not set: the worker needs {what}. Nothing was started.")
+    return secret
+
+
+def _started_by_us(server: ToolServer) -> ToolServer:
+    if server.command[:1] != (OURSELVES,):
+        return server
+    return server.model_copy(update={"command": (sys.executable, "-m", "starter.cli.app", *server.command[1:])})
+
+
+def _tool_environment(settings: Settings, token: SecretStr) -> Mapping[str, str]:
+    """What a tool server that we start may know of our settings: how to read work items, and no more."""
+    path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+    return {
+        variable("azure_devops_url"): ",".join(settings.azure_devops_url),
+        variable("azure_devops_token"): token.get_secret_value(),
+        variable("log_level"): settings.log_level,
+        **path,
+    }

@@ -1,0 +1,219 @@
+"""Pointsman as a process: web, dispatcher, sequencer and worker, all or some of them, until it is told to stop."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from pointsman import temporal
+from pointsman.clients.azure_devops.names import organisation_of
+from pointsman.config import Settings
+from pointsman.observability import logs, metrics, traces
+from pointsman.observability.activities import Correlating
+from pointsman.store.sequencer import LogDamaged, Sequencer
+from pointsman.store.signing import Signer
+from starter.connection import Connection
+from starter.dispatcher import Dispatcher, deliver_by
+from starter.lease import AdvisoryLease, Alone
+from starter.runtime import Runtime, activities, runtime
+from starter.web import health
+from starter.web.app import create_app
+from starter.web.services import IntakeSettings, Services
+from workflows.escalations import ResolveEscalation
+from workflows.turns import TakeTurn
+from workflows.work_items import DeliverWorkItem
+
+LOG = structlog.get_logger(__name__)
+WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
+RECONNECT = timedelta(seconds=2)
+Part = Coroutine[None, None, None]
+
+
+async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) -> None:
+    """Run until SIGTERM or SIGINT, then stop in order: intake, hand-over, work, books.
+
+    Raises:
+        StoreInUse, SchemaMismatch, PolicyError, Misconfigured: it was not started; the text says what to do.
+    """
+    logs.configure(settings.log_level, settings.log_format, secrets_of(settings))
+    tracing = traces.configure(version=version("pointsman"))
+    try:
+        async with runtime(settings) as rt:
+            await _run(rt, frozenset(parts))
+    finally:
+        if tracing is not None:
+            tracing.shutdown()
+
+
+def secrets_of(settings: Settings) -> list[SecretStr | None]:
+    """Values that no log line may show."""
+    single = (settings.azure_devops_token, settings.openai_api_key, settings.notify_webhook)
+    return [*single, *settings.webhook_secrets]
+
+
+async def _run(rt: Runtime, parts: frozenset[str]) -> None:
+    settings = rt.settings
+    core_port = settings.metrics_port if "worker" in parts else 0
+    connection = Connection(
+        settings.temporal_address, settings.temporal_namespace, runtime=metrics.core_runtime(core_port)
+    )
+    running: list[Part] = []
+    if "web" in parts:
+        running += _web_parts(rt, connection, core_port)
+    if "worker" in parts:
+        running.append(_work(rt, connection))
+    await _until_stopped(running)
+
+
+class _Sequencing:
+    """The sequencer, and why it does not run. A damaged log is signed no further, but deliveries are still kept."""
+
+    def __init__(self, sequencer: Sequencer) -> None:
+        self._sequencer = sequencer
+        self._trouble = "does not run"
+
+    def trouble(self) -> str:
+        return self._trouble
+
+    async def run(self) -> None:
+        self._trouble = ""
+        try:
+            await self._sequencer.run()
+        except LogDamaged as error:
+            self._trouble = f"the audit log is damaged: {error}"
+            LOG.error("the audit log is damaged; nothing is signed on top of it", error=str(error))
+            await asyncio.Event().wait()
+
+
+def _web_parts(rt: Runtime, connection: Connection, core_port: int) -> list[Part]:
+    settings, books = rt.settings, rt.books
+    sequencer = _Sequencing(Sequencer(rt.store, Signer.open(settings.key_dir)))
+    embedded = rt.store.dialect == "sqlite"
+    dispatcher = Dispatcher(
+        books.inbox,
+        books.items,
+        books.ledger,
+        rt.policy.policy,
+        deliver_by(connection, rt.policy.policy, settings.task_queue),
+        rt.metrics,
+        lease=Alone() if embedded else AdvisoryLease(settings.database_url.get_secret_value()),
+        attempts_max=settings.dispatch_max_attempts,
+    )
+    app = create_app(_services(rt, connection, dispatcher, sequencer, core_port))
+    config = uvicorn.Config(
+        app, settings.web_host, settings.web_port, access_log=False, log_config=None, server_header=False
+    )
+    return [_serve_web(_Server(config)), dispatcher.run(), sequencer.run()]
+
+
+def _services(
+    rt: Runtime, connection: Connection, dispatcher: Dispatcher, sequencer: _Sequencing, core_port: int
+) -> Services:
+    settings, books = rt.settings, rt.books
+    organisations = [organisation_of(url) for url in settings.azure_devops_url]
+    checks = (
+        health.store_check(books.inbox),
+        health.temporal_check(connection),
+        health.policy_check(rt.policy.policy),
+        health.intake_check(len(settings.webhook_secrets)),
+        health.running_check("dispatcher", dispatcher.trouble),
+        health.running_check("sequencer", sequencer.trouble),
+    )
+    return Services(
+        inbox=books.inbox,
+        audit=books.audit,
+        items=books.items,
+        escalations=books.escalations,
+        policy=rt.policy.policy,
+        intake=IntakeSettings(
+            user=settings.webhook_user,
+            secrets=settings.webhook_secrets,
+            body_bytes_max=settings.webhook_max_bytes,
+            organisation=organisations[0] if len(organisations) == 1 else "",
+        ),
+        metrics=rt.metrics,
+        standing=books.standing,
+        checks=checks,
+        accepted=dispatcher.wake,
+        ui_url=settings.ui_url,
+        core_metrics_port=core_port,
+        version=version("pointsman"),
+    )
+
+
+async def _work(rt: Runtime, connection: Connection) -> None:
+    """Take workflow and activity tasks, from when Temporal first answers."""
+    async with activities(rt) as ours:
+        client = await _patiently(connection)
+        await temporal.ensure_search_attributes(client)
+        worker = Worker(
+            client,
+            task_queue=rt.settings.task_queue,
+            workflows=WORKFLOWS,
+            activities=ours,
+            interceptors=[Correlating()],
+            **temporal.worker_options(),
+        )
+        LOG.info("worker polls", task_queue=rt.settings.task_queue)
+        await worker.run()
+
+
+async def _patiently(connection: Connection) -> Client:
+    while True:
+        try:
+            return await connection.client()
+        except temporal.TemporalUnreachable as error:
+            LOG.warning("Temporal is not there yet", error=str(error))
+            await asyncio.sleep(RECONNECT.total_seconds())
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield  # signals are this process's affair, not the web part's alone
+
+
+async def _serve_web(server: _Server) -> None:
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+async def _until_stopped(parts: list[Part]) -> None:
+    """Run the parts together. The first that fails ends all, with its error."""
+    async with _stopping() as stop:
+        tasks = [asyncio.create_task(part) for part in parts]
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in (waiting, *tasks):
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ended:
+        if isinstance(end, Exception):
+            raise end
+
+
+@asynccontextmanager
+async def _stopping() -> AsyncGenerator[asyncio.Event]:
+    """Set when the process is asked to end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
