@@ -305,5 +305,4 @@ class AuditCheckpoint(SQLModel, table=True):
     tenant: str = Field(primary_key=True, sa_type=CleanText)
     size: int = Field(primary_key=True, sa_type=RowNumber, sa_column_kwargs={"autoincrement": False})
     note: str = Field(sa_type=CleanText)
-    """Signed note, C2SP."""
-    at: datetime = Field(sa_type=UtcTime)
+    """Signed note, C2SP. When it was made is told by its last event: nothing here is outside the signature."""

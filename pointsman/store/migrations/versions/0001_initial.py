@@ -346,7 +346,6 @@ def _create_audit_checkpoint() -> None:
         sa.Column("tenant", TEXT, nullable=False),
         sa.Column("size", NUMBER, nullable=False, autoincrement=False),
         sa.Column("note", TEXT, nullable=False),
-        sa.Column("at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "size", name="pk_audit_checkpoint"),
     )
 

@@ -1,0 +1,186 @@
+"""Where items stand, and every step that led there."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
+from pointsman.contracts.records import Caller, Chain, ItemRow, ItemTransition
+from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
+from pointsman.store import audit
+from pointsman.store.chains import needed_key
+from pointsman.store.engine import Store
+from pointsman.store.locks import wait_turn
+from pointsman.store.tables import EscalationEntry, Message, TransitionRow, WorkItem, col
+
+
+class Items:
+    """`ports.Items` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def take_in(self, facts: Facts, chain: Chain, caller: Caller) -> ItemRow:
+        """Keep the facts as read. Idempotent: the same snapshot leaves one event for a run."""
+
+        def change(session: Session) -> ItemRow:
+            row = _held(session, facts.key, chain, caller)
+            row.project, row.facts, row.run_id = facts.key.project, facts.model_dump_json(), caller.run_id
+            row.workflow_id = caller.workflow_id
+            told: dict[str, Json] = {"rev": facts.rev, "snapshot": facts.snapshot, "deleted": facts.deleted}
+            once = (caller.workflow_id, caller.run_id, facts.rev, facts.snapshot, facts.deleted)
+            audit.add(session, audit.event_of(Action.ITEM_TAKEN_IN, audit.by(caller), chain, told, once=once))
+            return _item(row)
+
+        return await self._store.write(change)
+
+    async def record(
+        self, transition: Transition, chain: Chain, caller: Caller, usage: Usage, waited_seconds: float
+    ) -> None:
+        """Idempotent by (workflow, run, number): told again, nothing changes."""
+
+        def change(session: Session) -> None:
+            row = _held(session, needed_key(chain), chain, caller)
+            if _is_recorded(session, caller, transition.number):
+                return
+            session.add(_transition_row(transition, chain, caller, usage, waited_seconds))
+            row.workflow_id, row.run_id = caller.workflow_id, caller.run_id
+            row.state, row.reason = transition.after.value, transition.reason
+            row.agent = transition.agent or row.agent
+            row.usage, row.waited_seconds = usage.model_dump_json(), waited_seconds
+            row.changed_at = transition.at
+            told: dict[str, Json] = {
+                "number": transition.number,
+                "before": transition.before.value if transition.before else None,
+                "after": transition.after.value,
+                "agent": transition.agent,
+            }
+            once = (caller.workflow_id, caller.run_id, transition.number)
+            audit.add(session, audit.event_of(Action.ITEM_CHANGED, audit.by(caller), chain, told, once=once))
+
+        await self._store.write(change)
+
+    async def get(self, organisation: str, item_id: int) -> ItemRow | None:
+        def look(session: Session) -> ItemRow | None:
+            row = session.get(WorkItem, (organisation, item_id))
+            return _item(row) if row else None
+
+        return await self._store.read(look)
+
+    async def find(self, state: str = "", limit: int = 200) -> Sequence[ItemRow]:
+        """Newest change first."""
+        query = select(WorkItem).order_by(col(WorkItem.changed_at).desc(), col(WorkItem.item_id).desc()).limit(limit)
+        if state:
+            query = query.where(col(WorkItem.state) == state)
+        return await self._store.read(lambda session: [_item(row) for row in session.scalars(query)])
+
+    async def transitions(self, key: WorkItemKey) -> Sequence[ItemTransition]:
+        """Over all runs, oldest first."""
+        query = (
+            select(TransitionRow)
+            .where(col(TransitionRow.organisation) == key.organisation, col(TransitionRow.item_id) == key.id)
+            .order_by(col(TransitionRow.sequence))
+        )
+        return await self._store.read(lambda session: [_transition(row) for row in session.scalars(query)])
+
+    async def counts(self, key: WorkItemKey) -> tuple[int, int]:
+        """(escalations, turns) of all runs of the item so far. Turns are never counted too low: a number that is
+        given twice would mix two conversations."""
+        return await self._store.read(lambda session: _counts(session, key))
+
+
+def _held(session: Session, key: WorkItemKey, chain: Chain, caller: Caller) -> WorkItem:
+    """The item's row, kept from others until the transaction ends; a fresh one for an item that has none."""
+    wait_turn(session, f"item:{key.organisation}/{key.id}")
+    row = session.get(WorkItem, (key.organisation, key.id))
+    if row is None:
+        now = datetime.now(UTC)
+        row = WorkItem(
+            organisation=key.organisation,
+            item_id=key.id,
+            project=key.project,
+            tenant=chain.tenant,
+            correlation_id=chain.correlation_id,
+            workflow_id=caller.workflow_id,
+            run_id=caller.run_id,
+            state=WorkItemState.RECEIVED.value,
+            reason="",
+            agent="",
+            facts="",
+            usage=Usage().model_dump_json(),
+            waited_seconds=0.0,
+            first_at=now,
+            changed_at=now,
+        )
+        session.add(row)
+    return row
+
+
+def _is_recorded(session: Session, caller: Caller, number: int) -> bool:
+    query = select(col(TransitionRow.sequence)).where(
+        col(TransitionRow.workflow_id) == caller.workflow_id,
+        col(TransitionRow.run_id) == caller.run_id,
+        col(TransitionRow.number) == number,
+    )
+    return session.scalar(query) is not None
+
+
+def _transition_row(
+    transition: Transition, chain: Chain, caller: Caller, usage: Usage, waited_seconds: float
+) -> TransitionRow:
+    key = needed_key(chain)
+    return TransitionRow(
+        workflow_id=caller.workflow_id,
+        run_id=caller.run_id,
+        number=transition.number,
+        tenant=chain.tenant,
+        correlation_id=chain.correlation_id,
+        organisation=key.organisation,
+        item_id=key.id,
+        after=transition.after.value,
+        body=transition.model_dump_json(),
+        usage=usage.model_dump_json(),
+        waited_seconds=waited_seconds,
+    )
+
+
+def _counts(session: Session, key: WorkItemKey) -> tuple[int, int]:
+    item = (key.organisation, key.id)
+    escalations = select(func.count()).where(
+        col(EscalationEntry.organisation) == item[0], col(EscalationEntry.item_id) == item[1]
+    )
+    working = select(func.count()).where(
+        col(TransitionRow.organisation) == item[0],
+        col(TransitionRow.item_id) == item[1],
+        col(TransitionRow.after) == WorkItemState.WORKING.value,
+    )
+    transcripts = select(func.count(col(Message.transcript).distinct())).where(
+        col(Message.organisation) == item[0], col(Message.item_id) == item[1]
+    )
+    turns = max(session.scalar(working) or 0, session.scalar(transcripts) or 0)
+    return session.scalar(escalations) or 0, turns
+
+
+def _transition(row: TransitionRow) -> ItemTransition:
+    return ItemTransition(run_id=row.run_id, transition=Transition.model_validate_json(row.body))
+
+
+def _item(row: WorkItem) -> ItemRow:
+    return ItemRow(
+        key=WorkItemKey(organisation=row.organisation, project=row.project, id=row.item_id),
+        tenant=row.tenant,
+        correlation_id=row.correlation_id,
+        workflow_id=row.workflow_id,
+        run_id=row.run_id,
+        state=WorkItemState(row.state),
+        reason=row.reason,
+        agent=row.agent,
+        facts=Facts.model_validate_json(row.facts) if row.facts else None,
+        usage=Usage.model_validate_json(row.usage),
+        waited_seconds=row.waited_seconds,
+        first_at=row.first_at,
+        changed_at=row.changed_at,
+    )
