@@ -42,7 +42,7 @@ class Metrics:
             registry=self.registry,
         )
         self.inbox_depth = Gauge(
-            names.INBOX_DEPTH, "Rows of the inbox by state.", (names.LABEL_STATE,), registry=self.registry
+            names.INBOX_DEPTH, "Rows of the inbox that wait or are dead.", (names.LABEL_STATE,), registry=self.registry
         )
         self.inbox_age_seconds = Gauge(
             names.INBOX_AGE_SECONDS, "Age of the oldest delivery that is not handed over.", registry=self.registry

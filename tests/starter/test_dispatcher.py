@@ -1,0 +1,405 @@
+"""The dispatcher over a real store: in order for each item, at least once, and no row holds up another item's."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
+from pointsman.contracts.policy import Match, Policy, ScopeRule
+from pointsman.contracts.records import Caller, Chain, Delivery, DeliveryState, NewDelivery, Receipt, WriteIntent
+from pointsman.contracts.work_items import (
+    EventKind,
+    Facts,
+    Transition,
+    Usage,
+    WorkItemEvent,
+    WorkItemKey,
+    WorkItemState,
+)
+from pointsman.domain.deliveries import read_bytes
+from pointsman.observability import names
+from pointsman.observability.metrics import Metrics
+from pointsman.ports import Unavailable
+from pointsman.store.audit import Audit
+from pointsman.store.engine import Store
+from pointsman.store.ids import new_id
+from pointsman.store.inbox import Inbox
+from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
+from pointsman.temporal_server import DevServer
+from starter.connection import Connection
+from starter.dispatcher import Deliver, Dispatcher, HandOver, TemporalAway, deliver_by
+from tests.starter.web_rig import created
+
+POLICY = Policy(version="7", scope=(ScopeRule(name="quay", match=Match(projects=("Quay",))),))
+KEY = WorkItemKey(organisation="harbour", project="Quay", id=41)
+CHAIN = Chain(tenant="north", correlation_id="c-1", key=KEY)
+CALLER = Caller(workflow_id="first-workflow", run_id="r")
+SOON = timedelta(milliseconds=1)
+
+
+class World:
+    """Temporal as the dispatcher sees it: what it was handed, and how it fails."""
+
+    def __init__(self) -> None:
+        self.taken: list[HandOver] = []
+        self.fail: Callable[[HandOver], Exception | None] = lambda what: None
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def deliver(self, what: HandOver) -> str:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.hold.wait()
+            if error := self.fail(what):
+                raise error
+            self.taken.append(what)
+            return what.known_workflow_id or f"ado/{what.event.key}"
+        finally:
+            self.at_once -= 1
+
+    @property
+    def items(self) -> list[int]:
+        return [what.event.key.id for what in self.taken]
+
+
+class Rig:
+    """A dispatcher over a store of its own."""
+
+    def __init__(self, store: Store, inbox: Inbox | None = None, deliver: Deliver | None = None) -> None:
+        self.inbox = inbox or Inbox(store)
+        self.items, self.ledger, self.audit = Items(store), Ledger(store), Audit(store)
+        self.world, self.metrics = World(), Metrics()
+        self.dispatcher = Dispatcher(
+            self.inbox,
+            self.items,
+            self.ledger,
+            POLICY,
+            deliver or self.world.deliver,
+            self.metrics,
+            attempts_max=3,
+            at_once=4,
+            backoff=SOON,
+        )
+
+    async def accept(self, body: bytes) -> Receipt:
+        heard = read_bytes(body)
+        given = NewDelivery(
+            id=new_id(),
+            received_at=datetime.now(UTC),
+            tenant="north",
+            organisation=heard.organisation,
+            event_type=heard.event_type,
+            idempotency_key=heard.idempotency_key or new_id(),
+            item_id=heard.item_id,
+            project=heard.project,
+            body=body,
+        )
+        receipt = await self.inbox.accept(given)
+        self.dispatcher.wake()
+        return receipt
+
+    async def settled(self, *receipts: Receipt) -> list[Delivery]:
+        """The rows, once none of them is pending."""
+        async with asyncio.timeout(20):
+            while True:
+                rows = [row for receipt in receipts if (row := await self.inbox.get(receipt.id))]
+                if all(row.state is not DeliveryState.PENDING for row in rows):
+                    return rows
+                await asyncio.sleep(0.005)
+
+    async def end(self, state: WorkItemState = WorkItemState.DONE) -> None:
+        """The item has been worked on, and its run is over."""
+        await self.items.take_in(Facts(key=KEY, type="Bug", title="Crane stops at noon"), CHAIN, CALLER)
+        over = Transition(number=1, before=None, after=state, reason="done", at=datetime.now(UTC))
+        await self.items.record(over, CHAIN, CALLER, Usage(), 0.0)
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            if holds():
+                return
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(rig: Rig) -> AsyncGenerator[Rig]:
+    task = asyncio.create_task(rig.dispatcher.run())
+    yield rig
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def updated(update: int, item_id: int = 41, changed: dict[str, Json] | None = None, project: str = "Quay") -> bytes:
+    resource: Json = {
+        "id": update,
+        "workItemId": item_id,
+        "rev": update,
+        "fields": changed or {"System.Title": {"oldValue": "a", "newValue": f"b{update}"}},
+        "revision": {
+            "id": item_id,
+            "fields": {
+                "System.TeamProject": project,
+                "System.AreaPath": project,
+                "System.WorkItemType": "Bug",
+                "System.Title": "t",
+            },
+        },
+    }
+    return created(item_id, id=f"{item_id}-{update}", eventType="workitem.updated", resource=resource)
+
+
+async def test_a_delivery_becomes_an_event_of_its_items_workflow(store: Store) -> None:
+    async with running(Rig(store)) as rig:
+        receipt = await rig.accept(updated(7))
+        (row,) = await rig.settled(receipt)
+    (what,) = rig.world.taken
+    assert (row.state, row.workflow_id) == (DeliveryState.DISPATCHED, "ado/harbour/Quay/41")
+    assert (what.tenant, what.chain_id, what.known_workflow_id) == ("north", receipt.chain_id, "")
+    assert (what.event.delivery_id, what.event.idempotency_key) == (receipt.id, "updated:harbour:41:7")
+    assert (what.event.key, what.event.rev, what.event.update_id) == (KEY, 7, 7)
+    assert what.event.changed_fields == ("System.Title",)
+    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="dispatched") == 1
+    assert rig.count(f"{names.DISPATCH_SECONDS}_count") == 1
+
+
+async def test_what_was_accepted_before_the_start_is_handed_over_too(store: Store) -> None:
+    rig = Rig(store)
+    receipts = [await rig.accept(created(number)) for number in range(1, 8)]
+    async with running(rig):
+        await rig.settled(*receipts)
+    assert sorted(rig.world.items) == list(range(1, 8))
+
+
+async def test_events_of_one_item_go_in_order_even_if_the_first_fails_for_a_while(store: Store) -> None:
+    rig = Rig(store)
+    fails = iter([ValueError("once"), ValueError("twice")])
+    rig.world.fail = lambda what: next(fails, None) if what.event.rev == 1 else None
+    receipts = [await rig.accept(updated(number)) for number in range(1, 6)]
+    async with running(rig):
+        await rig.settled(*receipts)
+    assert [what.event.rev for what in rig.world.taken] == [1, 2, 3, 4, 5]
+
+
+async def test_several_items_go_at_once_up_to_the_bound_and_never_one_twice(store: Store) -> None:
+    rig = Rig(store)
+    rig.world.hold.clear()
+    receipts = [await rig.accept(created(number)) for number in range(1, 10)]
+    receipts.append(await rig.accept(updated(2, 1)))
+    async with running(rig):
+        await until(lambda: rig.world.at_once == 4)
+        rig.world.hold.set()
+        await rig.settled(*receipts)
+    assert rig.world.most_at_once == 4
+    assert sorted(rig.world.items) == sorted([*range(1, 10), 1])
+
+
+async def test_a_poisonous_row_dies_visibly_and_holds_up_neither_its_item_nor_others(store: Store) -> None:
+    rig = Rig(store)
+    rig.world.fail = lambda what: ValueError("too large for Temporal") if what.event.update_id == 1 else None
+    poison, later, other = [await rig.accept(body) for body in (updated(1), updated(2), created(42))]
+    async with running(rig):
+        rows = await rig.settled(poison, later, other)
+    assert [row.state for row in rows] == [DeliveryState.DEAD, DeliveryState.DISPATCHED, DeliveryState.DISPATCHED]
+    assert rows[0].reason == "3 attempts, the last: ValueError: too large for Temporal"
+    assert [event.chain.correlation_id for event in await rig.audit.find(action=Action.DELIVERY_DEAD)] == [
+        poison.chain_id
+    ]
+    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="dead") == 1
+
+
+async def test_a_dead_row_that_is_replayed_goes_through_with_the_name_of_who_asked(store: Store) -> None:
+    rig = Rig(store)
+    rig.world.fail = lambda what: None if what.event.replayed_by else ValueError("not yet")
+    async with running(rig):
+        dead = await rig.accept(created())
+        await rig.settled(dead)
+        again = await rig.inbox.replay(dead.id, "ada")
+        rig.dispatcher.wake()
+        (row,) = await rig.settled(again)
+    (what,) = rig.world.taken
+    assert row.state is DeliveryState.DISPATCHED
+    assert what.event.replayed_by == "ada"
+    assert what.event.idempotency_key != "created:harbour:41"
+
+
+async def test_nothing_dies_while_temporal_is_away(store: Store) -> None:
+    rig = Rig(store)
+    away = iter([True] * 20)
+    rig.world.fail = lambda what: TemporalAway("UNAVAILABLE") if next(away, False) else None
+    receipts = [await rig.accept(created(number)) for number in range(1, 4)]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+        assert rig.dispatcher.trouble() == ""
+    assert {row.state for row in rows} == {DeliveryState.DISPATCHED}
+    assert {row.attempts for row in rows} == {0}
+    assert rig.count(f"{names.DISPATCH_FAILURES}_total", tenant="north", reason="TemporalAway") == 20
+
+
+async def test_trouble_is_told_while_it_lasts(store: Store) -> None:
+    rig = Rig(store)
+    assert rig.dispatcher.trouble() == "does not run"
+    rig.world.fail = lambda what: TemporalAway("UNAVAILABLE: nobody there")
+    async with running(rig):
+        await rig.accept(created())
+        await until(lambda: bool(rig.dispatcher.trouble()))
+        assert rig.dispatcher.trouble() == "TemporalAway: UNAVAILABLE: nobody there"
+        assert rig.count(names.DISPATCHER_LEADS) == 1
+    assert rig.count(names.DISPATCHER_LEADS) == 0
+
+
+class FlakyInbox(Inbox):
+    """The store's inbox, whose disk fails now and then."""
+
+    failures = 6
+
+    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+        self._fail()
+        return await super().due(now, limit)
+
+    async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
+        self._fail()
+        await super().settle(delivery_id, state, reason, workflow_id)
+
+    def _fail(self) -> None:
+        if self.failures and self.failures % 2:
+            self.failures -= 1
+            raise Unavailable("disk full")
+        self.failures = max(0, self.failures - 1)
+
+
+async def test_a_store_that_fails_now_and_then_loses_nothing(store: Store) -> None:
+    rig = Rig(store, inbox=FlakyInbox(store))
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(created()))
+    assert (row.state, row.attempts) == (DeliveryState.DISPATCHED, 0)
+    assert len(rig.world.taken) >= 1  # at least once: what was handed over and not noted goes again
+
+
+async def test_a_dispatcher_that_is_stopped_in_the_middle_leaves_the_row_for_the_next(store: Store) -> None:
+    first = Rig(store)
+    first.world.hold.clear()
+    receipt = await first.accept(created())
+    async with running(first):
+        await until(lambda: first.world.at_once == 1)
+    assert first.world.taken == []
+    second = Rig(store)
+    async with running(second):
+        (row,) = await second.settled(receipt)
+    assert row.state is DeliveryState.DISPATCHED
+
+
+async def test_an_item_out_of_scope_is_recorded_and_nothing_else(store: Store) -> None:
+    async with running(Rig(store)) as rig:
+        (row,) = await rig.settled(await rig.accept(updated(1, project="Pier")))
+    assert (row.state, row.reason) == (DeliveryState.OUT_OF_SCOPE, "no scope rule of policy 7 takes it")
+    assert rig.world.taken == []
+
+
+async def test_a_delivery_that_does_not_tell_the_scope_goes_to_the_workflow(store: Store) -> None:
+    async with running(Rig(store)) as rig:
+        (row,) = await rig.settled(await rig.accept(created(41, resource={"id": 41})))
+    assert row.state is DeliveryState.DISPATCHED
+    assert rig.world.taken[0].event.key == WorkItemKey(organisation="harbour", project="", id=41)
+
+
+async def test_an_item_that_moves_keeps_its_workflow_and_leaves_scope_to_it(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.WORKING)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(9, project="Pier")))
+    (what,) = rig.world.taken
+    assert (row.state, row.workflow_id) == (DeliveryState.DISPATCHED, "first-workflow")
+    assert what.event.key.project == "Pier"
+
+
+async def test_before_the_item_is_read_earlier_deliveries_tell_its_workflow_and_project(store: Store) -> None:
+    async with running(Rig(store)) as rig:
+        await rig.settled(await rig.accept(created()))
+        bare = created(41, eventType="workitem.deleted", resource={"id": 41, "rev": 2})
+        await rig.settled(await rig.accept(bare))
+    _, what = rig.world.taken
+    assert (what.known_workflow_id, what.event.key) == ("ado/harbour/Quay/41", KEY)
+
+
+TITLE: dict[str, Json] = {"System.Title": {"oldValue": "a", "newValue": "Crane stops at one"}}
+
+
+async def write_title(rig: Rig) -> None:
+    """Our own write of a title, which made revision 5."""
+    values: dict[str, Json] = {"System.Title": "Crane stops at one"}
+    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
+    await rig.ledger.settle("op-1", "written", 5, CALLER)
+
+
+async def test_the_echo_of_our_own_write_starts_no_run_after_the_end(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end()
+    await write_title(rig)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(5, changed=TITLE)))
+    assert (row.state, row.reason) == (DeliveryState.ECHO, "our write op-1")
+    assert rig.world.taken == []
+
+
+async def test_somebody_elses_change_does_start_one(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end()
+    await write_title(rig)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(6)))
+    assert (row.state, row.workflow_id) == (DeliveryState.DISPATCHED, "first-workflow")
+
+
+async def test_while_a_run_is_open_it_judges_echoes_itself(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.PUBLISHING)
+    await write_title(rig)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(5, changed=TITLE)))
+    assert row.state is DeliveryState.DISPATCHED
+
+
+@pytest.mark.parametrize(
+    ("body", "state"), [(b"{", DeliveryState.DEAD), (b'{"eventType": "git.push"}', DeliveryState.UNKNOWN)]
+)
+async def test_a_replay_of_what_nobody_understands_ends_where_it_began(
+    store: Store, body: bytes, state: DeliveryState
+) -> None:
+    async with running(Rig(store)) as rig:
+        (row,) = await rig.settled(await rig.accept(body))
+    assert row.state is state
+    assert rig.world.taken == []
+
+
+async def test_two_events_reach_one_real_workflow_as_start_and_signals(store: Store, dev_server: DevServer) -> None:
+    connection = Connection(dev_server.address)
+    deliver = deliver_by(connection, POLICY, f"test-{new_id()}")
+    item = int(new_id()[:8], 16) % 1_000_000 + 1
+    async with running(Rig(store, deliver=deliver)) as rig:
+        rows = await rig.settled(await rig.accept(created(item)), await rig.accept(updated(2, item)))
+    (workflow_id,) = {row.workflow_id for row in rows}
+    workflow = (await connection.client()).get_workflow_handle(workflow_id)
+    history = await workflow.fetch_history()
+    signals = [event for event in history.events if event.HasField("workflow_execution_signaled_event_attributes")]
+    assert len(signals) == 2
+    await workflow.terminate()
+
+
+async def test_a_temporal_where_nobody_answers_is_away(free_port: int) -> None:
+    event = WorkItemEvent(delivery_id="d", idempotency_key="k", correlation_id="d", kind=EventKind.CREATED, key=KEY)
+    deliver = deliver_by(Connection(f"127.0.0.1:{free_port}"), POLICY)
+    with pytest.raises(TemporalAway, match="No Temporal server answers"):
+        await deliver(HandOver(event, "north", "c"))
