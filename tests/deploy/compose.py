@@ -1,4 +1,4 @@
-"""The compose file as tests look at it: raw, with its variables filled in, and through the specification's own loader."""
+"""The compose file as tests look at it: raw, filled in, and through the specification's own loader."""
 
 import json
 import os

@@ -52,7 +52,7 @@ def test_script_is_a_portable_shell_script(script: Path) -> None:
 def test_databases_are_created_apart_from_each_other_and_passwords_rotated() -> None:
     # A server of its own, because roles belong to a whole server and other tests look at theirs.
     with servers.postgres_server() as url:
-        first = create_databases(url, TEMPORAL_DB_PASSWORD="o'ne \"1\"", STORE_DB_PASSWORD="two")
+        first = create_databases(url, TEMPORAL_DB_PASSWORD='o\'ne "1"', STORE_DB_PASSWORD="two")
         assert first.returncode == 0, first.stderr
         with psycopg.connect(url, autocommit=True) as connection:
             secrets = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname IN ('temporal', 'pointsman')"
@@ -60,7 +60,7 @@ def test_databases_are_created_apart_from_each_other_and_passwords_rotated() -> 
             again = create_databases(url, TEMPORAL_DB_PASSWORD="three", STORE_DB_PASSWORD="two")
             assert again.returncode == 0, again.stderr
             after = {str(name): str(password) for name, password in connection.execute(secrets)}
-            owners = dict(
+            owners: dict[str, str] = dict(
                 connection.execute(
                     "SELECT datname, rolname FROM pg_database JOIN pg_roles ON datdba = pg_roles.oid "
                     "WHERE datname IN ('temporal', 'temporal_visibility', 'pointsman')"
