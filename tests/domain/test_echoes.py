@@ -56,6 +56,7 @@ def normalised(draw: st.DrawFn) -> tuple[Json, Json]:
         ("Ada <ada@harbour.example>", ADA),
         ("ada@harbour.example", "Ada Holm <ADA@harbour.example>"),
         ("Ada Holm", ADA),
+        ("ada holm", "Ada Holm <ada@harbour.example>"),
         (ADA, "Ada Holm <ada@harbour.example>"),
         (f"<p>{text}</p>\n<p>x</p>", f"<div>{text}</div><div>x</div>"),
         (f"<p><b>{text}</b><br/></p>", f'<p style="margin:0"><strong>{text}</strong><br> </p>'),

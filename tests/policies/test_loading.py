@@ -315,6 +315,8 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_bytes(b"scope: []".ljust(BYTES_MAX))
+    assert load(tmp_path).policy.scope == ()
     (tmp_path / "policy.yaml").write_bytes(b"#" * (BYTES_MAX + 1))
     assert f"{BYTES_MAX + 1} bytes, the limit is {BYTES_MAX}" in refused(tmp_path)
 
