@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+import httpx2
 import openai
 
 from pointsman.llm.errors import (
@@ -71,7 +72,7 @@ class OpenAIFaults:
 
     def of_exception(self, error: openai.OpenAIError, request_id: str = "") -> ProviderError:
         """What the SDK raised."""
-        if isinstance(error, openai.APITimeoutError):
+        if is_silence(error):
             return self._make(ProviderTimeoutError, "no answer in time", request_id=request_id)
         if isinstance(error, openai.APIConnectionError):
             cause = type(error.__cause__).__name__ if error.__cause__ else "no cause given"
@@ -128,6 +129,11 @@ class OpenAIFaults:
         error.code = self.safe(code)
         error.retry_after = waits
         return error
+
+
+def is_silence(error: openai.OpenAIError) -> bool:
+    """Whether the provider was reached and said nothing. Over aiohttp the SDK calls a refused connection a time-out."""
+    return isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:

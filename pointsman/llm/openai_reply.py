@@ -4,6 +4,7 @@ What the provider wants back unread (ids, phases, encrypted reasoning) is kept a
 """
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import NamedTuple
 
 from pointsman.contracts.base import Json
@@ -85,7 +86,9 @@ def text_of(value: Mapping[str, Json], key: str) -> str:
 def count_of(value: Mapping[str, Json], key: str) -> int:
     """A count, never negative."""
     found = value.get(key)
-    return max(0, int(found)) if isinstance(found, int | float) and not isinstance(found, bool) else 0
+    if isinstance(found, bool) or not isinstance(found, int | float) or not isfinite(found):
+        return 0
+    return max(0, int(found))
 
 
 def _parts(item: Mapping[str, Json], provider: str) -> list[Part]:

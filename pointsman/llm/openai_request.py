@@ -155,11 +155,11 @@ def _said(message: Message) -> list[Json]:
 
 def _item(part: Part) -> dict[str, Json] | None:
     state = part.provider_state.data if part.provider_state is not None else None
-    own: dict[str, Json] = state if isinstance(state, dict) else {}
+    own: dict[str, Json] = state if isinstance(state, dict) and isinstance(state.get("id"), str) else {}
     match part:
         case ReasoningPart():
             # Without its encrypted content, reasoning says nothing to the model.
-            return own or None
+            return own if own.get("type") == "reasoning" else None
         case ToolCallPart():
             raw = part.raw_arguments or json.dumps(part.arguments, ensure_ascii=False)
             call = {"type": "function_call", "call_id": _short(part.call_id), "name": part.name, "arguments": raw}
@@ -172,11 +172,11 @@ def _item(part: Part) -> dict[str, Json] | None:
             return None
 
 
-def _spoken(own: dict[str, Json], content: dict[str, Json]) -> dict[str, Json]:
+def _spoken(own: dict[str, Json], content: dict[str, Json]) -> dict[str, Json] | None:
     if own:
         return {**own, "type": "message", "role": "assistant", "status": "completed", "content": [content]}
     text = content.get("text") or content.get("refusal")
-    return {"type": "message", "role": "assistant", "content": text}
+    return {"type": "message", "role": "assistant", "content": text} if text else None
 
 
 def _joins(items: list[Json], item: dict[str, Json]) -> bool:

@@ -26,7 +26,7 @@ from pointsman.llm.errors import (
     ProviderTimeoutError,
     TruncatedStreamError,
 )
-from pointsman.llm.openai_errors import OpenAIFaults
+from pointsman.llm.openai_errors import OpenAIFaults, is_silence
 from pointsman.llm.openai_reply import count_of, object_of, objects, read_call, read_reply, read_usage, text_of
 from pointsman.llm.openai_request import body_of
 from pointsman.llm.prices import price
@@ -131,9 +131,9 @@ class OpenAIResponses(LLMClient):
             async for event in events:
                 if isinstance(event, dict):
                     yield event
-        except openai.APITimeoutError:
-            raise reading.silent(self._timeout) from None
         except openai.APIConnectionError as error:
+            if is_silence(error):
+                raise reading.silent(self._timeout) from None
             cause = type(error.__cause__).__name__
             raise reading.truncated(f"the connection broke in the middle of the stream: {cause}") from None
         except openai.OpenAIError as error:

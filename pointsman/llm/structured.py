@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,7 +33,7 @@ def read_arguments(raw: str) -> tuple[dict[str, Json], str]:
     if not raw.strip():
         return {}, ""
     try:
-        return _OBJECT.validate_python(json.loads(raw, parse_constant=_refuse)), ""
+        return _OBJECT.validate_python(cleaned(json.loads(raw, parse_constant=_refuse))), ""
     except json.JSONDecodeError as error:
         return {}, f"the arguments are not JSON: {error.msg} at character {error.pos} of {len(raw)}"
     except ValidationError as error:
@@ -54,8 +55,10 @@ def clean(text: str) -> str:
 
 
 def cleaned(value: Json) -> Json:
-    """The same JSON with every text in it cleaned."""
+    """The same JSON with every text in it cleaned, and null for numbers that JSON does not have."""
     match value:
+        case float() if not isfinite(value):
+            return None
         case str():
             return clean(value)
         case list():

@@ -80,7 +80,7 @@ def _add_control(app: FastAPI, control: Control) -> None:
     async def _counters() -> dict[str, object]:
         return control.counters()
 
-    @app.delete("/_sandbox", status_code=204)
+    @app.post("/_sandbox/reset", status_code=204)
     async def _reset() -> None:
         control.reset()
 

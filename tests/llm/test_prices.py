@@ -1,0 +1,44 @@
+"""Costs against the provider's published prices of today's models, in USD per million tokens."""
+
+from decimal import Decimal
+
+import pytest
+
+from pointsman.llm.prices import price, price_now
+from pointsman.llm.types import TokenUsage
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "cost"),
+    [
+        ("gpt-6-luna", TokenUsage(prompt_tokens=1_000_000 // 10, completion_tokens=0), "0.01"),
+        ("gpt-6-luna", TokenUsage(prompt_tokens=0, completion_tokens=1_000_000), "0.5"),
+        # Above 272,000 tokens of input the whole call is dearer.
+        ("gpt-6-luna", TokenUsage(prompt_tokens=300_000), "0.06"),
+        ("gpt-6.1-terra", TokenUsage(prompt_tokens=1_000, completion_tokens=100, reasoning_tokens=60), "0.0015"),
+        # 200 of the 1,000 were cached: they are not paid twice.
+        ("gpt-6.1-terra", TokenUsage(prompt_tokens=1_000, cached_tokens=200), "0.00081"),
+        ("gpt-5-mini-2025-08-07", TokenUsage(prompt_tokens=1_000_000), "0.25"),
+    ],
+)
+async def test_cost_is_what_the_provider_bills(model: str, usage: TokenUsage, cost: str) -> None:
+    found = await price("openai", model, usage)
+    assert found.cost_usd == Decimal(cost)
+    assert found.version.startswith("genai-prices ")
+    assert found.note == ""
+
+
+def test_unknown_model_costs_nothing_and_says_so() -> None:
+    found = price_now("openai", "gpt-99-nova", TokenUsage(prompt_tokens=1_000))
+    assert found.cost_usd == 0
+    assert found.note == "no price known for openai model 'gpt-99-nova': counted as 0 USD"
+
+
+def test_unknown_provider_costs_nothing_and_says_so() -> None:
+    assert "no price known" in price_now("nobody", "gpt-6-luna", TokenUsage(prompt_tokens=1)).note
+
+
+def test_counts_that_contradict_each_other_have_no_price() -> None:
+    found = price_now("openai", "gpt-6-luna", TokenUsage(prompt_tokens=10, cached_tokens=100))
+    assert found.cost_usd == 0
+    assert "no price for these counts" in found.note
