@@ -96,6 +96,19 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.temporal.TemporalUnreachable": Meaning(
         "temporal_unreachable", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
     ),
+    "pointsman.temporal_server.ServerNotFound": Meaning(
+        "no_temporal", ExitCode.FAILURE, "See what is missing: pointsman doctor"
+    ),
+    "pointsman.temporal_server.DevServerFailed": Meaning(
+        "temporal_failed", ExitCode.FAILURE, "Stop what runs, then try again: pointsman down"
+    ),
+    "pointsman.policies.loading.PolicyError": Meaning(
+        "policy_invalid", ExitCode.USAGE, "See all that is wrong with it: pointsman policy check"
+    ),
+    "pointsman.store.sqlite.StoreInUse": Meaning("in_use", ExitCode.CONFLICT, "Stop it: pointsman down"),
+    "pointsman.store.schema.SchemaMismatch": Meaning(
+        "schema", ExitCode.FAILURE, "Bring it up to date: pointsman db upgrade"
+    ),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
     "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
     "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is wrong: pointsman doctor --online"),

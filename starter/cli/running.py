@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -25,16 +27,22 @@ from starter.cli.output import Single
 from starter.cli.settings import local, own_url
 from starter.serve import serve as serve_parts
 
+PARTS = ("web", "worker")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-READY_SECONDS_MAX = 420.0  # a server that has to be built first takes five minutes
+START_SECONDS_MAX = 420.0  # a Temporal server that has to be built first takes five minutes
+READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
 
 
-def serve(settings: Settings, parts: set[str]) -> ExitCode:
+def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
     """Run parts of the service in this process until it is told to stop."""
-    _prepare(settings)
-    asyncio.run(serve_parts(settings, parts=parts))
+    settings = _with_port(settings)
+    _prepare(settings, parts)
+    if "web" in parts:
+        call.show(Single("serve", _record(settings, settings.ui_url)))
+        call.out.flush()
+    asyncio.run(serve_parts(settings, parts))
     return ExitCode.OK
 
 
@@ -52,15 +60,15 @@ async def up(call: Call, settings: Settings) -> ExitCode:
         raise _runs_already(folder) from None
     server: DevServer | None = None
     try:
-        settings = _with_port(settings)
+        settings = _for_people(_with_port(settings))
+        _prepare(settings, PARTS)
         server = await _temporal(call, settings)
-        _prepare(settings)
-        record = _record(settings, server)
+        record = _record(settings, server.ui_url if server else settings.ui_url)
         (folder / "up.json").write_text(json.dumps(record))
         call.show(Single("up", record))
         call.out.flush()
         call.out.say("running; Ctrl-C stops it, and the next `pointsman up` goes on where it was")
-        await serve_parts(settings, parts={"web", "worker"})
+        await serve_parts(settings, PARTS)
     finally:
         if server is not None:
             await server.stop()
@@ -77,12 +85,13 @@ def up_detached(call: Call, settings: Settings) -> ExitCode:
     log = folder / "up.log"
     environment = {**os.environ, variable("data_dir"): str(settings.data_dir)}
     command = [sys.executable, "-m", "starter.cli.app", "up", "--port", str(settings.web_port)]
+    offset = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment
         )
     call.out.say(f"starting; log: {log}")
-    record = _until_ready(process, folder, log)
+    record = _until_ready(process, folder, log, offset)
     call.show(Single("up", {**record, "log": str(log)}))
     call.out.say("stop it with: pointsman down")
     return ExitCode.OK
@@ -106,9 +115,11 @@ async def down(call: Call, settings: Settings) -> None:
         call.out.say(f"nothing ran on {folder}")
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, parts: Collection[str]) -> None:
     """Make folder and schema where they are missing. A shared database is migrated by whoever runs it."""
     _folder(settings)
+    if "web" in parts:
+        _must_be_free(settings)
     if stored_in_sqlite(settings):
         schema.upgrade(settings.database_url.get_secret_value())
 
@@ -120,6 +131,25 @@ def _folder(settings: Settings) -> Path:
 
 def _with_port(settings: Settings) -> Settings:
     return settings if settings.web_port else settings.model_copy(update={"web_port": free_port()})
+
+
+def _for_people(settings: Settings) -> Settings:
+    """Logs for reading where nobody said otherwise and somebody watches."""
+    watched = sys.stderr.isatty() and "log_format" not in settings.origins
+    return settings.model_copy(update={"log_format": "console"}) if watched else settings
+
+
+def _must_be_free(settings: Settings) -> None:
+    try:
+        socket.create_server((settings.web_host, settings.web_port)).close()
+    except OSError as error:
+        where = f"{settings.web_host}:{settings.web_port}"
+        raise CliError(
+            "port_taken",
+            f"{where} cannot be listened on: {error.strerror}. Nothing was started.",
+            "Take another port: pointsman up --port 0",
+            ExitCode.CONFLICT,
+        ) from error
 
 
 async def _temporal(call: Call, settings: Settings) -> DevServer | None:
@@ -141,14 +171,14 @@ async def _temporal(call: Call, settings: Settings) -> DevServer | None:
     return server
 
 
-def _record(settings: Settings, server: DevServer | None) -> dict[str, str | int]:
+def _record(settings: Settings, ui_url: str) -> dict[str, str | int]:
     url = own_url(settings)
     return {
         "pid": os.getpid(),
         "web": url,
         "webhook": f"{settings.public_url or url}/webhooks/azure-devops",
         "temporal": settings.temporal_address,
-        "temporal_ui": server.ui_url if server else settings.ui_url,
+        "temporal_ui": ui_url,
         "data": str(settings.data_dir),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -183,30 +213,53 @@ def _runs_already(folder: Path) -> CliError:
     )
 
 
-def _until_ready(process: "subprocess.Popen[bytes]", folder: Path, log: Path) -> dict[str, str | int]:
-    deadline = time.monotonic() + READY_SECONDS_MAX
+def _until_ready(process: "subprocess.Popen[bytes]", folder: Path, log: Path, offset: int) -> dict[str, str | int]:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    started = False
+    answer = "no answer"
     while time.monotonic() < deadline:
         record = _read(folder)
-        if record.get("pid") == process.pid and _ready(str(record["web"])):
-            return record
+        if record.get("pid") == process.pid:
+            if not started:
+                started, deadline = True, time.monotonic() + READY_SECONDS_MAX
+            ready, answer = _ready(str(record["web"]))
+            if ready:
+                return record
         if process.poll() is not None:
-            raise _did_not_start(f"It ended with exit code {process.returncode} while it started", log)
+            what = f"It ended with exit code {process.returncode} while it started"
+            raise _did_not_start(what, log, _said(log, offset), process.returncode)
         time.sleep(POLL_SECONDS)
     process.terminate()
-    raise _did_not_start(f"It was not ready after {READY_SECONDS_MAX:.0f} s, and was stopped", log)
+    what = f"It did not get ready in time, and was stopped. What it said of itself: {answer}"
+    raise _did_not_start(what, log, _said(log, offset))
 
 
-def _did_not_start(what: str, log: Path) -> CliError:
-    last = "\n".join(log.read_text(errors="replace").splitlines()[-6:])
+def _said(log: Path, offset: int) -> str:
+    return log.read_bytes()[offset:].decode("utf-8", errors="replace")
+
+
+def _did_not_start(what: str, log: Path, said: str, exit_code: int = ExitCode.FAILURE) -> CliError:
+    """The error that the other process told, where it told one; else the end of what it said."""
+    _, error, told = said.rpartition("error: ")
+    code = ExitCode(exit_code) if exit_code in tuple(ExitCode) else ExitCode.FAILURE
+    if error:
+        message, _, hint = told.strip().rpartition("\n")
+        return CliError("not_started", message or hint, hint if message else "", code)
+    last = "\n".join(line[:300] for line in said.splitlines()[-6:])
     return CliError(
         "not_started", f"{what}. The end of its log {log}:\n{last}", "See what is missing: pointsman doctor"
     )
 
 
-def _ready(url: str) -> bool:
-    with suppress(OSError), local().open(f"{url}/health/ready", timeout=2) as answer:
-        return int(answer.status) == 200
-    return False
+def _ready(url: str) -> tuple[bool, str]:
+    """Whether the service is ready, and what it says of itself."""
+    try:
+        with local().open(f"{url}/health/ready", timeout=5) as answer:
+            return int(answer.status) == 200, ""
+    except HTTPError as error:
+        return False, error.read(1_000).decode("utf-8", errors="replace")
+    except OSError as error:
+        return False, str(error)
 
 
 async def _until_gone(folder: Path, pid: int) -> None:

@@ -103,7 +103,7 @@ def serve(call: Call, port: Port = None) -> int:
     from starter.cli import running
     from starter.cli.settings import settings_of
 
-    return running.serve(settings_of(call, web_port=port), {"web", "worker"})
+    return running.serve(call, settings_of(call, web_port=port), {"web", "worker"})
 
 
 def web(call: Call, port: Port = None) -> int:
@@ -111,7 +111,7 @@ def web(call: Call, port: Port = None) -> int:
     from starter.cli import running
     from starter.cli.settings import settings_of
 
-    return running.serve(settings_of(call, web_port=port), {"web"})
+    return running.serve(call, settings_of(call, web_port=port), {"web"})
 
 
 def worker(call: Call) -> int:
@@ -119,7 +119,7 @@ def worker(call: Call) -> int:
     from starter.cli import running
     from starter.cli.settings import settings_of
 
-    return running.serve(settings_of(call), {"worker"})
+    return running.serve(call, settings_of(call), {"worker"})
 
 
 def sandbox(
