@@ -1,0 +1,98 @@
+"""Pages and files of the documentation that are written from the code: `python -m tests.docs.reference` writes them."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prometheus_client import Metric
+
+from pointsman import config
+from pointsman.observability.metrics import Metrics
+from pointsman.policies import loading
+
+ROOT = Path(__file__).parents[2]
+WRITTEN = "<!-- Written by `python -m tests.docs.reference`. Change the code, not this page. -->"
+
+
+def configuration() -> str:
+    return f"""# Settings
+
+{WRITTEN}
+
+Every process reads the same settings. The first of these that says something counts:
+
+1. an option of the command line,
+2. the environment variable,
+3. for secrets, the file that `POINTSMAN_..._FILE` names,
+4. the TOML file of settings,
+5. the default.
+
+An empty variable counts as unset. The TOML file is `config.toml` in your configuration folder, or what
+`{config.CONFIG_FILE_VARIABLE}` or `--config-file` names. Its keys are the names below in lower case without the prefix,
+for example `web_port = 8080`. Secrets do not belong into it; `azure_devops_token_file = "..."` and the like do.
+
+`pointsman config explain` says what is in force and who said so. It masks secrets, and names variables that begin with
+`{config.PREFIX}` and mean nothing, which are most likely misspelt.
+
+{config.reference_markdown()}
+Read from the environment by single parts, without the other ways:
+
+| Variable | What it is |
+| --- | --- |
+| `{config.CONFIG_FILE_VARIABLE}` | The TOML file of settings. |
+| `POINTSMAN_TEMPORAL_BIN` | The `temporal` binary of the local server, instead of a search for it. |
+| `POINTSMAN_AZURE_SPECS` | Folder with Microsoft's REST specifications, for tests of the stand-in. |
+| `TEMPORAL_...` | Temporal's own client settings: TLS, API key, profile. They hold for the address that they name. |
+| `OTEL_...` | OpenTelemetry's own. Traces are sent when an OTLP endpoint is set. |
+| `NO_COLOR` | No colours on the terminal. |
+"""
+
+
+def metrics() -> str:
+    rows = [_row(metric) for metric in Metrics().registry.collect()]
+    return f"""# Metrics
+
+{WRITTEN}
+
+`GET /metrics` of the web process serves these in Prometheus' text format. Where a worker runs in the same process, and
+`POINTSMAN_METRICS_PORT` is set, Temporal's own follow: their names begin with `temporal_`. A worker of its own serves
+Temporal's alone, on that port, on loopback. Counters count what the process did since it started; gauges are read
+from the store at the moment of the request.
+
+| Metric | Type | Labels | What it is |
+| --- | --- | --- | --- |
+""" + "".join(sorted(rows))
+
+
+def _row(metric: Metric) -> str:
+    name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+    labels = ", ".join(f"`{label}`" for label in _labels(metric.name)) or "none"
+    return f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |\n"
+
+
+def _labels(name: str) -> tuple[str, ...]:
+    found = next(one for one in vars(Metrics()).values() if getattr(one, "_name", "") == name)
+    return tuple(getattr(found, "_labelnames", ()))
+
+
+def policy_schema() -> str:
+    return json.dumps(loading.schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/reference/configuration.md": configuration,
+    "docs/reference/metrics.md": metrics,
+    "docs/schema/policy.schema.json": policy_schema,
+}
+
+
+def main() -> None:
+    for name, text in GENERATED.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), encoding="utf-8")
+        print(name)
+
+
+if __name__ == "__main__":
+    main()
