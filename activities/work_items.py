@@ -9,7 +9,7 @@ from temporalio import activity
 from activities.outside import beating, caller, chain, outside
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Classify, Intake, Publish, Published, RecordTransition, TakeIn
-from pointsman.contracts.records import WriteIntent, WriteRecord
+from pointsman.contracts.records import DeliveryState, WriteIntent, WriteRecord
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
@@ -53,7 +53,9 @@ class WorkItems:
 
     @activity.defn(name="work_items.classify")
     async def classify(self, ask: Classify) -> list[Judgement]:
-        """Judge each event against ledger and revision. Reads only, but for the instruction's text."""
+        """Judge each event against ledger and revision. Safe to repeat: it keeps what an agent is to be told, and
+        which deliveries were echoes.
+        """
         with outside(f"events of {ask.key}"):
             async with beating():
                 writes = await self._ledger.writes(ask.key)
@@ -70,7 +72,9 @@ class WorkItems:
             changed = {**changed, "System.History": (None, comment)}
         echo = echo_of(writes, event.rev, changed)
         if echo is not None:
-            return _judgement(event, Verdict.ECHO, f"our write {echo.operation} made revision {echo.rev or event.rev}")
+            reason = f"our write {echo.operation}"
+            await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, reason, caller().workflow_id)
+            return _judgement(event, Verdict.ECHO, reason)
         if not comment and 0 < event.rev <= ask.known_rev:
             return _judgement(event, Verdict.STALE, f"revision {event.rev} is taken into account")
         text = briefing.happened(event.actor, event.rev, changed, comment)

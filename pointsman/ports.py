@@ -192,6 +192,9 @@ class Deliveries(Protocol):
     async def get(self, delivery_id: str) -> Delivery | None:
         """A delivery as it is kept, with its body."""
 
+    async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
+        """The row is done: dispatched, echo, out of scope, unknown or dead. What was dispatched may turn out an echo."""
+
 
 class Inbox(Deliveries, Protocol):
     """Deliveries: kept when acknowledged, handed over at least once, in order for each item."""
@@ -201,9 +204,6 @@ class Inbox(Deliveries, Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
         """For each item its oldest pending delivery, if that is due. Items do not wait for each other."""
-
-    async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
-        """Dispatched, echo, out of scope, unknown or dead: the row is done."""
 
     async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
         """Count an attempt, and say when the next is due."""

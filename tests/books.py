@@ -12,6 +12,7 @@ from pointsman.contracts.records import (
     Caller,
     Chain,
     Delivery,
+    DeliveryState,
     EscalationRow,
     ItemRow,
     ItemTransition,
@@ -20,7 +21,6 @@ from pointsman.contracts.records import (
     WriteRecord,
 )
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
-
 
 NOTHING = Usage()
 
@@ -183,10 +183,14 @@ class MemoryEscalations:
 
 
 class MemoryBodies:
-    """As much of the inbox as judging an event needs: the body of a delivery."""
+    """As much of the inbox as judging an event needs."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Delivery] = {}
 
     async def get(self, delivery_id: str) -> Delivery | None:
         return self.kept.get(delivery_id)
+
+    async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
+        if delivery_id in self.kept:
+            self.kept[delivery_id] = self.kept[delivery_id].model_copy(update={"state": state, "reason": reason})

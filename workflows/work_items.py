@@ -51,7 +51,8 @@ class DeliverWorkItem(ItemRun):
                 if isinstance(move, Stage):
                     self._keep(stage=move)
                     continue
-                await self._enter(move.state, move.reason)
+                if move != self._carry.end:
+                    await self._enter(move.state, move.reason)
                 if not self._carry.queue:
                     # Nothing is awaited between this look and the end, so no event can slip in between.
                     return self._result(move)
@@ -273,7 +274,7 @@ class DeliverWorkItem(ItemRun):
         if await self._sift():
             return self._withdrawn()
         if self._carry.instructions or self._carry.restored:
-            self._keep(restored=False)
+            self._keep(restored=False, end=None)
             return Stage.INTAKE
         return end
 

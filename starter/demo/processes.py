@@ -1,0 +1,195 @@
+"""The three processes of the demo, each started as anybody would, on free loopback ports, with logs of their own."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from pointsman.temporal_server import DevServer, find_server, free_port
+
+STARTUP_SECONDS = 90.0
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.05
+Say = Callable[[str], None]
+
+
+class DemoFailed(Exception):
+    """The demo cannot go on. The text says what failed, and which log tells more."""
+
+
+@dataclass
+class Child:
+    """One of our programs as a process: started with the command line that people use."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def output(self) -> Path:
+        return self.folder / f"{self.name}.out"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "starter.cli.app", *self.arguments]
+        with self.log.open("ab") as log, self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def check(self) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            ending = " | ".join(self.log.read_text(errors="replace").splitlines()[-3:])[-600:]
+            raise DemoFailed(f"{self.name} ended with {self.process.returncode}. Its log {self.log} ends: {ending}")
+
+
+class Stage:
+    """Everything that runs for the demo, and where to reach it."""
+
+    def __init__(self, folder: Path, *, live: bool) -> None:
+        self.folder = folder
+        self.live = live
+        self.organisation = "fabrikam"
+        self.project = "Fabrikam"
+        self.person_token = ""
+        self.hook_secret = secrets.token_urlsafe(24)
+        self._service_token = secrets.token_urlsafe(24)
+        self._model_key = secrets.token_urlsafe(24)
+        sandbox_port, web_port, self.core_port = _two_ports(), free_port(), free_port()
+        self.azure_url = f"http://127.0.0.1:{sandbox_port}"
+        self.models_url = "" if live else f"http://127.0.0.1:{sandbox_port + 1}"
+        self.web_url = f"http://127.0.0.1:{web_port}"
+        self.temporal: DevServer | None = None
+        parts = "azure-devops" if live else "all"
+        common = {"POINTSMAN_AZURE_DEVOPS_TOKEN": self._service_token, **self._model()}
+        self.sandbox = Child("sandbox", ("sandbox", parts, "--port", str(sandbox_port), "--json"), common, folder)
+        self.pointsman = Child(
+            "pointsman",
+            ("serve",),
+            {
+                **common,
+                "POINTSMAN_DATA_DIR": str(folder / "data"),
+                "POINTSMAN_WEB_PORT": str(web_port),
+                "POINTSMAN_WEBHOOK_SECRETS": self.hook_secret,
+                "POINTSMAN_AZURE_DEVOPS_URL": f"{self.azure_url}/{self.organisation}",
+                "POINTSMAN_METRICS_PORT": str(self.core_port),
+            },
+            folder,
+        )
+
+    def _model(self) -> dict[str, str]:
+        if self.live:
+            return {}
+        return {"POINTSMAN_OPENAI_API_KEY": self._model_key, "POINTSMAN_OPENAI_BASE_URL": f"{self.models_url}/v1"}
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.folder / 'data' / 'pointsman.db'}"
+
+    @property
+    def ui_url(self) -> str:
+        return self.temporal.ui_url if self.temporal else ""
+
+    async def start(self, say: Say) -> None:
+        """Start the stand-ins and Temporal, then Pointsman; return when all are ready.
+
+        Raises:
+            DemoFailed: one of them does not come up.
+        """
+        self.sandbox.start()
+        found = await asyncio.to_thread(find_server, say=say)
+        self.temporal = DevServer(found.path, self.folder / "temporal")
+        await self.temporal.start()
+        self.pointsman.environment = {
+            **self.pointsman.environment,
+            "POINTSMAN_TEMPORAL_ADDRESS": self.temporal.address,
+            "POINTSMAN_UI_URL": self.temporal.ui_url,
+        }
+        await self.start_pointsman()
+        await self._reachable(self.sandbox, f"{self.azure_url}/_sandbox/health")
+        told = json.loads(self.sandbox.output.read_text())
+        self.person_token = str(told["sandbox"]["SANDBOX_PERSON_TOKEN"])
+
+    async def start_pointsman(self) -> None:
+        self.pointsman.start()
+        await self._reachable(self.pointsman, f"{self.web_url}/health/ready")
+
+    async def _reachable(self, child: Child, url: str) -> None:
+        try:
+            async with asyncio.timeout(STARTUP_SECONDS), httpx2.AsyncClient(timeout=5, trust_env=False) as http:
+                while not await _answers(http, url):
+                    child.check()
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise DemoFailed(
+                f"{child.name} is not ready at {url} after {STARTUP_SECONDS:.0f} s; see {child.log}"
+            ) from None
+
+    async def stop(self) -> None:
+        """Stop all that was started; state and logs stay in the folder."""
+        await asyncio.to_thread(self.pointsman.stop)
+        await asyncio.to_thread(self.sandbox.stop)
+        if self.temporal is not None:
+            await self.temporal.stop()
+
+
+async def _answers(http: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(url)).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def _two_ports() -> int:
+    """A free port whose successor is free as well: one for each stand-in."""
+    while True:
+        port = free_port()
+        if _is_free(port + 1):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
