@@ -114,8 +114,8 @@ class Mcp:
             return ToolAnswer(
                 False, f"There is no tool {name[:200]!r}. You may use only the tools that you were given."
             )
-        if fault := _fault(tool, arguments):
-            return ToolAnswer(False, fault)
+        if wrong := fault(tool, arguments):
+            return ToolAnswer(False, wrong)
         assert isinstance(arguments, dict)
         return await self._called(tool, arguments)
 
@@ -182,8 +182,8 @@ class _Offer:
         offered = await _within(server.timeout.total_seconds(), _listed(client))
         if offered is None:
             raise Unavailable(f"tool server {server.name!r} took longer than {server.timeout} to tell its tools")
-        named = (_named(server.name, tool) for tool in offered)
-        return {tool.tool: tool for tool in named if tool is not None}
+        tools = (named(server.name, tool) for tool in offered)
+        return {tool.tool: tool for tool in tools if tool is not None}
 
 
 async def _within(seconds: float, work: Awaitable[_T]) -> _T | None:
@@ -207,7 +207,7 @@ async def _listed(client: Client) -> list[OfferedTool]:
     return tools
 
 
-def _named(server: str, offered: OfferedTool) -> McpTool | None:
+def named(server: str, offered: OfferedTool) -> McpTool | None:
     """The tool under a name that models accept; none if its schema is no schema, which a provider would refuse."""
     schema = _SCHEMA.validate_python(offered.input_schema)
     try:
@@ -248,7 +248,7 @@ def _by_server(allowed: Sequence[str]) -> dict[str, list[str]]:
     return wanted
 
 
-def _fault(tool: McpTool, arguments: Json) -> str:
+def fault(tool: McpTool, arguments: Json) -> str:
     """What is wrong with the arguments, for the model to mend; empty when nothing is."""
     if not isinstance(arguments, dict):
         return f"{tool.name}: the arguments must be a JSON object."

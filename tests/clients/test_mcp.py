@@ -1,0 +1,310 @@
+"""Tools of real MCP servers, over stdio and over HTTP: checked before a call, bounded after it, back after a crash."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pointsman.clients import mcp_connection
+from pointsman.clients.mcp import Mcp, ToolAnswer
+from pointsman.contracts.policy import ToolServer
+from pointsman.ports import Rejected, Toolbox, Unavailable
+
+# Each server is a process that imports an SDK, for a second or two.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
+
+PROGRAM = (sys.executable, str(Path(__file__).with_name("edge_server.py")))
+ALL = ("edge/*",)
+MAX_CHARS = 200
+
+
+class MemoryContents:
+    """Content-addressed bytes in a dictionary."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, bytes] = {}
+
+    async def put(self, data: bytes) -> str:
+        digest = sha256(data).hexdigest()
+        self.held[digest] = data
+        return digest
+
+    async def get(self, digest: str) -> bytes:
+        return self.held[digest]
+
+
+CONTENTS = MemoryContents()
+
+
+@asynccontextmanager
+async def boxed(*servers: ToolServer, **env: str) -> AsyncGenerator[Mcp]:
+    box = Mcp(servers, env, CONTENTS, MAX_CHARS)
+    try:
+        yield box
+    finally:
+        await box.aclose()
+
+
+def stdio(name: str = "edge", **fields: object) -> ToolServer:
+    return ToolServer.model_validate({"name": name, "command": PROGRAM, **fields})
+
+
+@asynccontextmanager
+async def http_server() -> AsyncGenerator[str]:
+    """The same program over HTTP, in a process of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(*PROGRAM, str(port))
+    try:
+        await until(lambda: is_open(port))
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["stdio", "http"])
+async def box(request: pytest.FixtureRequest) -> AsyncGenerator[Mcp]:
+    """One server for all tests that leave it alive, by both ways of speaking to it."""
+    if request.param == "stdio":
+        async with boxed(stdio(), GREETING="hello there") as tools:
+            yield tools
+    else:
+        async with http_server() as url, boxed(ToolServer(name="edge", url=url)) as tools:
+            yield tools
+
+
+async def call(box: Mcp, name: str, **arguments: object) -> ToolAnswer:
+    return await box.call(ALL, f"edge__{name}", json.loads(json.dumps(arguments)))
+
+
+async def test_tools_are_told_under_names_that_models_take(box: Mcp) -> None:
+    toolbox: Toolbox = box
+    known = {tool.name: tool for tool in await toolbox.definitions(ALL)}
+    assert {"edge__echo", "edge__meet", "edge__odd_name_with_signs_ba240945"} <= set(known)
+    assert known["edge__echo"].description == "Say it again."
+    assert known["edge__echo"].parameters["required"] == ["text"]
+
+
+async def test_only_allowed_tools_are_told(box: Mcp) -> None:
+    assert [tool.name for tool in await box.definitions(["edge/echo", "edge/fail"])] == ["edge__echo", "edge__fail"]
+    assert await box.definitions([]) == ()
+
+
+async def test_call_answers(box: Mcp) -> None:
+    assert await call(box, "echo", text="hi é😀 ", times=2) == ToolAnswer(True, "hi é😀 hi é😀 ")
+    assert (await call(box, "odd_name_with_signs_ba240945")).text == '{\n  "one": 1\n}'
+
+
+async def test_two_calls_are_under_way_at_once(box: Mcp) -> None:
+    # Neither answers before both have begun.
+    one, other = await asyncio.gather(call(box, "meet", size=2), call(box, "meet", size=2))
+    assert (one, other) == (ToolAnswer(True, "2 met"), ToolAnswer(True, "2 met"))
+
+
+async def test_tool_that_is_not_allowed_is_never_called(box: Mcp) -> None:
+    answer = await box.call(["edge/echo"], "edge__die", {})
+    assert not answer.ok
+    assert "no tool 'edge__die'" in answer.text
+    assert (await call(box, "echo", text="alive")).ok
+
+
+@pytest.mark.parametrize("name", ["edge__nothing", "other__echo", "echo", "", "edge__" + "x" * 500])
+async def test_unknown_tool_is_an_answer(box: Mcp, name: str) -> None:
+    answer = await box.call(ALL, name, {})
+    assert not answer.ok
+    assert "There is no tool" in answer.text
+    assert len(answer.text) < 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({}, "'text' is a required property"),
+        ({"text": 7}, "7 is not of type 'string'"),
+        ({"text": "x", "times": "2"}, "'2' is not of type 'integer'"),
+        ([], "must be a JSON object"),
+        (None, "must be a JSON object"),
+    ],
+)
+async def test_arguments_against_the_schema_are_told_and_not_sent(box: Mcp, arguments: object, said: str) -> None:
+    answer = await box.call(ALL, "edge__echo", json.loads(json.dumps(arguments)))
+    assert not answer.ok
+    assert said in answer.text
+
+
+async def test_failure_of_a_tool_is_an_answer(box: Mcp) -> None:
+    answer = await call(box, "fail", reason="no such item")
+    assert not answer.ok
+    assert "no such item" in answer.text
+
+
+async def test_fault_of_a_tool_tells_nothing_of_its_inside(box: Mcp) -> None:
+    answer = await call(box, "burst")
+    assert not answer.ok
+    assert "internals" not in answer.text
+
+
+async def test_long_result_is_stored_whole_and_shown_in_part(box: Mcp) -> None:
+    whole = "äbcd" * 30_000
+    answer = await call(box, "echo", text="äbcd", times=30_000)
+    assert answer.ok
+    assert answer.text.startswith("äbcd" * 50 + "\n[Cut here: the first 200 of 120000 characters.")
+    assert answer.stored in answer.text
+    assert (await CONTENTS.get(answer.stored)).decode() == whole
+
+
+async def test_result_of_several_kinds_is_told_in_text(box: Mcp) -> None:
+    assert (await call(box, "mixed")).text == "see\n[image, image/png, 3 bytes: not shown]\n[log: file:///log.txt]"
+
+
+async def test_cancelled_call_leaves_the_connection_in_use(box: Mcp) -> None:
+    before = int((await call(box, "stops")).text)
+    process = await call(box, "pid")
+    sleeping = asyncio.create_task(call(box, "sleep", seconds=60))
+    await asyncio.sleep(0.2)
+    sleeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sleeping
+    await until(lambda: counted(box, before + 1))
+    assert await call(box, "pid") == process
+
+
+async def counted(box: Mcp, stops: int) -> bool:
+    return int((await call(box, "stops")).text) >= stops
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it holds: what happens in another process can only be asked for."""
+    async with asyncio.timeout(60):
+        while not await holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_call_over_its_time_is_stopped_and_said_to_be() -> None:
+    async with boxed(stdio(timeout=timedelta(milliseconds=300))) as box:
+        answer = await call(box, "sleep", seconds=60)
+        assert answer == ToolAnswer(
+            False, "edge__sleep took longer than 0.3 s and was stopped. Ask for less, or do without."
+        )
+        await until(lambda: counted(box, 1))
+
+
+async def test_process_gets_what_it_is_given_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_SECRET_OF_OURS", "x")
+    async with boxed(stdio(), GREETING="hello") as box:
+        answer = await call(box, "variables", names=["GREETING", "POINTSMAN_SECRET_OF_OURS"])
+    given = json.loads(answer.text)
+    assert given["GREETING"] == "hello"
+    assert given["POINTSMAN_SECRET_OF_OURS"] is None
+
+
+async def test_server_that_dies_in_a_call_is_unavailable_and_then_back() -> None:
+    async with boxed(stdio()) as box:
+        with pytest.raises(Unavailable, match="went away during a call; whether it took effect is not known"):
+            await call(box, "die")
+        assert (await call(box, "echo", text="back")).ok
+
+
+async def test_server_killed_between_calls_is_started_again_unnoticed() -> None:
+    async with boxed(stdio()) as box:
+        first = int((await call(box, "pid")).text)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: gone(first))
+        assert int((await call(box, "pid")).text) != first
+
+
+async def gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None:
+    async with http_server() as url:
+        box = Mcp([ToolServer(name="edge", url=url)], {}, CONTENTS)
+        first = int((await call(box, "pid")).text)
+        os.kill(first, signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            await call(box, "echo", text="x")
+        port = url.split(":")[2].split("/")[0]
+        again = await asyncio.create_subprocess_exec(*PROGRAM, port)
+        await until(lambda: is_open(int(port)))
+        assert (await call(box, "echo", text="back")).ok
+        await box.aclose()
+        again.kill()
+        await again.wait()
+
+
+async def test_nothing_of_ours_is_left_running_after_the_end() -> None:
+    async with boxed(stdio()) as box:
+        process = int((await call(box, "pid")).text)
+    assert await gone(process)
+
+
+async def test_closed_box_opens_again() -> None:
+    async with boxed(stdio()) as box:
+        await call(box, "pid")
+        await box.aclose()
+        assert (await call(box, "echo", text="x")).ok
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (ToolServer(name="edge", command=("no-such-program-here",)), "FileNotFoundError"),
+        (ToolServer(name="edge", command=(sys.executable, "-c", "raise SystemExit('no token')")), "said: no token"),
+        (ToolServer(name="edge", url="http://user:pw@127.0.0.1:9/mcp?key=k"), "(http://127.0.0.1:9/mcp)"),
+    ],
+)
+async def test_server_that_cannot_be_reached_is_unavailable(server: ToolServer, said: str) -> None:
+    async with boxed(server) as box:
+        with pytest.raises(Unavailable, match="tool server 'edge'") as caught:
+            await call(box, "echo", text="x")
+        assert said in str(caught.value)
+
+
+async def test_secret_of_a_server_is_not_in_the_error() -> None:
+    async with boxed(stdio(), FAIL_AT_START="token-0123456789") as box:
+        with pytest.raises(Unavailable) as caught:
+            await box.definitions(ALL)
+    assert "cannot start: ***" in str(caught.value)
+
+
+async def test_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_connection, "CONNECT_TIMEOUT_SECONDS", 0.3)
+    silent = ToolServer(name="edge", command=(sys.executable, "-c", "import time; time.sleep(60)"))
+    async with boxed(silent) as box:
+        with pytest.raises(Unavailable, match=r"no answer within 0\.3 s"):
+            await box.definitions(ALL)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"), [(["nobody/*"], "no tool server 'nobody'"), (["edge/nothing"], "has no tool 'nothing'")]
+)
+async def test_list_that_names_what_does_not_exist_is_rejected(allowed: list[str], said: str) -> None:
+    async with boxed(stdio()) as box:
+        with pytest.raises(Rejected, match=said):
+            await box.definitions(allowed)
