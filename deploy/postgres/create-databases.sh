@@ -11,7 +11,6 @@ psql --no-psqlrc --quiet --tuples-only --set=ON_ERROR_STOP=1 --dbname="${PGDATAB
 \getenv temporal_password TEMPORAL_DB_PASSWORD
 \getenv store_password STORE_DB_PASSWORD
 SET log_statement = 'none';
-SET password_encryption = 'scram-sha-256';
 
 CREATE TEMPORARY TABLE wanted_roles (name text, password text);
 INSERT INTO wanted_roles VALUES ('temporal', :'temporal_password'), ('pointsman', :'store_password');
