@@ -5,58 +5,21 @@ import json
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from pointsman.clients import mcp_connection
 from pointsman.clients.mcp import Mcp, ToolAnswer
 from pointsman.contracts.policy import ToolServer
-from pointsman.ports import Rejected, Toolbox, Unavailable
+from pointsman.ports import Toolbox, Unavailable
+from tests.clients.mcp_rig import CONTENTS, EDGE, boxed, until
 
-# Each server is a process that imports an SDK, for a second or two.
+# Each server is a process that imports the SDK, which takes a second or two.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
-PROGRAM = (sys.executable, str(Path(__file__).with_name("edge_server.py")))
 ALL = ("edge/*",)
-MAX_CHARS = 200
-
-
-class MemoryContents:
-    """Content-addressed bytes in a dictionary."""
-
-    def __init__(self) -> None:
-        self.held: dict[str, bytes] = {}
-
-    async def put(self, data: bytes) -> str:
-        digest = sha256(data).hexdigest()
-        self.held[digest] = data
-        return digest
-
-    async def get(self, digest: str) -> bytes:
-        return self.held[digest]
-
-
-CONTENTS = MemoryContents()
-
-
-@asynccontextmanager
-async def boxed(*servers: ToolServer, **env: str) -> AsyncGenerator[Mcp]:
-    box = Mcp(servers, env, CONTENTS, MAX_CHARS)
-    try:
-        yield box
-    finally:
-        await box.aclose()
-
-
-def stdio(name: str = "edge", **fields: object) -> ToolServer:
-    return ToolServer.model_validate({"name": name, "command": PROGRAM, **fields})
 
 
 @asynccontextmanager
@@ -64,7 +27,7 @@ async def http_server() -> AsyncGenerator[str]:
     """The same program over HTTP, in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(*PROGRAM, str(port))
+    process = await asyncio.create_subprocess_exec(*EDGE, str(port))
     try:
         await until(lambda: is_open(port))
         yield f"http://127.0.0.1:{port}/mcp"
@@ -87,7 +50,7 @@ async def is_open(port: int) -> bool:
 async def box(request: pytest.FixtureRequest) -> AsyncGenerator[Mcp]:
     """One server for all tests that leave it alive, by both ways of speaking to it."""
     if request.param == "stdio":
-        async with boxed(stdio(), GREETING="hello there") as tools:
+        async with boxed(ToolServer(name="edge", command=EDGE)) as tools:
             yield tools
     else:
         async with http_server() as url, boxed(ToolServer(name="edge", url=url)) as tools:
@@ -194,54 +157,6 @@ async def counted(box: Mcp, stops: int) -> bool:
     return int((await call(box, "stops")).text) >= stops
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it holds: what happens in another process can only be asked for."""
-    async with asyncio.timeout(60):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
-async def test_call_over_its_time_is_stopped_and_said_to_be() -> None:
-    async with boxed(stdio(timeout=timedelta(milliseconds=300))) as box:
-        answer = await call(box, "sleep", seconds=60)
-        assert answer == ToolAnswer(
-            False, "edge__sleep took longer than 0.3 s and was stopped. Ask for less, or do without."
-        )
-        await until(lambda: counted(box, 1))
-
-
-async def test_process_gets_what_it_is_given_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POINTSMAN_SECRET_OF_OURS", "x")
-    async with boxed(stdio(), GREETING="hello") as box:
-        answer = await call(box, "variables", names=["GREETING", "POINTSMAN_SECRET_OF_OURS"])
-    given = json.loads(answer.text)
-    assert given["GREETING"] == "hello"
-    assert given["POINTSMAN_SECRET_OF_OURS"] is None
-
-
-async def test_server_that_dies_in_a_call_is_unavailable_and_then_back() -> None:
-    async with boxed(stdio()) as box:
-        with pytest.raises(Unavailable, match="went away during a call; whether it took effect is not known"):
-            await call(box, "die")
-        assert (await call(box, "echo", text="back")).ok
-
-
-async def test_server_killed_between_calls_is_started_again_unnoticed() -> None:
-    async with boxed(stdio()) as box:
-        first = int((await call(box, "pid")).text)
-        os.kill(first, signal.SIGKILL)
-        await until(lambda: gone(first))
-        assert int((await call(box, "pid")).text) != first
-
-
-async def gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None:
     async with http_server() as url:
         box = Mcp([ToolServer(name="edge", url=url)], {}, CONTENTS)
@@ -250,61 +165,9 @@ async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None
         with pytest.raises(Unavailable):
             await call(box, "echo", text="x")
         port = url.split(":")[2].split("/")[0]
-        again = await asyncio.create_subprocess_exec(*PROGRAM, port)
+        again = await asyncio.create_subprocess_exec(*EDGE, port)
         await until(lambda: is_open(int(port)))
         assert (await call(box, "echo", text="back")).ok
         await box.aclose()
         again.kill()
         await again.wait()
-
-
-async def test_nothing_of_ours_is_left_running_after_the_end() -> None:
-    async with boxed(stdio()) as box:
-        process = int((await call(box, "pid")).text)
-    assert await gone(process)
-
-
-async def test_closed_box_opens_again() -> None:
-    async with boxed(stdio()) as box:
-        await call(box, "pid")
-        await box.aclose()
-        assert (await call(box, "echo", text="x")).ok
-
-
-@pytest.mark.parametrize(
-    ("server", "said"),
-    [
-        (ToolServer(name="edge", command=("no-such-program-here",)), "FileNotFoundError"),
-        (ToolServer(name="edge", command=(sys.executable, "-c", "raise SystemExit('no token')")), "said: no token"),
-        (ToolServer(name="edge", url="http://user:pw@127.0.0.1:9/mcp?key=k"), "(http://127.0.0.1:9/mcp)"),
-    ],
-)
-async def test_server_that_cannot_be_reached_is_unavailable(server: ToolServer, said: str) -> None:
-    async with boxed(server) as box:
-        with pytest.raises(Unavailable, match="tool server 'edge'") as caught:
-            await call(box, "echo", text="x")
-        assert said in str(caught.value)
-
-
-async def test_secret_of_a_server_is_not_in_the_error() -> None:
-    async with boxed(stdio(), FAIL_AT_START="token-0123456789") as box:
-        with pytest.raises(Unavailable) as caught:
-            await box.definitions(ALL)
-    assert "cannot start: ***" in str(caught.value)
-
-
-async def test_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp_connection, "CONNECT_TIMEOUT_SECONDS", 0.3)
-    silent = ToolServer(name="edge", command=(sys.executable, "-c", "import time; time.sleep(60)"))
-    async with boxed(silent) as box:
-        with pytest.raises(Unavailable, match=r"no answer within 0\.3 s"):
-            await box.definitions(ALL)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "said"), [(["nobody/*"], "no tool server 'nobody'"), (["edge/nothing"], "has no tool 'nothing'")]
-)
-async def test_list_that_names_what_does_not_exist_is_rejected(allowed: list[str], said: str) -> None:
-    async with boxed(stdio()) as box:
-        with pytest.raises(Rejected, match=said):
-            await box.definitions(allowed)
