@@ -144,6 +144,14 @@ def test_an_answer_that_does_not_hold_says_why(text: str, told: str) -> None:
         read(text)
 
 
+def test_what_is_just_within_the_limits_holds() -> None:
+    fields = [field(PRIORITY, NUMBER_MAX), field("System.State", "x" * VALUE_CHARS_MAX)]
+    answer = read(document(comment="x" * COMMENT_CHARS_MAX, fields=fields, tags=["x" * TAG_CHARS_MAX]))
+    assert len(answer.proposal.fields) == 2
+    edits: dict[str, Json] = {f"Custom.x{number}": number for number in range(FIELDS_MAX)}
+    assert edit(Proposal(), edits).fields == edits
+
+
 @given(st.text() | st.text('{}[]":,\\`\n0e-nulltrue', max_size=40))
 def test_any_text_is_an_answer_or_invalid(text: str) -> None:
     with pytest.raises(InvalidAnswer):

@@ -29,8 +29,9 @@ def test_a_summary_is_one_short_line_of_what_it_was_made_of(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["é" * 300, "\N{PERSON WITH FOLDED HANDS}" * 100])
-def test_a_summary_is_never_cut_within_a_character(text: str) -> None:
+def test_a_long_summary_is_cut_but_never_within_a_character(text: str) -> None:
     assert set(story.summary(text)) == set(text)
+    assert len(story.summary(text).encode()) < story.SUMMARY_BYTES_MAX
 
 
 def test_an_item_is_told_from_its_first_moment_on() -> None:
