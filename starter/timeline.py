@@ -123,4 +123,6 @@ def _write(row: WriteRecord) -> TimelineRow:
 
 def _event(event: AuditEvent) -> TimelineRow:
     told = ", ".join(f"{name} {value}" for name, value in event.data.items() if name != "escalation")
-    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, event.actor, str(event.data.get("escalation", "")))
+    # A notice's actor is the workflow that sent it, which the escalation names already.
+    who = event.actor if event.action == Action.ESCALATION_REFUSED else ""
+    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, who, str(event.data.get("escalation", "")))

@@ -8,8 +8,9 @@ to two seconds to load, and `--help`, shell completion and a mistyped option mus
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -58,8 +59,19 @@ for noun in (items, escalations, inbox, audit, temporal, mcp, database, config, 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Console script. Leaves with one of `ExitCode`, and never with a traceback."""
-    told = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(told))
+    leave(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code."""
+    if "temporalio.bridge.temporal_sdk_bridge" in sys.modules:
+        # Threads of Temporal's SDK may still call into an interpreter that is being taken down, which aborts the
+        # process with code 134 (temporalio/sdk-python, issue 300). What we opened is closed by now.
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -61,7 +61,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Books]:
     Raises:
         CliError: there is no database yet.
     """
-    async with await _open(settings, read_only=True) as store:
+    async with reading(settings) as store:
         yield Books(
             items=Items(store),
             inbox=Inbox(store),
@@ -70,6 +70,17 @@ async def opened(settings: Settings) -> AsyncGenerator[Books]:
             attempts=Attempts(store),
             audit=Audit(store),
         )
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncGenerator[Store]:
+    """The store itself, read-only.
+
+    Raises:
+        CliError: there is no database yet.
+    """
+    async with await _open(settings, read_only=True) as store:
+        yield store
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import pydantic
@@ -101,8 +102,10 @@ def exit_status(row: ItemRow) -> ExitCode:
     return ExitCode.FAILURE if row.state in (WorkItemState.FAILED, WorkItemState.PARKED) else ExitCode.OK
 
 
-async def waited_for(settings: Settings, named: str, timeout_seconds: float, say: Callable[[str], None]) -> ItemRow:
-    """The item once it has ended.
+async def waited_for(
+    settings: Settings, named: str, timeout_seconds: float, say: Callable[[str], None], after: datetime | None = None
+) -> ItemRow:
+    """The item once it has ended, and changed after `after`: an earlier run's end does not count then.
 
     Raises:
         CliError: it has not ended after `timeout_seconds`; it goes on.
@@ -117,9 +120,10 @@ async def waited_for(settings: Settings, named: str, timeout_seconds: float, say
                     if error.exit_code is not ExitCode.NOT_FOUND:
                         raise
                 else:
-                    if row.state in ENDED:
+                    fresh = after is None or row.changed_at > after
+                    if fresh and row.state in ENDED:
                         return row
-                    if row.state != state:
+                    if fresh and row.state != state:
                         state = row.state
                         say(f"{row.state}: {row.reason}")
                 await asyncio.sleep(POLL_SECONDS)
@@ -148,6 +152,13 @@ async def timeline(settings: Settings, named: str) -> Listing:
                 events=await books.audit.find(key=row.key, limit=ROWS_MAX),
             )
         )
+
+
+async def last_change(settings: Settings, item: WorkItemKey) -> datetime | None:
+    """When the item last changed; None where nothing is known of it."""
+    async with opened(settings) as books:
+        row = await books.items.get(item.organisation, item.id)
+    return row.changed_at if row else None
 
 
 async def start(settings: Settings, item: WorkItemKey, by: str) -> Single:

@@ -28,20 +28,35 @@ def show(
     call.show(call.run(audit.shown(settings_of(call), item, correlation_id, action, limit)))
 
 
-@command(app, "verify", "pointsman audit verify", "pointsman audit verify --json")
+@command(
+    app,
+    "verify",
+    "pointsman audit verify",
+    "pointsman audit verify --kept last-month.txt",
+    "pointsman audit verify evidence.zip --key BASE64",
+)
 def verify(
     call: Call,
     archive: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="An export to verify; the log itself if not given.", show_default=False),
+        typer.Argument(metavar="FILE", help="An export to verify; the log itself if not given.", show_default=False),
+    ] = None,
+    key: Annotated[str, typer.Option(help="Public key that must have signed the export.", show_default=False)] = "",
+    kept: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Checkpoint kept from before: the log must go on from it."),
     ] = None,
 ) -> int:
-    """Verify the whole log: no event changed, dropped or slipped in. Exit 9 with findings."""
+    """Verify the whole log: no event changed, dropped or slipped in.
+
+    Exit 9 with findings. In a pipe: log, place, fault. `--json` also tells the last checkpoint of each log.
+    """
     from starter.cli import audit
     from starter.cli.settings import settings_of
 
-    report = audit.verified_archive(archive) if archive else call.run(audit.verified(settings_of(call)))
-    return audit.report(call, report)
+    if archive is not None:
+        return audit.report(call, audit.verified_archive(archive, key))
+    return audit.report(call, call.run(audit.verified(settings_of(call), kept or [])))
 
 
 @command(app, "export", "pointsman audit export evidence.zip")

@@ -85,10 +85,15 @@ def start(
     if dry_run:
         call.out.say(f"would start {key} at {settings.temporal_address}; nothing was done")
         return
-    call.show(call.run(items.start(settings, key, by or me())))
-    if wait:
-        row = call.run(items.waited_for(settings, f"{key.organisation}/{key.id}", timeout, call.out.say))
-        call.show(items.shown(row, settings))
+    who = by or me()
+    before = call.run(items.last_change(settings, key)) if wait else None
+    started = call.run(items.start(settings, key, who))
+    if not wait:
+        call.show(started)
+        return
+    call.out.say(f"started {key}")
+    row = call.run(items.waited_for(settings, f"{key.organisation}/{key.id}", timeout, call.out.say, before))
+    call.show(items.shown(row, settings))
 
 
 @command(app, "cancel", 'pointsman items cancel 42 --reason "asked twice" --yes')
