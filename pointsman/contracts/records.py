@@ -189,7 +189,7 @@ class Receipt(Contract):
     duplicate_of: str = ""
 
 
-class Standing(Contract):
+class Tally(Contract):
     """Where the books stand, for gauges and pages."""
 
     inbox: dict[str, int] = Field(default_factory=dict)

@@ -303,7 +303,9 @@ def _number_in(pattern: re.Pattern[str], url: Json) -> int:
 
 def _text(value: Json, chars: int = TEXT_CHARS) -> str:
     """One short line."""
-    return UNPRINTABLE.sub("", value)[:chars].strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return (value if value.isprintable() else UNPRINTABLE.sub("", value))[:chars].strip()
 
 
 def _string(value: Json) -> str:
@@ -322,6 +324,8 @@ def _clean(value: Json) -> Json:
 
 
 def _clean_text(text: str) -> str:
+    if text.isascii() and "\x00" not in text:  # most are, and a search through 40 kB of description takes its time
+        return text
     return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.escalations import Escalation
-from pointsman.contracts.records import DeliveryState, Standing
+from pointsman.contracts.records import DeliveryState, Tally
 from pointsman.store.engine import Store
 from pointsman.store.tables import AuditCheckpoint, AuditPending, EscalationEntry, InboxRow, col
 
@@ -19,16 +19,16 @@ class Standings:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def __call__(self) -> Standing:
+    async def __call__(self) -> Tally:
         """Raises `Unavailable` when the database cannot say."""
         return await self._store.read(_standing)
 
 
-def _standing(session: Session) -> Standing:
+def _standing(session: Session) -> Tally:
     by_state = select(col(InboxRow.state), func.count()).where(col(InboxRow.state).in_(WATCHED))
     oldest = select(col(InboxRow.received_at)).where(col(InboxRow.state) == DeliveryState.PENDING)
     sizes = select(func.max(col(AuditCheckpoint.size))).group_by(col(AuditCheckpoint.tenant))
-    return Standing(
+    return Tally(
         inbox={str(state): count for state, count in session.execute(by_state.group_by(col(InboxRow.state)))},
         oldest_pending_at=session.scalar(oldest.order_by(col(InboxRow.sequence)).limit(1)),
         escalations=_open_escalations(session),

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from temporalio.service import RPCError
 
 from pointsman.contracts.policy import Policy, Severity
-from pointsman.contracts.records import DeliveryState, Standing
+from pointsman.contracts.records import DeliveryState, Tally
 from pointsman.observability import metrics
 from pointsman.ports import Inbox, Rejected, Unavailable
 from pointsman.temporal import TemporalUnreachable
@@ -103,7 +103,7 @@ async def ask(check: Check) -> CheckResult:
     return CheckResult(name=check.name, status=status, required=check.required, latency_ms=latency_ms, message=message)
 
 
-def set_gauges(services: Services, standing: Standing) -> None:
+def set_gauges(services: Services, standing: Tally) -> None:
     """Gauges as the books stand now. What is absent there is zero, or an old value would stay for ever."""
     measured = services.metrics
     for state in (DeliveryState.PENDING, DeliveryState.DEAD):

@@ -9,7 +9,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from pointsman.contracts.records import Standing
+from pointsman.contracts.records import Tally
 from starter.web.health import Readiness, readiness
 from starter.web.services import Services
 
@@ -27,7 +27,7 @@ def router(services: Services) -> APIRouter:
     async def status() -> HTMLResponse:
         told = await readiness(services)
         try:
-            standing: Standing | None = await services.standing()
+            standing: Tally | None = await services.standing()
         except Exception:  # the page is most needed when the store fails
             LOG.exception("books could not be read")
             standing = None
@@ -40,7 +40,7 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def render(told: Readiness, standing: Standing | None, ui_url: str) -> str:
+def render(told: Readiness, standing: Tally | None, ui_url: str) -> str:
     checks = [(check.name, check.status, f"{check.latency_ms:.1f} ms", check.message) for check in told.checks]
     return PAGE.substitute(
         status=escape(told.status),
@@ -51,7 +51,7 @@ def render(told: Readiness, standing: Standing | None, ui_url: str) -> str:
     )
 
 
-def _books(standing: Standing | None) -> list[tuple[str, ...]]:
+def _books(standing: Tally | None) -> list[tuple[str, ...]]:
     if standing is None:
         return [("The store cannot say.", "")]
     rows = [(f"Deliveries, {state.replace('_', ' ')}", str(count)) for state, count in standing.inbox.items()]

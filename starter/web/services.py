@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from pointsman.contracts.policy import Policy
-from pointsman.contracts.records import Standing
+from pointsman.contracts.records import Tally
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Audit, Escalations, Inbox, Items
 
@@ -50,7 +50,7 @@ class Services:
     policy: Policy
     intake: IntakeSettings
     metrics: Metrics
-    standing: Callable[[], Awaitable[Standing]]
+    standing: Callable[[], Awaitable[Tally]]
     """Raises `Unavailable` when the store cannot say."""
     checks: tuple[Check, ...] = ()
     accepted: Callable[[], None] = lambda: None
