@@ -1,4 +1,4 @@
-"""Properties are judged by their truth, not by the clock of a busy machine, and fifty examples find what these tests look for."""
+"""Properties are judged by their truth, not by the clock of a busy machine; fifty examples find what they look for."""
 
 from hypothesis import settings
 
