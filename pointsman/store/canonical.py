@@ -5,7 +5,6 @@ import json
 import rfc8785
 
 from pointsman.contracts.base import Json
-from pointsman.store.columns import clean
 
 INTEGER_MAX = 2**53 - 1
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
@@ -43,9 +42,9 @@ def is_plain(value: Json) -> bool:
 
 def _tame(value: Json) -> Json:
     if isinstance(value, str):
-        return clean(value) if not value.isascii() else value
+        return _whole(value)
     if isinstance(value, dict):
-        return {clean(key): _tame(inner) for key, inner in value.items()}
+        return {_whole(key): _tame(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_tame(inner) for inner in value]
     if isinstance(value, float):
@@ -53,3 +52,7 @@ def _tame(value: Json) -> Json:
     if isinstance(value, int) and abs(value) > INTEGER_MAX:
         return str(value)
     return value
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

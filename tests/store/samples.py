@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 21, 3, 30, 0, 123456, tzinfo=UTC)
 KEY = WorkItemKey(organisation="fabrikam", project="rail", id=42)
 CHAIN = Chain(tenant="default", correlation_id="chain-1", key=KEY)
 CALLER = Caller(workflow_id="item/fabrikam/42", run_id="run-1", activity="items.record", attempt=1)
-FACTS = Facts(key=KEY, type="Bug", title="Signal \x00 \ud800 fails", rev=3, snapshot="ab" * 32)
+FACTS = Facts(key=KEY, type="Bug", title="Signal \x00 fails", rev=3, snapshot="ab" * 32)
 LADDER = Ladder(severity=Severity.HIGH, rungs=(Rung(notify=("ops",), wait=timedelta(hours=1)),))
 
 

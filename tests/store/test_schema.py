@@ -1,0 +1,40 @@
+"""The migrations build what the tables say, go up and down, and happen whole or not at all."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+from pointsman.store import schema
+from pointsman.store.tables import metadata
+
+
+def test_migrations_and_tables_say_the_same(url: str) -> None:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_down_takes_everything_away_and_up_brings_it_back(url: str) -> None:
+    assert schema.current(url) == schema.head()
+    schema.downgrade(url, "base")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        assert set(inspect(connection).get_table_names()) <= {"alembic_version"}
+    assert schema.current(url) == ""
+    schema.upgrade(url)
+    schema.upgrade(url)
+    assert schema.current(url) == schema.head()
+
+
+def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:
+    schema.downgrade(url, "base")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE ledger (mine INTEGER)"))
+    with pytest.raises(Exception, match="ledger"):
+        schema.upgrade(url)
+    with engine.connect() as connection:
+        assert "inbox" not in inspect(connection).get_table_names()
+    assert schema.current(url) == ""
