@@ -22,6 +22,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
         docs_url=None,  # both pages would load scripts from elsewhere
         redoc_url=None,
         servers=[{"url": "/"}],
+        # The framework's own would trace every probe, and put texts of exceptions into logs. Ours tells what matters.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for part in (webhooks.router(services), api.router(services), health.router(services), pages.router(services)):
         app.include_router(part)
