@@ -4,7 +4,7 @@ The comment is the last line before the block, blank lines aside:
 
     <!-- run: GROUP -->             runs here; blocks of one group and page share a home and a folder, in order
     <!-- not run: REASON -->        cannot, and why
-    <!-- tested by: FILE::TEST -->  another test runs the same
+    <!-- tested by: FILE::TEST -->  another test, or a script with that line, runs the same
 
 Where another file repeats a block, it is read like any other.
 """

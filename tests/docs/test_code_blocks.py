@@ -49,10 +49,12 @@ def test_tests_that_blocks_lean_on_exist() -> None:
 
 
 def exists(test: str) -> bool:
-    """Whether there is a test `FILE::NAME`."""
+    """Whether there is a test `FILE::NAME`, or a script `FILE` with the line `NAME`."""
     file, _, name = test.partition("::")
     if not (ROOT / file).is_file():
         return False
+    if not file.endswith(".py"):
+        return name in (ROOT / file).read_text(encoding="utf-8").splitlines()
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     return name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -62,6 +64,8 @@ def test_test_that_does_not_exist_is_found() -> None:
     assert exists(f"{here}::test_test_that_does_not_exist_is_found")
     assert not exists(f"{here}::test_nothing")
     assert not exists("tests/nowhere.py::test_nothing")
+    assert exists(".ci/run::make test")
+    assert not exists(".ci/run::make nothing")
 
 
 @pytest.mark.slow
