@@ -13,7 +13,8 @@ from pointsman.contracts.records import AttemptKind, Chain, StoredMessage
 from pointsman.contracts.turns import CallTool, Tell, Think, Thought, ToolCallRef, ToolOutcome, TurnRequest
 from pointsman.contracts.work_items import Usage
 from pointsman.domain import briefing
-from pointsman.domain.proposals import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, InvalidAnswer, canonical, read_answer, refer
+from pointsman.domain.answers import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, read_answer
+from pointsman.domain.proposals import InvalidAnswer, canonical, refer
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderError
 from pointsman.llm.types import (

@@ -173,6 +173,7 @@ class DeliverWorkItem(ItemRun):
             usage=limits.add(self._carry.usage, result.usage),
             instructions=(*self._carry.instructions, *result.unread),
             proposal=result.proposal,
+            dropped=result.dropped,
         )
         ask = lifecycle.after_turn(agent, result)
         return Stage.PUBLISHING if ask is None else self._ask(ask)
@@ -236,7 +237,8 @@ class DeliverWorkItem(ItemRun):
         request, carry = self._request, self._carry
         assert carry.facts is not None, "facts are read before a write"
         assert carry.proposal is not None, "there is a proposal before a write"
-        await self._enter(WorkItemState.PUBLISHING, carry.proposal.summary[:500])
+        left_out = f"; left out, because the agent may not: {', '.join(carry.dropped)}" if carry.dropped else ""
+        await self._enter(WorkItemState.PUBLISHING, f"{carry.proposal.summary[:400]}{left_out[:200]}")
         published = await workflow.execute_activity_method(
             WorkItems.publish,
             Publish(

@@ -60,6 +60,8 @@ class Carry(Contract):
     ask: Ask | None = None
     force: tuple[str, ...] = ()
     """Fields where a human decided that our value stands."""
+    dropped: tuple[str, ...] = ()
+    """Fields that the agent proposed and may not change."""
     told: tuple[str, ...] = ()
     """Content hashes of instructions given in this run: the same comment arrives in two events."""
     writes: int = 0

@@ -30,6 +30,18 @@ class Match(Contract):
     """Any of these words or phrases in title or description, case-insensitively."""
 
 
+class MatchFacts(Contract):
+    """What rules look at. A delivery carries it before the item is read."""
+
+    organisation: str
+    project: str
+    area_path: str = ""
+    type: str = ""
+    tags: tuple[str, ...] = ()
+    title: str = ""
+    text: str = ""
+
+
 class ScopeRule(Contract):
     name: str
     match: Match = Match()
@@ -53,6 +65,17 @@ class Limits(Contract):
     wall_time: timedelta = timedelta(minutes=30)
     same_call: int = Field(default=3, gt=0)
     """How often one tool may be called with equal arguments."""
+
+
+class LimitReached(Contract):
+    """`value` and `limit` in the limit's own unit: calls, tokens, USD, seconds."""
+
+    name: str
+    value: str
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.name} reached {self.value} of {self.limit}"
 
 
 class ToolServer(Contract):

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from pointsman.contracts.base import Json
+from pointsman.contracts.policy import MatchFacts
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain.briefing import facts_of
 from pointsman.domain.echoes import is_noise
-from pointsman.domain.routing import MatchFacts, match_facts
+from pointsman.domain.routing import match_facts
 
 KINDS = {f"workitem.{kind}": kind for kind in EventKind}
 SCOPE_FIELDS = ("System.TeamProject", "System.AreaPath", "System.WorkItemType", "System.Title")

@@ -4,21 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
-from pointsman.contracts.base import Contract
-from pointsman.contracts.policy import Limits
+from pointsman.contracts.policy import LimitReached, Limits
 from pointsman.contracts.turns import ToolCallRef
 from pointsman.contracts.work_items import Usage
-
-
-class LimitReached(Contract):
-    """`value` and `limit` in the limit's own unit: calls, tokens, USD, seconds."""
-
-    name: str
-    value: str
-    limit: str
-
-    def __str__(self) -> str:
-        return f"{self.name} reached {self.value} of {self.limit}"
 
 
 def add(left: Usage, right: Usage) -> Usage:

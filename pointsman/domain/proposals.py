@@ -1,14 +1,14 @@
-"""What an agent's answer must look like, what of it the agent may write, and what a human's edit makes of it."""
+"""What a proposal may hold, how it is referred to, and what a human's edit makes of it.
+
+Workflows import this module into their sandbox anew for each run, so it builds no pydantic class.
+"""
 
 import json
 import re
 from collections.abc import Mapping
 from hashlib import sha256
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
-
-from pointsman.contracts.base import Contract, Json
+from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.work_items import Proposal, ProposalRef
 
@@ -20,122 +20,13 @@ NUMBER_MAX = 2**53  # beyond it JSON does not carry every whole number (RFC 8259
 
 FIELD_NAME = re.compile(r"[A-Za-z][\w.-]{0,254}", re.ASCII)  # hyphens: inherited processes make `Custom.<uuid>`
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-# Models wrap JSON into one fence of Markdown, whatever they are told.
-FENCED = re.compile(r"\s*```[a-zA-Z]*[ \t]*\r?\n(.*)\n[ \t]*```\s*", re.DOTALL)
-
-ANSWER_SCHEMA_NAME = "work_item_outcome"
-# Every property is required and none may be added: what providers call strict, so that an answer is complete.
-ANSWER_SCHEMA: dict[str, Json] = {
-    "type": "object",
-    "properties": {
-        "comment": {"type": "string", "description": "What to tell the people on the work item, in Markdown."},
-        "fields": {
-            "type": "array",
-            "description": "Fields to change, by reference name. Empty to change none.",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "name": {"type": "string", "description": "For example Microsoft.VSTS.Common.Priority."},
-                    "value": {"type": ["string", "number"]},
-                },
-                "required": ["name", "value"],
-                "additionalProperties": False,
-            },
-        },
-        "tags": {"type": "array", "items": {"type": "string"}, "description": "Tags to add."},
-        "question": {
-            "type": "string",
-            "description": "A question to a human, when the answer depends on it; empty otherwise.",
-        },
-    },
-    "required": ["comment", "fields", "tags", "question"],
-    "additionalProperties": False,
-}
-
-
-class _Field(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: StrictStr
-    value: StrictStr | StrictInt | StrictFloat
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    comment: str = Field(max_length=COMMENT_CHARS_MAX)
-    fields: list[_Field] = Field(max_length=FIELDS_MAX)
-    tags: list[str] = Field(max_length=TAGS_MAX)
-    question: str = Field(max_length=COMMENT_CHARS_MAX)
-
-
-class Answer(Contract):
-    """An answer that holds. `dropped` names fields that the agent proposed and may not change."""
-
-    proposal: Proposal
-    question: str = ""
-    dropped: tuple[str, ...] = ()
 
 
 class InvalidAnswer(ValueError):
     """The model's answer is not what was asked for. The text says what, for the model and for people."""
 
 
-def read_answer(text: str, agent: AgentPolicy) -> Answer:
-    """Read a model's final text. Tags among the fields count as tags.
-
-    Raises:
-        InvalidAnswer: it is not JSON, not of the schema, breaks a limit, neither answers nor asks, or all that it
-            proposes is not the agent's to change.
-    """
-    fenced = FENCED.fullmatch(text)
-    try:
-        answer = _Answer.model_validate_json(fenced[1] if fenced else text)
-    except pydantic.ValidationError as error:
-        raise InvalidAnswer(_faults(error)) from error
-    _check_text("comment", answer.comment)
-    _check_text("question", answer.question)
-    fields, tags = _values(answer)
-    dropped = tuple(name for name in fields if name not in agent.may_change)
-    if tags and "System.Tags" not in agent.may_change:
-        dropped, tags = (*dropped, "System.Tags"), ()
-    allowed = {name: value for name, value in fields.items() if name in agent.may_change}
-    question = answer.question.strip()
-    if not (question or answer.comment.strip() or allowed or tags):
-        raise InvalidAnswer(_why_empty(agent, dropped))
-    return Answer(
-        proposal=Proposal(comment=answer.comment, fields=allowed, tags=tags), question=question, dropped=dropped
-    )
-
-
-def _values(answer: _Answer) -> tuple[dict[str, Json], tuple[str, ...]]:
-    """Fields and tags, each checked."""
-    fields: dict[str, Json] = {}
-    tags = list(answer.tags)
-    for field in answer.fields:
-        if field.name == "System.Tags":
-            tags += [tag for tag in re.split("[;,]", str(field.value)) if tag.strip()]
-            continue
-        if field.name in fields:
-            raise InvalidAnswer(f"field {field.name}: is given twice")
-        check_value(field.name, field.value)
-        fields[field.name] = field.value
-    for tag in tags:
-        check_tag(tag)
-    return fields, _distinct(tags)
-
-
-def _why_empty(agent: AgentPolicy, dropped: tuple[str, ...]) -> str:
-    if not dropped:
-        return "the answer is empty: it has no comment, no field, no tag and no question"
-    may = ", ".join(agent.may_change) or "none"
-    return f"nothing is left of the answer: {', '.join(dropped)} may not be changed by this agent, which may: {may}"
-
-
-def _faults(error: pydantic.ValidationError) -> str:
-    parts = [f"{'.'.join(map(str, one['loc'])) or 'answer'}: {one['msg']}" for one in error.errors()[:5]]
-    return "; ".join(part[:300] for part in parts)
-
-
-def _check_text(name: str, text: str) -> None:
+def check_text(name: str, text: str) -> None:
     found = UNPRINTABLE.search(text)
     if found is not None:
         place = f"at character {found.start()} of {len(text)}"
@@ -145,7 +36,7 @@ def _check_text(name: str, text: str) -> None:
 def check_tag(tag: str) -> None:
     if not tag.strip() or len(tag) > TAG_CHARS_MAX or any(mark in tag for mark in ";,\n\r\t"):
         raise InvalidAnswer(f"tag {tag[:80]!r}: a tag is one line of 1 to {TAG_CHARS_MAX} characters, without ; and ,")
-    _check_text("tag", tag)
+    check_text("tag", tag)
 
 
 def check_value(name: str, value: Json) -> None:
@@ -158,12 +49,12 @@ def check_value(name: str, value: Json) -> None:
     if not isinstance(value, str | int | float | None):
         raise InvalidAnswer(f"field {name}: {type(value).__name__} cannot be a field's value")
     if isinstance(value, str):
-        _check_text(f"field {name}", value)
+        check_text(f"field {name}", value)
     elif value is not None and not abs(value) <= NUMBER_MAX:  # NaN is not comparable, so it is refused too
         raise InvalidAnswer(f"field {name}: the number must be finite, and at most {NUMBER_MAX}")
 
 
-def _distinct(tags: list[str]) -> tuple[str, ...]:
+def distinct(tags: list[str]) -> tuple[str, ...]:
     """Each tag once, as it was first spelled: case does not tell tags apart."""
     found: dict[str, str] = {}
     for tag in tags:
@@ -231,7 +122,7 @@ def edit(proposal: Proposal, edits: Mapping[str, Json]) -> Proposal:
 def _edited_comment(value: Json) -> str:
     if not isinstance(value, str) or len(value) > COMMENT_CHARS_MAX:
         raise InvalidAnswer(f"comment: must be text of at most {COMMENT_CHARS_MAX} characters")
-    _check_text("comment", value)
+    check_text("comment", value)
     return value
 
 
@@ -243,4 +134,4 @@ def _edited_tags(value: Json) -> tuple[str, ...]:
         raise InvalidAnswer("tags: must be a list of texts")
     for tag in tags:
         check_tag(tag)
-    return _distinct(tags)
+    return distinct(tags)

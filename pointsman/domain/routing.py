@@ -7,23 +7,10 @@ the outcome. What no rule matches goes to a human: a default would hide the gap.
 import re
 from collections.abc import Sequence
 
-from pointsman.contracts.base import Contract
-from pointsman.contracts.policy import Match, Policy, RoutingDecision
+from pointsman.contracts.policy import Match, MatchFacts, Policy, RoutingDecision
 from pointsman.contracts.work_items import Facts
 
 DEFAULT_TENANT = "default"
-
-
-class MatchFacts(Contract):
-    """What rules look at. A delivery carries it before the item is read."""
-
-    organisation: str
-    project: str
-    area_path: str = ""
-    type: str = ""
-    tags: tuple[str, ...] = ()
-    title: str = ""
-    text: str = ""
 
 
 def match_facts(facts: Facts) -> MatchFacts:

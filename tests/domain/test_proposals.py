@@ -11,20 +11,18 @@ from jsonschema import Draft202012Validator
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import Proposal
+from pointsman.domain.answers import ANSWER_SCHEMA, Answer, read_answer
 from pointsman.domain.proposals import (
-    ANSWER_SCHEMA,
     COMMENT_CHARS_MAX,
     FIELDS_MAX,
     NUMBER_MAX,
     TAG_CHARS_MAX,
     TAGS_MAX,
     VALUE_CHARS_MAX,
-    Answer,
     InvalidAnswer,
     canonical,
     edit,
     fields_to_approve,
-    read_answer,
     refer,
     summarise,
 )

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.contracts.policy import Match, Policy, Route, ScopeRule, Tenant
-from pointsman.domain.routing import DEFAULT_TENANT, MatchFacts, in_scope, match_facts, route, tenant_of, why_matches
+from pointsman.contracts.policy import Match, MatchFacts, Policy, Route, ScopeRule, Tenant
+from pointsman.domain.routing import DEFAULT_TENANT, in_scope, match_facts, route, tenant_of, why_matches
 from tests.domain.samples import FACTS
 
 ITEM = match_facts(FACTS)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -106,27 +106,30 @@ class Rig:
         self.transcripts = MemoryTranscripts()
         self.attempts = MemoryAttempts()
         self.escalations = MemoryEscalations()
-        self._policy = wanted
+        self.policy = wanted
         self.delivered = 0
 
-    def worker(self) -> Worker:
-        # The books do what activities need of them; what only entrances need is tested with the store.
+    def activities(self) -> list[Callable[..., object]]:
+        """All activities, over the fakes and the books in memory."""
         item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies)
         turn_room = Turns(self.model, self.toolbox, self.transcripts, self.contents, self.attempts)
         asking_room = Asking(self.escalations, self.contents, self.people)
+        return [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+
+    def worker(self, activities: Sequence[Callable[..., object]] = ()) -> Worker:
         return Worker(
             self.client,
             task_queue=self.queue,
             workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
-            activities=[*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)],
+            activities=activities or self.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
         )
 
     async def prompt(self) -> Self:
         """Put the agents' prompts into the contents, as start-up does."""
         digest = await self.contents.put(b"You triage bugs.")
-        agents = tuple(agent.model_copy(update={"prompt": digest}) for agent in self._policy.agents)
-        self._policy = self._policy.model_copy(update={"agents": agents})
+        agents = tuple(agent.model_copy(update={"prompt": digest}) for agent in self.policy.agents)
+        self.policy = self.policy.model_copy(update={"agents": agents})
         return self
 
     async def deliver(
@@ -154,9 +157,7 @@ class Rig:
             actor=PERSON,
             changed_fields=tuple(fields),
         )
-        await work_items.hand_over(
-            self.client, event, self._policy, "default", f"{self.queue}-1", task_queue=self.queue
-        )
+        await work_items.hand_over(self.client, event, self.policy, "default", f"{self.queue}-1", task_queue=self.queue)
         return event
 
     def _delivery(self, name: str, kind: EventKind, rev: int, fields: dict[str, Json]) -> Delivery:

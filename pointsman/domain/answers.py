@@ -1,0 +1,130 @@
+"""What an agent's answer must look like, and what of it the agent may write."""
+
+import re
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+
+from pointsman.contracts.base import Contract, Json
+from pointsman.contracts.policy import AgentPolicy
+from pointsman.contracts.work_items import Proposal
+from pointsman.domain.proposals import (
+    COMMENT_CHARS_MAX,
+    FIELDS_MAX,
+    TAGS_MAX,
+    InvalidAnswer,
+    check_tag,
+    check_text,
+    check_value,
+    distinct,
+)
+
+# Models wrap JSON into one fence of Markdown, whatever they are told.
+FENCED = re.compile(r"\s*```[a-zA-Z]*[ \t]*\r?\n(.*)\n[ \t]*```\s*", re.DOTALL)
+
+ANSWER_SCHEMA_NAME = "work_item_outcome"
+# Every property is required and none may be added: what providers call strict, so that an answer is complete.
+ANSWER_SCHEMA: dict[str, Json] = {
+    "type": "object",
+    "properties": {
+        "comment": {"type": "string", "description": "What to tell the people on the work item, in Markdown."},
+        "fields": {
+            "type": "array",
+            "description": "Fields to change, by reference name. Empty to change none.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "description": "For example Microsoft.VSTS.Common.Priority."},
+                    "value": {"type": ["string", "number"]},
+                },
+                "required": ["name", "value"],
+                "additionalProperties": False,
+            },
+        },
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "Tags to add."},
+        "question": {
+            "type": "string",
+            "description": "A question to a human, when the answer depends on it; empty otherwise.",
+        },
+    },
+    "required": ["comment", "fields", "tags", "question"],
+    "additionalProperties": False,
+}
+
+
+class _Field(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: StrictStr
+    value: StrictStr | StrictInt | StrictFloat
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    comment: str = Field(max_length=COMMENT_CHARS_MAX)
+    fields: list[_Field] = Field(max_length=FIELDS_MAX)
+    tags: list[str] = Field(max_length=TAGS_MAX)
+    question: str = Field(max_length=COMMENT_CHARS_MAX)
+
+
+class Answer(Contract):
+    """An answer that holds. `dropped` names fields that the agent proposed and may not change."""
+
+    proposal: Proposal
+    question: str = ""
+    dropped: tuple[str, ...] = ()
+
+
+def read_answer(text: str, agent: AgentPolicy) -> Answer:
+    """Read a model's final text. Tags among the fields count as tags.
+
+    Raises:
+        InvalidAnswer: it is not JSON, not of the schema, breaks a limit, neither answers nor asks, or all that it
+            proposes is not the agent's to change.
+    """
+    fenced = FENCED.fullmatch(text)
+    try:
+        answer = _Answer.model_validate_json(fenced[1] if fenced else text)
+    except pydantic.ValidationError as error:
+        raise InvalidAnswer(_faults(error)) from error
+    check_text("comment", answer.comment)
+    check_text("question", answer.question)
+    fields, tags = _values(answer)
+    dropped = tuple(name for name in fields if name not in agent.may_change)
+    if tags and "System.Tags" not in agent.may_change:
+        dropped, tags = (*dropped, "System.Tags"), ()
+    allowed = {name: value for name, value in fields.items() if name in agent.may_change}
+    question = answer.question.strip()
+    if not (question or answer.comment.strip() or allowed or tags):
+        raise InvalidAnswer(_why_empty(agent, dropped))
+    return Answer(
+        proposal=Proposal(comment=answer.comment, fields=allowed, tags=tags), question=question, dropped=dropped
+    )
+
+
+def _values(answer: _Answer) -> tuple[dict[str, Json], tuple[str, ...]]:
+    """Fields and tags, each checked."""
+    fields: dict[str, Json] = {}
+    tags = list(answer.tags)
+    for field in answer.fields:
+        if field.name == "System.Tags":
+            tags += [tag for tag in re.split("[;,]", str(field.value)) if tag.strip()]
+            continue
+        if field.name in fields:
+            raise InvalidAnswer(f"field {field.name}: is given twice")
+        check_value(field.name, field.value)
+        fields[field.name] = field.value
+    for tag in tags:
+        check_tag(tag)
+    return fields, distinct(tags)
+
+
+def _why_empty(agent: AgentPolicy, dropped: tuple[str, ...]) -> str:
+    if not dropped:
+        return "the answer is empty: it has no comment, no field, no tag and no question"
+    may = ", ".join(agent.may_change) or "none"
+    return f"nothing is left of the answer: {', '.join(dropped)} may not be changed by this agent, which may: {may}"
+
+
+def _faults(error: pydantic.ValidationError) -> str:
+    parts = [f"{'.'.join(map(str, one['loc'])) or 'answer'}: {one['msg']}" for one in error.errors()[:5]]
+    return "; ".join(part[:300] for part in parts)
