@@ -219,8 +219,7 @@ class _Tools:
         conditions = {"System.WorkItemType": type_name, "System.State": state, _PROJECT: self._project}
         narrowed = [f"[{name}] = {_quoted(value)}" for name, value in conditions.items() if value]
         where = " AND ".join([f"({' OR '.join(matches)})", *narrowed])
-        # Not SQL, and every value in it went through `_quoted`.
-        return f"SELECT [System.Id] FROM WorkItems WHERE {where} ORDER BY [System.ChangedDate] DESC"  # noqa: S608
+        return f"SELECT [System.Id] FROM WorkItems WHERE {where} ORDER BY [System.ChangedDate] DESC"  # noqa: S608 - WIQL; values are quoted
 
 
 async def _told(answer: Awaitable[_T]) -> _T:

@@ -54,5 +54,5 @@ async def gone(process: int) -> bool:
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Ask until it holds: what happens in another process can only be asked for."""
     async with asyncio.timeout(60):
-        while not await holds():  # noqa: ASYNC110
+        while not await holds():  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
-from pointsman.domain.proposals import ANSWER_SCHEMA
+from pointsman.domain.answers import ANSWER_SCHEMA
 from pointsman.llm.structured import allows_strict, clean, cleaned, read_arguments
 
 

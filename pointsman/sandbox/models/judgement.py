@@ -19,8 +19,9 @@ _STATES = "New|Active|Approved|Committed|Resolved|Closed|Done|Removed|To Do|Doin
 _MOVE = re.compile(rf"\b(?:move|set|change|put|transition)\b[^.;\n]*?\b(?:to|as|in|into)\s+[`'\"*]*({_STATES})\b", re.I)
 _CLOSE = re.compile(r"\b(close|resolve)\b", re.I)
 _NOT = re.compile(r"\b(?:do not|don't|never|must not|leave|without)\b", re.I)
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*(?:[-*]\s+|\n)")  # a line that is only wrapped goes on
 _REFERENCE = re.compile(r"\b(?:System|Microsoft\.VSTS|Custom)(?:\.\w+)+")
+_TAG_ASKED = re.compile(r"\btags?\b[^.;]{0,20}?`([^`;,]+)`", re.I)
 _PRIORITY_ASKED = re.compile(r"\bpriority\b\D{0,12}([1-4])\b", re.I)
 _SEVERITY_ASKED = re.compile(r"\bseverity\b\D{0,12}([1-4])\b", re.I)
 
@@ -51,9 +52,12 @@ def judge(situation: Situation) -> Judgement:
     }
     if state and state != situation.item.get("state"):
         wanted[STATE] = state
-    tag = _tag(situation, similar)
     comment = _comment(situation, similar, duplicate, wanted)
-    return Judgement(comment=comment, fields=wanted, tags=(tag,) if tag else (), similar=similar)
+    return Judgement(comment=comment, fields=wanted, tags=_tags_for(situation, similar), similar=similar)
+
+
+def _sentences(text: str) -> list[str]:
+    return [" ".join(sentence.split()) for sentence in _SENTENCE.split(text)]
 
 
 def _similar(situation: Situation) -> tuple[Object, ...]:
@@ -97,7 +101,7 @@ def _severity(situation: Situation, similar: tuple[Object, ...]) -> str:
 def _state(situation: Situation, similar: tuple[Object, ...], duplicate: Object | None) -> str:
     """The state that an order means, the latest order first. Silence means none."""
     for text in [*reversed(situation.later), situation.system]:
-        for sentence in _SENTENCE.split(text):
+        for sentence in _sentences(text):
             move, close = _MOVE.search(sentence), _CLOSE.search(sentence)
             if not move and not close:
                 if "state" in sentence.lower() and _NOT.search(sentence):
@@ -128,7 +132,7 @@ def _question(situation: Situation, similar: tuple[Object, ...]) -> str:
     """What to ask a human, where the prompt says to ask and nobody has answered yet."""
     if situation.later:
         return ""
-    for sentence in _SENTENCE.split(situation.system):
+    for sentence in _sentences(situation.system):
         said = sentence.lower()
         if not re.search(r"\bask\b", said) or _NOT.search(said):
             continue
@@ -140,12 +144,14 @@ def _question(situation: Situation, similar: tuple[Object, ...]) -> str:
     return ""
 
 
-def _tag(situation: Situation, similar: tuple[Object, ...]) -> str:
-    """The tag that similar items carry most, unless the item has it; without any: triaged."""
+def _tags_for(situation: Situation, similar: tuple[Object, ...]) -> tuple[str, ...]:
+    """Tags that the item lacks: those that the prompt names, and the one that similar items carry most."""
     seen = Counter(tag for other in similar for tag in _tags(other.get("tags")))
+    ranked = sorted(seen, key=lambda tag: (-seen[tag], tag))
     own = {tag.casefold() for tag in _tags(situation.item.get("tags"))}
-    ranked = sorted(seen.items(), key=lambda pair: (-pair[1], pair[0]))
-    return next((tag for tag, _ in ranked if tag.casefold() not in own), "" if "triaged" in own else "triaged")
+    common = next((tag for tag in ranked if tag.casefold() not in own), "")
+    wanted = [*_TAG_ASKED.findall(situation.system), common]
+    return tuple(tag for tag in dict.fromkeys(wanted) if tag and tag.casefold() not in own)
 
 
 def _tags(value: Json) -> list[str]:

@@ -21,7 +21,7 @@ async def outcome(
     """The answer of the model once its tools returned these items, and users said something more."""
     told = opening({**ITEM, **item}, prompt)
     first = await create(sdk, told, GET, SEARCH)
-    told += [TypeAdapter(dict[str, object]).validate_python(entry.to_dict()) for entry in first.output]  # type: ignore[misc] # the SDK types each kind of item
+    told += [TypeAdapter(dict[str, object]).validate_python(entry.to_dict()) for entry in first.output]  # type: ignore[misc]  # the SDK types each kind of item
     for entry in first.output:
         if isinstance(entry, ResponseFunctionToolCall):
             text = json.dumps({"items": found} if "search" in entry.name else {"item": {**ITEM, **item}})
@@ -78,7 +78,7 @@ async def test_items_about_something_else_do_not_count(sdk: AsyncOpenAI) -> None
     answer = await outcome(sdk, [{**TWIN, "title": "Search forgets accents"}])
     assert "No earlier item is about the same." in str(answer["comment"])
     assert changes(answer) == {PRIORITY: 3, SEVERITY: "3 - Medium"}
-    assert answer["tags"] == ["triaged"]
+    assert answer["tags"] == []
 
 
 DUPLICATES = "If the item is a duplicate of an earlier one, move it to Resolved."
@@ -106,6 +106,16 @@ async def test_state_stays_without_an_order_that_holds(
 
 async def test_only_fields_that_the_prompt_names_are_proposed(sdk: AsyncOpenAI) -> None:
     assert set(changes(await outcome(sdk, [TWIN], f"Set {PRIORITY} only."))) == {PRIORITY}
+
+
+async def test_tag_that_the_prompt_names_is_added(sdk: AsyncOpenAI) -> None:
+    assert (await outcome(sdk, [TWIN], "Answer, and add the tag `triaged`."))["tags"] == ["triaged", "checkout"]
+    assert (await outcome(sdk, [], "Add the tag `triaged`.", tags=["Triaged"]))["tags"] == []
+
+
+async def test_order_may_be_wrapped_over_lines(sdk: AsyncOpenAI) -> None:
+    prompt = "If nothing speaks against it,\nmove it\nto Resolved. If something does, leave the state."
+    assert changes(await outcome(sdk, [], prompt))[STATE] == "Resolved"
 
 
 async def test_severity_is_for_bugs(sdk: AsyncOpenAI) -> None:

@@ -146,7 +146,7 @@ async def test_released_request_goes_on(sdk: AsyncOpenAI, sandbox: httpx2.AsyncC
 async def until(sandbox: httpx2.AsyncClient, counter: str, value: int) -> None:
     """Ask until the counter has the value: whoever is outside of the stand-in can only ask."""
     async with asyncio.timeout(20):
-        while (await sandbox.get("/counters")).json()[counter] != value:  # noqa: ASYNC110
+        while (await sandbox.get("/counters")).json()[counter] != value:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.01)
 
 
