@@ -1,6 +1,6 @@
 """An item's story: what came in, what was decided, done and written, merged into one order of time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,13 +56,14 @@ def merge_timeline(
     events: Sequence[AuditEvent] = (),
 ) -> list[TimelineRow]:
     """All of it, oldest first."""
+    rungs = {(row.id, number): line for row in escalations for number, line in enumerate(row.rungs, start=1)}
     rows = [
         *(_delivery(one) for one in deliveries),
         *(_transition(one.run_id, one.transition) for one in transitions),
         *(_attempt(one) for one in attempts),
         *(row for one in escalations for row in _escalation(one)),
         *(_write(one) for one in writes),
-        *(_event(one) for one in events if one.action in TOLD_BY_EVENTS),
+        *(_event(one, rungs) for one in events if one.action in TOLD_BY_EVENTS),
     ]
     return sorted(rows, key=lambda row: (row.at, KINDS.index(row.kind)))
 
@@ -121,8 +122,11 @@ def _write(row: WriteRecord) -> TimelineRow:
     return TimelineRow(row.intended_at, "ledger", f"{fields} on revision {row.base_rev}: {outcome}", ref=row.operation)
 
 
-def _event(event: AuditEvent) -> TimelineRow:
+def _event(event: AuditEvent, rungs: Mapping[tuple[str, int], str]) -> TimelineRow:
+    escalation, rung = str(event.data.get("escalation", "")), event.data.get("rung")
     told = ", ".join(f"{name} {value}" for name, value in event.data.items() if name != "escalation")
+    if isinstance(rung, int) and (line := rungs.get((escalation, rung))):
+        told = line.partition(" ")[2]  # without the time that it begins with
     # A notice's actor is the workflow that sent it, which the escalation names already.
     who = event.actor if event.action == Action.ESCALATION_REFUSED else ""
-    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, who, str(event.data.get("escalation", "")))
+    return TimelineRow(event.at, TOLD_BY_EVENTS[event.action], told, who, escalation)

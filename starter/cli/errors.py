@@ -111,7 +111,7 @@ KNOWN: Mapping[str, Meaning] = {
     ),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
     "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
-    "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is wrong: pointsman doctor --online"),
+    "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is missing: pointsman doctor"),
     "pointsman.ports.Unavailable": Meaning(
         "unavailable", ExitCode.FAILURE, "Try again later, and see what is missing: pointsman doctor", retryable=True
     ),

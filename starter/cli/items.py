@@ -185,16 +185,23 @@ def must_run(row: ItemRow) -> None:
 async def cancel(settings: Settings, row: ItemRow, reason: str, by: str) -> Single:
     """Ask the item's workflow to end. It withdraws the item, and leaves what was written."""
     client = await temporal(settings)
+    # Asked first, because the server takes a cancellation of a run that is closed, and does nothing.
+    if not await work_items.is_open(client, row.workflow_id):
+        raise _not_running(row)
     try:
         await work_items.cancel(client, row.workflow_id, f"{by}: {reason}")
     except Missing as error:
-        raise CliError(
-            "not_running",
-            f"Nothing runs for {row.key}: Temporal knows no open {row.workflow_id}. Nothing was done.",
-            f"See its story: pointsman items timeline {row.key.organisation}/{row.key.id}",
-            ExitCode.CONFLICT,
-        ) from error
+        raise _not_running(row) from error
     return Single(
         "cancelled",
         {"item": str(row.key), "workflow_id": row.workflow_id, "by": by, "reason": reason},
+    )
+
+
+def _not_running(row: ItemRow) -> CliError:
+    return CliError(
+        "not_running",
+        f"Nothing runs for {row.key}: Temporal knows no open {row.workflow_id}. Nothing was done.",
+        f"See its story: pointsman items timeline {row.key.organisation}/{row.key.id}",
+        ExitCode.CONFLICT,
     )

@@ -115,7 +115,7 @@ class Output:
                 self.stdout.write(f"{name}\t{tsv(value)}\n")
             return
         width = max(map(len, record), default=0)
-        for name, value in record.items():
+        for name, value in ((name, value) for name, value in record.items() if value not in (None, "", [], ())):
             lines = human(value).split("\n")
             self.stdout.write(f"{name.replace('_', ' '):<{width}}  {lines[0]}\n")
             self.stdout.writelines(f"{'':<{width}}  {line}\n" for line in lines[1:])
@@ -176,6 +176,11 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no place in the output")
 
 
+# A terminal shows how they begin, to leave room for words; TSV and JSON have all of them.
+REFERENCES = ("ref", "correlation_id")
+REFERENCE_CHARS_MAX = 14
+
+
 def _print_table(out: Output, what: Listing) -> None:
     from rich.console import Console  # 150 ms that only a table needs
     from rich.table import Table
@@ -183,7 +188,11 @@ def _print_table(out: Output, what: Listing) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in what.columns:
-        table.add_column(column.replace("_", " ").upper(), overflow="fold")
+        title = column.replace("_", " ").upper()
+        if column in REFERENCES:
+            table.add_column(title, overflow="ellipsis", no_wrap=True, max_width=REFERENCE_CHARS_MAX)
+        else:
+            table.add_column(title, overflow="fold")
     for record in what.records:
         table.add_row(*(Text(human(record.get(column)), style=_style(column, record)) for column in what.columns))
     Console(file=out.stdout, color_system="auto" if out.colour else None, highlight=False).print(table)

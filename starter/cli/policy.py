@@ -1,5 +1,6 @@
 """Policy on the command line: checked and shown."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pointsman.config import Settings
@@ -65,10 +66,19 @@ def _agent(agent: AgentPolicy) -> str:
         f"may change: {', '.join(agent.may_change) or 'nothing'}",
         *([f"needs approval: {', '.join(agent.needs_approval)}"] if agent.needs_approval else []),
         f"at most {limits.steps} steps, {limits.tool_calls} tool calls, {limits.tokens} tokens, {limits.cost_usd} USD, "
-        f"{limits.wall_time}",
+        f"{_duration(limits.wall_time)}",
     ]
     return "; ".join(told)
 
 
 def _ladder(ladder: Ladder) -> str:
-    return ", then ".join(f"{' and '.join(rung.notify)} for {rung.wait}" for rung in ladder.rungs)
+    return ", then ".join(f"{' and '.join(rung.notify)} for {_duration(rung.wait)}" for rung in ladder.rungs)
+
+
+def _duration(wait: timedelta) -> str:
+    """As policy files write it, for example `2d 12h`."""
+    minutes, seconds = divmod(int(wait.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "m"), (seconds, "s"))
+    return " ".join(f"{count}{unit}" for count, unit in parts if count)

@@ -54,7 +54,7 @@ async def namespace(settings: Settings) -> Finding:
             return fail(f"there is no namespace {name!r}", f"temporal operator namespace create --namespace {name}")
         raise
     kept = found.config.workflow_execution_retention_ttl.ToTimedelta()
-    return ok(f"{name!r}, histories are kept for {kept.days} days")
+    return ok(f"{name!r}, histories are kept for {kept.days} d")
 
 
 async def search_attributes(settings: Settings) -> Finding:

@@ -164,7 +164,7 @@ async def question(
     )
     escalations = Escalations(store)
     row = await escalations.open(asked, Caller(workflow_id=workflow_id, run_id="0199-esc"))
-    await escalations.notified(row.id, 1, "team: written to the log", CALLER)
+    await escalations.notified(row.id, 1, "2026-01-05T09:00:00+00:00 rung 1: team told in the log", CALLER)
 
 
 async def decided(store: Store) -> None:

@@ -194,7 +194,7 @@ def test_an_escalation_shows_what_is_asked_and_who_was_told(rig: Rig, named: str
     shown = answer.document()["escalation"]
     assert isinstance(shown, dict)
     assert shown["proposal"] == "System.State = Resolved"
-    assert shown["told"] == ["team: written to the log"]
+    assert shown["told"] == ["2026-01-05T09:00:00+00:00 rung 1: team told in the log"]
     assert shown["subject"] == cli_rig.SUBJECT
     assert rig.run("escalations", "show", named, "--exit-status").code == ExitCode.PENDING
 

@@ -98,7 +98,7 @@ def escalation(opened: float, closed: float | None, decided: bool) -> Escalation
 
 
 def write(seconds: float, status: str, rev: int) -> WriteRecord:
-    values = {"System.State": "Resolved"}
+    values: dict[str, Json] = {"System.State": "Resolved"}
     return WriteRecord(
         operation="op-1", key=KEY, base_rev=3, values=values, intended_at=at(seconds), rev=rev, status=status
     )
@@ -184,3 +184,13 @@ def test_the_log_adds_only_what_no_row_tells() -> None:
 
     row = only(merge_timeline(events=[event(Action.ITEM_CHANGED), event(Action.ESCALATION_NOTIFIED)]))
     assert (row.kind, row.ref, row.what) == ("notice", "ESC-7", "rung 1")
+
+
+def test_a_notice_says_who_was_told() -> None:
+    data: dict[str, Json] = {"escalation": "ESC-7", "rung": 1}
+    action = Action.ESCALATION_NOTIFIED.value
+    asked = escalation(4, None, decided=False)
+    told = asked.model_copy(update={"rungs": ("2026-01-05T09:00:05+00:00 rung 1: team told in the log",)})
+    event = AuditEvent(id="e", action=action, actor="w/r", at=at(5), chain=CHAIN, data=data)
+    rows = merge_timeline(escalations=[told], events=[event])
+    assert (rows[1].kind, rows[1].what) == ("notice", "rung 1: team told in the log")
