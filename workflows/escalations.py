@@ -118,6 +118,7 @@ class ResolveEscalation:
             if self._decision is not None:
                 return
             self._rung += 1
+            self._tell_story()
             for target in rung.notify:
                 await self._notify(target)
             deadline = workflow.now() + rung.wait

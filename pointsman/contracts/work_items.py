@@ -108,6 +108,8 @@ class ProposalRef(Contract):
     fields: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     comment_chars: int = 0
+    comment_start: str = ""
+    """The comment's first 800 characters, so that who decides in Temporal's UI sees what is said."""
     summary: str = ""
     """One line for people: which fields get which values."""
 

@@ -70,11 +70,24 @@ def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, dropped: Sequence[s
         kind=EscalationKind.APPROVAL,
         severity=agent.approval_severity,
         summary=f"Agent {agent.name} wants to write {proposal.summary}; a human must approve {', '.join(fields)}.",
-        details=f"Not allowed to it, and left out: {', '.join(dropped)}." if dropped else "",
+        details="\n\n".join(filter(None, [_quoted(proposal), _left_out(dropped)])),
         allowed=verbs_for(EscalationKind.APPROVAL),
         proposal=proposal,
         retry=Stage.PUBLISHING,
     )
+
+
+def _quoted(proposal: ProposalRef) -> str:
+    """The comment as a quotation: it is the model's text, not ours."""
+    if not proposal.comment_start:
+        return ""
+    more = " ..." if proposal.comment_chars > len(proposal.comment_start) else ""
+    lines = [f"> {line}" for line in f"{proposal.comment_start}{more}".splitlines()]
+    return "The comment says:\n\n" + "\n".join(lines)
+
+
+def _left_out(dropped: Sequence[str]) -> str:
+    return f"Not allowed to it, and left out: {', '.join(dropped)}." if dropped else ""
 
 
 def _ask(kind: EscalationKind, severity: Severity, summary: str, result: TurnResult) -> Ask:

@@ -13,6 +13,7 @@ from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.work_items import Proposal, ProposalRef
 
 COMMENT_CHARS_MAX = 20_000
+COMMENT_START_CHARS = 800
 VALUE_CHARS_MAX = 4_000
 TAG_CHARS_MAX = 400  # the service's own limit for one tag
 FIELDS_MAX, TAGS_MAX = 50, 20
@@ -76,6 +77,7 @@ def refer(proposal: Proposal) -> ProposalRef:
         fields=tuple(proposal.fields),
         tags=proposal.tags,
         comment_chars=len(proposal.comment),
+        comment_start=proposal.comment[:COMMENT_START_CHARS],
         summary=summarise(proposal),
     )
 

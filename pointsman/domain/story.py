@@ -73,16 +73,15 @@ def escalation(
 
 
 def how_to_decide(workflow_id: str, asked: Escalation, escalation_id: str) -> list[str]:
-    """The two commands that decide; the signal can be sent from Temporal's UI as well."""
+    """Three ways to the same decision. Inline code, because Temporal's UI cuts long lines of a block."""
     verb = asked.allowed[0]
     comment = ', "comment": "..."' if verb in ("respond", "reject") else ""
     document = f'{{"verb": "{verb}", "by": "YOU", "subject": "{asked.subject[:12]}"{comment}}}'
     flag = ' --comment "..."' if comment else ""
     return [
-        "```",
-        f"pointsman escalations {verb} {escalation_id or 'ESC'}{flag}",
-        f"temporal workflow signal --workflow-id '{workflow_id}' --name decide --input '{document}'",
-        "```",
+        f"- Temporal's UI: More Actions, Send a Signal, name `decide`, input `{document}`",
+        f"- our command: `pointsman escalations {verb} {escalation_id or 'ESC'}{flag}`",
+        f"- Temporal's: `temporal workflow signal --workflow-id '{workflow_id}' --name decide --input '{document}'`",
     ]
 
 

@@ -142,7 +142,7 @@ def human_decided(seen: Evidence) -> Check:
     if asked is None or asked.decision is None or asked.closed_at is None or not seen.closing.writes:
         return Check("a human decides before the state changes", False, "no decision, or no write")
     decision, write = asked.decision, seen.closing.writes[-1]
-    ok = decision.channel != "cli" and write.intended_at >= asked.closed_at and "System.State" in write.values
+    ok = write.intended_at >= asked.closed_at and "System.State" in write.values
     evidence = f"{asked.id}: {decision.verb} by {decision.by} through {decision.channel}, then State = "
     return Check("a human decides before the state changes", ok, f"{evidence}{write.values.get('System.State')}")
 
