@@ -102,7 +102,7 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.temporal_server.DevServerFailed": Meaning(
         "temporal_failed", ExitCode.FAILURE, "Stop what runs, then try again: pointsman down"
     ),
-    "pointsman.policies.loading.PolicyError": Meaning(
+    "pointsman.policies.document.PolicyError": Meaning(
         "policy_invalid", ExitCode.USAGE, "See all that is wrong with it: pointsman policy check"
     ),
     "pointsman.store.sqlite.StoreInUse": Meaning("in_use", ExitCode.CONFLICT, "Stop it: pointsman down"),

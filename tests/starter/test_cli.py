@@ -127,7 +127,9 @@ def test_options_of_the_root_stand_over_the_environment(own_folders: Path, capsy
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_error_that_is_translated_exists(name: str) -> None:
     module, _, kind = name.rpartition(".")
-    assert issubclass(getattr(importlib.import_module(module), kind), Exception)
+    found = getattr(importlib.import_module(module), kind)
+    assert issubclass(found, Exception)
+    assert f"{found.__module__}.{found.__qualname__}" == name  # an error is looked up by where it is defined
 
 
 @pytest.mark.parametrize(

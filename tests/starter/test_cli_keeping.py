@@ -1,0 +1,250 @@
+"""Commands on what is kept: replay, audit, schema, backup, settings, policy."""
+
+import base64
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from pointsman.contracts.records import DeliveryState
+from pointsman.store import schema
+from pointsman.store.engine import Store
+from pointsman.store.inbox import Inbox
+from pointsman.store.sequencer import Sequencer
+from pointsman.store.signing import Signer
+from pointsman.store.sqlite import ServiceLock
+from starter.cli.errors import ExitCode
+from tests.starter import cli_rig
+from tests.starter.cli_rig import Rig
+
+ROOT = Path(__file__).parents[2]
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+def rig(
+    tmp_path: Path,
+    migrated_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    free_port: int,
+) -> Rig:
+    monkeypatch.setenv("POINTSMAN_WEB_PORT", str(free_port))
+    monkeypatch.setenv("POINTSMAN_WEBHOOK_SECRETS", SECRET)
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.delenv("POINTSMAN_POLICY_DIR", raising=False)
+    return cli_rig.made(tmp_path / "data", migrated_file, capsys, monkeypatch)
+
+
+async def dead(store: Store) -> None:
+    inbox = Inbox(store)
+    await inbox.accept(cli_rig.delivery("d-1"))
+    await inbox.settle("d-1", DeliveryState.DEAD, "gave up")
+
+
+@contextmanager
+def service(rig: Rig, status: int, body: dict[str, object], port: int) -> Generator[list[tuple[str, str, bytes]]]:
+    """A web process as `inbox replay` sees it: it holds the database, and answers."""
+    asked: list[tuple[str, str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, self.headers["Authorization"], sent))
+            answer = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent."""
+
+    lock = ServiceLock(rig.database)
+    server = HTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        lock.release()
+
+
+def test_without_a_service_a_replay_goes_straight_into_the_store(rig: Rig) -> None:
+    rig.fill(dead)
+    answer = rig.run("inbox", "replay", "d-1", "--json")
+    assert answer.code == ExitCode.OK
+    replayed = answer.document()["replayed"]
+    assert isinstance(replayed, dict)
+    pending = rig.run("inbox", "list", "--state", "pending", "--json").document()["deliveries"]
+    assert isinstance(pending, list)
+    assert [(one["delivery"], one["replayed_by"]) for one in pending] == [(replayed["delivery"], "ada")]
+
+
+def test_a_running_service_is_asked_to_replay(rig: Rig, free_port: int) -> None:
+    rig.fill(dead)
+    with service(rig, 202, {"id": "d-2", "chain_id": "d-1"}, free_port) as asked:
+        answer = rig.run("inbox", "replay", "d-1", "--by", "bob")
+    assert answer.code == ExitCode.OK
+    assert answer.out.startswith("delivery\td-2\nof\td-1\nby\tbob\n")
+    path, authorization, sent = asked[0]
+    assert path == "/api/inbox/d-1/replay"
+    assert base64.b64decode(authorization.removeprefix("Basic ")).decode() == f"pointsman:{SECRET}"
+    assert json.loads(sent) == {"by": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, ExitCode.UNAUTHORISED), (404, ExitCode.NOT_FOUND), (503, ExitCode.FAILURE)]
+)
+def test_a_service_that_refuses_is_told(rig: Rig, free_port: int, status: int, code: ExitCode) -> None:
+    rig.fill(dead)
+    with service(rig, status, {"error": {"message": "not now"}}, free_port):
+        answer = rig.run("inbox", "replay", "d-1", "--json")
+    assert answer.code == code
+    assert "not now" in str(answer.error()["message"])
+    assert answer.error()["retryable"] is (status == 503)
+    assert SECRET not in answer.out + answer.err
+
+
+def test_a_service_that_holds_the_store_and_does_not_answer_is_named(rig: Rig) -> None:
+    rig.fill(dead)
+    lock = ServiceLock(rig.database)
+    answer = rig.run("inbox", "replay", "d-1")
+    lock.release()
+    assert answer.code == ExitCode.CONFLICT
+    assert "in use by process" in answer.err
+
+
+def test_a_body_comes_out_as_it_came_in(rig: Rig) -> None:
+    body = b'{"eventType": "\xff\x00"}\r\n'
+
+    async def garbled(store: Store) -> None:
+        await Inbox(store).accept(cli_rig.delivery("d-1", body=body))
+
+    rig.fill(garbled)
+    command = [sys.executable, "-m", "starter.cli.app", "inbox", "show", "d-1", "--body"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout == body
+
+
+def signed(rig: Rig) -> None:
+    async def sequence(store: Store) -> None:
+        await Sequencer(store, Signer.open(rig.folder / "keys")).drain()
+
+    (rig.folder / "keys").mkdir(exist_ok=True)
+    rig.fill(cli_rig.story)
+    rig.fill(sequence)
+
+
+def test_a_sound_log_verifies_and_a_changed_event_is_named(rig: Rig) -> None:
+    signed(rig)
+    sound = rig.run("audit", "verify", "--json")
+    assert sound.code == ExitCode.OK
+    assert sound.document()["findings"] == []
+    with closing(sqlite3.connect(rig.database)) as database:
+        database.execute("DROP TRIGGER audit_event_no_update")  # as a forger with the file would
+        database.execute(
+            "UPDATE audit_event SET body = CAST(replace(body, '\"bytes\"', '\"bites\"') AS BLOB) WHERE sequence = 1"
+        )
+        database.commit()
+    forged = rig.run("audit", "verify")
+    assert forged.code == ExitCode.FINDINGS
+    assert forged.out.startswith("default\t")
+    assert "findings: 0" not in forged.err
+
+
+def test_an_export_verifies_and_one_changed_byte_in_it_is_found(rig: Rig, tmp_path: Path) -> None:
+    signed(rig)
+    file = tmp_path / "evidence.zip"
+    made = rig.run("audit", "export", str(file), "--json").document()["export"]
+    assert isinstance(made, dict)
+    assert made["bytes"] == file.stat().st_size
+    assert rig.run("audit", "verify", str(file)).code == ExitCode.OK
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+    changed = rig.run("audit", "verify", str(file))
+    assert changed.code == ExitCode.FINDINGS
+    assert changed.out.strip()
+    assert rig.run("audit", "export", str(file)).code == ExitCode.FAILURE
+    assert rig.run("audit", "verify", str(tmp_path / "none.zip")).code == ExitCode.NOT_FOUND
+
+
+def test_a_log_that_was_begun_again_does_not_go_on_from_a_kept_checkpoint(rig: Rig, tmp_path: Path) -> None:
+    signed(rig)
+    logs = rig.run("audit", "verify", "--json").document()["logs"]
+    assert isinstance(logs, list)
+    kept = tmp_path / "kept.txt"
+    kept.write_text(logs[0]["checkpoint"], encoding="utf-8")
+    assert rig.run("audit", "verify", "--kept", str(kept)).code == ExitCode.OK
+    kept.write_text(logs[0]["checkpoint"].replace("\n", "\n9", 1), encoding="utf-8")
+    assert rig.run("audit", "verify", "--kept", str(kept)).code == ExitCode.FINDINGS
+    assert rig.run("audit", "verify", "--kept", str(tmp_path / "none")).code == ExitCode.USAGE
+
+
+def test_the_schema_goes_up_and_down_and_only_with_consent(rig: Rig) -> None:
+    assert "up_to_date\ttrue\n" in rig.run("db", "current").out
+    assert rig.run("db", "downgrade", "base").code == ExitCode.USAGE
+    assert rig.run("db", "downgrade", "base", "--dry-run").code == ExitCode.OK
+    assert schema.current(rig.url) == schema.head()
+    assert rig.run("db", "downgrade", "base", "--yes").code == ExitCode.OK
+    assert schema.current(rig.url) == ""
+    listed = rig.run("items", "list")
+    assert listed.code == ExitCode.FAILURE
+    assert "pointsman db upgrade" in listed.err
+    assert rig.run("db", "upgrade").code == ExitCode.OK
+    assert rig.run("items", "list").code == ExitCode.OK
+
+
+def test_a_backup_is_a_database_of_its_own(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.fill(cli_rig.item)
+    copy = tmp_path / "copy.db"
+    lock = ServiceLock(rig.database)  # a service may run meanwhile
+    assert rig.run("db", "backup", str(copy)).code == ExitCode.OK
+    lock.release()
+    assert rig.run("db", "backup", str(copy)).code != ExitCode.OK
+    monkeypatch.setenv("POINTSMAN_DATABASE_URL", f"sqlite:///{copy}")
+    assert rig.run("items", "list").out.startswith("fabrikam/42\t")
+
+
+def test_settings_say_who_set_them_and_hide_secrets(rig: Rig) -> None:
+    port = rig.run("config", "explain", "POINTSMAN_WEB_PORT").out.split("\t")
+    assert (port[0], port[2]) == ("web_port", "environment POINTSMAN_WEB_PORT")
+    everything = rig.run("config", "explain", "--json")
+    assert SECRET not in everything.out + everything.err
+    assert rig.run("config", "show", "nothing").code == ExitCode.NOT_FOUND
+
+
+def test_a_misspelt_variable_is_warned_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_WEB_PROT", "1")
+    assert "POINTSMAN_WEB_PROT" in rig.run("config", "explain").err
+
+
+def test_a_policy_is_checked_line_by_line(rig: Rig, tmp_path: Path) -> None:
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    file = folder / "policy.yaml"
+    file.write_text('version: "2"\nscope: everything\nroutess: []\n')
+    wrong = rig.run("policy", "check", "--dir", str(folder))
+    assert wrong.code == ExitCode.FINDINGS
+    assert f"{file}:2" in wrong.out
+    assert f"{file}:3" in wrong.out
+    assert rig.run("policy", "show", "--dir", str(folder)).code == ExitCode.USAGE
+    file.write_text('version: "2"\n')
+    assert rig.run("policy", "check", "--dir", str(folder)).code == ExitCode.OK
+
+
+def test_the_policy_in_force_is_shown(rig: Rig) -> None:
+    rows = [line.split("\t") for line in rig.run("policy", "show").out.splitlines()]
+    assert [row[0] for row in rows if row[0] == "ladder"] == ["ladder"] * 4
+    assert ["route", "bugs", "types: Bug -> triage"] in rows
+    assert "then team and lead for 2d" in next(row[2] for row in rows if row[:2] == ["ladder", "medium"])
