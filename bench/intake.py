@@ -36,7 +36,7 @@ from pointsman.store.escalations import Escalations
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.standing import Standings
-from starter.web.app import create_app
+from starter.web.app import create_app, spare_the_collector
 from starter.web.services import IntakeSettings, Services
 from starter.web.webhooks import PATH
 
@@ -162,6 +162,7 @@ def serve(kind: str, fd: int) -> None:
     logs.configure("error")
     with tempfile.TemporaryDirectory(prefix="bench-intake-") as folder:
         app = bare() if kind == "bare" else ours(Path(folder))
+        spare_the_collector()
         config = uvicorn.Config(app, log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
 

@@ -1,5 +1,6 @@
 """The web process as an ASGI application. Run it with `access_log=False` and `log_config=None`: logs are ours."""
 
+import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -30,3 +31,12 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     handle_errors(app)
     app.add_middleware(Frame)
     return app
+
+
+def spare_the_collector() -> None:
+    """Call once per process, when all is imported and made: what is there by then lives as long as the process.
+
+    Else each full collection walks it again while deliveries wait; at 200/s that was most of the slowest percent.
+    """
+    gc.collect()
+    gc.freeze()
