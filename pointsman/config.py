@@ -21,7 +21,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 PREFIX = "POINTSMAN_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG_FILE"
 # Read by other modules straight from the environment, because they are needed before or without settings.
-OTHER_VARIABLES = frozenset({CONFIG_FILE_VARIABLE, f"{PREFIX}TEMPORAL_BIN", f"{PREFIX}AZURE_SPECS"})
+OTHER_VARIABLES = frozenset(
+    {CONFIG_FILE_VARIABLE, *(PREFIX + name for name in ("TEMPORAL_BIN", "CACHE_DIR", "AZURE_SPECS", "COMPLETE"))}
+)
 MASK = "********"
 KIB = 1024
 
