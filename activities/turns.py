@@ -61,8 +61,7 @@ class Turns:
                 if kept is not None:
                     return await self._understand(request, kept, LLMResponse.model_validate_json(kept.body))
                 await self._tell(ask)
-                response = await self._ask_model(ask)
-                kept = await self._keep(request, _reply_slot(request, ask.step), Role.ASSISTANT, response)
+                kept, response = await self._ask_model(ask)
                 return await self._understand(request, kept, response)
 
     async def _tell(self, ask: Think) -> None:
@@ -73,9 +72,21 @@ class Turns:
             fields: dict[str, Json] = json.loads(await self._contents.get(request.facts.snapshot))
             await self._say(request, "open/prompt", Role.SYSTEM, prompt)
             await self._say(request, "open/item", Role.USER, briefing.opening(request.facts, fields))
+        waiting = await self._unanswered(request) if ask.instructions else ()
         for number, instruction in enumerate(ask.instructions, 1):
             text = (await self._contents.get(instruction)).decode()
-            await self._say(request, f"{request.number}/{ask.step}/say/{number}", Role.USER, text)
+            if text not in waiting:
+                await self._say(request, f"{request.number}/{ask.step}/say/{number}", Role.USER, text)
+
+    async def _unanswered(self, request: TurnRequest) -> Sequence[str]:
+        """What was said since the last reply: a call that failed had told it already."""
+        said: list[str] = []
+        for stored in await self._transcripts.messages(request.transcript):
+            if stored.role == Role.ASSISTANT:
+                said.clear()
+            elif stored.role == Role.USER:
+                said.append(_message(stored).text)
+        return said
 
     async def _say(self, request: TurnRequest, slot: str, role: Role, text: str) -> None:
         body = text_message(role, text).to_bytes()
@@ -85,13 +96,17 @@ class Turns:
         body = response.model_dump_json(exclude_none=True).encode()
         return await self._transcripts.append(request.transcript, _chain(request), slot, role, body)
 
-    async def _ask_model(self, ask: Think) -> LLMResponse:
+    async def _ask_model(self, ask: Think) -> tuple[StoredMessage, LLMResponse]:
+        """The reply, kept. Its attempt ends after that: a process that dies in between leaves the attempt in doubt,
+        which is why the call is made again.
+        """
         request = ask.request
         call = await self._request(ask)
         slot = _reply_slot(request, ask.step)
         attempt = await self._attempts.begin(AttemptKind.MODEL, _chain(request), caller(), request.agent.model, slot)
         try:
             response = await self._answer(call)
+            kept = await self._keep(request, slot, Role.ASSISTANT, response)
         except ProviderError as error:
             await self._attempts.end(attempt, type(error).__name__, request_id=error.request_id)
             raise
@@ -99,7 +114,7 @@ class Turns:
             await self._attempts.end(attempt, "cancelled")
             raise
         await self._attempts.end(attempt, "ok", _usage(response), response.request_id)
-        return response
+        return kept, response
 
     async def _answer(self, call: LLMRequest) -> LLMResponse:
         async for event in self._model.stream(call):

@@ -16,7 +16,7 @@ from pointsman.domain import briefing
 from pointsman.domain.deliveries import read_bytes
 from pointsman.domain.echoes import echo_of, explains
 from pointsman.domain.merging import merge
-from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Rejected, Unavailable, WorkTracker
+from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Missing, Rejected, Unavailable, WorkTracker
 
 # HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own.
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -86,9 +86,12 @@ class WorkItems:
 
     async def _judge_presence(self, key: WorkItemKey, event: WorkItemEvent) -> Judgement:
         """A deletion or restoration counts when the item is in that state now: they overtake each other."""
-        item = await self._tracker.get(key)
+        try:
+            deleted = (await self._tracker.get(key)).deleted
+        except Missing:
+            deleted = True  # destroyed: it is not even in the recycle bin
         wanted = event.kind is EventKind.DELETED
-        if item.deleted != wanted:
+        if deleted != wanted:
             return _judgement(event, Verdict.STALE, f"{event.kind} was overtaken")
         verdict = Verdict.DELETED if wanted else Verdict.RESTORED
         return _judgement(event, verdict, f"{event.kind} by {event.actor or 'somebody'}")

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from activities.escalations import Asking
 from pointsman.contracts.escalations import (
@@ -25,7 +25,9 @@ from pointsman.domain import decisions, story
 
 BOOKS_TIME = timedelta(seconds=30)
 NOTIFY_TIME = timedelta(seconds=30)
+NOTIFY_ATTEMPTS = 5  # a decision waits behind these
 NOTHING = RawValue(Payload())  # what a signal without input brings
+CLOSED = "nobody decided in time, or the item was withdrawn: nothing is asked any more"
 REFUSALS_MAX = 50  # a script gone wild must not fill the history
 
 
@@ -42,23 +44,23 @@ class ResolveEscalation:
         self._standing: Standing | None = None
         self._refusals: list[Refusal] = []
         self._kept = 0
+        self._closed = False
 
     @workflow.run
     async def run(self, escalation: Escalation) -> Resolution:
         self._tell_story()
-        self._opened = await workflow.execute_activity_method(
-            Asking.open, escalation, start_to_close_timeout=BOOKS_TIME, summary=story.summary(escalation.summary)
-        )
         try:
+            await self._open()
             await self._climb()
+            self._closed = True
+            waited = (workflow.now() - workflow.info().workflow_start_time).total_seconds()
+            resolution = await self._settle(self._resolution(waited))
+            await self._keep_refusals()
         except BaseException as error:
             # The item was deleted or cancelled: nobody needs to decide any more, and the books say so.
             if is_cancelled_exception(error):
-                await self._settle(Resolution(escalation_id=self._id(), outcome="withdrawn"))
+                await self._withdraw()
             raise
-        waited = (workflow.now() - workflow.info().workflow_start_time).total_seconds()
-        resolution = await self._settle(self._resolution(waited))
-        await self._keep_refusals()
         self._tell_story()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return resolution
@@ -78,6 +80,8 @@ class ResolveEscalation:
             decisions.check(self._asked, decision)
         except decisions.Undecidable as error:
             raise ApplicationError(str(error), type="Undecidable", non_retryable=True) from error
+        if self._closed and self._standing is None:
+            raise ApplicationError(CLOSED, type="Undecidable", non_retryable=True)
 
     @workflow.signal(name="decide")
     def decide_by_signal(self, raw: RawValue = NOTHING) -> None:
@@ -90,6 +94,9 @@ class ResolveEscalation:
             return
         if self._standing is not None:
             self._refuse(f"late: {self._standing.verb} by {self._standing.by} stands", decision.by)
+            return
+        if self._closed:
+            self._refuse(f"late: {CLOSED}", decision.by)
             return
         self._take(decision if decision.channel else decision.model_copy(update={"channel": "temporal"}))
 
@@ -112,6 +119,18 @@ class ResolveEscalation:
             self._refusals.append(Refusal(number=number, reason=reason[:500], by=by, channel="temporal"))
         self._tell_story()
 
+    async def _open(self) -> None:
+        self._opened = await workflow.execute_activity_method(
+            Asking.open, self._asked, start_to_close_timeout=BOOKS_TIME, summary=story.summary(self._asked.summary)
+        )
+
+    async def _withdraw(self) -> None:
+        """Close the question in the books. The first settlement stands, so a decision that was kept stays."""
+        self._closed = True
+        if self._opened is None:
+            await self._open()  # the attempt that was cancelled may have opened it
+        await self._settle(Resolution(escalation_id=self._id(), outcome="withdrawn"))
+
     async def _climb(self) -> None:
         """Tell each rung's people, and wait there for a decision."""
         for rung in self._asked.ladder.rungs:
@@ -133,18 +152,24 @@ class ResolveEscalation:
 
     async def _notify(self, target: str) -> None:
         asked = self._asked
-        await workflow.execute_activity_method(
-            Asking.notify,
-            Notify(
-                escalation_id=self._id(),
-                rung=self._rung,
-                target=target,
-                subject=f"{self._id()} ({asked.severity}): {story.item_name(asked.key)}",
-                text=story.notification(asked, self._id(), workflow.info().workflow_id),
-            ),
-            start_to_close_timeout=NOTIFY_TIME,
-            summary=f"rung {self._rung}: tell {target}",
-        )
+        try:
+            await workflow.execute_activity_method(
+                Asking.notify,
+                Notify(
+                    escalation_id=self._id(),
+                    rung=self._rung,
+                    target=target,
+                    subject=f"{self._id()} ({asked.severity}): {story.item_name(asked.key)}",
+                    text=story.notification(asked, self._id(), workflow.info().workflow_id),
+                ),
+                start_to_close_timeout=NOTIFY_TIME,
+                retry_policy=RetryPolicy(maximum_attempts=NOTIFY_ATTEMPTS),
+                summary=f"rung {self._rung}: tell {target}",
+            )
+        except ActivityError as error:
+            # Others are told, and everybody can decide without having been told; the history keeps the fault.
+            if is_cancelled_exception(error):
+                raise
 
     async def _keep_refusals(self) -> None:
         while self._kept < len(self._refusals):

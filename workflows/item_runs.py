@@ -36,6 +36,7 @@ class ItemRun:
         self._request = request
         self._carry = request.carry
         self._deaf = False
+        self._handed: tuple[str, ...] = ()
 
     def _keep(self, **changes: object) -> None:
         self._carry = self._carry.model_copy(update=changes)
@@ -75,53 +76,61 @@ class ItemRun:
         `tell` hands an instruction to the child; what it can no longer hear stays for the next turn.
         """
         self._deaf = False
-        while True:
-            try:
+        try:
+            while True:
                 # The child has limits and rungs of its own, so this wait ends without a timeout.
                 await workflow.wait_condition(lambda: child.done() or (bool(self._carry.queue) and not self._deaf))
-            except asyncio.CancelledError:
-                await _stop(child)
+                if child.done():
+                    return False
+                if await self._hear():
+                    await _stop(child)
+                    return True
+                if tell is not None:
+                    await self._pass_on(tell)
+        except (asyncio.CancelledError, FailureError):
+            await _stop(child)
+            raise
+
+    async def _hear(self) -> bool:
+        try:
+            return await self._sift()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
                 raise
-            if child.done():
-                return False
-            try:
-                deleted = await self._sift()
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                self._deaf = True  # the events stay queued for the next stage, where a human can be asked
-                continue
-            if deleted:
-                await _stop(child)
-                return True
-            if tell is not None:
-                await self._pass_on(tell)
+            self._deaf = True  # the events stay queued for the next stage, where a human can be asked
+            return False
 
     async def _pass_on(self, tell: Callable[[str], Awaitable[None]]) -> None:
         for instruction in self._carry.instructions:
             with suppress(FailureError):
                 await tell(instruction)
+                self._handed = (*self._handed, instruction)
                 self._keep(instructions=tuple(one for one in self._carry.instructions if one != instruction))
+            if workflow.cancellation_reason() is not None:
+                # A signal under way cannot be called back, so the wait for it hides that we are cancelled.
+                raise asyncio.CancelledError
 
     async def _sift(self) -> bool:
         """Judge the events that wait. News becomes instructions. True when the item is deleted."""
         carry = self._carry
         known = carry.facts.rev if carry.facts else 0
         events = tuple(event for event in carry.queue if not lifecycle.covered(event, known))
-        self._keep(queue=())
+        self._keep(queue=(), unjudged=0)
         if not events:
             return False
         try:
             judgements = await self._classify(known, events)
         except ActivityError:
-            self._keep(queue=(*events, *self._carry.queue))
+            self._keep(queue=(*events, *self._carry.queue), unjudged=len(events))
             raise
         news = [one.instruction for one in judgements if one.instruction and one.instruction not in self._carry.told]
         fresh = tuple(dict.fromkeys(news))
         self._keep(instructions=(*self._carry.instructions, *fresh), told=(*self._carry.told, *fresh))
-        verdicts = [one.verdict for one in judgements]
-        self._keep(restored=self._carry.restored or Verdict.RESTORED in verdicts)
-        return Verdict.DELETED in verdicts
+        # Each of these was true when it was judged, so the last one is true now.
+        present = [one.verdict for one in judgements if one.verdict in (Verdict.DELETED, Verdict.RESTORED)]
+        if present:
+            self._keep(restored=present[-1] is Verdict.RESTORED)
+        return present[-1:] == [Verdict.DELETED]
 
     async def _classify(self, known_rev: int, events: tuple[WorkItemEvent, ...]) -> list[Judgement]:
         return await workflow.execute_activity_method(
@@ -156,7 +165,7 @@ class ItemRun:
             usage=carry.usage,
             waited_seconds=carry.waited_seconds,
             seconds=(workflow.now() - started).total_seconds(),
-            rev=carry.facts.rev if carry.facts else 0,
+            rev=max(carry.facts.rev if carry.facts else 0, carry.written_rev),
         )
 
 

@@ -79,23 +79,30 @@ class TakeTurn:
         self._step += 1
         instructions, self._unread = tuple(self._unread), []
         self._tell_story("the model thinks")
-        thought = await workflow.execute_activity_method(
-            Turns.think,
-            Think(request=self._request, step=self._step, instructions=instructions),
-            start_to_close_timeout=THINK_TIME,
-            heartbeat_timeout=BEAT,
-            retry_policy=RetryPolicy(maximum_attempts=THINK_ATTEMPTS, maximum_interval=timedelta(minutes=1)),
-            # A cancelled turn ends when the provider's connection is closed and the attempt's outcome is kept.
-            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=story.summary(f"step {self._step}: {self._request.agent.model}"),
-        )
+        try:
+            thought = await workflow.execute_activity_method(
+                Turns.think,
+                Think(request=self._request, step=self._step, instructions=instructions),
+                start_to_close_timeout=THINK_TIME,
+                heartbeat_timeout=BEAT,
+                retry_policy=RetryPolicy(maximum_attempts=THINK_ATTEMPTS, maximum_interval=timedelta(minutes=1)),
+                # A cancelled turn ends when the provider's connection is closed and the attempt's outcome is kept.
+                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                summary=story.summary(f"step {self._step}: {self._request.agent.model}"),
+            )
+        except ActivityError:
+            self._unread = [*instructions, *self._unread]  # the next turn is told what has no answer yet
+            raise
         self._used = limits.add(self._used, thought.usage)
         return thought
 
     async def _call_tools(self, calls: tuple[ToolCallRef, ...]) -> None:
         """All calls of one reply together."""
         self._tell_story("calls " + ", ".join(call.name for call in calls))
-        await asyncio.gather(*(self._call_tool(call) for call in calls))
+        outcomes = await asyncio.gather(*(self._call_tool(call) for call in calls), return_exceptions=True)
+        for outcome in outcomes:  # only now: a result that came in after the turn would stand in the wrong place
+            if outcome is not None:
+                raise outcome
         self._made += calls
         self._used = limits.add(self._used, Usage(tool_calls=len(calls)))
 

@@ -41,22 +41,23 @@ class DeliverWorkItem(ItemRun):
 
     @workflow.run
     async def run(self, request: DeliverRequest) -> DeliverResult:
-        if self._carry.started_at is None:
-            self._keep(started_at=workflow.now())
-            await self._enter(WorkItemState.RECEIVED, "first event")
         try:
+            if self._carry.started_at is None:
+                self._keep(started_at=workflow.now())
+                await self._enter(WorkItemState.RECEIVED, "first event")
             while True:
-                await self._continue_as_new_if_due()
                 move = await self._step()
                 if isinstance(move, Stage):
                     self._keep(stage=move)
-                    continue
-                if move != self._carry.end:
-                    await self._enter(move.state, move.reason)
-                if not self._carry.queue:
-                    # Nothing is awaited between this look and the end, so no event can slip in between.
-                    return self._result(move)
-                self._keep(stage=Stage.SETTLING, end=move)
+                else:
+                    if move != self._carry.end or move.state is not self._carry.state:
+                        await self._enter(move.state, move.reason)
+                    if not self._carry.queue:
+                        # Nothing is awaited between this look and the end, so no event can slip in between.
+                        return self._result(move)
+                    self._keep(stage=Stage.SETTLING, end=move)
+                # After a stage, never before one: a run whose first task is already over the limit gets on.
+                await self._continue_as_new_if_due()
         except BaseException as error:
             # Cancelled by an operator: the books say so before the run ends.
             if is_cancelled_exception(error):
@@ -82,8 +83,11 @@ class DeliverWorkItem(ItemRun):
         try:
             return await self._do(stage)
         except (ActivityError, ChildWorkflowError) as error:
-            if is_cancelled_exception(error):
+            cancelled = is_cancelled_exception(error)
+            if cancelled and workflow.cancellation_reason() is not None:
                 raise
+            if cancelled and stage is Stage.WAITING:
+                return End(state=WorkItemState.WITHDRAWN, reason="the question was cancelled in Temporal")
             if stage is Stage.WAITING:
                 return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {_reason(error)}")
             return self._ask(lifecycle.ask_failure(stage, _reason(error), retry=stage))
@@ -148,6 +152,7 @@ class DeliverWorkItem(ItemRun):
         number = carry.turns + 1
         assert carry.facts is not None, "facts are read before a turn"
         self._keep(turns=number, instructions=())
+        self._handed = carry.instructions
         await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")
         turn = TurnRequest(
             key=request.key,
@@ -168,7 +173,12 @@ class DeliverWorkItem(ItemRun):
         )
         if await self._attend(child, lambda instruction: child.signal(TakeTurn.instruct, instruction)):
             return self._withdrawn()
-        result = await child
+        try:
+            result = await child
+        except ChildWorkflowError:
+            # Nobody knows what a turn that broke off had read: told twice is better than never.
+            self._keep(instructions=(*self._handed, *self._carry.instructions))
+            raise
         self._keep(
             usage=limits.add(self._carry.usage, result.usage),
             instructions=(*self._carry.instructions, *result.unread),
@@ -219,6 +229,9 @@ class DeliverWorkItem(ItemRun):
 
     async def _decided(self, ask: Ask, resolution: Resolution) -> Stage | End:
         move = lifecycle.after_decision(ask, resolution)
+        if isinstance(move, End) and ask.retry is Stage.SETTLING:
+            # What cannot be judged is given up: asked about it again and again, the run would never end.
+            self._keep(queue=self._carry.queue[self._carry.unjudged :], unjudged=0)
         if resolution.proposal is not None:
             self._keep(proposal=resolution.proposal)
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.CONFLICT:
@@ -263,8 +276,12 @@ class DeliverWorkItem(ItemRun):
         return await self._published(published)
 
     async def _published(self, published: Published) -> Stage | End:
-        assert self._carry.facts is not None, "facts are read before a write"
-        self._keep(facts=self._carry.facts.model_copy(update={"rev": published.rev}), proposal=None)
+        facts = self._carry.facts
+        assert facts is not None, "facts are read before a write"
+        if published.rev == facts.rev + 1:
+            # Only then is the revision ours alone. Else somebody's change lies between, and its event is news.
+            facts = facts.model_copy(update={"rev": published.rev})
+        self._keep(facts=facts, written_rev=published.rev, proposal=None)
         if self._carry.instructions:
             return Stage.INTAKE
         return End(state=WorkItemState.DONE, reason=f"{published.status}, revision {published.rev}")
@@ -273,10 +290,11 @@ class DeliverWorkItem(ItemRun):
         """Look at what came in while the run was about to end."""
         end = self._carry.end
         assert end is not None, "the run has an end before it settles"
+        self._keep(restored=False)  # what came back while the item was worked on needs no second look
         if await self._sift():
             return self._withdrawn()
         if self._carry.instructions or self._carry.restored:
-            self._keep(restored=False, end=None)
+            self._keep(end=None)
             return Stage.INTAKE
         return end
 

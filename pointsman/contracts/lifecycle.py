@@ -65,6 +65,8 @@ class Carry(Contract):
     told: tuple[str, ...] = ()
     """Content hashes of instructions given in this run: the same comment arrives in two events."""
     writes: int = 0
+    written_rev: int = 0
+    """Revision that our last write made."""
     restored: bool = False
     """The item came back from the recycle bin: it is to be worked on again."""
     end: End | None = None
@@ -74,6 +76,8 @@ class Carry(Contract):
     seen: tuple[str, ...] = ()
     """Idempotency keys of the last 500 events."""
     queue: tuple[WorkItemEvent, ...] = ()
+    unjudged: int = 0
+    """So many at the head of the queue could not be judged."""
     transitions: int = 0
     turns: int = 0
     escalations: int = 0
