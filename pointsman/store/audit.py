@@ -5,8 +5,9 @@ An event is kept as canonical JSON, the exact input of its Merkle leaf; `sequenc
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, literal_column, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
@@ -14,7 +15,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Caller, Chain
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.merkle import leaf_hash
-from pointsman.store.canonical import canonical, canonical_plain, is_plain
+from pointsman.store.canonical import canonical
 from pointsman.store.columns import clean
 from pointsman.store.engine import Store
 from pointsman.store.ids import derived_id, new_id
@@ -24,6 +25,10 @@ from pointsman.store.tables import AuditEntry, AuditLeaf, col, metadata
 EVENT_COLUMNS = ("id", "tenant", "action", "correlation_id", "organisation", "item_id", "body")
 _events = Insert(metadata.tables["audit_event"], EVENT_COLUMNS)
 _pending = Insert(metadata.tables["audit_pending"], ("tenant", "event_id", "leaf_hash", "added_at"))
+
+_text = encode_basestring
+# Written into the statement, so that the index over these rows is seen to be meant.
+IS_ABOUT_AN_ITEM = col(AuditEntry.item_id) > literal_column("0")
 
 EventRow = tuple[str, str, str, str, str, int, bytes]
 """Values of `EVENT_COLUMNS`."""
@@ -57,7 +62,7 @@ def add_rows(session: Session, rows: Sequence[EventRow]) -> None:
 
 def row_of(event: AuditEvent) -> EventRow:
     key = event.chain.key
-    where = (clean(key.organisation), key.project, key.id) if key else ("", "", 0)
+    where = (clean(key.organisation), clean(key.project), key.id) if key else ("", "", 0)
     return row(
         event.id, event.action, event.actor, event.at, event.chain.tenant, event.chain.correlation_id, where, event.data
     )
@@ -73,22 +78,17 @@ def row(
     where: tuple[str, str, int],
     data: dict[str, Json],
 ) -> EventRow:
-    """The row of an event, from its parts, clean: `where` is organisation, project and item, 0 for none."""
+    """The row of an event, from its parts, clean: `where` is organisation, project and item, 0 for none.
+
+    The envelope is written by hand in its canonical order: it has text and one small number, and nothing else.
+    """
     organisation, project, item_id = where
-    body: Json = {
-        "action": action,
-        "actor": actor,
-        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
-        "chain": {
-            "correlation_id": correlation_id,
-            "key": {"id": item_id, "organisation": organisation, "project": project} if item_id else None,
-            "tenant": tenant,
-        },
-        "data": data,
-        "id": event_id,
-    }
-    encoded = canonical_plain(body) if is_plain(data) else canonical(body)
-    return event_id, tenant, action, correlation_id, organisation if item_id else "", item_id, encoded
+    key = f'{{"id":{item_id},"organisation":{_text(organisation)},"project":{_text(project)}}}' if item_id else "null"
+    chain = f'{{"correlation_id":{_text(correlation_id)},"key":{key},"tenant":{_text(tenant)}}}'
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
+    start = f'{{"action":{_text(action)},"actor":{_text(actor)},"at":"{moment}","chain":{chain},"data":'
+    body = start.encode() + canonical(data) + f',"id":{_text(event_id)}}}'.encode()
+    return event_id, tenant, action, correlation_id, organisation if item_id else "", item_id, body
 
 
 class Audit:
@@ -110,6 +110,7 @@ class Audit:
         if correlation_id:
             query = query.where(col(AuditEntry.correlation_id) == correlation_id)
         if key is not None:
+            query = query.where(IS_ABOUT_AN_ITEM)
             query = query.where(col(AuditEntry.organisation) == key.organisation, col(AuditEntry.item_id) == key.id)
         if action:
             query = query.where(col(AuditEntry.action) == action)

@@ -9,11 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.session import JoinTransactionMode
 
 from pointsman.ports import Unavailable
 
@@ -118,15 +119,30 @@ class Committer:
             return taken
 
     def _commit(self, jobs: list[AnyJob]) -> None:
-        """Run and commit, or leave the error with every job."""
+        """Run and commit, or leave the error with every job that it concerns."""
+        groups = list(_groups(jobs))
+        # The usual case needs no savepoint; if it fails, the careful way finds out whose fault it is.
+        if len(groups) > 1 or not self._committed_at_once(jobs):
+            self._commit_with_savepoints(groups)
+        self.commits += 1
+
+    def _committed_at_once(self, jobs: list[AnyJob]) -> bool:
         try:
             with self._between(), self._engine.begin() as connection:
-                for group in _groups(jobs):
-                    _run(connection, group)
+                _run(connection, jobs, "rollback_only")
+        except Exception as error:  # a change may raise anything: it belongs to its caller
+            jobs[0].error = error
+            return len(jobs) == 1
+        return True
+
+    def _commit_with_savepoints(self, groups: list[list[AnyJob]]) -> None:
+        try:
+            with self._between(), self._engine.begin() as connection:
+                for group in groups:
+                    _run_apart(connection, group)
         except Exception as error:  # whatever kept the transaction from its end, every caller in it must hear
-            for job in jobs:
+            for job in chain.from_iterable(groups):
                 job.error = error
-        self.commits += 1
 
     def _between(self) -> AbstractContextManager[object]:
         return self.gate if self._mixed else nullcontext()
@@ -138,12 +154,19 @@ def _groups(jobs: list[AnyJob]) -> Iterator[list[AnyJob]]:
         yield list(group)
 
 
-def _run(connection: Connection, jobs: list[AnyJob]) -> None:
-    """Run calls of one work together, in a savepoint. If they fail, each runs alone, so that only the guilty fail."""
+def _run(connection: Connection, jobs: list[AnyJob], mode: JoinTransactionMode) -> None:
+    """Run calls of one work together."""
+    with Session(connection, join_transaction_mode=mode, expire_on_commit=False) as session:
+        results = jobs[0].work(session, [job.argument for job in jobs])
+        session.commit()
+    for job, result in zip(jobs, results, strict=True):
+        job.result, job.error = result, None
+
+
+def _run_apart(connection: Connection, jobs: list[AnyJob]) -> None:
+    """Run calls of one work in a savepoint. If they fail, each runs in its own, so that only the guilty fail."""
     try:
-        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
-            results = jobs[0].work(session, [job.argument for job in jobs])
-            session.commit()
+        _run(connection, jobs, "create_savepoint")
     except Exception as error:  # a change may raise anything: it belongs to its caller
         if not _lives(connection):
             raise
@@ -151,10 +174,7 @@ def _run(connection: Connection, jobs: list[AnyJob]) -> None:
             jobs[0].error = error
             return
         for job in jobs:
-            _run(connection, [job])
-        return
-    for job, result in zip(jobs, results, strict=True):
-        job.result = result
+            _run_apart(connection, [job])
 
 
 def _lives(connection: Connection) -> bool:

@@ -111,7 +111,10 @@ class Store:
         return await self.write_each(alone, None)
 
     async def write_each(self, work: Work[A, R], argument: A) -> R:
-        """Like `write`; calls of one `work` that wait at the same time run as one. It gets all their arguments."""
+        """Like `write`; calls of one `work` that wait at the same time run as one. It gets all their arguments.
+
+        If they fail together each runs again alone: `work` must bear being repeated when a commit's answer was lost.
+        """
         if self._committer is None:
             raise Rejected("the store was opened read-only: nothing was changed. Ask the running service instead.")
         try:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from operator import attrgetter
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import ColumnElement, exists, literal_column, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -19,7 +19,8 @@ from pointsman.store.columns import clean
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inserts import Insert
-from pointsman.store.tables import InboxChain, InboxRow, col, metadata
+from pointsman.store.lists import Among
+from pointsman.store.tables import InboxRow, col, metadata
 
 RECEIVER = "azure-devops"
 """Who the log says delivered: the other side's name, not a person's."""
@@ -34,11 +35,20 @@ _TEXTS = tuple(name for name, field in NewDelivery.model_fields.items() if field
 _texts = attrgetter(*_TEXTS)
 CHAINS_KNOWN_MAX = 100_000
 
+# Conditions of partial indexes are written out: only where they can be seen are the indexes used.
+_FIRST_OF_KEYS = Among(
+    "SELECT tenant, idempotency_key, id FROM inbox WHERE duplicate_of = '' AND idempotency_key {among}"
+)
+_CHAINS_OF_ITEMS = Among(
+    "SELECT item_id, chain_id FROM inbox_chain WHERE organisation = :organisation AND item_id {among}"
+)
+IS_PENDING: ColumnElement[str] = literal_column("'pending'")
+
 Item = tuple[str, int]
 Key = tuple[str, str]
 """Tenant and idempotency key."""
-Arrival = tuple[NewDelivery, str]
-"""A delivery, and the chain of its item where that is known already."""
+Arrival = tuple[NewDelivery, str, audit.EventRow | None]
+"""A delivery, and where the chain of its item is known already, that and the event of a first delivery."""
 
 
 class Inbox:
@@ -53,7 +63,9 @@ class Inbox:
         """Durable when it returns. Idempotent by `id`; a known idempotency key is kept as a duplicate."""
         delivery = _clean(delivery)
         item = _item(delivery)
-        arrival = (delivery, self._known_chains.get(item, ""))
+        chain_id = self._known_chains.get(item, "")
+        # Told here, where it costs no time of the one writer; rarely it must be told again there.
+        arrival = (delivery, chain_id, _accepted(delivery, chain_id, "") if chain_id else None)
         try:
             receipt = await self._store.write_each(_accept, arrival)
         except IntegrityError:
@@ -67,14 +79,14 @@ class Inbox:
         """For each item its oldest pending delivery, if that is due; all others that are due. In order of arrival."""
         earlier = aliased(InboxRow)
         blocked = exists().where(
-            col(earlier.state) == DeliveryState.PENDING,
+            col(earlier.state) == IS_PENDING,
             col(earlier.organisation) == col(InboxRow.organisation),
             col(earlier.item_id) == col(InboxRow.item_id),
             col(earlier.sequence) < col(InboxRow.sequence),
         )
         query = (
             select(InboxRow)
-            .where(col(InboxRow.state) == DeliveryState.PENDING)
+            .where(col(InboxRow.state) == IS_PENDING)
             .where(or_(col(InboxRow.next_at).is_(None), col(InboxRow.next_at) <= now))
             .where(or_(col(InboxRow.item_id) == 0, ~blocked))
             .order_by(col(InboxRow.sequence))
@@ -162,12 +174,11 @@ class Inbox:
 
 def _accept(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
     """Keep a batch: a handful of statements, however many there are."""
-    deliveries = [delivery for delivery, _ in arrivals]
-    known = _known_keys(session, deliveries)
+    known = _known_keys(session, arrivals)
     chains = _chains(session, arrivals)
     stored = set(known.values())
     rows, events, receipts = [], [], []
-    for delivery in deliveries:
+    for delivery, _, told in arrivals:
         first = known.setdefault((delivery.tenant, delivery.idempotency_key), delivery.id)
         duplicate_of = "" if first == delivery.id else first
         chain_id = chains.get(_item(delivery), delivery.id)
@@ -175,36 +186,33 @@ def _accept(session: Session, arrivals: Sequence[Arrival]) -> Sequence[Receipt]:
         if delivery.id not in stored:
             stored.add(delivery.id)
             rows.append(_values(delivery, chain_id, duplicate_of))
-            events.append(_accepted(delivery, chain_id, duplicate_of))
+            events.append(told if told and not duplicate_of else _accepted(delivery, chain_id, duplicate_of))
     _rows.rows(session, rows)
     audit.add_rows(session, events)
     return receipts
 
 
-def _known_keys(session: Session, deliveries: Sequence[NewDelivery]) -> dict[Key, str]:
-    keys = [delivery.idempotency_key for delivery in deliveries]
-    query = select(col(InboxRow.tenant), col(InboxRow.idempotency_key), col(InboxRow.id)).where(
-        col(InboxRow.idempotency_key).in_(keys), col(InboxRow.duplicate_of) == ""
-    )
-    return {(tenant, key): delivery_id for tenant, key, delivery_id in session.execute(query)}
+def _known_keys(session: Session, arrivals: Sequence[Arrival]) -> dict[Key, str]:
+    keys = [delivery.idempotency_key for delivery, _, _ in arrivals]
+    found = _FIRST_OF_KEYS.run(session, keys)
+    return {(tenant, key): delivery_id for tenant, key, delivery_id in found}
 
 
 def _chains(session: Session, arrivals: Sequence[Arrival]) -> dict[Item, str]:
     """The chain of every item that the deliveries concern; an item that is new gets one, from its first delivery."""
-    chains = {_item(delivery): chain_id for delivery, chain_id in arrivals if chain_id}
+    chains = {_item(delivery): chain_id for delivery, chain_id, _ in arrivals if chain_id}
     first: dict[Item, NewDelivery] = {}
-    for delivery, _ in arrivals:
+    for delivery, _, _ in arrivals:
         if delivery.item_id and _item(delivery) not in chains:
             first.setdefault(_item(delivery), delivery)
     if not first:
         return chains
     # Whatever is stored already stands: a chain is never replaced.
     _new_chains.rows(session, [(*item, delivery.tenant, delivery.id) for item, delivery in first.items()])
-    query = select(col(InboxChain.organisation), col(InboxChain.item_id), col(InboxChain.chain_id)).where(
-        col(InboxChain.organisation).in_({organisation for organisation, _ in first}),
-        col(InboxChain.item_id).in_([item_id for _, item_id in first]),
-    )
-    chains.update({(organisation, item_id): chain_id for organisation, item_id, chain_id in session.execute(query)})
+    for organisation in {organisation for organisation, _ in first}:
+        items = [item_id for where, item_id in first if where == organisation]
+        for item_id, chain_id in _CHAINS_OF_ITEMS.run(session, items, organisation=organisation):
+            chains[organisation, item_id] = chain_id
     return chains
 
 

@@ -57,5 +57,6 @@ class Insert:
 def _convert(row: Sequence[Value], converters: Sequence[tuple[int, Converter]]) -> tuple[Value, ...]:
     values = list(row)
     for place, convert in converters:
-        values[place] = convert(values[place])
+        if values[place] is not None:
+            values[place] = convert(values[place])
     return tuple(values)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from itertools import groupby
 from urllib.parse import quote
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pointsman.domain import merkle, tiles
@@ -21,6 +21,7 @@ from pointsman.ports import Rejected, Unavailable
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inserts import Insert
+from pointsman.store.lists import Among
 from pointsman.store.locks import take_turn
 from pointsman.store.signing import Signer
 from pointsman.store.tables import AuditCheckpoint, AuditPending, AuditTile, Setting, col, metadata
@@ -34,7 +35,10 @@ PAUSE_UNAVAILABLE = timedelta(seconds=1)
 LOG_NAME = "audit.log"
 """Setting that names the log of this database among all others."""
 
+_FORGET = Among("DELETE FROM audit_pending WHERE sequence {among}")
 _leaves = Insert(metadata.tables["audit_leaf"], ("tenant", "position", "event_id", "leaf_hash"))
+
+_PENDING = metadata.tables["audit_pending"].c["tenant", "sequence", "event_id", "leaf_hash"]
 
 Leaf = tuple[str, bytes]
 """Id and leaf hash of an event."""
@@ -83,14 +87,14 @@ class Sequencer:
     def _turn(self, session: Session) -> int:
         if not take_turn(session, "audit.sequencer"):
             return 0
-        query = select(AuditPending).order_by(col(AuditPending.sequence)).limit(LEAVES_PER_TURN)
-        pending = sorted(session.scalars(query), key=lambda row: (row.tenant, row.sequence))
+        query = select(*_PENDING).order_by(col(AuditPending.sequence)).limit(LEAVES_PER_TURN)
+        pending = sorted(session.execute(query), key=lambda row: (row[0], row[1]))
         if not pending:
             return 0
-        for tenant, rows in groupby(pending, key=lambda row: row.tenant):
-            self._append(session, tenant, [(row.event_id, row.leaf_hash) for row in rows])
+        for tenant, rows in groupby(pending, key=lambda row: row[0]):
+            self._append(session, tenant, [(event_id, leaf) for _, _, event_id, leaf in rows])
         # By number: others may have committed rows in between that this turn has not seen.
-        session.execute(delete(AuditPending).where(col(AuditPending.sequence).in_([row.sequence for row in pending])))
+        _FORGET.run(session, [row[1] for row in pending])
         return len(pending)
 
     def _append(self, session: Session, tenant: str, leaves: Sequence[Leaf]) -> None:

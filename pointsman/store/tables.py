@@ -36,9 +36,9 @@ class InboxRow(SQLModel, table=True):
     __table_args__ = (
         # Duplicates are kept under the same key, so only first deliveries are unique.
         Index(
-            "uq_inbox_tenant_idempotency_key",
-            "tenant",
+            "uq_inbox_idempotency_key_tenant",
             "idempotency_key",
+            "tenant",
             unique=True,
             sqlite_where=text("duplicate_of = ''"),
             postgresql_where=text("duplicate_of = ''"),

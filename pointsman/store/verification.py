@@ -251,7 +251,6 @@ def _leaves_of(tenant: str) -> Select[int, str, bytes, AuditEntry]:
 def _stream(session: Session, query: Select[int, str, bytes, AuditEntry]) -> Iterator[LeafRow]:
     for rows in session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
         yield from rows
-        session.expunge_all()
 
 
 def _repeated(event: AuditEntry) -> Iterator[str]:
@@ -326,4 +325,3 @@ def _contents(session: Session) -> Iterator[Finding]:
                 contents.unpacked(row)
             except Rejected as error:
                 yield Finding("", f"content {row.hash!r}", str(error))
-        session.expunge_all()

@@ -31,7 +31,7 @@ async def exported(
         if number != 3:
             await sequencer.drain()
     await export(store, signer, path)
-    return path.read_bytes()  # noqa: ASYNC240  # a few kilobytes, in a test
+    return path.read_bytes()  # noqa: ASYNC240 - a few kilobytes, in a test
 
 
 async def test_the_export_verifies_offline_with_the_verifier_inside_it(

@@ -84,7 +84,7 @@ async def test_two_sequencers_make_one_log(store: Store, url: str, signer: Signe
 async def test_it_runs_until_cancelled(store: Store, signer: Signer) -> None:
     running = asyncio.create_task(Sequencer(store, signer).run())
     await Audit(store).append(event(1))
-    while not await leaves(store):  # noqa: ASYNC110  # another task works: the database is where it shows
+    while not await leaves(store):  # noqa: ASYNC110 - another task works: the database is where it shows
         await asyncio.sleep(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -106,9 +106,9 @@ def _create_inbox() -> None:
     op.create_index("ix_inbox_pending", "inbox", ["organisation", "item_id", "sequence"], **_where("state = 'pending'"))
     op.create_index("ix_inbox_state_sequence", "inbox", ["state", "sequence"])
     op.create_index(
-        "uq_inbox_tenant_idempotency_key",
+        "uq_inbox_idempotency_key_tenant",
         "inbox",
-        ["tenant", "idempotency_key"],
+        ["idempotency_key", "tenant"],
         unique=True,
         **_where("duplicate_of = ''"),
     )
