@@ -201,6 +201,7 @@ def python(*words: str, **environment: str) -> "subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_help_loads_none_of_the_heavy_rooms() -> None:
     told = python("-X", "importtime", "-m", "starter.cli.app", "items", "list", "--help")
     assert told.returncode == ExitCode.OK
@@ -209,6 +210,7 @@ def test_help_loads_none_of_the_heavy_rooms() -> None:
     assert not loaded & {"temporalio", "sqlalchemy", "fastapi", "openai", "mcp", "rich", "asyncio", "pointsman.config"}
 
 
+@pytest.mark.slow
 def test_the_process_leaves_with_the_exit_code_and_without_traceback() -> None:
     told = python("-m", "starter.cli.app", "items", "show", "x")
     assert told.returncode == ExitCode.USAGE
@@ -217,6 +219,7 @@ def test_the_process_leaves_with_the_exit_code_and_without_traceback() -> None:
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_is_no_error() -> None:
     told = subprocess.run(
         [
@@ -235,6 +238,7 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
     assert told.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_shell_can_complete_commands() -> None:
     told = python(
         "-c",

@@ -27,6 +27,8 @@ from tests.starter import cli_rig
 from tests.starter.cli_rig import CALLER, KEY, Rig, chain
 from workflows.escalations import ResolveEscalation
 
+pytestmark = pytest.mark.slow
+
 PROPOSAL = Proposal(comment="Fixed in 4.2.", fields={"System.State": "Resolved"})
 LADDER = Ladder(severity=Severity.HIGH, rungs=(Rung(notify=("team",), wait=timedelta(hours=2)),))
 

@@ -125,6 +125,7 @@ def test_a_service_that_holds_the_store_and_does_not_answer_is_named(rig: Rig) -
     assert "in use by process" in answer.err
 
 
+@pytest.mark.slow
 def test_a_body_comes_out_as_it_came_in(rig: Rig) -> None:
     body = b'{"eventType": "\xff\x00"}\r\n'
 

@@ -65,19 +65,24 @@ def up(
     A Temporal server that answers already is used. Stays in the foreground until Ctrl-C; with --detach, `pointsman
     down` stops it. State is kept in the data folder.
     """
-    from starter.cli import running
     from starter.cli.settings import settings_of
 
     settings = settings_of(call, web_port=port)
-    return running.up_detached(call, settings) if detach else call.run(running.up(call, settings))
+    if detach:
+        from starter.cli import detached
+
+        return detached.up(call, settings)
+    from starter.cli import running
+
+    return call.run(running.up(call, settings))
 
 
 def down(call: Call) -> None:
     """Stop what `pointsman up` started. Work under way goes on with the next `up`."""
-    from starter.cli import running
+    from starter.cli import detached
     from starter.cli.settings import settings_of
 
-    call.run(running.down(call, settings_of(call)))
+    call.run(detached.down(call, settings_of(call)))
 
 
 def doctor(
