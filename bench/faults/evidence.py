@@ -1,0 +1,117 @@
+"""Both sides' own records, as they stand when everything has come to its end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx2
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.records import Attempt, Delivery, ItemRow, ItemTransition, WriteRecord
+from pointsman.store.attempts import Attempts
+from pointsman.store.engine import Store
+from pointsman.store.inbox import Inbox
+from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
+from pointsman.store.signing import Verifier
+from pointsman.store.verification import Report, verify
+from starter.demo.outside import Outside
+from starter.demo.processes import Stage
+
+ROWS_MAX = 1_000_000
+Row = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Book:
+    """All that our books tell about one item. Without `row` it never came in."""
+
+    row: ItemRow | None
+    transitions: Sequence[ItemTransition] = ()
+    attempts: Sequence[Attempt] = ()
+    writes: Sequence[WriteRecord] = ()
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """One item in Azure DevOps: the revisions that our account made, and its comments there."""
+
+    revisions: Sequence[int] = ()
+    comments: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    filed: Sequence[int]
+    attempts: Sequence[Row]
+    """Delivery attempts, as the stand-in saw them."""
+    lost: Sequence[Row]
+    subscriptions: Sequence[Row]
+    items: Mapping[int, Theirs]
+    requests: Sequence[Row]
+    """Model requests, as the provider saw them."""
+    inbox: Sequence[Delivery]
+    books: Mapping[int, Book]
+    audit: Report
+    unfinished: Sequence[str] = field(default_factory=tuple)
+    """What was still under way when patience ended."""
+
+
+async def gather(
+    stage: Stage, outside: Outside, store: Store, filed: Sequence[int], unfinished: Sequence[str]
+) -> Evidence:
+    deliveries = await outside.deliveries()
+    return Evidence(
+        filed=list(filed),
+        attempts=_rows(deliveries["attempts"]),
+        lost=_rows(deliveries["lost"]),
+        subscriptions=_rows(deliveries["subscriptions"]),
+        items=_theirs(await _items(stage), stage.organisation),
+        requests=await outside.model_requests(),
+        inbox=[one.model_copy(update={"body": b""}) for one in await Inbox(store).find(limit=ROWS_MAX)],
+        books={item: await _book(store, stage.organisation, item) for item in filed},
+        audit=await verify(store, Verifier.open(stage.folder / "data" / "keys")),
+        unfinished=list(unfinished),
+    )
+
+
+async def _items(stage: Stage) -> Row:
+    async with httpx2.AsyncClient(timeout=60, trust_env=False) as http:
+        answer = await http.get(f"{stage.azure_url}/_sandbox/items")
+    content: Row = answer.raise_for_status().json()
+    return content
+
+
+async def _book(store: Store, organisation: str, item: int) -> Book:
+    row = await Items(store).get(organisation, item)
+    if row is None:
+        return Book(None)
+    return Book(
+        row=row,
+        transitions=await Items(store).transitions(row.key),
+        attempts=await Attempts(store).of_item(row.key),
+        writes=await Ledger(store).writes(row.key),
+    )
+
+
+def _theirs(answer: Row, organisation: str) -> dict[int, Theirs]:
+    found = {}
+    for one in _rows(answer[organisation]):
+        item = _object(one["item"])
+        ours = [update for update in _rows(one["updates"]) if _is_ours(update["revisedBy"])]
+        found[int(str(item["id"]))] = Theirs(
+            revisions=[int(str(update["rev"])) for update in ours],
+            comments=[str(comment["text"]) for comment in _rows(one["comments"]) if _is_ours(comment["createdBy"])],
+        )
+    return found
+
+
+def _is_ours(identity: Json) -> bool:
+    return str(_object(identity).get("uniqueName", "")).startswith("pointsman@")
+
+
+def _rows(value: Json) -> list[Row]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _object(value: Json) -> Row:
+    return value if isinstance(value, dict) else {}
