@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.util import module_from_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -48,6 +49,25 @@ async def test_invalid_contract_fails_the_workflow_and_does_not_hang_it(env: Wor
             await client.execute_workflow(NameAnItem.run, key, id=queue, task_queue=queue)
     assert isinstance(failure.value.cause, ApplicationError)
     assert failure.value.cause.type == "ValidationError"
+
+
+def test_runs_keep_the_code_that_the_process_began_with(tmp_path: Path) -> None:
+    temporal.workflow_runner()
+    file = tmp_path / "rails.py"
+    file.write_text("WORD = 'first'")
+    first = _word_of_a_run(tmp_path)
+    file.write_text("WORD = 'second, after the file was replaced'")
+    assert (first, _word_of_a_run(tmp_path)) == ("first", "first")
+
+
+def _word_of_a_run(folder: Path) -> object:
+    """What `workflows.rails` of that folder says, imported anew as the sandbox does."""
+    specs = (finder.find_spec("workflows.rails", [str(folder)]) for finder in sys.meta_path)
+    spec = next(spec for spec in specs if spec is not None)
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.WORD
 
 
 async def test_sandbox_refuses_the_clock(dev_server: DevServer) -> None:
