@@ -1,7 +1,6 @@
 """The composition root that processes share: store, books, policy, clients, activities, put together from settings."""
 
-import os
-import sys
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,12 +18,13 @@ from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.actions import Action
-from pointsman.contracts.policy import ToolServer
+from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
 from pointsman.llm.openai_responses import OpenAIResponses
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
 from pointsman.policies.loading import LoadedPolicy, load
+from pointsman.ports import Rejected, Unavailable
 from pointsman.store.attempts import Attempts
 from pointsman.store.audit import Audit
 from pointsman.store.contents import Contents
@@ -39,7 +39,7 @@ from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 
 LOG = structlog.get_logger(__name__)
-OURSELVES = "pointsman"  # as a tool server's command: this installation, whether it is on PATH or not
+OURSELVES = "pointsman"  # as a tool server's command: this installation
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,10 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
             client = await stack.enter_async_context(AzureDevOps(url, token))
             organisations[client.organisation] = client
         model = await stack.enter_async_context(OpenAIResponses(key, settings.openai_base_url or None))
-        servers = [_started_by_us(server) for server in rt.policy.policy.tool_servers]
-        toolbox = Mcp(servers, _tool_environment(settings, token), books.contents)
+        policy = rt.policy.policy
+        toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings, token), books.contents)
         stack.push_async_callback(toolbox.aclose)
+        stack.push_async_callback(_ended, asyncio.create_task(warm(toolbox, policy)))
         tracker = Tracker(organisations)
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
         turn_room = Turns(model, toolbox, books.transcripts, books.contents, books.attempts)
@@ -147,18 +148,29 @@ def _needed(secret: SecretStr | None, name: str, what: str) -> SecretStr:
     return secret
 
 
-def _started_by_us(server: ToolServer) -> ToolServer:
-    if server.command[:1] != (OURSELVES,):
-        return server
-    return server.model_copy(update={"command": (sys.executable, "-m", "starter.cli.app", *server.command[1:])})
-
-
-def _tool_environment(settings: Settings, token: SecretStr) -> Mapping[str, str]:
-    """What a tool server that we start may know of our settings: how to read work items, and no more."""
-    path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-    return {
+def tool_environments(policy: Policy, settings: Settings, token: SecretStr) -> Mapping[str, Mapping[str, str]]:
+    """What each tool server may know of our settings: our own command how to read work items, any other nothing."""
+    ours = {
         variable("azure_devops_url"): ",".join(settings.azure_devops_url),
         variable("azure_devops_token"): token.get_secret_value(),
         variable("log_level"): settings.log_level,
-        **path,
     }
+    return {server.name: ours for server in policy.tool_servers if server.command[:1] == (OURSELVES,)}
+
+
+async def warm(toolbox: Mcp, policy: Policy) -> None:
+    """Start the tool servers that agents use, while nobody waits for them. One that fails is tried again when used."""
+
+    async def start(server: str) -> None:
+        try:
+            await toolbox.definitions([f"{server}/*"])
+        except (Rejected, Unavailable) as error:
+            LOG.warning("tool server is not ready", server=server, error=str(error))
+
+    used = {entry.partition("/")[0] for agent in policy.agents for entry in agent.tools}
+    await asyncio.gather(*(start(server) for server in sorted(used)))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

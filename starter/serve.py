@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -9,17 +10,23 @@ from importlib.metadata import version
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from pointsman import temporal
 from pointsman.clients.azure_devops.names import organisation_of
-from pointsman.config import Settings
+from pointsman.config import Misconfigured, Settings, variable
 from pointsman.observability import logs, metrics, traces
 from pointsman.observability.activities import Correlating
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
+from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import AdvisoryLease, Alone
@@ -33,7 +40,8 @@ from workflows.work_items import DeliverWorkItem
 
 LOG = structlog.get_logger(__name__)
 WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
-RECONNECT = timedelta(seconds=2)
+RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
+LINGER = timedelta(seconds=5)
 Part = Coroutine[None, None, None]
 
 
@@ -61,16 +69,32 @@ def secrets_of(settings: Settings) -> list[SecretStr | None]:
 
 async def _run(rt: Runtime, parts: frozenset[str]) -> None:
     settings = rt.settings
-    core_port = settings.metrics_port if "worker" in parts else 0
+    core_port = _core_port(settings, parts)
     connection = Connection(
         settings.temporal_address, settings.temporal_namespace, runtime=metrics.core_runtime(core_port)
     )
-    running: list[Part] = []
+    work = [_work(rt, connection)] if "worker" in parts else []
     if "web" in parts:
-        running += _web_parts(rt, connection, core_port)
-    if "worker" in parts:
-        running.append(_work(rt, connection))
+        sequencer = _Sequencing(Sequencer(rt.store, Signer.open(settings.key_dir)))
+        # In the order in which they stop: what the worker still does is yet to be signed.
+        running = [*_web_parts(rt, connection, sequencer, core_port), *work, sequencer.run()]
+    elif core_port:
+        running = [*work, _serve_metrics(rt, core_port)]
+    else:
+        running = work
     await _until_stopped(running)
+
+
+def _core_port(settings: Settings, parts: frozenset[str]) -> int:
+    """Where Temporal Core serves its metrics: on the port of the settings, unless ours are served there with them."""
+    if "worker" not in parts or not settings.metrics_port:
+        return 0
+    try:
+        socket.create_server(("127.0.0.1", settings.metrics_port)).close()
+    except OSError as error:
+        where = f"{variable('metrics_port')}: 127.0.0.1:{settings.metrics_port}"
+        raise Misconfigured(f"{where} cannot be listened on: {error.strerror}. Nothing was started.") from error
+    return settings.metrics_port if "web" in parts else free_port()
 
 
 class _Sequencing:
@@ -93,9 +117,8 @@ class _Sequencing:
             await asyncio.Event().wait()
 
 
-def _web_parts(rt: Runtime, connection: Connection, core_port: int) -> list[Part]:
+def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core_port: int) -> list[Part]:
     settings, books = rt.settings, rt.books
-    sequencer = _Sequencing(Sequencer(rt.store, Signer.open(settings.key_dir)))
     embedded = rt.store.dialect == "sqlite"
     dispatcher = Dispatcher(
         books.inbox,
@@ -108,10 +131,7 @@ def _web_parts(rt: Runtime, connection: Connection, core_port: int) -> list[Part
         attempts_max=settings.dispatch_max_attempts,
     )
     app = create_app(_services(rt, connection, dispatcher, sequencer, core_port))
-    config = uvicorn.Config(
-        app, settings.web_host, settings.web_port, access_log=False, log_config=None, server_header=False
-    )
-    return [_serve_web(_Server(config)), dispatcher.run(), sequencer.run()]
+    return [_serve_web(_server(app, settings.web_host, settings.web_port)), dispatcher.run()]
 
 
 def _services(
@@ -167,18 +187,45 @@ async def _work(rt: Runtime, connection: Connection) -> None:
 
 
 async def _patiently(connection: Connection) -> Client:
+    pause = RECONNECT_MIN
     while True:
         try:
             return await connection.client()
         except temporal.TemporalUnreachable as error:
-            LOG.warning("Temporal is not there yet", error=str(error))
-            await asyncio.sleep(RECONNECT.total_seconds())
+            LOG.warning("Temporal is not there yet", error=str(error), again_in_seconds=pause.total_seconds())
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(RECONNECT_MAX, pause * 2)
 
 
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield  # signals are this process's affair, not the web part's alone
+
+
+def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            host,
+            port,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=int(LINGER.total_seconds()),
+        )
+    )
+
+
+async def _serve_metrics(rt: Runtime, core_port: int) -> None:
+    """What a process that only works has counted, on the loopback port of the settings."""
+
+    async def told(_: Request) -> Response:
+        text = await health.exposition(rt.metrics, rt.books.standing, core_port)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
+
+    app = Starlette(routes=[Route("/metrics", told)])
+    await _serve_web(_server(app, "127.0.0.1", rt.settings.metrics_port))
 
 
 async def _serve_web(server: _Server) -> None:
@@ -192,13 +239,14 @@ async def _serve_web(server: _Server) -> None:
 
 
 async def _until_stopped(parts: list[Part]) -> None:
-    """Run the parts together. The first that fails ends all, with its error."""
+    """Run the parts together, and stop them one after another. The first that fails ends all, with its error."""
     async with _stopping() as stop:
         tasks = [asyncio.create_task(part) for part in parts]
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in (waiting, *tasks):
             task.cancel()
+            await asyncio.wait([task])
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     for end in ended:
         if isinstance(end, Exception):

@@ -66,13 +66,20 @@ class ToolAnswer:
 class Mcp:
     """`ports.Toolbox` over MCP servers. Each is connected when first needed, in the loop of whoever needs it.
 
-    `env` is what servers that are started here get beside PATH, HOME and the like: nothing else of our environment.
+    `environments` is, by its name, what a server that is started here gets beside PATH, HOME and the like: nothing
+    else of our environment, and nothing at all of ours when it is not in there.
     """
 
     def __init__(
-        self, servers: Sequence[ToolServer], env: Mapping[str, str], contents: Contents, max_chars: int = 8_000
+        self,
+        servers: Sequence[ToolServer],
+        environments: Mapping[str, Mapping[str, str]],
+        contents: Contents,
+        max_chars: int = 8_000,
     ) -> None:
-        self._offers = {server.name: _Offer(Connection(server, env)) for server in servers}
+        self._offers = {
+            server.name: _Offer(Connection(server, environments.get(server.name, {}))) for server in servers
+        }
         self._contents = contents
         self._max_chars = max_chars
 

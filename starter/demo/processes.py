@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ from pointsman.temporal_server import DevServer, find_server, free_port
 STARTUP_SECONDS = 90.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
+LIVE_VARIABLES = ("POINTSMAN_OPENAI_API_KEY", "POINTSMAN_OPENAI_API_KEY_FILE", "POINTSMAN_OPENAI_BASE_URL")
 Say = Callable[[str], None]
 
 
@@ -52,7 +54,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env={**surroundings(), **self.environment},
                 start_new_session=True,
             )
 
@@ -81,6 +83,11 @@ class Child:
             raise DemoFailed(f"{self.name} ended with {self.process.returncode}. Its log {self.log} ends: {ending}")
 
 
+def surroundings() -> dict[str, str]:
+    """Our environment without anybody's settings of Pointsman and Temporal: the demo touches only what is its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("POINTSMAN_", "TEMPORAL_"))}
+
+
 class Stage:
     """Everything that runs for the demo, and where to reach it."""
 
@@ -99,7 +106,13 @@ class Stage:
         self.web_url = f"http://127.0.0.1:{web_port}"
         self.temporal: DevServer | None = None
         parts = "azure-devops" if live else "all"
-        common = {"POINTSMAN_AZURE_DEVOPS_TOKEN": self._service_token, **self._model()}
+        settings_file = folder / "config.toml"
+        settings_file.touch()
+        common = {
+            "POINTSMAN_CONFIG_FILE": str(settings_file),
+            "POINTSMAN_AZURE_DEVOPS_TOKEN": self._service_token,
+            **self._model(),
+        }
         self.sandbox = Child("sandbox", ("sandbox", parts, "--port", str(sandbox_port), "--json"), common, folder)
         self.pointsman = Child(
             "pointsman",
@@ -117,7 +130,9 @@ class Stage:
 
     def _model(self) -> dict[str, str]:
         if self.live:
-            return {}
+            given = {name: os.environ.get(name, "") for name in LIVE_VARIABLES}
+            given[LIVE_VARIABLES[0]] = given[LIVE_VARIABLES[0]] or os.environ.get("OPENAI_API_KEY", "")
+            return given
         return {"POINTSMAN_OPENAI_API_KEY": self._model_key, "POINTSMAN_OPENAI_BASE_URL": f"{self.models_url}/v1"}
 
     @property
@@ -129,22 +144,27 @@ class Stage:
         return self.temporal.ui_url if self.temporal else ""
 
     async def start(self, say: Say) -> None:
-        """Start the stand-ins and Temporal, then Pointsman; return when all are ready.
+        """Start all at once, as none needs another to start; return when all are ready.
 
         Raises:
             DemoFailed: one of them does not come up.
+            ServerNotFound: there is no Temporal server to start, and none could be obtained.
         """
-        self.sandbox.start()
         found = await asyncio.to_thread(find_server, say=say)
         self.temporal = DevServer(found.path, self.folder / "temporal")
-        await self.temporal.start()
         self.pointsman.environment = {
             **self.pointsman.environment,
             "POINTSMAN_TEMPORAL_ADDRESS": self.temporal.address,
             "POINTSMAN_UI_URL": self.temporal.ui_url,
         }
-        await self.start_pointsman()
-        await self._reachable(self.sandbox, f"{self.azure_url}/_sandbox/health")
+        self.sandbox.start()
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(self.temporal.start(timedelta(seconds=STARTUP_SECONDS)))
+                starting.create_task(self.start_pointsman())
+                starting.create_task(self._reachable(self.sandbox, f"{self.azure_url}/_sandbox/health"))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         told = json.loads(self.sandbox.output.read_text())
         self.person_token = str(told["sandbox"]["SANDBOX_PERSON_TOKEN"])
 
@@ -165,8 +185,7 @@ class Stage:
 
     async def stop(self) -> None:
         """Stop all that was started; state and logs stay in the folder."""
-        await asyncio.to_thread(self.pointsman.stop)
-        await asyncio.to_thread(self.sandbox.stop)
+        await asyncio.gather(asyncio.to_thread(self.pointsman.stop), asyncio.to_thread(self.sandbox.stop))
         if self.temporal is not None:
             await self.temporal.stop()
 

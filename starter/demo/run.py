@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from starter.demo import inside, report
 from starter.demo.checks import Check, Evidence, all_checks
 from starter.demo.inside import Inside, Told
 from starter.demo.outside import PATIENCE_SECONDS, Outside, until
-from starter.demo.processes import DemoFailed, Stage
+from starter.demo.processes import DemoFailed, Stage, surroundings
 
 ASK_SECONDS = 3_600.0  # how long `--decide ask` waits for the person
 BUG = (
@@ -48,9 +49,23 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run it; returns 0 only if every check held. Stops all that it started, unless it is to be kept."""
+    """Run it; returns 0 only if every check held. Stops all that it started, unless it is to be kept.
+
+    Raises:
+        KeyboardInterrupt: SIGINT or SIGTERM came, and all that was started is stopped.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
-    return asyncio.run(_Demo(options, Stage(folder, live=options.live)).run())
+    try:
+        return asyncio.run(_stoppable(_Demo(options, Stage(folder, live=options.live)).run()))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _stoppable(demo: Coroutine[None, None, int]) -> int:
+    """Let SIGTERM end it as Ctrl-C does."""
+    task = asyncio.create_task(demo)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 class _Demo:
@@ -72,11 +87,14 @@ class _Demo:
             await self._play()
         except DemoFailed as error:
             failure = str(error)
-            self._checks.append(Check("the demo ran to its end", False, failure))
+        except Exception as error:  # whatever breaks: people get the checks, and are told where the logs are
+            failure = f"{type(error).__name__}: {error}"
         finally:
             kept = self._options.keep and not failure
             if not kept:
                 await self._stage.stop()
+        if failure:
+            self._checks.append(Check("the demo ran to its end", False, failure))
         ok = all(check.ok for check in self._checks) and bool(self._checks)
         self._tell(ok)
         if kept:
@@ -236,7 +254,7 @@ async def _runs(client: Client, workflow_id: str) -> int:
 
 async def _execute(command: Sequence[str]) -> None:
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=surroundings()
     )
     output, _ = await process.communicate()
     if process.returncode:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import structlog
@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.records import DeliveryState, Tally
 from pointsman.observability import metrics
+from pointsman.observability.metrics import Metrics
 from pointsman.ports import Inbox, Rejected, Unavailable
 from pointsman.temporal import TemporalUnreachable
 from starter.connection import Connection
@@ -63,14 +64,19 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/metrics", summary="Prometheus metrics: ours, and those of a worker in this process")
     async def exposed() -> Response:
-        try:
-            set_gauges(services, await services.standing())
-        except Exception:  # a store that fails must not hide the metrics that say so
-            LOG.exception("gauges could not be set")
-        ours, core = services.metrics.exposition(), await metrics.core_exposition(services.core_metrics_port)
-        return Response(ours + core, media_type=metrics.CONTENT_TYPE)
+        text = await exposition(services.metrics, services.standing, services.core_metrics_port)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
 
     return routes
+
+
+async def exposition(measured: Metrics, standing: Callable[[], Awaitable[Tally]], core_port: int) -> bytes:
+    """What a process counted, how the books stand now, and what Temporal Core counted in the same process."""
+    try:
+        set_gauges(measured, await standing())
+    except Exception:  # a store that fails must not hide the metrics that say so
+        LOG.exception("gauges could not be set")
+    return measured.exposition() + await metrics.core_exposition(core_port)
 
 
 async def readiness(services: Services) -> Readiness:
@@ -103,9 +109,8 @@ async def ask(check: Check) -> CheckResult:
     return CheckResult(name=check.name, status=status, required=check.required, latency_ms=latency_ms, message=message)
 
 
-def set_gauges(services: Services, standing: Tally) -> None:
+def set_gauges(measured: Metrics, standing: Tally) -> None:
     """Gauges as the books stand now. What is absent there is zero, or an old value would stay for ever."""
-    measured = services.metrics
     for state in (DeliveryState.PENDING, DeliveryState.DEAD):
         measured.inbox_depth.labels(state).set(standing.inbox.get(state, 0))
     for severity in Severity:

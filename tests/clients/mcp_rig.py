@@ -36,7 +36,7 @@ CONTENTS = MemoryContents()
 
 @asynccontextmanager
 async def boxed(*servers: ToolServer, **env: str) -> AsyncGenerator[Mcp]:
-    box = Mcp(servers, env, CONTENTS, MAX_CHARS)
+    box = Mcp(servers, {server.name: env for server in servers}, CONTENTS, MAX_CHARS)
     try:
         yield box
     finally:

@@ -56,8 +56,8 @@ def metrics() -> str:
 
 `GET /metrics` of the web process serves these in Prometheus' text format. Where a worker runs in the same process, and
 `POINTSMAN_METRICS_PORT` is set, Temporal's own follow: their names begin with `temporal_`. A worker of its own serves
-Temporal's alone, on that port, on loopback. Counters count what the process did since it started; gauges are read
-from the store at the moment of the request.
+both on that port, on loopback. Counters count what the process did since it started; gauges are read from the store at
+the moment of the request, so all processes tell the same.
 
 | Metric | Type | Labels | What it is |
 | --- | --- | --- | --- |

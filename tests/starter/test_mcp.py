@@ -198,7 +198,7 @@ async def test_served_over_stdio_by_the_command_to_our_own_client(url: str) -> N
         name="work-items", command=(str(Path(sys.executable).with_name("pointsman")), "mcp", "work-items")
     )
     env = {"POINTSMAN_AZURE_DEVOPS_URL": url, "POINTSMAN_AZURE_DEVOPS_TOKEN": TOKEN.get_secret_value()}
-    box = Mcp([server], env, MemoryContents())
+    box = Mcp([server], {server.name: env}, MemoryContents())
     try:
         names = [tool.name for tool in await box.definitions(["work-items/*"])]
         search = await box.call(["work-items/*"], "work-items__search_work_items", {"text": "gift card", "top": 1})
