@@ -25,6 +25,7 @@ from tests.workflows.test_events import Pause, instructed
 from tests.worlds import FakeTracker, answer, calls
 
 COMMENTS = 30
+FLAG = "--dynamic-config-value"
 CLOSING = answer(System__State="Resolved")
 CHILD_ENDS = {
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
@@ -32,10 +33,14 @@ CHILD_ENDS = {
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED,
 }
 
+pytestmark = pytest.mark.slow
+
 
 class ImpatientServer(DevServer):
     def command(self) -> list[str]:
-        return [*super().command(), "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=1"]
+        suggest_at_once = "limit.historyCount.suggestContinueAsNew=1"
+        follow_at_once = 'history.workflowIdReuseMinimalInterval="1ms"'
+        return [*super().command(), *(part for one in (suggest_at_once, follow_at_once) for part in (FLAG, one))]
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +62,12 @@ class PacedTracker(FakeTracker):
         self.add(1)
         self.said = 0
         self.silent = False
-        self._heard = 0
 
     async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
+        heard = self.said
         written = await super().write(key, rev, change)
-        while not self.silent and self.said == self._heard:  # noqa: ASYNC110 - nothing announces it
+        while not self.silent and self.said == heard:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
-        self._heard = self.said
         return written
 
 
