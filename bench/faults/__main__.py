@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES_MAX, help="begin no further kill after this time")
     parser.add_argument("--keep", action="store_true", help="keep logs and state although all is well")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped then, too
     began = time.monotonic()
 
     def say(line: str) -> None:
@@ -39,6 +41,9 @@ def main() -> int:
     wanted = Wanted(options.kills, options.seed, timedelta(minutes=options.minutes), options.patience)
     try:
         outcome = asyncio.run(Run(wanted, folder, say).run())
+    except KeyboardInterrupt:
+        print(f"\nstopped; logs and state are kept in {folder}", file=sys.stderr)
+        return 130
     except (DemoFailed, DevServerFailed, ServerNotFound) as error:
         print(f"error: {error}\nThe run was given up; logs and state are kept in {folder}.", file=sys.stderr)
         return 1

@@ -70,6 +70,7 @@ def show(told: dict[str, Json]) -> None:
     table.add_column("count", justify="right")
     for name in ("kills_of_pointsman", "kills_of_temporal", "edits", "comments", "decisions", "decisions_by_signal"):
         table.add_row(name.replace("_", " "), str(told[name]))
+    table.add_row("decisions refused", str(len(_list(told["decisions_refused"]))))
     for name, value in _object(told["counts"]).items():
         table.add_row(name.replace("_", " "), str(value))
     for what, spread in _object(told["up_again_seconds"]).items():
@@ -96,4 +97,8 @@ def _object(value: Json) -> dict[str, Json]:
 
 
 def _objects(value: Json) -> list[dict[str, Json]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [one for one in _list(value) if isinstance(one, dict)]
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []

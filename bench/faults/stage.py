@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from pointsman.temporal_server import DevServer, find_server
-from starter.demo.processes import STARTUP_SECONDS, Child, DemoFailed, Say, Stage
+from starter.demo.processes import STARTUP_SECONDS, Child, DemoFailed, Say, Stage, surroundings
 
 # All attempts of a delivery together span 183 s at scale 1. They must outlast a restart by far: what the service
 # gives up is lost by its own design, and says nothing about us.
@@ -36,7 +35,7 @@ class StandIns(Child):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env={**surroundings(), **self.environment},
                 start_new_session=True,
             )
 
