@@ -1,6 +1,6 @@
 """What an item costs: items per second beside bare workflows, events beside their floor, bytes of a long turn.
 
-    python -m bench.items [--items 60] [--json FILE]
+    python -m bench.items [--items 90] [--json FILE]
 
 Real workflows and activities on a real dev server; model, tracker and people are in memory, so that only our own
 share and Temporal's is measured.
@@ -10,7 +10,9 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -39,6 +41,8 @@ from tests.workflows.rig import Rig, policy
 from tests.worlds import answer, calls
 
 AT_ONCE = 20
+WARM_UP = AT_ONCE
+ROUNDS = 3
 TURN_CALLS = 60
 CONVERSATION_BYTES = 400_000
 RATE_MIN, EVENTS_MAX, HISTORY_MB_MAX, STORE_MB_MAX = 0.8, 1.15, 0.7, 0.4
@@ -59,8 +63,30 @@ STAGES = (
 )
 
 
-async def _bare(client: Client, count: int) -> float:
-    """Bare items per second."""
+Run = Callable[[int], Awaitable[None]]
+"""Runs the item of that number to its end."""
+
+
+@dataclass
+class Pace:
+    """What one contender did over all rounds."""
+
+    items: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of this process, which is worker and client; the server's is not in it."""
+
+    @property
+    def per_second(self) -> float:
+        return self.items / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        return 1_000 * self.cpu_seconds / self.items
+
+
+@asynccontextmanager
+async def _bare(client: Client) -> AsyncGenerator[Run]:
     queue = f"bare-{uuid4()}"
     async with Worker(
         client,
@@ -81,22 +107,49 @@ async def _bare(client: Client, count: int) -> float:
             )
             await handle.result()
 
-        return await _rate(one, count)
+        yield one
 
 
-async def _ours(env: WorkflowEnvironment, count: int) -> tuple[float, list[HistoryEvent]]:
-    """Our items per second, and the events of the last one with those of its turn."""
-    rig = await Rig(env, (answer(tags=["triaged"]),), policy()).prompt()
+@asynccontextmanager
+async def _ours(rig: Rig) -> AsyncGenerator[Run]:
     async with rig.worker():
 
         async def one(number: int) -> None:
             await deliver(rig, number)
             await rig.client.get_workflow_handle(work_items.workflow_id(_key(rig, number))).result()
 
-        rate = await _rate(one, count)
-        name = work_items.workflow_id(_key(rig, 2 * count - 1))
-        events = [event for part in (name, f"{name}/turn-1") for event in await _events(env.client, part)]
-    return rate, events
+        yield one
+
+
+async def _paces(env: WorkflowEnvironment, count: int) -> tuple[Pace, Pace, list[HistoryEvent]]:
+    """Bare items and ours in turns, so that what else runs on the machine meets both; and one item's events."""
+    bare, ours = Pace(), Pace()
+    rig = await Rig(env, (answer(tags=["triaged"]),), policy()).prompt()
+    async with _bare(env.client) as run_bare, _ours(rig) as run_ours:
+        for run in (run_bare, run_ours):
+            await _measured(run, range(WARM_UP), Pace())
+        each = max(1, count // ROUNDS)
+        for number in range(ROUNDS):
+            numbers = range(WARM_UP + number * each, WARM_UP + (number + 1) * each)
+            await _measured(run_bare, numbers, bare)
+            await _measured(run_ours, numbers, ours)
+    name = work_items.workflow_id(_key(rig, WARM_UP))
+    events = [event for part in (name, f"{name}/turn-1") for event in await _events(env.client, part)]
+    return bare, ours, events
+
+
+async def _measured(run: Run, numbers: Sequence[int], pace: Pace) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def bounded(number: int) -> None:
+        async with gate:
+            await run(number)
+
+    started, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(bounded(number) for number in numbers))
+    pace.items += len(numbers)
+    pace.seconds += time.perf_counter() - started
+    pace.cpu_seconds += time.process_time() - cpu
 
 
 def _key(rig: Rig, number: int) -> WorkItemKey:
@@ -115,19 +168,6 @@ async def deliver(rig: Rig, number: int) -> None:
         rev=1,
     )
     await work_items.hand_over(rig.client, event, rig.policy, "default", name, task_queue=rig.queue)
-
-
-async def _rate(one: Callable[[int], Awaitable[None]], count: int) -> float:
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def bounded(number: int) -> None:
-        async with gate:
-            await one(number)
-
-    await asyncio.gather(*(bounded(number) for number in range(min(count, AT_ONCE))))  # caches are warm from here on
-    started = time.perf_counter()
-    await asyncio.gather(*(bounded(number) for number in range(count, 2 * count)))
-    return count / (time.perf_counter() - started)
 
 
 async def _events(client: Client, workflow_id: str) -> list[HistoryEvent]:
@@ -208,15 +248,16 @@ class _Both:
 
 async def measure(server: DevServer, count: int) -> list[Figure]:
     env = WorkflowEnvironment.from_client(await server.connect())
-    bare = await _bare(env.client, count)
-    ours, events = await _ours(env, count)
+    bare, ours, events = await _paces(env, count)
     with tempfile.TemporaryDirectory() as folder:
         history, stored = await _long_turn(env, Path(folder))
     floor = floor_of(events)
-    ratio, spread = ours / bare, len(events) / floor
+    ratio, spread = ours.per_second / bare.per_second, len(events) / floor
     return [
-        Figure("bare items", bare, "items/s", note=f"{AT_ONCE} at once, same children, stages, activities, all empty"),
-        Figure("our items", ours, "items/s"),
+        Figure("bare items", bare.per_second, "items/s", note=f"{AT_ONCE} at once, same shape, all empty"),
+        Figure("  processor", bare.cpu_ms, "ms/item", note="of worker and client"),
+        Figure("our items", ours.per_second, "items/s", note="in turns with them"),
+        Figure("  processor", ours.cpu_ms, "ms/item"),
         Figure("ratio", ratio, "", f">= {RATE_MIN}", ratio >= RATE_MIN),
         Figure("events of an item", len(events), "events", note="item and its turn"),
         Figure("their floor", floor, "events", note="from its own commands"),
@@ -234,7 +275,7 @@ async def measure(server: DevServer, count: int) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a work item costs.")
-    parser.add_argument("--items", type=int, default=60)
+    parser.add_argument("--items", type=int, default=90)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with servers.dev_server() as server:

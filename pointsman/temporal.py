@@ -40,8 +40,8 @@ SEARCH_ATTRIBUTES: Final = tuple(SearchAttributeKey.for_keyword(name) for name i
 # `activities` is passed through for its references only, and what it imports comes from outside with it. Passing
 # `workflows` or all of `pointsman` would hide `datetime.now`, `random` and `uuid4` from the sandbox (decision 2).
 PASSED_THROUGH: Final = ("activities", "pointsman.contracts", "pointsman.ports")
-# Packages that the sandbox imports anew for each run of a workflow.
-IMPORTED_ANEW: Final = frozenset({"workflows", "pointsman.domain"})
+# What the sandbox imports anew for each run of a workflow: these packages, and the modules in them.
+IMPORTED_ANEW: Final = frozenset({"workflows", "pointsman", "pointsman.domain"})
 
 
 class TemporalUnreachable(Exception):
@@ -82,8 +82,7 @@ class _KeptModules(MetaPathFinder):
     """Finds the code of workflows and domain on disk once for a process, and after that in memory.
 
     Every run imports these modules anew. So all runs of a process get the code that it began with, also while files
-    are replaced under it. It also halves what that import costs, and where no bytecode can be written, it spares a
-    compilation that costs five times as much as the rest.
+    are replaced under it. The import costs a third less, and three quarters less where no bytecode can be written.
     """
 
     def __init__(self) -> None:
@@ -92,16 +91,17 @@ class _KeptModules(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is None or fullname.rpartition(".")[0] not in IMPORTED_ANEW:
+        if fullname not in IMPORTED_ANEW and fullname.rpartition(".")[0] not in IMPORTED_ANEW:
             return None
-        place = (fullname, *path)
+        place = (fullname, *(sys.path if path is None else path))
         spec = self._kept.get(place) or PathFinder.find_spec(fullname, path)
         if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
             return None
         if place not in self._kept:
             spec.loader = _KeptCode(fullname, spec.origin)
             self._kept[place] = spec
-        return spec_from_file_location(fullname, spec.origin, loader=spec.loader)
+        inside = spec.submodule_search_locations
+        return spec_from_file_location(fullname, spec.origin, loader=spec.loader, submodule_search_locations=inside)
 
 
 _kept_modules = _KeptModules()
