@@ -21,11 +21,11 @@ from pointsman.temporal import data_converter
 from pointsman.temporal_server import DevServer, find_server
 from tests.servers import STARTUP_TIMEOUT
 from tests.workflows.plain_rig import PlainRig
+from tests.workflows.servers import ImpatientServer, runs_of
 from tests.workflows.test_events import Pause, instructed
 from tests.worlds import FakeTracker, answer, calls
 
 COMMENTS = 30
-FLAG = "--dynamic-config-value"
 CLOSING = answer(System__State="Resolved")
 CHILD_ENDS = {
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
@@ -34,13 +34,6 @@ CHILD_ENDS = {
 }
 
 pytestmark = pytest.mark.slow
-
-
-class ImpatientServer(DevServer):
-    def command(self) -> list[str]:
-        suggest_at_once = "limit.historyCount.suggestContinueAsNew=1"
-        follow_at_once = 'history.workflowIdReuseMinimalInterval="1ms"'
-        return [*super().command(), *(part for one in (suggest_at_once, follow_at_once) for part in (FLAG, one))]
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +62,6 @@ class PacedTracker(FakeTracker):
         while not self.silent and self.said == heard:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.005)
         return written
-
-
-async def runs_of(item: PlainRig) -> list[WorkflowHistory]:
-    """The histories of the chain that runs now or ran last, first run first."""
-    described = await item.handle.describe()
-    first = (await item.client.get_workflow_handle(item.handle.id, run_id=described.run_id).fetch_history()).events[0]
-    run_id = first.workflow_execution_started_event_attributes.first_execution_run_id
-    found = []
-    while run_id:
-        history = await item.client.get_workflow_handle(item.handle.id, run_id=run_id).fetch_history()
-        found.append(history)
-        run_id = history.events[-1].workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-    return found
 
 
 async def request_of(history: WorkflowHistory) -> DeliverRequest:
@@ -114,7 +94,7 @@ async def test_each_boundary_between_stages_can_be_crossed(impatient: DevServer)
         await item.deliver()
         await item.decide(await item.asked(), "approve")
         result = await item.result()
-        runs = await runs_of(item)
+        runs = await runs_of(item.client, item.handle.id)
         assert await check_children(item, runs) == 2
     requests = [await request_of(history) for history in runs]
     assert [one.carry.stage for one in requests] == [
@@ -134,7 +114,7 @@ async def test_all_that_a_run_knows_crosses_the_boundary(impatient: DevServer) -
         event = await item.deliver()
         await item.decide(await item.asked(), "approve")
         result = await item.result()
-        requests = [await request_of(history) for history in await runs_of(item)]
+        requests = [await request_of(history) for history in await runs_of(item.client, item.handle.id)]
     last = requests[-1].carry
     assert (result.usage.model_calls, result.usage.tool_calls, result.usage.cost_usd) == (2, 1, "0.002")
     assert 0 < result.waited_seconds < result.seconds
@@ -156,7 +136,7 @@ async def test_a_suggestion_that_comes_during_a_turn_is_kept_until_it_is_closed(
         await instructed(item)
         pause.released.set()
         result = await item.result()
-        runs = await runs_of(item)
+        runs = await runs_of(item.client, item.handle.id)
         assert await check_children(item, runs) == 1
     (working,) = [one for one in runs if (await request_of(one)).carry.stage is Stage.WORKING]
     (closed,) = at(working, *CHILD_ENDS)
@@ -196,7 +176,7 @@ async def test_events_in_a_tight_loop_are_told_once_each_while_runs_follow_each_
             await asyncio.sleep(wait.random() * 0.08)
         tracker.silent = True
         result = await item.result()
-        runs = await runs_of(item)
+        runs = await runs_of(item.client, item.handle.id)
         turns = await check_children(item, runs)
     (transcript,) = item.transcripts.kept.values()
     told = b"\n".join(message.body for message in transcript.values()).decode()

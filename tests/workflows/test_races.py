@@ -1,129 +1,34 @@
 """Moments that are easy to lose something in: a cancellation, a decision or an event between two steps."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
-from pointsman.contracts.base import Json
-from pointsman.contracts.escalations import Decision, Escalation, Resolution
-from pointsman.contracts.records import Caller, Delivery, EscalationRow
-from pointsman.contracts.tracker import ItemWrite, TrackedItem
-from pointsman.contracts.work_items import EventKind, WorkItemKey, WorkItemState
+from pointsman.contracts.escalations import Resolution
+from pointsman.contracts.work_items import EventKind, WorkItemState
 from pointsman.ports import Rejected
 from pointsman.temporal_server import DevServer
 from starter import work_items
-from tests.books import MemoryBodies, MemoryContents, MemoryEscalations
+from tests.workflows.obstacles import (
+    DeafPeople,
+    ForgetfulContents,
+    HalfToolbox,
+    HeldBodies,
+    HeldEscalations,
+    HeldTracker,
+    Hold,
+    RefusingBodies,
+)
 from tests.workflows.plain_rig import PlainRig
 from tests.workflows.rig import Rig, policy
 from tests.workflows.test_events import Pause, instructed, told
-from tests.worlds import FakePeople, FakeResult, FakeToolbox, FakeTracker, answer, calls
+from tests.worlds import FakeTracker, answer, calls
 
 CLOSING = answer(System__State="Resolved")
-
-
-class Hold:
-    """A place where something waits until the test lets it go."""
-
-    def __init__(self) -> None:
-        self.reached = asyncio.Event()
-        self.released = asyncio.Event()
-
-    async def wait(self) -> None:
-        self.reached.set()
-        await self.released.wait()
-
-
-class HeldBodies(MemoryBodies):
-    def __init__(self, hold: Hold) -> None:
-        super().__init__()
-        self._hold = hold
-
-    async def get(self, delivery_id: str) -> Delivery | None:
-        await self._hold.wait()
-        return await super().get(delivery_id)
-
-
-class RefusingBodies(MemoryBodies):
-    """Books that cannot tell what a delivery said, and never will."""
-
-    async def get(self, delivery_id: str) -> Delivery | None:
-        raise Rejected(f"body of {delivery_id} is damaged")
-
-
-class HeldEscalations(MemoryEscalations):
-    """Keeps what it is told at once, and answers when it is let."""
-
-    def __init__(self, opening: Hold | None = None, settling: Hold | None = None) -> None:
-        super().__init__()
-        self.asked = 0
-        self._opening = opening
-        self._settling = settling
-
-    async def open(self, escalation: Escalation, caller: Caller) -> EscalationRow:
-        known = next((row for row in self.kept.values() if row.workflow_id == caller.workflow_id), None)
-        row = known or await super().open(escalation, caller)
-        self.asked += 1
-        if self._opening is not None:
-            await self._opening.wait()
-        return row
-
-    async def settle(
-        self, escalation_id: str, decision: Decision | None, resolution: Resolution, caller: Caller
-    ) -> EscalationRow:
-        if self._settling is not None:
-            await self._settling.wait()
-        return await super().settle(escalation_id, decision, resolution, caller)
-
-
-class DeafPeople(FakePeople):
-    """The team cannot be told; the lead can."""
-
-    async def notify(self, target: str, subject: str, text: str) -> str:
-        if target == "team":
-            raise Rejected("channel archived")
-        return await super().notify(target, subject, text)
-
-
-class ForgetfulContents(MemoryContents):
-    """Cannot read one text the first time."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._text = text.encode()
-        self.refused = 0
-
-    async def get(self, digest: str) -> bytes:
-        if self._text in self.kept[digest] and not self.refused:
-            self.refused += 1
-            raise Rejected("damaged block")
-        return await super().get(digest)
-
-
-class HeldTracker(FakeTracker):
-    """Answers a write when it is let."""
-
-    def __init__(self, hold: Hold) -> None:
-        super().__init__()
-        self._hold = hold
-
-    async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
-        written = await super().write(key, rev, change)
-        await self._hold.wait()
-        return written
-
-
-class HalfToolbox(FakeToolbox):
-    """One tool is refused at once, the other takes its time."""
-
-    async def call(self, allowed: Sequence[str], name: str, arguments: Json) -> FakeResult:
-        if name != "known__look":
-            raise Rejected("this server is gone")
-        await asyncio.sleep(0.5)
-        return await super().call(allowed, name, arguments)
 
 
 def edit_once(tracker: FakeTracker) -> None:

@@ -1,0 +1,122 @@
+"""Changes of the workflows that must not pass unnoticed: each makes other commands, or the same in another order."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PATCHED = "the run of an item asks for a patch"
+LATE_SHOW = "attributes are shown after the transition is kept"
+# Core looks ahead for the marker of a local activity, so it may change places with commands of the same task.
+HARMLESS = (PATCHED, LATE_SHOW)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`cuts` is replaced by `plants` in order, each found once. `seen_by` names histories that catch it."""
+
+    file: str
+    seen_by: str
+    cuts: tuple[str, ...]
+    plants: tuple[str, ...]
+
+
+SHOW = "        attributes.show(self._carry)\n"
+ENTERED = '            summary=story.summary(f"{state}: {reason}"),\n        )\n'
+OPEN, CLIMB = "            await self._open()\n", "            await self._climb()\n"
+WORKING = '        await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")\n'
+ATTEND = "        if await self._attend(child, lambda"
+TELL = """            for target in rung.notify:
+                await self._notify(target)
+"""
+DEADLINE = "            deadline = workflow.now() + rung.wait\n"
+TOOLS = "await asyncio.gather(*(self._call_tool(call) for call in calls), return_exceptions=True)"
+PUBLISHING = "        published = await workflow.execute_activity_method("
+STEP = "                move = await self._step()\n"
+RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
+
+MUTANTS = {
+    LATE_SHOW: Mutant("item_runs.py", "DeliverWorkItem.[do]*", (SHOW, ENTERED), ("", ENTERED + SHOW)),
+    "attributes are not shown": Mutant("item_runs.py", "DeliverWorkItem.out-of-scope", (SHOW,), ("",)),
+    "people are told before the question is open": Mutant(
+        "escalations.py", "ResolveEscalation.approved", (OPEN + CLIMB,), (CLIMB + OPEN,)
+    ),
+    "the turn starts before its state is kept": Mutant(
+        "work_items.py", "DeliverWorkItem.done", (WORKING, ATTEND), ("", WORKING + ATTEND)
+    ),
+    "the timer of a rung starts before people are told": Mutant(
+        "escalations.py",
+        "ResolveEscalation.expired",
+        (TELL + DEADLINE,),
+        (DEADLINE + "            await workflow.sleep(rung.wait)\n" + TELL,),
+    ),
+    "a rung starts a second timer": Mutant(
+        "escalations.py",
+        "ResolveEscalation.approved",
+        (DEADLINE,),
+        (DEADLINE + "            await workflow.sleep(1)\n",),
+    ),
+    "a decision is not settled in the books": Mutant(
+        "escalations.py",
+        "ResolveEscalation.approved",
+        ("            resolution = await self._settle(self._resolution(waited))\n",),
+        ("            resolution = self._resolution(waited)\n",),
+    ),
+    "a transition is kept by a regular activity": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.out-of-scope",
+        ("workflow.execute_local_activity_method(",),
+        ("workflow.execute_activity_method(",),
+    ),
+    "tools of one reply are called one after another": Mutant(
+        "turns.py", "TakeTurn.done", (TOOLS,), ("[await self._call_tool(call) for call in calls]",)
+    ),
+    "an instruction is not handed to the turn": Mutant(
+        "item_runs.py", "DeliverWorkItem.comment-while-working", ("                await tell(instruction)\n",), ("",)
+    ),
+    "a turn is not cancelled with its item": Mutant(
+        "item_runs.py", "DeliverWorkItem.deleted-while-working", ("    child.cancel()\n",), ("",)
+    ),
+    "an answer that is too late counts as an answer": Mutant(
+        "escalations.py",
+        "ResolveEscalation.decided-too-late",
+        ("        if self._closed:\n",),
+        ("        if False:\n",),
+    ),
+    "a run does not continue as new": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.continued-1",
+        ("                await self._continue_as_new_if_due()\n",),
+        ("",),
+    ),
+    "a run continues as new before a stage": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.continued-*",
+        (STEP,),
+        ("                await self._continue_as_new_if_due()\n" + STEP,),
+    ),
+    PATCHED: Mutant(
+        "work_items.py",
+        "*",
+        (RECEIVED,),
+        (
+            RECEIVED
+            + '                if workflow.patched("wait-first"):\n                    await workflow.sleep(0.01)\n',
+        ),
+    ),
+}
+
+
+def plant(folder: Path, mutant: Mutant | None = None) -> Path:
+    """A copy of the workflows in `folder`, changed as asked."""
+    copy = folder / "workflows"
+    shutil.copytree(ROOT / "workflows", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    if mutant is not None:
+        file = copy / mutant.file
+        text = file.read_text(encoding="utf-8")
+        for cut, planted in zip(mutant.cuts, mutant.plants, strict=True):
+            assert text.count(cut) == 1, f"{mutant.file} holds {text.count(cut)} times: {cut}"
+            text = text.replace(cut, planted)
+        file.write_text(text, encoding="utf-8")
+    return folder
