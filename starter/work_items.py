@@ -1,9 +1,8 @@
 """Start, feed and stop `DeliverWorkItem`. Owns its workflow id."""
 
-from datetime import UTC, datetime
 from uuid import uuid4
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import (
     Priority,
     SearchAttributeKey,
@@ -89,6 +88,8 @@ async def cancel(client: Client, name: str, reason: str) -> None:
     Raises:
         Missing: no run of that id is open.
     """
+    if not await is_open(client, name):  # Temporal takes the request for a closed run, too, and does nothing
+        raise Missing(f"no open run {name!r}")
     try:
         await _handle(client, name).cancel(reason=reason)
     except RPCError as error:
@@ -105,7 +106,7 @@ async def is_open(client: Client, name: str) -> bool:
         if error.status is RPCStatusCode.NOT_FOUND:
             return False
         raise
-    return described.close_time is None or described.close_time > datetime.now(UTC)
+    return described.status is WorkflowExecutionStatus.RUNNING
 
 
 def _handle(client: Client, name: str) -> WorkflowHandle[DeliverWorkItem, DeliverResult]:

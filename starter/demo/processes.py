@@ -107,6 +107,7 @@ class Stage:
         self.temporal: DevServer | None = None
         parts = "azure-devops" if live else "all"
         settings_file = folder / "config.toml"
+        folder.mkdir(parents=True, exist_ok=True)
         settings_file.touch()
         common = {
             "POINTSMAN_CONFIG_FILE": str(settings_file),
