@@ -258,7 +258,8 @@ def _tool_result(stored: StoredMessage) -> ToolResultPart:
 
 
 def _call_ref(call: ToolCallPart) -> ToolCallRef:
-    arguments = json.dumps(call.arguments, sort_keys=True, separators=(",", ":")) or call.raw_arguments
+    readable = json.dumps(call.arguments, sort_keys=True, separators=(",", ":"))
+    arguments = call.raw_arguments if call.invalid else readable  # else all that cannot be read looks the same
     return ToolCallRef(call_id=call.call_id, name=call.name, arguments_hash=sha256(arguments.encode()).hexdigest()[:16])
 
 

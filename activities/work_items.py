@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from html import escape
 
 from markdown_it import MarkdownIt
 from temporalio import activity
@@ -18,8 +19,9 @@ from pointsman.domain.echoes import echo_of, explains
 from pointsman.domain.merging import merge
 from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Missing, Rejected, Unavailable, WorkTracker
 
-# HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own.
-MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+# HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own. A picture
+# would be fetched by whoever reads the item, and its address could carry away what the model has read.
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
 
 class WorkItems:
@@ -192,4 +194,6 @@ def comment_html(markdown: str, agent: str) -> str:
     """The comment as System.History takes it; empty stays empty."""
     if not markdown.strip():
         return ""
-    return str(MARKDOWN.render(markdown)).strip() + (f"<p><em>Written by agent {agent}.</em></p>" if agent else "")
+    return str(MARKDOWN.render(markdown)).strip() + (
+        f"<p><em>Written by agent {escape(agent)}.</em></p>" if agent else ""
+    )
