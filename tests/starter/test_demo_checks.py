@@ -8,7 +8,7 @@ import pytest
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Verb
-from pointsman.contracts.policy import Ladder, Severity
+from pointsman.contracts.policy import Ladder, Rung, Severity
 from pointsman.contracts.records import (
     Attempt,
     AttemptKind,
@@ -127,7 +127,7 @@ def closing() -> Told:
         summary="Close it?",
         allowed=(Verb.APPROVE,),
         subject="ab" * 32,
-        ladder=Ladder(severity=Severity.MEDIUM, rungs=()),
+        ladder=Ladder(severity=Severity.MEDIUM, rungs=(Rung(notify=("team",), wait=timedelta(hours=2)),)),
     )
     decision = Decision(verb=Verb.APPROVE, by="ada", channel="temporal")
     row = EscalationRow(
