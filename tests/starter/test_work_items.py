@@ -135,8 +135,8 @@ async def test_what_never_ran_is_neither_open_nor_cancelled(client: Client, key:
         await work_items.cancel(client, name, "for no reason")
 
 
-def rooms() -> list[Callable[..., object]]:
-    tracker, contents, model = FakeTracker(), MemoryContents(), FakeModel(answer())
+def rooms(contents: MemoryContents) -> list[Callable[..., object]]:
+    tracker, model = FakeTracker(), FakeModel(answer())
     tracker.add(1)
     items, ledger, attempts = MemoryItems(), MemoryLedger(), MemoryAttempts()
     turns = Turns(model, FakeToolbox(), MemoryTranscripts(), contents, attempts)
@@ -148,17 +148,19 @@ def rooms() -> list[Callable[..., object]]:
 
 
 async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: WorkItemKey) -> None:
-    queue, in_force = f"test-{uuid4()}", own(policy())
+    queue, contents = f"test-{uuid4()}", MemoryContents()
+    in_force = own(policy(), await contents.put(b"You triage bugs."))
     async with Worker(
         client,
         task_queue=queue,
         workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
-        activities=rooms(),
+        activities=rooms(contents),
         **temporal.worker_options(),
     ):
         name = await work_items.hand_over(client, event(key), in_force, "north", "c-1", task_queue=queue)
         handle = client.get_workflow_handle_for(DeliverWorkItem.run, name)
-        result = await handle.result()
+        async with asyncio.timeout(60):
+            result = await handle.result()
     assert result.state == "done"
     described = await handle.describe()
     assert described.status is WorkflowExecutionStatus.COMPLETED
@@ -179,7 +181,7 @@ async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: 
     assert any("write" in summary for summary in summaries)
 
 
-def own(given: Policy) -> Policy:
+def own(given: Policy, prompt: str) -> Policy:
     """Nothing waits for a human."""
     (agent,) = given.agents
-    return given.model_copy(update={"agents": (agent.model_copy(update={"needs_approval": ()}),)})
+    return given.model_copy(update={"agents": (agent.model_copy(update={"needs_approval": (), "prompt": prompt}),)})
