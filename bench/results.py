@@ -27,11 +27,16 @@ def show(title: str, figures: Sequence[Figure], target: Path | None = None) -> N
         table.add_column(column, overflow="fold")
     for figure in figures:
         held = "" if figure.held is None else "yes" if figure.held else "NO"
-        table.add_row(figure.name, f"{figure.value:,.3g}", figure.unit, figure.goal, held, figure.note)
+        table.add_row(figure.name, shown(figure.value), figure.unit, figure.goal, held, figure.note)
     Console(width=130).print(table)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+
+
+def shown(value: float) -> str:
+    """Three digits, and whole numbers from a hundred on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.results import Figure, quantile, show
+from bench.results import Figure, quantile, show, shown
 
 SEEN = st.lists(st.floats(0, 1e6), min_size=1, max_size=300)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (99.96, "100"), (100.4, "100"), (1_000, "1,000"), (12_553.2, "12,553")]
+)
+def test_values_are_shown_as_people_write_them(value: float, text: str) -> None:
+    assert shown(value) == text
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 51), (0.99, 100), (1.0, 100)])
