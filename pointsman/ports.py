@@ -193,7 +193,7 @@ class Deliveries(Protocol):
         """A delivery as it is kept, with its body."""
 
     async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
-        """The row is done: dispatched, echo, out of scope, unknown or dead. What was dispatched may turn out an echo."""
+        """The row is done: dispatched, echo, out of scope, unknown or dead. What was dispatched may be an echo."""
 
 
 class Inbox(Deliveries, Protocol):

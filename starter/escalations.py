@@ -1,10 +1,10 @@
 """Decide an escalation: by update, so that whoever decides learns at once what stands."""
 
-from temporalio.client import Client, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from pointsman.contracts.escalations import Decision, Standing
+from pointsman.contracts.escalations import Decision, Resolution, Standing
 from pointsman.ports import Missing, Rejected
 from workflows.escalations import ResolveEscalation
 
@@ -16,7 +16,9 @@ async def decide(client: Client, workflow_id: str, decision: Decision) -> Standi
         Missing: the escalation is closed; what stands is in the store.
         Rejected: the decision does not answer the question, or is about something else than is asked now.
     """
-    handle = client.get_workflow_handle_for(ResolveEscalation.run, workflow_id)
+    handle: WorkflowHandle[ResolveEscalation, Resolution] = client.get_workflow_handle_for(
+        ResolveEscalation.run, workflow_id
+    )
     try:
         return await handle.execute_update(ResolveEscalation.decide, decision)
     except WorkflowUpdateFailedError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -99,7 +100,9 @@ class _Demo:
         self._tell(ok)
         if kept:
             self.say(report.kept(self._stage))
-        elif not ok:
+        elif ok:
+            shutil.rmtree(self._stage.folder, ignore_errors=True)
+        else:
             self.say(f"logs and state are kept in {self._stage.folder}")
         return 0 if ok else 1
 

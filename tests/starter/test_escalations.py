@@ -66,8 +66,7 @@ async def test_a_decision_is_refused_with_its_reason_until_a_valid_one_stands(de
             await escalations.decide(client, workflow_id, ANSWER)
         standing = await escalations.decide(client, workflow_id, APPROVAL)
         assert (standing.accepted, standing.verb, standing.by) == (True, Verb.APPROVE, "ada")
-    handle = client.get_workflow_handle_for(ResolveEscalation.run, workflow_id)
-    resolution: Resolution = await handle.result()
+    resolution = await client.get_workflow_handle(workflow_id, result_type=Resolution).result()
     assert (resolution.verb, resolution.by) == (Verb.APPROVE, "ada")
     with pytest.raises(Missing, match="is closed or does not exist"):
         await escalations.decide(client, workflow_id, REFUSAL)

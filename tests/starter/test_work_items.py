@@ -12,6 +12,7 @@ from activities.escalations import Asking
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman import temporal
+from pointsman.contracts.lifecycle import DeliverResult
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
@@ -158,7 +159,7 @@ async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: 
         **temporal.worker_options(),
     ):
         name = await work_items.hand_over(client, event(key), in_force, "north", "c-1", task_queue=queue)
-        handle = client.get_workflow_handle_for(DeliverWorkItem.run, name)
+        handle = client.get_workflow_handle(name, result_type=DeliverResult)
         async with asyncio.timeout(60):
             result = await handle.result()
     assert result.state == "done"
