@@ -8,12 +8,19 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from temporalio.testing import WorkflowEnvironment
 
     from pointsman.temporal_server import DevServer
     from tests.servers import TimeSkippingServer
+
+
+# Properties are judged by their truth, not by the clock of a busy machine. Each run tries the same fifty examples, so
+# that a change is judged by what it changed; `--hypothesis-profile=default` looks for others.
+settings.register_profile("unhurried", deadline=None, max_examples=50, derandomize=True)
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:

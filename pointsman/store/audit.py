@@ -63,8 +63,9 @@ def add_rows(session: Session, rows: Sequence[EventRow]) -> None:
 def row_of(event: AuditEvent) -> EventRow:
     key = event.chain.key
     where = (clean(key.organisation), clean(key.project), key.id) if key else ("", "", 0)
+    tenant, correlation_id = clean(event.chain.tenant), clean(event.chain.correlation_id)
     return row(
-        event.id, event.action, event.actor, event.at, event.chain.tenant, event.chain.correlation_id, where, event.data
+        clean(event.id), clean(event.action), clean(event.actor), event.at, tenant, correlation_id, where, event.data
     )
 
 
