@@ -23,7 +23,7 @@ from pointsman.contracts.escalations import (
 )
 from pointsman.domain import decisions, story
 
-BOOKS_TIME = timedelta(seconds=30)
+BOOKS_TIME = timedelta(seconds=10)  # without heartbeat: so long is a dead worker waited for
 NOTIFY_TIME = timedelta(seconds=30)
 NOTIFY_ATTEMPTS = 5  # a decision waits behind these
 NOTHING = RawValue(Payload())  # what a signal without input brings
