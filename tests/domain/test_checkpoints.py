@@ -19,10 +19,10 @@ def test_a_checkpoint_comes_back_as_it_was_written(size: int, root: bytes) -> No
 
 
 def test_the_key_of_the_published_example_is_read() -> None:
-    # The Go checksum database's key, from golang.org/x/mod/sumdb/note.
-    line = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
+    # From the documentation of Go's package for signed notes.
+    line = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     key = parse_key(line)
-    assert (key.name, key.id.hex(), str(key)) == ("sum.golang.org", "033de0ae", line)
+    assert (key.name, key.id.hex(), str(key)) == ("PeterNeumann", "c74f20a3", line)
 
 
 def test_a_signature_is_found_among_those_of_others() -> None:
