@@ -20,8 +20,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from pointsman import temporal
-from pointsman.clients.azure_devops.names import organisation_of
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.domain.organisations import organisation_of
 from pointsman.observability import logs, metrics, traces
 from pointsman.observability.activities import Correlating
 from pointsman.store.sequencer import LogDamaged, Sequencer

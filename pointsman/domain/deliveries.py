@@ -8,14 +8,15 @@ missing. Text is cut and freed of control characters, because it goes into colum
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from urllib.parse import unquote, urlsplit
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import MatchFacts
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain.briefing import facts_of
 from pointsman.domain.echoes import is_noise
+from pointsman.domain.organisations import organisation_of
 from pointsman.domain.routing import match_facts
 
 KINDS = {f"workitem.{kind}": kind for kind in EventKind}
@@ -106,7 +107,7 @@ def _read(body: Object, organisation: str) -> Heard:
     resource = _object(_get(body, "resource"))
     told = Heard(
         event_type=event_type,
-        organisation=_organisation(body, resource) or organisation.casefold(),
+        organisation=_organisation(body, resource) or organisation.lower(),
         event_id=_text(_get(body, "id"), ID_CHARS),
         subscription_id=_text(_get(body, "subscriptionId"), ID_CHARS),
         notification_id=_whole(_get(body, "notificationId"), INT64_MAX),
@@ -213,28 +214,14 @@ def _event_key(heard: Heard) -> str:
     return f"event:{heard.organisation}:{heard.event_id}" if heard.event_id else ""
 
 
-def organisation_of(url: str) -> str:
-    """Lower-case slug of the organisation (on-premises: collection) that a URL belongs to, or nothing."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return ""
-    if parts.scheme not in ("http", "https"):
-        return ""
-    if host.endswith(".visualstudio.com"):
-        return _text(host.partition(".")[0]).casefold()
-    segments = [segment for segment in unquote(parts.path).split("/") if segment]
-    if segments and segments[0].casefold() == "tfs":  # the usual virtual directory of a server on premises
-        del segments[0]
-    return _text(segments[0]).casefold() if segments and segments[0] != "_apis" else ""
-
-
 def _organisation(body: Object, resource: Object) -> str:
     containers = _object(_get(body, "resourceContainers"))
     urls = [_get(_object(_get(containers, name)), "baseUrl") for name in ("collection", "account", "project")]
     urls += [_get(resource, "url"), _get(_object(_get(resource, "revision")), "url")]
-    return next((slug for url in urls if (slug := organisation_of(_text(url, URL_CHARS)))), "")
+    for url in urls:
+        with suppress(ValueError):
+            return _text(organisation_of(_text(url, URL_CHARS)))
+    return ""
 
 
 def _project(fields: Object) -> str:

@@ -2,8 +2,9 @@
 
 from pydantic import SecretStr
 
-from pointsman.clients.azure_devops import AzureDevOps, organisation_of
+from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.config import Settings, variable
+from pointsman.domain.organisations import organisation_of
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.mcp import run_http, run_stdio, work_items_server
@@ -29,7 +30,7 @@ def _announce(call: Call, endpoint: str) -> None:
 
 
 def _url(settings: Settings, organisation: str) -> str:
-    wanted = organisation.casefold()
+    wanted = organisation.lower()
     urls = [url for url in settings.azure_devops_url if not wanted or organisation_of(url) == wanted]
     if len(urls) == 1:
         return urls[0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain import deliveries
-from pointsman.domain.deliveries import organisation_of, read, read_bytes
+from pointsman.domain.deliveries import read, read_bytes
 
 BASE = "https://dev.azure.com/Harbour"
 PROJECT_URL = f"{BASE}/0f1c2d3e-1111-4222-8333-444455556666"
@@ -200,27 +200,6 @@ def test_names_that_only_documentation_knows_become_the_real_ones() -> None:
 def test_the_same_event_has_the_same_key_through_every_subscription(body: dict[str, Json], key: str) -> None:
     other = {**body, "subscriptionId": "another", "notificationId": 99}
     assert read(body).idempotency_key == read(other).idempotency_key == key
-
-
-@pytest.mark.parametrize(
-    ("url", "slug"),
-    [
-        ("https://dev.azure.com/Harbour/", "harbour"),
-        ("https://dev.azure.com/Harbour/Quay/_apis/wit/workItems/41", "harbour"),
-        ("https://harbour.visualstudio.com/", "harbour"),
-        ("https://harbour.visualstudio.com/DefaultCollection/_apis/wit/workItems/41", "harbour"),
-        ("http://127.0.0.1:4711/harbour/_apis/wit/workItems/41", "harbour"),
-        ("https://tfs.harbour.example/tfs/Main%20Collection/", "main collection"),
-        ("https://tfs.harbour.example/Main/_apis/wit/workItems/41", "main"),
-        ("https://dev.azure.com/", ""),
-        ("https://host/_apis/wit/workItems/41", ""),
-        ("ftp://dev.azure.com/harbour", ""),
-        ("http://[broken", ""),
-        ("", ""),
-    ],
-)
-def test_the_organisation_is_read_from_any_url_of_it(url: str, slug: str) -> None:
-    assert organisation_of(url) == slug
 
 
 def test_the_organisation_is_that_of_the_collection_then_of_the_resource_then_the_only_one_we_know() -> None:

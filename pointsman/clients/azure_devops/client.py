@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.answers import ConnectionData, Project
 from pointsman.clients.azure_devops.connection import Connection
-from pointsman.clients.azure_devops.names import organisation_of
 from pointsman.clients.azure_devops.service_hooks import ServiceHooksApi
 from pointsman.clients.azure_devops.work_items import WorkItemsApi
+from pointsman.domain.organisations import organisation_of
 
 
 class AzureDevOps:
