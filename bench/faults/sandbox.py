@@ -18,9 +18,9 @@ from pydantic import SecretStr
 from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.config import demo_config
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
-from pointsman.sandbox.azure_devops.server import hosting
 from pointsman.sandbox.models import server as models
 from pointsman.sandbox.models.config import ModelsConfig
+from pointsman.sandbox.serving import hosting
 
 TOKEN_VARIABLE = "POINTSMAN_AZURE_DEVOPS_TOKEN"  # noqa: S105 - the name of a variable
 KEY_VARIABLE = "POINTSMAN_OPENAI_API_KEY"

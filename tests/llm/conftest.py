@@ -13,7 +13,7 @@ from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Script, Seen
 from pointsman.sandbox.models.replies import Reply
-from pointsman.sandbox.serving import running_app
+from pointsman.sandbox.serving import hosting
 
 KEY = "sk-test-4f1d0c7a9b2e"
 
@@ -40,7 +40,7 @@ class Provider:
 async def server() -> AsyncGenerator[Provider]:
     """One for all tests of a module: starting and stopping it takes longer than most of them."""
     app = create_app(ModelsConfig(api_keys=(SecretStr(KEY),), first_token=timedelta(0), chunk=timedelta(0)))
-    async with running_app(app) as url:
+    async with hosting(app) as url:
         yield Provider(f"{url}/v1", app.state.control)
 
 

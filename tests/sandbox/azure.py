@@ -17,8 +17,8 @@ from pointsman.clients.azure_devops.patches import set_field
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.config import ADA, NOOR, POINTSMAN, Account, Organisation, Project, SandboxConfig
-from pointsman.sandbox.azure_devops.server import hosting
 from pointsman.sandbox.azure_devops.state import World
+from pointsman.sandbox.serving import hosting
 
 PERSON_TOKEN, SERVICE_TOKEN = "token-of-ada", "token-of-pointsman"
 IMMEDIATE = 1e-6

@@ -1,50 +1,18 @@
-"""The stand-in as a server: in a process of its own, or inside a running loop."""
+"""The stand-in as a server. An organisation is below its name of the URL, the control below `/_sandbox`."""
 
-import asyncio
-import socket
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-
-import uvicorn
-from starlette.types import ASGIApp
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.config import SandboxConfig
-
-
-class _Guest(uvicorn.Server):
-    """A server inside somebody else's process: signals are not its business, and it leaves when told, at once."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.leave = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self.leave.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        for task in self.server_state.tasks:
-            task.cancel()
-        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
-        await self.lifespan.shutdown()
+from pointsman.sandbox.serving import hosting, serve_app
 
 
 def serve(
     config: SandboxConfig, host: str = "127.0.0.1", port: int = 0, announce: Callable[[str], None] = print
 ) -> None:
     """Serve until SIGINT or SIGTERM. `announce` gets the base URL as soon as connections are taken; 0 is any port."""
-    listener = _listen(host, port)
-    announce(_url(listener))
-    uvicorn.Server(_settings(create_app(config))).run(sockets=[listener])
+    serve_app(create_app(config), host, port, announce)
 
 
 @asynccontextmanager
@@ -52,37 +20,3 @@ async def running(config: SandboxConfig, host: str = "127.0.0.1", port: int = 0)
     """The base URL of a stand-in that lives as long as the block."""
     async with hosting(create_app(config), host, port) as url:
         yield url
-
-
-@asynccontextmanager
-async def hosting(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
-    """Any application, served by the running loop for as long as the block lasts."""
-    listener = _listen(host, port)
-    server = _Guest(_settings(app))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield _url(listener)
-    finally:
-        server.leave.set()
-        await serving
-
-
-def _settings(app: ASGIApp) -> uvicorn.Config:
-    # Dropped connections are a service of the stand-in; uvicorn would log each as an error.
-    return uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Listening from here on: whoever connects before the server runs waits in the backlog."""
-    # asyncio turns Nagle's delay off only where the protocol is named; with it, each answer takes 40 ms longer.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(512)
-    listener.setblocking(False)
-    return listener
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
-from pointsman.sandbox.serving import running_app, serve_app
+from pointsman.sandbox.serving import hosting, serve_app
 
 
 def serve(
@@ -18,5 +18,5 @@ def serve(
 @asynccontextmanager
 async def running(config: ModelsConfig, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
     """The base URL of a stand-in that lives as long as the block."""
-    async with running_app(create_app(config), host, port) as url:
+    async with hosting(create_app(config), host, port) as url:
         yield url
