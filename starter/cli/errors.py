@@ -109,6 +109,9 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.store.schema.SchemaMismatch": Meaning(
         "schema", ExitCode.FAILURE, "Bring it up to date: pointsman db upgrade"
     ),
+    "starter.escalations.Unanswered": Meaning(
+        "unanswered", ExitCode.TIMED_OUT, "Start a worker, then decide once more: pointsman worker", retryable=True
+    ),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
     "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
     "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is missing: pointsman doctor"),
