@@ -18,6 +18,7 @@ from pointsman.domain.briefing import facts_of
 from pointsman.domain.echoes import is_noise
 from pointsman.domain.organisations import organisation_of
 from pointsman.domain.routing import match_facts
+from pointsman.domain.texts import clean, cleaned
 
 KINDS = {f"workitem.{kind}": kind for kind in EventKind}
 SCOPE_FIELDS = ("System.TeamProject", "System.AreaPath", "System.WorkItemType", "System.Title")
@@ -26,7 +27,6 @@ MISNAMED = ("Microsoft.Azure DevOps Services.", "Microsoft.VSTS.")
 ITEM_IN_URL = re.compile(r"/_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
 UPDATE_IN_URL = re.compile(r"/updates/(\d+)", re.IGNORECASE)
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 IDENTITY = re.compile(r"<([^<>]+)>\s*$")
 # Comes with whatever somebody sends by pressing Test in Azure DevOps.
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -236,7 +236,7 @@ def _comment_version(resource: Object) -> tuple[int, int]:
 def _fields(value: Json) -> dict[str, Json]:
     """Fields under their real names. Sorted, so that a real name wins over its misnamed twin."""
     fields = _object(value)
-    return {_clean_text(name).replace(*MISNAMED): _clean(fields[name]) for name in sorted(fields)}
+    return {clean(name).replace(*MISNAMED): cleaned(fields[name]) for name in sorted(fields)}
 
 
 def _change(value: Json) -> tuple[Json, Json] | None:
@@ -298,23 +298,6 @@ def _text(value: Json, chars: int = TEXT_CHARS) -> str:
 
 def _string(value: Json) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _clean(value: Json) -> Json:
-    """The value without what no database and no encoder takes: NUL and halves of surrogate pairs."""
-    if isinstance(value, str):
-        return _clean_text(value)
-    if isinstance(value, list):
-        return [_clean(each) for each in value]
-    if isinstance(value, dict):
-        return {_clean_text(name): _clean(each) for name, each in value.items()}
-    return value
-
-
-def _clean_text(text: str) -> str:
-    if text.isascii() and "\x00" not in text:  # most are, and a search through 40 kB of description takes its time
-        return text
-    return UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _json_type(value: Json) -> str:

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from math import isfinite
 from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
 from pointsman.contracts.base import Json
+from pointsman.domain.texts import clean, cleaned
+
+__all__ = ["allows_strict", "clean", "cleaned", "read_arguments"]
 
 _OBJECT: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
 
@@ -45,28 +47,6 @@ def read_arguments(raw: str) -> tuple[dict[str, Json], str]:
 def allows_strict(schema: dict[str, Json]) -> bool:
     """Whether a provider's strict mode takes the schema: objects closed, every property required, plain keywords."""
     return schema.get("type") == "object" and "anyOf" not in schema and _is_strict(schema)
-
-
-def clean(text: str) -> str:
-    """The text with lone surrogates replaced by U+FFFD: they have no UTF-8, so nothing could store them."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def cleaned(value: Json) -> Json:
-    """The same JSON with every text in it cleaned, and null for numbers that JSON does not have."""
-    match value:
-        case float() if not isfinite(value):
-            return None
-        case str():
-            return clean(value)
-        case list():
-            return [cleaned(entry) for entry in value]
-        case dict():
-            return {clean(key): cleaned(entry) for key, entry in value.items()}
-        case _:
-            return value
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -15,8 +15,8 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Caller, Chain
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.merkle import leaf_hash
+from pointsman.domain.texts import clean
 from pointsman.store.canonical import canonical
-from pointsman.store.columns import clean
 from pointsman.store.engine import Store
 from pointsman.store.ids import derived_id, new_id
 from pointsman.store.inserts import Insert

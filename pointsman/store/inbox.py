@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session, aliased
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Receipt
+from pointsman.domain.texts import clean
 from pointsman.ports import Missing
 from pointsman.store import audit
 from pointsman.store.canonical import INTEGER_MAX
-from pointsman.store.columns import clean
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inserts import Insert

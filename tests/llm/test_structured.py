@@ -11,6 +11,8 @@ from pointsman.contracts.base import Json
 from pointsman.domain.answers import ANSWER_SCHEMA
 from pointsman.llm.structured import allows_strict, clean, cleaned, read_arguments
 
+texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=5)
+
 
 @given(st.text())
 def test_any_text_is_read_or_explained(raw: str) -> None:
@@ -20,7 +22,7 @@ def test_any_text_is_read_or_explained(raw: str) -> None:
         assert json.loads(raw) == arguments
 
 
-@given(st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5) | st.none(), max_size=4))
+@given(st.dictionaries(texts, st.integers() | texts | st.none(), max_size=4))
 def test_objects_are_read(value: dict[str, Json]) -> None:
     assert read_arguments(json.dumps(value)) == (value, "")
 
@@ -50,8 +52,8 @@ def test_no_arguments_are_an_empty_object() -> None:
     assert read_arguments(" ") == ({}, "")
 
 
-def test_lone_surrogates_are_replaced_and_pairs_kept() -> None:
-    assert clean("a\ud800b") == "a\ufffdb"
+def test_lone_surrogates_and_nul_are_replaced_and_pairs_kept() -> None:
+    assert clean("a\ud800b\x00") == "a\ufffdb\ufffd"
     assert clean("\ud83d\ude00 é") == "😀 é"
     assert cleaned({"k": ["\udfff", 1, None, math.inf]}) == {"k": ["\ufffd", 1, None, None]}
 

@@ -16,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, retry_after, sign_in_refusal
 from pointsman.contracts.base import Json
+from pointsman.domain.texts import read_json
 from pointsman.ports import Rejected, Unavailable
 
 VERSION = "7.1"
@@ -149,12 +150,14 @@ def _parameter(value: str | int | bool) -> str:
 
 def _read(answer: type[AnswerT], response: httpx2.Response, what: str) -> AnswerT:
     try:
-        return answer.model_validate_json(response.content or b"{}")
+        return answer.model_validate(read_json(response.content or b"{}"))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise Rejected(
-            f"{what}: HTTP {response.status_code} with an answer of another shape, at {place}: {first['msg']}; "
-            f"{in_doubt(response.request.method)}",
-            code="UnexpectedAnswer",
-        ) from None  # the cause would show values of the item
+        fault = f"{'.'.join(str(part) for part in first['loc']) or 'the body'}: {first['msg']}"
+    except ValueError as error:
+        fault = f"the body: {type(error).__name__}"
+    raise Rejected(  # outside of the handlers: the cause would show values of the item
+        f"{what}: HTTP {response.status_code} with an answer of another shape, at {fault}; "
+        f"{in_doubt(response.request.method)}",
+        code="UnexpectedAnswer",
+    )

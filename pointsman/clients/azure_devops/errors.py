@@ -1,6 +1,5 @@
 """An answer of Azure DevOps as an error of `pointsman.ports`: by status, `typeKey`, TF or VS number, never by text."""
 
-import json
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -10,6 +9,7 @@ import httpx2
 from pydantic import ValidationError
 
 from pointsman.clients.azure_devops.answers import Fault
+from pointsman.domain.texts import clean, read_json
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 
 RETRY_AFTER_MAX = timedelta(minutes=5)  # the window of the service's own rate limit: waiting longer gains nothing
@@ -85,10 +85,10 @@ def _until(date: str) -> timedelta:
 def _fault(response: httpx2.Response) -> Fault:
     """The error envelope; of a body that is none, only plain text is worth showing."""
     try:
-        return Fault.model_validate(json.loads(response.content))
+        return Fault.model_validate(read_json(response.content))
     except (ValueError, ValidationError):
         plain = response.headers.get("content-type", "").startswith("text/plain")
-        return Fault(message=response.text if plain else response.headers.get("x-tfs-serviceerror", ""))
+        return Fault(message=clean(response.text if plain else response.headers.get("x-tfs-serviceerror", "")))
 
 
 def _names(fault: Fault) -> set[str]:
