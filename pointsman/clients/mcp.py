@@ -27,6 +27,7 @@ from referencing.exceptions import Unresolvable
 from pointsman.clients.mcp_connection import Connection
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import ToolServer
+from pointsman.domain.texts import clean, cleaned
 from pointsman.ports import Contents, Rejected, Unavailable
 
 LOG = structlog.get_logger(__name__)
@@ -137,7 +138,7 @@ class Mcp:
             async with connection.use() as client:
                 result = await _within(limit, client.call_tool(tool.tool, arguments))
         except MCPError as error:
-            return ToolAnswer(False, f"{tool.name} was refused by its server: {error.message[:1_000]}")
+            return ToolAnswer(False, f"{tool.name} was refused by its server: {clean(error.message[:1_000])}")
         except (RuntimeError, ValidationError) as error:
             # The SDK checks results against the protocol and against the schema that the server itself gave.
             LOG.warning("tool broke its own schema", tool=tool.name, error=type(error).__name__)
@@ -145,7 +146,7 @@ class Mcp:
         if result is None:
             text = f"{tool.name} took longer than {limit:g} s and was stopped. Ask for less, or do without."
             return ToolAnswer(False, text)
-        return await self._sized(_text(result), ok=not result.is_error)
+        return await self._sized(clean(_text(result)), ok=not result.is_error)
 
     async def _sized(self, text: str, *, ok: bool) -> ToolAnswer:
         if len(text) <= self._max_chars:
@@ -216,7 +217,7 @@ async def _listed(client: Client) -> list[OfferedTool]:
 
 def named(server: str, offered: OfferedTool) -> McpTool | None:
     """The tool under a name that models accept; none if its schema is no schema, which a provider would refuse."""
-    schema = _SCHEMA.validate_python(offered.input_schema)
+    schema = _SCHEMA.validate_python(cleaned(offered.input_schema))
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError:
@@ -224,7 +225,7 @@ def named(server: str, offered: OfferedTool) -> McpTool | None:
         return None
     return McpTool(
         name=tool_name(server, offered.name),
-        description=(offered.description or offered.title or "")[:DESCRIPTION_CHARS_MAX],
+        description=clean((offered.description or offered.title or "")[:DESCRIPTION_CHARS_MAX]),
         parameters=schema,
         server=server,
         tool=offered.name,

@@ -22,6 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import CONNECTION_CLOSED, ToolListChangedNotification
 
+from pointsman.clients.mcp_lines import mended
 from pointsman.contracts.policy import ToolServer
 from pointsman.ports import Unavailable
 
@@ -186,9 +187,11 @@ class _Life:
                 yield client
             return
         program, *arguments = self._server.command
-        parameters = StdioServerParameters(command=found(program), args=arguments, env=dict(self._env))
+        parameters = StdioServerParameters(
+            command=found(program), args=arguments, env=dict(self._env), encoding_error_handler="replace"
+        )
         with self._errors.writing() as errors:
-            transport = stdio_client(parameters, errlog=errors)
+            transport = mended(stdio_client(parameters, errlog=errors))
             async with Client(transport, message_handler=self._on_message) as client:
                 # From here on the child alone holds the pipe: its end is the child's end.
                 errors.close()

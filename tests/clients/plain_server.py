@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 ANY = {"type": "object"}
-tools = ["pid", "die", "learn", "variables", "sleep", "stops", "nonsense", "own_fault"]
+tools = ["pid", "die", "learn", "variables", "sleep", "stops", "nonsense", "own_fault", "half", "bytes"]
 stops = 0
 
 
@@ -52,6 +52,12 @@ def call(message: dict[str, object], name: str, arguments: dict[str, str]) -> No
             answer(message, text(stops))
         case "nonsense":
             answer(message, {"content": "this is no list"})
+        case "half":  # an emoji cut in two, as `slice` does in JavaScript, and a NUL
+            answer(message, {"content": [{"type": "text", "text": f"train {chr(0xD83D)} at{chr(0)} noon"}]})
+        case "bytes":
+            answer_bytes = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": text("train \N{BULLET}")})
+            sys.stdout.buffer.write(answer_bytes.replace("\\\\u2022", "\xff").encode("latin-1") + b"\n")
+            sys.stdout.buffer.flush()
         case "own_fault":
             say(id=message["id"], error={"code": -32000, "message": "the server's own trouble"})
         case _:

@@ -36,7 +36,7 @@ async def counted(box: Mcp, stops: int) -> bool:
 async def test_all_pages_of_a_list_are_read() -> None:
     async with boxed(PLAIN_SERVER) as box:
         names = [tool.tool for tool in await box.definitions(ALL)]
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 10
 
 
 async def test_tool_that_a_server_learns_is_known_at_once() -> None:
@@ -55,6 +55,13 @@ async def test_two_who_come_first_share_one_server() -> None:
     async with boxed(PLAIN_SERVER) as box:
         one, other = await asyncio.gather(call(box, "pid"), call(box, "pid"))
     assert one == other
+
+
+async def test_text_that_is_no_text_is_mended_and_its_answer_is_heard() -> None:
+    async with boxed(plain(timeout=timedelta(seconds=20))) as box:
+        half, raw = await call(box, "half"), await call(box, "bytes")
+    assert half == ToolAnswer(True, "train \N{REPLACEMENT CHARACTER} at\N{REPLACEMENT CHARACTER} noon")
+    assert raw == ToolAnswer(True, '"train \N{REPLACEMENT CHARACTER}"')
 
 
 async def test_trouble_of_the_server_itself_is_an_answer_and_not_the_end() -> None:
