@@ -1,4 +1,11 @@
-"""What Temporal's own UI tells people: current details and summaries, in Markdown."""
+"""What Temporal's own UI tells people: current details and summaries, in Markdown.
+
+Its renderer is not ours: it takes HTML for HTML, so that `List<int>` loses its end and a comment hides what stands in
+it; dollar signs for a formula, two hyphens for a dash. What others wrote must look as it will on the work item.
+"""
+
+import re
+import shlex
 
 from pointsman.contracts.escalations import Decision, Escalation, Refusal
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
@@ -6,22 +13,54 @@ from pointsman.contracts.turns import TurnRequest
 from pointsman.contracts.work_items import Usage, WorkItemKey
 
 SUMMARY_BYTES_MAX = 200  # Temporal cuts a summary there
+REFUSALS_SHOWN = 5  # the newest; all are in the timeline
+JOINER = "\u2060"  # seen by nobody, and what would be markup around it is text: in code, too
+# Temporal's UI makes the frame of the details 32 pixels too low: the last line must be one that nobody misses.
+BOTTOM = ("", "\u00a0")
+MARKS = re.compile(r"[\\`*{}\[\]<>~$]|(?<![^\W_])_|_(?![^\W_])|(?<!\S)--(?=\w)")
+TAG = re.compile(r"<(https?:(?=//))?")
+CODE = re.compile(r"(`+[^`]*`+)")
+PLAIN_MARKS = re.compile(r"(?<!\\)\$|(?<!\S)--(?=\w)")
 
 
 def summary(text: str) -> str:
     """One line, short enough."""
-    return " ".join(text.split()).encode(errors="replace")[: SUMMARY_BYTES_MAX - 20].decode(errors="ignore")
+    line = " ".join(text.split()).replace("<", f"<{JOINER}")
+    return line.encode(errors="replace")[: SUMMARY_BYTES_MAX - 20].decode(errors="ignore")
+
+
+def literal(text: str) -> str:
+    """Somebody's text as one line of Markdown that shows it as it is."""
+    return MARKS.sub(_escaped, " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """Somebody's text as inline code: its quotation marks stay what they are."""
+    line = " ".join(text.split())
+    ticks = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    return f"{ticks} {line} {ticks}" if "`" in line else f"`{line}`"
+
+
+def tame(markdown: str) -> str:
+    """Somebody's Markdown with its formatting, but HTML, pictures, dollar signs and options as text."""
+    text = TAG.sub(lambda found: f"<{JOINER}" + (f"{found[1]}{JOINER}" if found[1] else ""), markdown)
+    parts = CODE.split(text.replace("![", f"!{JOINER}["))
+    return "".join(part if CODE.fullmatch(part) else PLAIN_MARKS.sub(_escaped, part) for part in parts)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"\\{mark}" for mark in found[0])
 
 
 def item(request: DeliverRequest, carry: Carry) -> str:
     """Where a work item stands."""
     facts = carry.facts
-    title = f"### {facts.type} {request.key.id}: {facts.title}" if facts else f"### Work item {request.key.id}"
+    title = f"{facts.type} {request.key.id}: {literal(facts.title)}" if facts else f"Work item {request.key.id}"
     lines = [
-        title,
-        f"**{carry.state or 'received'}**" + (f": {carry.reason}" if carry.reason else ""),
+        f"### {title}",
+        f"**{carry.state or 'received'}**" + (f": {literal(carry.reason)}" if carry.reason else ""),
         "",
-        f"- agent: {carry.agent or 'not chosen yet'}",
+        f"- agent: {literal(carry.agent) or 'not chosen yet'}",
         f"- turns: {carry.turns}, escalations: {carry.escalations}",
         f"- used: {usage(carry.usage)}",
         f"- waited for humans: {carry.waited_seconds:.0f} s",
@@ -29,7 +68,7 @@ def item(request: DeliverRequest, carry: Carry) -> str:
     ]
     if facts and facts.url:
         lines.append(f"- [work item in Azure DevOps]({facts.url})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *BOTTOM])
 
 
 def usage(used: Usage) -> str:
@@ -38,10 +77,15 @@ def usage(used: Usage) -> str:
 
 
 def turn(request: TurnRequest, step: int, used: Usage, doing: str) -> str:
-    return (
-        f"### Turn {request.number} of agent {request.agent.name}\n**step {step}**: {doing}\n\n"
-        f"- model: {request.agent.model}\n- used: {usage(used)}\n- correlation: `{request.correlation_id}`"
-    )
+    lines = [
+        f"### Turn {request.number} of agent {literal(request.agent.name)}",
+        f"**step {step}**: {literal(doing)}",
+        "",
+        f"- model: {literal(request.agent.model)}",
+        f"- used: {usage(used)}",
+        f"- correlation: `{request.correlation_id}`",
+    ]
+    return "\n".join([*lines, *BOTTOM])
 
 
 def escalation(
@@ -52,24 +96,35 @@ def escalation(
     refusals: list[Refusal],
     decision: Decision | None,
 ) -> str:
-    """The question, and how to answer it from here."""
+    """The question, what came of it, and how to answer it from here."""
     lines = [
         f"### {escalation_id or 'Escalation'}: {asked.kind}, {asked.severity}",
-        asked.summary,
+        f"{literal(item_name(asked.key))}" + (f", agent {literal(asked.agent)}" if asked.agent else ""),
         "",
-        asked.details,
+        literal(asked.summary),
         "",
+        *([tame(asked.details), ""] if asked.details else []),
+        *_not_taken(refusals),
     ]
     if decision is not None:
-        lines.append(f"**{decision.verb}** by {decision.by}: {decision.comment}")
+        comment = f": {literal(decision.comment)}" if decision.comment else ""
+        lines.append(f"**{decision.verb}** by {literal(decision.by)}{comment}")
     else:
         lines += [
             f"Rung {rung} of {len(asked.ladder.rungs)}. Possible: {', '.join(asked.allowed)}.",
             "",
             *how_to_decide(workflow_id, asked, escalation_id),
         ]
-    lines += [f"- not taken ({one.by or 'unknown'}): {one.reason}" for one in refusals]
-    return "\n".join(lines)
+    return "\n".join([*lines, *BOTTOM])
+
+
+def _not_taken(refusals: list[Refusal]) -> list[str]:
+    """What somebody sent and expects to count: before all else that is still to do."""
+    if not refusals:
+        return []
+    shown = [f"- {literal(one.by) or 'somebody'}: {code(one.reason)}" for one in refusals[: -REFUSALS_SHOWN - 1 : -1]]
+    earlier = len(refusals) - len(shown)
+    return ["**Not taken:**", "", *shown, *([f"- and {earlier} before"] if earlier else []), ""]
 
 
 def how_to_decide(workflow_id: str, asked: Escalation, escalation_id: str) -> list[str]:
@@ -78,10 +133,11 @@ def how_to_decide(workflow_id: str, asked: Escalation, escalation_id: str) -> li
     comment = ', "comment": "..."' if verb in ("respond", "reject") else ""
     document = f'{{"verb": "{verb}", "by": "YOU", "subject": "{asked.subject[:12]}"{comment}}}'
     flag = ' --comment "..."' if comment else ""
+    signal = f"temporal workflow signal --workflow-id {shlex.quote(workflow_id)} --name decide --input '{document}'"
     return [
         f"- Temporal's UI: More Actions, Send a Signal, name `decide`, input `{document}`",
         f"- our command: `pointsman escalations {verb} {escalation_id or 'ESC'}{flag}`",
-        f"- Temporal's: `temporal workflow signal --workflow-id '{workflow_id}' --name decide --input '{document}'`",
+        f"- Temporal's: `{signal}`",
     ]
 
 

@@ -1,11 +1,13 @@
 """What Temporal's own UI shows: where an item stands, what is asked, and the commands that answer it."""
 
 import json
+import re
 import shlex
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Refusal, Verb
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
@@ -21,11 +23,11 @@ APPROVAL = escalation(EscalationKind.APPROVAL, decisions.verbs_for(EscalationKin
 QUESTION = escalation(EscalationKind.QUESTION, decisions.verbs_for(EscalationKind.QUESTION))
 
 
-@given(st.text())
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters=story.JOINER)))
 def test_a_summary_is_one_short_line_of_what_it_was_made_of(text: str) -> None:
     summary = story.summary(text)
     assert len(summary.encode()) < story.SUMMARY_BYTES_MAX
-    assert " ".join(text.split()).startswith(summary)
+    assert " ".join(text.split()).startswith(summary.replace(story.JOINER, ""))
 
 
 @pytest.mark.parametrize("text", ["é" * 300, "\N{PERSON WITH FOLDED HANDS}" * 100])
@@ -62,6 +64,7 @@ def test_an_item_at_work_tells_agent_use_and_links() -> None:
         "- waited for humans: 62 s",
         "- correlation: `c-1`",
         f"- [work item in Azure DevOps]({FACTS.url})",
+        *story.BOTTOM,
     ]
 
 
@@ -76,7 +79,7 @@ def test_a_turn_tells_its_step_and_what_it_does() -> None:
 
 def test_a_pending_question_tells_its_rung_and_how_to_answer() -> None:
     told = story.escalation(ID, QUESTION, "ESC-7", 1, [], None)
-    assert told.startswith("### ESC-7: question, high\nIs it so?\n\nIt may be.")
+    assert told.startswith("### ESC-7: question, high\nharbour/Quay #41, agent triage\n\nIs it so?\n\nIt may be.")
     assert "Rung 1 of 1. Possible: respond, reject." in told
     assert 'pointsman escalations respond ESC-7 --comment "..."' in told
 
@@ -85,9 +88,46 @@ def test_a_decided_question_tells_by_whom_and_what_was_not_taken() -> None:
     refused = [Refusal(number=1, reason="late: approve by ada stands", by="bo"), Refusal(number=2, reason="not JSON")]
     told = story.escalation(ID, APPROVAL, "", 1, refused, Decision(verb=Verb.APPROVE, by="ada", comment="fine"))
     assert told.startswith("### Escalation: approval, high")
+    assert "**Not taken:**\n\n- somebody: `not JSON`\n- bo: `late: approve by ada stands`\n\n" in told
     assert "**approve** by ada: fine" in told
-    assert told.endswith("- not taken (bo): late: approve by ada stands\n- not taken (unknown): not JSON")
     assert "temporal workflow signal" not in told
+
+
+def test_of_many_that_were_not_taken_the_newest_are_shown() -> None:
+    refused = [Refusal(number=number, reason=f"reason {number}") for number in range(1, 9)]
+    told = story.escalation(ID, APPROVAL, "ESC-7", 1, refused, None)
+    assert told.index("reason 8") < told.index("reason 4") < told.index("- and 3 before")
+    assert "reason 3" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Fix __init__ of List<int>", r"Fix \_\_init\_\_ of List\<int\>"),
+        ("from $5 to *$6*\n# not a title", r"from \$5 to \*\$6\* # not a title"),
+        ("run with --force -- now", r"run with \-\-force -- now"),
+        ("snake_case [here](http://x)", r"snake_case \[here\](http://x)"),
+    ],
+)
+def test_text_of_others_stays_text(text: str, shown: str) -> None:
+    assert story.literal(text) == shown
+
+
+@pytest.mark.parametrize("text", ["plain", "with `one`", "``two`` and `one`", "a\n b"])
+def test_code_holds_whatever_it_is_given(text: str) -> None:
+    (child,) = MarkdownIt().parseInline(story.code(text))[0].children or []
+    assert (child.type, child.content) == ("code_inline", " ".join(text.split()))
+
+
+@given(st.text("<>!-[]()/`$ab\n ", max_size=40))
+def test_markdown_of_others_holds_no_html_and_no_picture(text: str) -> None:
+    tamed = story.tame(text)
+    assert not re.search(r"<[a-zA-Z/!?]|!\[", tamed)
+    assert re.sub(rf"{story.JOINER}|\\", "", tamed) == text
+
+
+def test_what_is_tamed_twice_is_tamed_once() -> None:
+    assert story.tame(story.tame("costs $5 <b> ![x](y)")).count("\\$") == 1
 
 
 @pytest.mark.parametrize("asked", [APPROVAL, QUESTION], ids=lambda asked: str(asked.kind))
