@@ -200,11 +200,16 @@ class Dispatcher:
 
     async def _serve(self, delivery: Delivery) -> None:
         """One row to its end, or to its next attempt. Never raises: the loop outlives every row."""
-        chain = {names.CORRELATION_ID: delivery.id, names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant}
+        item = f"{delivery.organisation}/{delivery.project}/{delivery.item_id}" if delivery.item_id else ""
+        whose = {names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant, names.ITEM: item}
+        own = {names.CORRELATION_ID: delivery.id, names.EVENT_TYPE: delivery.event_type}
+        kind = SpanKind.CONSUMER
         try:
             with (
-                bound(**chain, **{names.ITEM: f"{delivery.organisation}/{delivery.project}/{delivery.item_id}"}),
-                traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=SpanKind.CONSUMER, **chain),
+                bound(**own, **whose),
+                traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=kind, **own, **whose),
+                # What the workflow does belongs to the item's chain, whichever delivery led to it.
+                traces.carrying(**whose, **{names.CORRELATION_ID: delivery.chain_id}),
             ):
                 await self._attempt(delivery)
         except Exception as error:  # the store failed while it should keep what became of the row
@@ -270,9 +275,9 @@ class Dispatcher:
         self._metrics.dispatches.labels(delivery.tenant, kind.removeprefix("workitem."), done.state).inc()
         if done.state is DeliveryState.DISPATCHED:
             self._metrics.dispatch_seconds.observe(max(0.0, waited))
-        LOG.info(
-            "delivery settled", **{names.OUTCOME: done.state, names.WORKFLOW_ID: done.workflow_id}, reason=done.reason
-        )
+        became = {names.OUTCOME: str(done.state), names.WORKFLOW_ID: done.workflow_id}
+        traces.tell(**became)
+        LOG.info("delivery settled", **became, reason=done.reason)
 
     async def _failed(self, delivery: Delivery, error: Exception) -> None:
         """The row's own fault: later, or never."""

@@ -20,6 +20,7 @@ from pointsman.contracts.escalations import (
     Settle,
     Standing,
     Verb,
+    Whose,
 )
 from pointsman.domain import decisions, story
 
@@ -38,6 +39,7 @@ class ResolveEscalation:
     @workflow.init
     def __init__(self, escalation: Escalation) -> None:
         self._asked = escalation
+        self._whose = Whose(key=escalation.key, tenant=escalation.tenant, correlation_id=escalation.correlation_id)
         self._opened: Opened | None = None
         self._rung = 0
         self._decision: Decision | None = None
@@ -161,6 +163,7 @@ class ResolveEscalation:
                     target=target,
                     subject=f"{self._id()} ({asked.severity}): {story.item_name(asked.key)}",
                     text=story.notification(asked, self._id(), workflow.info().workflow_id),
+                    whose=self._whose,
                 ),
                 start_to_close_timeout=NOTIFY_TIME,
                 retry_policy=RetryPolicy(maximum_attempts=NOTIFY_ATTEMPTS),
@@ -177,7 +180,7 @@ class ResolveEscalation:
             self._kept += 1
             await workflow.execute_activity_method(
                 Asking.refuse,
-                Refuse(escalation_id=self._id(), refusal=refusal),
+                Refuse(escalation_id=self._id(), refusal=refusal, whose=self._whose),
                 start_to_close_timeout=BOOKS_TIME,
                 summary=story.summary(f"not taken: {refusal.reason}"),
             )
@@ -186,7 +189,7 @@ class ResolveEscalation:
         decision = self._decision if resolution.outcome == "decided" else None
         return await workflow.execute_activity_method(
             Asking.settle,
-            Settle(decision=decision, resolution=resolution),
+            Settle(decision=decision, resolution=resolution, whose=self._whose),
             start_to_close_timeout=BOOKS_TIME,
             summary=story.summary(self._outcome() if decision else resolution.outcome),
         )

@@ -1,4 +1,4 @@
-"""Tell people that something waits for them: always in the log, and by POST to one URL where that is set.
+"""Tell people that something waits for them: in the log, or by POST to one URL where that is set.
 
 What a target (a name of policy: team, lead) means is the receiver's affair: a Slack or Teams workflow, a pager, a
 mail gateway. Notifications only tell; deciding needs the commands or the page that they name.
@@ -10,9 +10,11 @@ import httpx2
 import structlog
 from pydantic import SecretStr
 
+from pointsman.clients.azure_devops.errors import retry_after
 from pointsman.ports import Rejected, Unavailable
 
 TIMEOUT = timedelta(seconds=10)
+RETRY_AFTER_MAX = timedelta(seconds=30)  # a decision that came meanwhile waits behind the notification
 LOG = structlog.get_logger(__name__)
 
 
@@ -23,24 +25,35 @@ class WebhookNotifier:
         self._url = url
 
     async def notify(self, target: str, subject: str, text: str) -> str:
-        """At least once. The URL often holds a token: it is in no log and no error.
+        """At least once. The URL often holds a token: it is in no log and no error, and no redirect is followed.
 
         Raises:
-            Unavailable: no answer, or one that says to try again.
-            Rejected: the receiver refuses the message.
+            Unavailable: no answer, or one that says to try again; with the wait that it asks for, 30 s at most.
+            Rejected: the receiver refuses the message, or the URL cannot be used.
         """
-        LOG.info("people told", target=target, subject=subject)
         if self._url is None:
-            return f"{target} told in the log"
+            told = "in the log"
+        else:
+            answer = await self._post(self._url, target, {"target": target, "subject": subject, "text": text})
+            told = f"by webhook, HTTP {answer.status_code}"
+        LOG.info("people told", target=target, subject=subject, how=told)
+        return f"{target} told {told}"
+
+    async def _post(self, url: SecretStr, target: str, message: dict[str, str]) -> httpx2.Response:
+        what = f"notification of {target}"
         try:
-            async with httpx2.AsyncClient(timeout=TIMEOUT.total_seconds()) as http:
-                answer = await http.post(
-                    self._url.get_secret_value(), json={"target": target, "subject": subject, "text": text}
-                )
+            async with httpx2.AsyncClient(timeout=TIMEOUT.total_seconds(), follow_redirects=False) as http:
+                answer = await http.post(url.get_secret_value(), json=message)
         except httpx2.HTTPError as error:
-            raise Unavailable(f"notification of {target}: {type(error).__name__}") from error
-        if answer.status_code == 429 or answer.status_code >= 500:
-            raise Unavailable(f"notification of {target}: HTTP {answer.status_code}")
+            raise Unavailable(f"{what}: no answer from the receiver ({type(error).__name__})") from error
+        except httpx2.InvalidURL:
+            raise Rejected(
+                f"{what}: the URL in POINTSMAN_NOTIFY_WEBHOOK cannot be used; nobody was told", code="InvalidUrl"
+            ) from None  # the cause may show parts of the URL
+        status = answer.status_code
+        if status == 429 or status >= 500:
+            asked = retry_after(answer)
+            raise Unavailable(f"{what}: HTTP {status}", None if asked is None else min(asked, RETRY_AFTER_MAX))
         if not answer.is_success:
-            raise Rejected(f"notification of {target}: HTTP {answer.status_code}", code=str(answer.status_code))
-        return f"{target} told by webhook, HTTP {answer.status_code}"
+            raise Rejected(f"{what}: HTTP {status}, nobody was told", code=str(status))
+        return answer

@@ -112,6 +112,14 @@ class Standing(Contract):
     note: str = ""
 
 
+class Whose(Contract):
+    """Whose question a step is about, for logs and spans."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+
+
 class Notify(Contract):
     """Tell one target of one rung. `text` is Markdown with the way to decide."""
 
@@ -120,13 +128,16 @@ class Notify(Contract):
     target: str
     subject: str
     text: str
+    whose: Whose | None = None
 
 
 class Settle(Contract):
     decision: Decision | None
     resolution: Resolution
+    whose: Whose | None = None
 
 
 class Refuse(Contract):
     escalation_id: str
     refusal: Refusal
+    whose: Whose | None = None

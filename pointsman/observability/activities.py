@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from opentelemetry import trace
 from pydantic import BaseModel
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from pointsman.observability import names
+from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
 
 
@@ -23,21 +24,32 @@ class _Inbound(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> object:
         info = activity.info()
         chain = dict(_chain(input.args[0])) if input.args else {}
-        span = trace.get_current_span()
-        for name, value in chain.items():
-            span.set_attribute(names.ATTRIBUTE_PREFIX + name, value)
+        traces.tell(**chain, **{names.ATTEMPT: info.attempt})
         run = {names.WORKFLOW_ID: info.workflow_id or "", names.RUN_ID: info.workflow_run_id or ""}
-        with bound(**chain, **run), bound(activity=info.activity_type, attempt=info.attempt):
-            return await self.next.execute_activity(input)
+        with (
+            traces.confiding(),
+            bound(**chain, **run),
+            bound(activity=info.activity_type, attempt=info.attempt),
+        ):
+            try:
+                return await self.next.execute_activity(input)
+            except Exception as error:
+                trace.get_current_span().set_attribute(names.ERROR_TYPE, _type_of(error))
+                raise
+
+
+def _type_of(error: Exception) -> str:
+    return (error.type if isinstance(error, ApplicationError) else "") or type(error).__name__
 
 
 def _chain(argument: object) -> Iterator[tuple[str, str]]:
-    """Tenant, correlation id and item of an input, or of the request inside it."""
-    for told in (getattr(argument, "request", None), argument):
+    """Tenant, correlation id and item of an input, or of what it says that it is for."""
+    for told in (getattr(argument, "request", None), getattr(argument, "whose", None), argument):
         if not isinstance(told, BaseModel):
             continue
         for name, attribute in (
             (names.CORRELATION_ID, "correlation_id"),
+            (names.CHAIN_ID, "correlation_id"),
             (names.TENANT, "tenant"),
             (names.ITEM, "key"),
         ):

@@ -27,6 +27,8 @@ SECRET_KEY = re.compile(
 CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w+/=.~-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 # They say on level info, for each request, what our own metrics and spans tell better.
 TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn.access", "openai", "mcp")
+# They say on level debug what passes through them: results of activities with content, a document's parts.
+INDISCREET = ("temporalio.worker._activity", "markdown_it", "urllib3", "alembic")
 
 
 def configure(
@@ -63,7 +65,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for name in TALKATIVE:
+    for name in (*TALKATIVE, *INDISCREET):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()

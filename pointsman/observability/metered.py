@@ -1,10 +1,13 @@
-"""Ports of the store that also count: the composition root puts them around the real ones.
+"""Ports of the store that also count and tell: the composition root puts them around the real ones.
 
+Each step that is kept leaves a line in the log, and says the same of the span that runs; never what the step was about.
 A counter counts calls, so a repeated attempt of an idempotent method counts again; exact numbers come from the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+
+import structlog
 
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.records import (
@@ -19,9 +22,11 @@ from pointsman.contracts.records import (
     WriteRecord,
 )
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
+from pointsman.observability import names, traces
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Attempts, Escalations, Items, Ledger
 
+LOG = structlog.get_logger(__name__)
 TARGETS_MAX = 200
 OTHER = "other"
 NOTHING = Usage()
@@ -44,6 +49,7 @@ class MeteredAttempts:
             self._count_model(attempt, outcome, usage)
         elif attempt.kind is AttemptKind.TOOL:
             self._metrics.tool_calls.labels(attempt.chain.tenant, self._label(attempt.target), outcome).inc()
+            _tell("tool called", {names.TOOL: attempt.target, names.OUTCOME: outcome, names.SECONDS: _since(attempt)})
 
     async def of_item(self, key: WorkItemKey) -> Sequence[Attempt]:
         return await self._inner.of_item(key)
@@ -54,7 +60,18 @@ class MeteredAttempts:
         self._metrics.model_tokens.labels(*labels, "input").inc(usage.input_tokens)
         self._metrics.model_tokens.labels(*labels, "output").inc(usage.output_tokens)
         self._metrics.model_cost_usd.labels(*labels).inc(float(usage.cost_usd))
-        self._metrics.model_seconds.labels(*labels).observe((datetime.now(UTC) - attempt.started_at).total_seconds())
+        self._metrics.model_seconds.labels(*labels).observe(_since(attempt))
+        _tell(
+            "model called",
+            {
+                names.MODEL: attempt.target,
+                names.OUTCOME: outcome,
+                names.SECONDS: _since(attempt),
+                names.INPUT_TOKENS: usage.input_tokens,
+                names.OUTPUT_TOKENS: usage.output_tokens,
+                names.COST_USD: float(usage.cost_usd),
+            },
+        )
 
     def _label(self, target: str) -> str:
         # A model can make names of tools up; each would be a time series for ever.
@@ -80,6 +97,7 @@ class MeteredLedger:
         await self._inner.settle(operation, status, rev, caller)
         # A write that an earlier process intended is settled without its tenant being told again.
         self._metrics.writes.labels(self._tenants.pop(operation, ""), status).inc()
+        _tell("write settled", {names.OPERATION: operation, names.OUTCOME: status, names.REVISION: rev})
 
     async def writes(self, key: WorkItemKey) -> Sequence[WriteRecord]:
         return await self._inner.writes(key)
@@ -100,6 +118,7 @@ class MeteredItems:
     ) -> None:
         await self._inner.record(transition, chain, caller, usage, waited_seconds)
         self._metrics.transitions.labels(chain.tenant, transition.after, transition.agent).inc()
+        _tell("item moved", {names.STATE: str(transition.after), names.AGENT: transition.agent})
 
     async def get(self, organisation: str, item_id: int) -> ItemRow | None:
         return await self._inner.get(organisation, item_id)
@@ -124,6 +143,7 @@ class MeteredEscalations:
     async def open(self, escalation: Escalation, caller: Caller) -> EscalationRow:
         row = await self._inner.open(escalation, caller)
         self._metrics.escalations_opened.labels(escalation.tenant, escalation.kind, escalation.severity).inc()
+        _tell("escalation opened", {**_named(row), names.SEVERITY: str(escalation.severity)})
         return row
 
     async def notified(self, escalation_id: str, rung: int, line: str, caller: Caller) -> None:
@@ -135,13 +155,29 @@ class MeteredEscalations:
         row = await self._inner.settle(escalation_id, decision, resolution, caller)
         verb = resolution.verb or resolution.outcome
         self._metrics.decisions.labels(row.escalation.tenant, row.escalation.kind, verb).inc()
+        _tell("escalation settled", {**_named(row), names.VERB: str(verb)})
         return row
 
     async def refuse(self, escalation_id: str, refusal: Refusal, caller: Caller) -> None:
         await self._inner.refuse(escalation_id, refusal, caller)
+        _tell("decision not taken", {names.ESCALATION: escalation_id})
 
     async def get(self, escalation_id: str) -> EscalationRow | None:
         return await self._inner.get(escalation_id)
 
     async def find(self, pending_only: bool = True, limit: int = 200) -> Sequence[EscalationRow]:
         return await self._inner.find(pending_only, limit)
+
+
+def _tell(step: str, values: Mapping[str, str | float]) -> None:
+    told = {name: value for name, value in values.items() if value != ""}
+    LOG.info(step, **told)
+    traces.tell(**told)
+
+
+def _since(attempt: Attempt) -> float:
+    return round((datetime.now(UTC) - attempt.started_at).total_seconds(), 3)
+
+
+def _named(row: EscalationRow) -> dict[str, str]:
+    return {names.ESCALATION: row.id, names.KIND: str(row.escalation.kind)}

@@ -48,9 +48,28 @@ LABEL_TARGET: Final = "target"
 LABEL_TENANT: Final = "tenant"
 LABEL_VERB: Final = "verb"
 
-# Spans.
+# Spans of ours.
 SPAN_RECEIVE: Final = "delivery.receive"
 SPAN_DISPATCH: Final = "delivery.dispatch"
+
+# Spans of libraries begin so; what follows is the name of a workflow, signal, update, activity or tool.
+SPANS_OF_TEMPORAL: Final = (
+    "SignalWithStartWorkflow:",
+    "RunWorkflow:",
+    "CompleteWorkflow:",
+    "HandleSignal:",
+    "ValidateUpdate:",
+    "HandleUpdate:",
+    "StartChildWorkflow:",
+    "SignalChildWorkflow:",
+    "StartActivity:",
+    "RunActivity:",
+)
+SPANS_OF_MCP: Final = ("MCP send ",)
+ATTRIBUTES_OF_TEMPORAL: Final = ("temporalWorkflowID", "temporalRunID", "temporalActivityID")
+ATTRIBUTES_OF_MCP: Final = ("mcp.method.name", "jsonrpc.request.id", "rpc.response.status_code")
+ERROR_TYPE: Final = "error.type"
+"""OpenTelemetry's own name: the class of what went wrong."""
 
 # Keys of log lines; the same names are attributes of spans, under ATTRIBUTE_PREFIX.
 CORRELATION_ID: Final = "correlation_id"
@@ -64,9 +83,25 @@ RUN_ID: Final = "run_id"
 ACTIVITY: Final = "activity"
 ATTEMPT: Final = "attempt"
 OUTCOME: Final = "outcome"
+STATE: Final = "state"
+AGENT: Final = "agent"
+MODEL: Final = "model"
+TOOL: Final = "tool"
+INPUT_TOKENS: Final = "input_tokens"
+OUTPUT_TOKENS: Final = "output_tokens"
+COST_USD: Final = "cost_usd"
+SECONDS: Final = "seconds"
+OPERATION: Final = "operation"
+REVISION: Final = "rev"
+ESCALATION: Final = "escalation"
+KIND: Final = "kind"
+SEVERITY: Final = "severity"
+VERB: Final = "verb"
 TRACE_ID: Final = "trace_id"
 SPAN_ID: Final = "span_id"
 ATTRIBUTE_PREFIX: Final = "pointsman."
+WHOSE: Final = (CORRELATION_ID, CHAIN_ID, TENANT, ITEM)
+"""What every span inherits from its parent, across processes too."""
 
 SERVICE_NAME: Final = "pointsman"
 SCOPE: Final = "pointsman"

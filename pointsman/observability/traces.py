@@ -1,18 +1,21 @@
 """Traces: OpenTelemetry spans over OTLP/HTTP where the standard variables name a receiver, nothing otherwise.
 
 A trace crosses the inbox as W3C `traceparent` text in the row, so that webhook, dispatcher and workflow belong to one.
+Every span says whose work it is: it inherits that from its parent, and over Temporal's headers as W3C baggage.
 Spans carry names, numbers and ids; no content, and no exception's text, which may quote it.
 """
 
 import os
-from collections.abc import Generator, Mapping
+import re
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from opentelemetry import trace
+from opentelemetry import baggage, context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Span as RecordedSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -21,6 +24,9 @@ from pointsman.observability import names
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 TRACEPARENT = "traceparent"
+WHOSE = tuple(names.ATTRIBUTE_PREFIX + name for name in names.WHOSE)
+EXCEPTION_TYPE = "exception.type"
+_TYPE_NAME = re.compile(r"[\w.]*")
 _W3C = TraceContextTextMapPropagator()
 
 
@@ -51,9 +57,62 @@ def configure(service: str = names.SERVICE_NAME, version: str = "") -> TracerPro
     # Resource.create puts OTEL_RESOURCE_ATTRIBUTES under these, and OTEL_SERVICE_NAME over them.
     service = os.environ.get("OTEL_SERVICE_NAME") or service
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.version": version}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(Inheriting())
+    provider.add_span_processor(BatchSpanProcessor(Discreet(OTLPSpanExporter())))
     trace.set_tracer_provider(provider)
     return provider
+
+
+class Inheriting(SpanProcessor):
+    """Gives each span what its parent says of whose work it is: the parent here, or the one that a call came from."""
+
+    def on_start(self, span: RecordedSpan, parent_context: context.Context | None = None) -> None:
+        parent = trace.get_current_span(parent_context)
+        told = parent.attributes if isinstance(parent, ReadableSpan) else baggage.get_all(parent_context)
+        own = span.attributes or {}
+        for name in WHOSE:
+            if name not in own and (value := (told or {}).get(name)):
+                span.set_attribute(name, str(value))
+
+
+class Discreet(SpanExporter):
+    """Sends spans without what exceptions say: libraries put it there, and it may quote content. Types stay."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._inner.export([_discreet(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._inner.force_flush(timeout_millis)
+
+
+def _discreet(span: ReadableSpan) -> ReadableSpan:
+    if not span.events and not span.status.description:
+        return span
+    events = [
+        Event(event.name, {EXCEPTION_TYPE: str((event.attributes or {}).get(EXCEPTION_TYPE, ""))}, event.timestamp)
+        for event in span.events
+    ]
+    kind = _TYPE_NAME.match(span.status.description or "")
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=span.attributes,
+        events=events,
+        links=span.links,
+        kind=span.kind,
+        status=Status(span.status.status_code, kind[0] if kind else None),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
 
 
 @contextmanager
@@ -75,6 +134,39 @@ def span(
         except BaseException as error:
             current.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
+
+
+def tell(**values: str | float) -> None:
+    """Say more of the span that runs; what is empty is left out."""
+    told = {names.ATTRIBUTE_PREFIX + key: value for key, value in values.items() if value != ""}
+    trace.get_current_span().set_attributes(told)
+
+
+@contextmanager
+def carrying(**whose: str) -> Generator[None]:
+    """Calls of Temporal within the block carry these along with the trace, so that spans over there have them."""
+    carried = context.get_current()
+    if trace.get_current_span().is_recording():
+        for name, value in whose.items():
+            carried = baggage.set_baggage(names.ATTRIBUTE_PREFIX + name, value, carried)
+    with _attached(carried):
+        yield
+
+
+@contextmanager
+def confiding() -> Generator[None]:
+    """Whoever is called within the block, a tool server of somebody else's too, is not told what came along."""
+    with _attached(baggage.clear()):
+        yield
+
+
+@contextmanager
+def _attached(carried: context.Context) -> Generator[None]:
+    token = context.attach(carried)
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def traceparent() -> str:

@@ -112,6 +112,7 @@ class _Receiver:
                 kind=SpanKind.SERVER,
                 tenant=tenant,
                 correlation_id=given,
+                item=str(heard.key() or ""),
                 event_type=heard.event_type,
             ),
         ):
@@ -129,11 +130,9 @@ class _Receiver:
         self._count(outcome if outcome is not DeliveryState.PENDING else "accepted", delivery.tenant, heard)
         if outcome is DeliveryState.PENDING:
             self._services.accepted()
-        LOG.info(
-            "delivery kept",
-            **{names.CHAIN_ID: receipt.chain_id, names.EVENT_TYPE: heard.event_type, names.OUTCOME: outcome},
-            reason=delivery.reason,
-        )
+        became = {names.CHAIN_ID: receipt.chain_id, names.OUTCOME: str(outcome)}
+        traces.tell(**became)
+        LOG.info("delivery kept", **became, **{names.EVENT_TYPE: heard.event_type}, reason=delivery.reason)
         kept = Acknowledgement(id=receipt.id, chain=receipt.chain_id, duplicate=bool(receipt.duplicate_of))
         return JSONResponse(kept.model_dump(), 202)
 
