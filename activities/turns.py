@@ -17,13 +17,13 @@ from pointsman.domain.answers import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, read_ans
 from pointsman.domain.proposals import InvalidAnswer, canonical, refer
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderError
+from pointsman.llm.events import StreamFinished
 from pointsman.llm.types import (
     FinishReason,
     LLMRequest,
     LLMResponse,
     Message,
     Role,
-    StreamFinished,
     ToolCallPart,
     ToolResultPart,
     ToolSpec,

@@ -20,7 +20,7 @@ from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
-from pointsman.llm.openai_responses import OpenAIResponses
+from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
 from pointsman.policies.loading import LoadedPolicy, load
@@ -123,8 +123,7 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         Misconfigured: a credential that activities need is missing.
     """
     settings, books = rt.settings, rt.books
-    key = _needed(settings.openai_api_key, "openai_api_key", "the key of the model provider")
-    token = _needed(settings.azure_devops_token, "azure_devops_token", "a personal access token with Work Items (R&W)")
+    key, token = credentials(settings)
     async with AsyncExitStack() as stack:
         organisations: dict[str, AzureDevOps] = {}
         for url in settings.azure_devops_url:
@@ -140,6 +139,18 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         turn_room = Turns(model, toolbox, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+
+
+def credentials(settings: Settings) -> tuple[SecretStr, SecretStr]:
+    """What activities need: the model provider's key, and Azure DevOps' token.
+
+    Raises:
+        Misconfigured: one of them is missing.
+    """
+    return (
+        _needed(settings.openai_api_key, "openai_api_key", "the key of the model provider"),
+        _needed(settings.azure_devops_token, "azure_devops_token", "a personal access token with Work Items (R&W)"),
+    )
 
 
 def _needed(secret: SecretStr | None, name: str, what: str) -> SecretStr:

@@ -9,19 +9,9 @@ from decimal import Decimal
 from pointsman.contracts.base import Json
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.llm.client import LLMClient
-from pointsman.llm.types import (
-    FinishReason,
-    LLMRequest,
-    LLMResponse,
-    Message,
-    Role,
-    StreamEvent,
-    StreamFinished,
-    TextPart,
-    TokenUsage,
-    ToolCallPart,
-)
+from pointsman.llm.client import Health, ListedModel, LLMClient
+from pointsman.llm.events import StreamEvent, StreamFinished
+from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse, Message, Role, TextPart, TokenUsage, ToolCallPart
 from pointsman.ports import Conflict, Missing, Unavailable
 
 ACCOUNT = "pointsman@fabrikam.example"
@@ -153,6 +143,12 @@ class FakeModel(LLMClient):
 
     async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
         yield StreamFinished(response=await self.complete(request))
+
+    async def list_models(self) -> Sequence[ListedModel]:
+        return [ListedModel(name="fake")]
+
+    async def health(self) -> Health:
+        return Health(ok=True)
 
     async def aclose(self) -> None:
         self.requests.clear()

@@ -1,4 +1,4 @@
-"""What is said to a model and what it answers, the same for every provider.
+"""What is said to a model and what it answers, the same for every provider. `events` has the pieces of a stream.
 
 Messages are kept in transcripts for ever, so a field is only ever added, with a default, and unknown fields are
 ignored. Bytes travel as URL-safe base64 in JSON.
@@ -18,6 +18,25 @@ class Value(BaseModel):
     """A frozen value of this package; unknown fields of a newer writer are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Provider(StrEnum):
+    """The providers that have an adapter here. An operator's own server, OpenAI-compatible, has a name of its own."""
+
+    OPENAI = "openai"
+    AZURE_OPENAI = "azure_openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    MISTRAL = "mistral"
+    BEDROCK = "bedrock"
+
+
+class ModelTier(StrEnum):
+    """What a task needs, where it does not name a model."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    PREMIUM = "premium"
 
 
 class Role(StrEnum):
@@ -44,6 +63,11 @@ class _Part(Value):
         return self.model_copy(update={"provider_state": None})
 
 
+def _check_source(kind: str, data: bytes, url: str) -> None:
+    if bool(data) == bool(url):
+        raise ValueError(f"{kind}: give either data or url, got " + ("both" if data else "neither"))
+
+
 class TextPart(_Part):
     kind: Literal["text"] = "text"
     text: str
@@ -59,8 +83,23 @@ class ImagePart(_Part):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
-        if bool(self.data) == bool(self.url):
-            raise ValueError("an image needs either data or url: got " + ("both" if self.data else "neither"))
+        _check_source("image", self.data, self.url)
+        return self
+
+
+class DocumentPart(_Part):
+    """A document, PDF unless it says otherwise, by its bytes or by URL: exactly one of them."""
+
+    kind: Literal["document"] = "document"
+    data: bytes = b""
+    url: str = ""
+    media_type: str = "application/pdf"
+    name: str = ""
+    """What the model is told that it is called."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> Self:
+        _check_source("document", self.data, self.url)
         return self
 
 
@@ -75,7 +114,7 @@ class ToolCallPart(_Part):
     raw_arguments: str = ""
     """Exactly what the model wrote: it goes back unchanged, so that the provider's prompt cache holds."""
     invalid: str = ""
-    """Why the arguments are no JSON object; empty when they are one."""
+    """Why the arguments cannot be used (no JSON object, or against the tool's schema); empty when they can."""
 
 
 class ToolResultPart(_Part):
@@ -86,6 +125,17 @@ class ToolResultPart(_Part):
     name: str = ""
     text: str
     is_error: bool = False
+    data: Json = None
+    """The result as JSON, where it is; providers that take none get it as text."""
+    images: tuple[ImagePart, ...] | None = None
+
+    @property
+    def content(self) -> str:
+        """Text and JSON as one text."""
+        if self.data is None:
+            return self.text
+        told = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
+        return f"{self.text}\n{told}" if self.text else told
 
 
 class ReasoningPart(_Part):
@@ -107,7 +157,8 @@ class RefusalPart(_Part):
 
 
 Part = Annotated[
-    TextPart | ImagePart | ToolCallPart | ToolResultPart | ReasoningPart | RefusalPart, Field(discriminator="kind")
+    TextPart | ImagePart | DocumentPart | ToolCallPart | ToolResultPart | ReasoningPart | RefusalPart,
+    Field(discriminator="kind"),
 ]
 
 
@@ -117,6 +168,8 @@ class Message(Value):
     role: Role
     parts: tuple[Part, ...]
     provider_state: ProviderState | None = None
+    cache: Literal[True] | None = None
+    """A hint: what goes up to the end of this message comes again, so the provider may cache it."""
 
     @property
     def text(self) -> str:
@@ -178,7 +231,9 @@ class ReasoningEffort(StrEnum):
 class LLMRequest(Value):
     """One model call, and the context that it is made in."""
 
-    model: str = Field(min_length=1)
+    model: str = ""
+    """As the provider names it. Adapters need one; the service finds one for `tier`, or takes its default."""
+    tier: ModelTier | None = None
     messages: tuple[Message, ...] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, gt=0)
@@ -199,6 +254,14 @@ class LLMRequest(Value):
     source_agent: str = ""
     session_id: str = ""
     tenant: str = ""
+    user: str = ""
+    work_item: str = ""
+
+    @model_validator(mode="after")
+    def _names_one_choice(self) -> Self:
+        if self.model and self.tier is not None:
+            raise ValueError(f"give a model or a tier, not both: got model {self.model!r} and tier {self.tier.value!r}")
+        return self
 
 
 class FinishReason(StrEnum):
@@ -240,8 +303,13 @@ class LLMResponse(Value):
     latency_ms: float = 0.0
     time_to_first_token_ms: float | None = None
     """Only of a streamed answer."""
+    attempts: int = Field(default=1, ge=1)
+    """How often a provider was asked for this answer."""
+    rationale: str = ""
+    """Why this model was chosen; empty where the request named it."""
+    trace_id: str = ""
     notes: tuple[str, ...] = ()
-    """What was dropped, repaired or could not be priced."""
+    """What was dropped, emulated, repaired or could not be priced."""
 
     @property
     def text(self) -> str:
@@ -250,61 +318,3 @@ class LLMResponse(Value):
     @property
     def tool_calls(self) -> tuple[ToolCallPart, ...]:
         return self.message.tool_calls
-
-
-class StreamStarted(Value):
-    kind: Literal["started"] = "started"
-    response_id: str = ""
-    model: str = ""
-
-
-class TextDelta(Value):
-    kind: Literal["text_delta"] = "text_delta"
-    text: str
-
-
-class ReasoningDelta(Value):
-    kind: Literal["reasoning_delta"] = "reasoning_delta"
-    text: str
-
-
-class ToolCallStarted(Value):
-    kind: Literal["tool_call_started"] = "tool_call_started"
-    call_id: str
-    name: str
-
-
-class ToolArgumentsDelta(Value):
-    kind: Literal["tool_arguments_delta"] = "tool_arguments_delta"
-    call_id: str
-    text: str
-
-
-class ToolCallComplete(Value):
-    kind: Literal["tool_call_complete"] = "tool_call_complete"
-    call: ToolCallPart
-
-
-class UsageReported(Value):
-    kind: Literal["usage"] = "usage"
-    usage: TokenUsage
-
-
-class StreamFinished(Value):
-    """Always the last event of a stream that ends well."""
-
-    kind: Literal["finished"] = "finished"
-    response: LLMResponse
-
-
-StreamEvent = Annotated[
-    StreamStarted
-    | TextDelta
-    | ReasoningDelta
-    | ToolCallStarted
-    | ToolArgumentsDelta
-    | ToolCallComplete
-    | UsageReported
-    | StreamFinished,
-    Field(discriminator="kind"),
-]

@@ -1,4 +1,4 @@
-"""A model provider on loopback, as fast as it can be, and an adapter that talks to it."""
+"""Model providers on loopback, as fast as they can be."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from pointsman.llm.openai_responses import OpenAIResponses
+from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Script, Seen
@@ -22,8 +22,13 @@ KEY = "sk-test-4f1d0c7a9b2e"
 class Provider:
     """The stand-in from inside: what it is told, what it saw."""
 
-    url: str
+    root: str
     control: Control
+
+    @property
+    def url(self) -> str:
+        """Of OpenAI's API."""
+        return f"{self.root}/v1"
 
     def says(self, *replies: Reply) -> None:
         self.control.scripts.append(Script(replies=list(replies)))
@@ -41,7 +46,7 @@ async def server() -> AsyncGenerator[Provider]:
     """One for all tests of a module: starting and stopping it takes longer than most of them."""
     app = create_app(ModelsConfig(api_keys=(SecretStr(KEY),), first_token=timedelta(0), chunk=timedelta(0)))
     async with hosting(app) as url:
-        yield Provider(f"{url}/v1", app.state.control)
+        yield Provider(url, app.state.control)
 
 
 @pytest.fixture

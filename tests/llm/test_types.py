@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pointsman.contracts.base import Json
 from pointsman.llm.types import (
+    DocumentPart,
     ImagePart,
     LLMRequest,
     LLMResponse,
@@ -48,12 +49,26 @@ parts: st.SearchStrategy[Part] = st.one_of(
         invalid=texts,
         provider_state=states,
     ),
-    st.builds(ToolResultPart, call_id=texts, name=texts, text=texts, is_error=st.booleans(), provider_state=states),
+    st.builds(DocumentPart, data=st.binary(min_size=1), name=texts, provider_state=states),
+    st.builds(
+        ToolResultPart,
+        call_id=texts,
+        name=texts,
+        text=texts,
+        is_error=st.booleans(),
+        data=json_values,
+        images=st.none() | st.tuples(st.builds(ImagePart, data=st.binary(min_size=1))),
+        provider_state=states,
+    ),
     st.builds(ReasoningPart, text=texts, signature=texts, provider_state=states),
     st.builds(RefusalPart, text=texts, provider_state=states),
 )
 messages = st.builds(
-    Message, role=st.sampled_from(Role), parts=st.lists(parts, max_size=4).map(tuple), provider_state=states
+    Message,
+    role=st.sampled_from(Role),
+    parts=st.lists(parts, max_size=4).map(tuple),
+    provider_state=states,
+    cache=st.sampled_from([None, True]),
 )
 
 
@@ -111,7 +126,7 @@ def test_tool_names_are_those_that_every_provider_takes(name: str) -> None:
         ToolSpec(name=name)
 
 
-@pytest.mark.parametrize("field", [{"temperature": 2.1}, {"max_tokens": 0}, {"messages": ()}, {"model": ""}])
+@pytest.mark.parametrize("field", [{"temperature": 2.1}, {"max_tokens": 0}, {"messages": ()}, {"tier": "fast"}])
 def test_request_out_of_bounds_is_refused(field: dict[str, object]) -> None:
     whole = {"model": "gpt-6-luna", "messages": (text_message(Role.USER, "hi"),), **field}
     with pytest.raises(ValidationError, match=next(iter(field))):

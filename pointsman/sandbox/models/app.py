@@ -1,23 +1,24 @@
-"""The stand-in's server: `POST /v1/responses`, `GET /v1/models`, and the control API under `/_sandbox/`."""
+"""The stand-in's server: one endpoint for each wire format, and the control API under `/_sandbox/`."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import suppress
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from pointsman.contracts.base import Json
-from pointsman.sandbox.models.checks import check_key, check_request
+from pointsman.sandbox.models.caching import PromptCache
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Outcome, Script, Seen, as_text
-from pointsman.sandbox.models.events import chunks, events, server_sent
+from pointsman.sandbox.models.documents import chunks
+from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut
+from pointsman.sandbox.models.openai_responses.catalogue import add_catalogue
+from pointsman.sandbox.models.openai_responses.format import OpenAIResponsesFormat
 from pointsman.sandbox.models.planner import plan
-from pointsman.sandbox.models.replies import Answer, PromptCache, Reply, answer, frame
-from pointsman.sandbox.models.wire import ApiFault, CreateResponse, read_request
+from pointsman.sandbox.models.replies import Reply
 
-OPENED_AT = 1_786_000_000  # when the models were published, for lists
+FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat,)
 
 
 class ConnectionDropped(Exception):
@@ -25,26 +26,20 @@ class ConnectionDropped(Exception):
 
 
 def create_app(config: ModelsConfig) -> FastAPI:
-    """The provider. Its state lives in memory, as long as the app does; `app.state.control` is all of it."""
+    """The providers. Their state lives in memory, as long as the app does; `app.state.control` is all of it."""
     app = FastAPI(title="Model provider stand-in", docs_url=None, redoc_url=None)
     control = Control()
     app.state.control = control
-    provider = _Provider(config, control)
 
     @app.exception_handler(ApiFault)
     async def _refuse(request: Request, fault: ApiFault) -> Response:
         return JSONResponse(fault.body, fault.status, headers=fault.headers)
 
-    @app.get("/v1/models")
-    async def _models(request: Request) -> dict[str, Json]:
-        check_key(request.headers.get("authorization", ""), config)
-        data: list[Json] = [
-            {"id": name, "object": "model", "created": OPENED_AT, "owned_by": "system", "shutdown_date": None}
-            for name in config.models
-        ]
-        return {"object": "list", "data": data}
-
-    app.add_api_route("/v1/responses", provider.respond, methods=["POST"], response_model=None)
+    for kind in FORMATS:
+        endpoint = _Endpoint(kind(config), control)
+        for path in kind.paths:
+            app.add_api_route(path, endpoint.respond, methods=["POST"], response_model=None)
+    add_catalogue(app, config)
     _add_control(app, control)
     return app
 
@@ -85,47 +80,51 @@ def _add_control(app: FastAPI, control: Control) -> None:
         control.reset()
 
 
-class _Provider:
-    """Answers requests, as planned, as scripted, or as faults order."""
+class _Endpoint:
+    """Answers requests of one format, as planned, as scripted, or as faults order."""
 
-    def __init__(self, config: ModelsConfig, control: Control) -> None:
-        self._config = config
+    def __init__(self, wire: Format, control: Control) -> None:
+        self._wire = wire
+        self._config = wire.config
         self._control = control
         self._cache = PromptCache()
 
     async def respond(self, request: Request) -> Response:
         raw = await request.body()
-        seen = self._control.receive(raw)
+        seen = self._control.receive(raw, self._wire.name)
+        named = {**self._wire.headers(), self._wire.request_id_header: seen.request_id}
         try:
-            check_key(request.headers.get("authorization", ""), self._config)
-            asked = read_request(raw)
-            self._control.note(seen, asked)
-            check_request(asked, self._config)
-            body = as_text(raw)
-            response = await _unless_gone(request, seen, self._answered(asked, body, seen))
+            asked = self._read(raw, request, seen)
+            response = await _unless_gone(request, seen, self._answered(asked, as_text(raw), seen))
         except ApiFault as fault:
-            seen.end(Outcome.REFUSED if fault.status in (400, 401) else Outcome.FAULTED, str(fault))
-            fault.headers["x-request-id"] = seen.request_id
+            seen.end(Outcome.REFUSED if fault.status in (400, 401, 403) else Outcome.FAULTED, str(fault))
+            fault.headers.update(named)
             raise
-        response.headers["x-request-id"] = seen.request_id
-        response.headers["openai-version"] = "2020-10-01"
+        response.headers.update(named)
         return response
 
-    async def _answered(self, asked: CreateResponse, body: str, seen: Seen) -> Response:
+    def _read(self, raw: bytes, request: Request, seen: Seen) -> Asked:
+        self._wire.authorise(request.headers)
+        parameters: Mapping[str, str] = {**request.query_params, **request.path_params}
+        asked = self._wire.read(raw, request.url.path, parameters)
+        self._control.note(seen, asked)
+        self._wire.check(asked)
+        return asked
+
+    async def _answered(self, asked: Asked, body: str, seen: Seen) -> Response:
         fault = self._control.fault(body, asked.model)
         await self._before(fault)
         await self._control.wait(body, asked.model, seen)
         whole = self._whole(asked, body, fault)
-        seen.response_id = str(whole.body["id"])
+        seen.response_id = whole.id
         first = self._config.first_token.total_seconds()
         await asyncio.sleep(fault.seconds if fault and fault.kind is FaultKind.SLOW else first)
         if asked.stream:
             # Proxies must not collect the events.
             headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-            return StreamingResponse(
-                self._streamed(whole, fault, seen), media_type="text/event-stream", headers=headers
-            )
-        await asyncio.sleep(self._config.chunk.total_seconds() * len(chunks(json.dumps(whole.body["output"]))))
+            streamed = self._streamed(whole, fault, seen)
+            return StreamingResponse(streamed, media_type=self._wire.stream_type, headers=headers)
+        await asyncio.sleep(self._config.chunk.total_seconds() * len(chunks(json.dumps(whole.body))))
         return self._plain(whole, fault, seen)
 
     async def _before(self, fault: Fault | None) -> None:
@@ -134,36 +133,35 @@ class _Provider:
         if fault.kind is FaultKind.SILENCE:
             await asyncio.Event().wait()
         if fault.kind is FaultKind.STATUS:
-            refused = ApiFault(fault.status, fault.message, fault.code)
+            refused = self._wire.refusal(fault.status, fault.message, fault.code)
             if fault.retry_after:
                 refused.headers["retry-after"] = fault.retry_after
             raise refused
 
-    def _whole(self, asked: CreateResponse, body: str, fault: Fault | None) -> Answer:
+    def _whole(self, asked: Asked, body: str, fault: Fault | None) -> Rendered:
         reply = self._control.scripted(body) or plan(asked)
         if fault and fault.kind is FaultKind.BAD_ARGUMENTS:
             reply = _with_broken_arguments(reply)
         if fault and fault.kind is FaultKind.FAILED:
-            error: Json = {"code": fault.code or "server_error", "message": fault.message}
-            return Answer({**frame(asked), "status": "failed", "error": error})
-        return answer(asked, reply, self._cache.cached_tokens(asked))
+            return self._wire.failed(asked, fault.message, fault.code)
+        return self._wire.render(asked, cut(asked, reply), self._cache.cached_tokens(asked))
 
-    def _plain(self, whole: Answer, fault: Fault | None, seen: Seen) -> Response:
+    def _plain(self, whole: Rendered, fault: Fault | None, seen: Seen) -> Response:
         if fault and fault.kind is FaultKind.BAD_JSON:
             seen.end(Outcome.FAULTED, fault.kind)
             return Response("<html>upstream</html>", media_type="text/html")
         seen.end(Outcome.FAULTED if fault and fault.kind is FaultKind.FAILED else Outcome.ANSWERED)
         return JSONResponse(whole.body)
 
-    async def _streamed(self, whole: Answer, fault: Fault | None, seen: Seen) -> AsyncIterator[bytes]:
+    async def _streamed(self, whole: Rendered, fault: Fault | None, seen: Seen) -> AsyncIterator[bytes]:
         try:
-            for number, event in enumerate(events(whole)):
+            for number, frame in enumerate(whole.frames):
                 if fault and number == fault.after and fault.kind in _BREAKING:
                     async for last in self._broken(fault, number, seen):
                         yield last
                     return
-                yield server_sent(event)
-                if str(event["type"]).endswith(".delta"):
+                yield frame.data
+                if frame.paced:
                     await asyncio.sleep(self._config.chunk.total_seconds())
             seen.end(Outcome.ANSWERED)
         finally:
@@ -177,10 +175,9 @@ class _Provider:
         if fault.kind is FaultKind.DROP:
             raise ConnectionDropped
         if fault.kind is FaultKind.BAD_JSON:
-            yield b'event: response.output_text.delta\ndata: {"type": "response.out\n\n'
+            yield self._wire.broken_frame()
         if fault.kind is FaultKind.ERROR_EVENT:
-            error: dict[str, Json] = {"type": "error", "code": fault.code or "server_error", "message": fault.message}
-            yield server_sent({**error, "param": None, "sequence_number": number})
+            yield self._wire.error_frame(fault.message, fault.code)
 
 
 _BREAKING = (FaultKind.CUT, FaultKind.DROP, FaultKind.STALL, FaultKind.ERROR_EVENT, FaultKind.BAD_JSON)

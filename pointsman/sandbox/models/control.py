@@ -12,8 +12,8 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.models.formats import Asked
 from pointsman.sandbox.models.replies import Reply
-from pointsman.sandbox.models.wire import CreateResponse
 
 
 class Rule(BaseModel):
@@ -103,6 +103,7 @@ class Seen(BaseModel):
 
     number: int
     request_id: str
+    format: str = ""
     at: datetime
     body_sha256: str
     model: str = ""
@@ -132,18 +133,19 @@ class Control:
         self.holds: dict[str, Hold] = {}
         self._gates: dict[str, asyncio.Event] = {}
 
-    def receive(self, raw: bytes) -> Seen:
+    def receive(self, raw: bytes, format_name: str) -> Seen:
         seen = Seen(
             number=len(self.seen) + 1,
             request_id=f"req_{uuid4().hex}",
+            format=format_name,
             at=datetime.now(UTC),
             body_sha256=hashlib.sha256(raw).hexdigest(),
         )
         self.seen.append(seen)
         return seen
 
-    def note(self, seen: Seen, request: CreateResponse) -> None:
-        seen.model, seen.stream, seen.metadata = request.model, bool(request.stream), request.metadata or {}
+    def note(self, seen: Seen, asked: Asked) -> None:
+        seen.model, seen.stream, seen.metadata = asked.model, asked.stream, dict(asked.metadata)
 
     def fault(self, body: str, model: str) -> Fault | None:
         return next((fault for fault in self.faults if fault.take(body, model)), None)

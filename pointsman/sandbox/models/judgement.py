@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.models.documents import Object
 from pointsman.sandbox.models.situation import Situation, words
-from pointsman.sandbox.models.wire import Object
 
 PRIORITY, SEVERITY, STATE = "Microsoft.VSTS.Common.Priority", "Microsoft.VSTS.Common.Severity", "System.State"
 SEVERITIES = ("1 - Critical", "2 - High", "3 - Medium", "4 - Low")

@@ -7,34 +7,34 @@ answer. It takes orders from the system prompt and from users, never from a work
 from collections.abc import Mapping
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.models.documents import Object, as_object
+from pointsman.sandbox.models.formats import Asked
 from pointsman.sandbox.models.judgement import Judgement, judge
 from pointsman.sandbox.models.replies import Call, Reply
 from pointsman.sandbox.models.situation import Situation, read_situation, words
-from pointsman.sandbox.models.wire import CreateResponse, Object, as_object
 
 ONE_BY_ONE = ("one at a time", "one after another", "one after the other")
 SEARCH_WORDS_MAX = 5
 
 
-def plan(request: CreateResponse) -> Reply:
+def plan(asked: Asked) -> Reply:
     """The next reply: tool calls as long as something is to be looked up, then the answer."""
-    situation = read_situation(request)
-    calls = _lookups(request, situation)
+    situation = read_situation(asked)
+    calls = _lookups(asked, situation)
     if calls:
         return Reply(calls=tuple(calls), reasoning=_thought(situation, calls))
     judgement = judge(situation)
-    schema = as_object(request.response_format().get("schema"))
     thought = f"{len(situation.known)} other items were found, {len(judgement.similar)} of them are similar."
-    if not schema:
+    if not asked.schema:
         return Reply(text=judgement.comment or judgement.question, reasoning=thought)
-    return Reply(data=_fill("", schema, _prepared(judgement), situation), reasoning=thought)
+    return Reply(data=_fill("", asked.schema, _prepared(judgement), situation), reasoning=thought)
 
 
-def _lookups(request: CreateResponse, situation: Situation) -> list[Call]:
-    choice = request.tool_choice
+def _lookups(asked: Asked, situation: Situation) -> list[Call]:
+    choice = asked.tool_choice
     if choice == "none" or not situation.tools:
         return []
-    named = str(as_object(choice).get("name") or "") if isinstance(choice, dict) else ""
+    named = choice if choice not in ("auto", "required") else ""
     calls = [
         Call(name=str(tool["name"]), arguments=arguments)
         for tool in situation.tools
@@ -44,9 +44,7 @@ def _lookups(request: CreateResponse, situation: Situation) -> list[Call]:
     ]
     if not calls and choice == "required":
         calls = [Call(name=str(situation.tools[0]["name"]), arguments=_arguments(situation.tools[0], situation) or {})]
-    in_parallel = request.parallel_tool_calls is not False and not any(
-        phrase in situation.system.lower() for phrase in ONE_BY_ONE
-    )
+    in_parallel = asked.parallel and not any(phrase in situation.system.lower() for phrase in ONE_BY_ONE)
     return calls if in_parallel else calls[:1]
 
 

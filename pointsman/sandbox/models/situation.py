@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pointsman.contracts.base import Json
-from pointsman.sandbox.models.wire import CreateResponse, Object, as_object, text_in
+from pointsman.sandbox.models.documents import Object, as_object
+from pointsman.sandbox.models.formats import Asked
 
 _STOP_WORDS = frozenset(
     re.findall(
@@ -55,27 +56,14 @@ class Situation:
         return [text for text in self.told[1:] if not text.startswith("Meanwhile ")]
 
 
-def read_situation(request: CreateResponse) -> Situation:
-    system = [request.instructions or ""]
-    told: list[str] = []
-    called: list[str] = []
-    results: list[str] = []
-    for item in request.items():
-        role, kind = item.get("role"), item.get("type")
-        if role in ("system", "developer"):
-            system.append(text_in(item.get("content")))
-        elif role == "user":
-            told.append(text_in(item.get("content")))
-        elif kind == "function_call":
-            called.append(str(item.get("name")))
-        elif kind == "function_call_output":
-            results.append(str(item.get("output")))
+def read_situation(asked: Asked) -> Situation:
+    told, results = list(asked.told), list(asked.results)
     subject = _subject(told)
     return Situation(
-        system="\n".join(filter(None, system)),
+        system=asked.system,
         told=told,
-        tools=[tool for tool in request.tools if tool.get("type") == "function"],
-        called=called,
+        tools=list(asked.tools),
+        called=list(asked.called),
         results=results,
         item=subject,
         known=_known(results, subject.get("id")),

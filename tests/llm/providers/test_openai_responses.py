@@ -11,7 +11,17 @@ from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
 from pointsman.llm import errors
-from pointsman.llm.openai_responses import OpenAIResponses
+from pointsman.llm.events import (
+    StreamEvent,
+    StreamFinished,
+    StreamStarted,
+    TextDelta,
+    ToolArgumentsDelta,
+    ToolCallComplete,
+    ToolCallStarted,
+    UsageReported,
+)
+from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.llm.types import (
     FinishReason,
     LLMRequest,
@@ -20,16 +30,8 @@ from pointsman.llm.types import (
     ReasoningPart,
     RefusalPart,
     Role,
-    StreamEvent,
-    StreamFinished,
-    StreamStarted,
-    TextDelta,
-    ToolArgumentsDelta,
-    ToolCallComplete,
-    ToolCallStarted,
     ToolResultPart,
     ToolSpec,
-    UsageReported,
     text_message,
 )
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
 from pointsman.llm.errors import InvalidResponseError
-from pointsman.llm.openai_reply import read_reply, read_usage
-from pointsman.llm.openai_responses import OpenAIResponses
+from pointsman.llm.events import StreamFinished
+from pointsman.llm.providers.openai.responses import OpenAIResponses
+from pointsman.llm.providers.openai.responses_reply import read_reply, read_usage
 from pointsman.llm.types import (
     FinishReason,
     LLMRequest,
@@ -23,13 +24,14 @@ from pointsman.llm.types import (
     ProviderState,
     ReasoningPart,
     Role,
-    StreamFinished,
     TextPart,
     text_message,
 )
-from pointsman.sandbox.models.events import events, server_sent
-from pointsman.sandbox.models.replies import Call, Reply, answer
-from pointsman.sandbox.models.wire import CreateResponse
+from pointsman.sandbox.models.formats import server_sent
+from pointsman.sandbox.models.openai_responses.answers import answer
+from pointsman.sandbox.models.openai_responses.events import events
+from pointsman.sandbox.models.openai_responses.request import CreateResponse
+from pointsman.sandbox.models.replies import Call, Reply
 from tests.llm.test_types import json_objects, json_values
 
 REQUEST = LLMRequest(model="gpt-6-luna", messages=(text_message(Role.USER, "hello"),))
@@ -141,7 +143,7 @@ RECORDED = list(
 
 @pytest.mark.parametrize("chunk", [1, 7, 100])
 async def test_any_split_of_the_bytes_gives_the_same_answer(chunk: int) -> None:
-    body = b"".join(server_sent(event) for event in RECORDED)
+    body = b"".join(server_sent(event, str(event["type"])) for event in RECORDED)
     times = {"latency_ms": 0.0, "time_to_first_token_ms": None}
     whole, split = await answered(body), await answered(body, chunk)
     assert split.model_copy(update=times) == whole.model_copy(update=times)
@@ -150,14 +152,14 @@ async def test_any_split_of_the_bytes_gives_the_same_answer(chunk: int) -> None:
 
 async def test_finished_items_stand_in_for_an_answer_without_output() -> None:
     last: dict[str, Json] = {"type": "response.completed", "response": {"status": "completed", "output": []}}
-    body = b"".join(server_sent(event) for event in [*RECORDED[:-1], last])
+    body = b"".join(server_sent(event, str(event["type"])) for event in [*RECORDED[:-1], last])
     response = await answered(body)
     assert [part.kind for part in response.message.parts] == ["reasoning", "text", "tool_call"]
 
 
 async def test_events_and_comments_unknown_to_us_are_passed_over() -> None:
     odd = b': keep-alive\n\nevent: response.mood\ndata: {"type": "response.mood"}\n\ndata: [1]\n\n'
-    body = b"".join(odd + server_sent(event) for event in RECORDED)
+    body = b"".join(odd + server_sent(event, str(event["type"])) for event in RECORDED)
     assert (await answered(body)).text == "Grüße 😀"
 
 

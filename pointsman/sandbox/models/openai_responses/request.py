@@ -3,29 +3,21 @@
 Built after the API reference of OpenAI and the types of its SDK, not after our adapter.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.models.documents import Object, as_object
+from pointsman.sandbox.models.formats import ApiFault
 
-Object = dict[str, Json]
 
-
-class ApiFault(Exception):
-    """An answer that is an error: `{"error": {"message", "type", "param", "code"}}` under an HTTP status."""
-
-    def __init__(
-        self, status: int, message: str, code: str | None = None, param: str | None = None, kind: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers: dict[str, str] = {}
-        error_type = kind or ("server_error" if status >= 500 else "invalid_request_error")
-        self.body: Object = {"error": {"message": message, "type": error_type, "param": param, "code": code}}
+def fault(status: int, message: str, code: str | None = None, param: str | None = None, kind: str = "") -> ApiFault:
+    """An error in the envelope of OpenAI: `{"error": {"message", "type", "param", "code"}}`."""
+    error_type = kind or ("server_error" if status >= 500 else "invalid_request_error")
+    body: Json = {"message": message, "type": error_type, "param": param, "code": code}
+    return ApiFault(status, message, {"error": body})
 
 
 class CreateResponse(BaseModel):
@@ -88,36 +80,14 @@ def _refuse(error: ValidationError) -> NoReturn:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     match first["type"]:
         case "extra_forbidden":
-            raise ApiFault(400, f"Unknown parameter: '{path}'.", "unknown_parameter", path) from error
+            raise fault(400, f"Unknown parameter: '{path}'.", "unknown_parameter", path) from error
         case "missing":
-            raise ApiFault(400, f"Missing required parameter: '{path}'.", "missing_required_parameter", path) from error
+            raise fault(400, f"Missing required parameter: '{path}'.", "missing_required_parameter", path) from error
         case "json_invalid":
             text = "We could not parse the JSON body of your request."
-            raise ApiFault(400, text, None) from error
+            raise fault(400, text, None) from error
         case _:
-            raise ApiFault(400, f"Invalid value for '{path}': {first['msg']}", "invalid_type", path) from error
-
-
-def as_object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def objects(value: Json) -> Iterator[Object]:
-    if isinstance(value, list):
-        yield from (entry for entry in value if isinstance(entry, dict))
-
-
-def text_in(content: Json) -> str:
-    """The text of a message's content, which is text itself or a list of parts."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text") or part.get("refusal") or "") for part in objects(content))
-
-
-def tokens_in(value: Json) -> int:
-    """Tokens, estimated: four characters each."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return (len(text) + 3) // 4
+            raise fault(400, f"Invalid value for '{path}': {first['msg']}", "invalid_type", path) from error
 
 
 def reasons(model: str) -> bool:

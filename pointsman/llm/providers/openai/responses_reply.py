@@ -4,11 +4,11 @@ What the provider wants back unread (ids, phases, encrypted reasoning) is kept a
 """
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from typing import NamedTuple
 
 from pointsman.contracts.base import Json
-from pointsman.llm.structured import clean, cleaned, read_arguments
+from pointsman.llm.lenient import count_of, object_of, objects, text_of
+from pointsman.llm.structured import cleaned, read_arguments
 from pointsman.llm.types import (
     FinishReason,
     Part,
@@ -65,30 +65,6 @@ def read_usage(response: Mapping[str, Json]) -> TokenUsage:
         cache_write_tokens=min(prompt, count_of(read, "cache_write_tokens")),
         reasoning_tokens=min(completion, count_of(written, "reasoning_tokens")),
     )
-
-
-def objects(value: Json) -> Iterator[Mapping[str, Json]]:
-    """The JSON objects of a list, if it is one."""
-    if isinstance(value, list):
-        yield from (entry for entry in value if isinstance(entry, dict))
-
-
-def object_of(value: Mapping[str, Json], key: str) -> Mapping[str, Json]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def text_of(value: Mapping[str, Json], key: str) -> str:
-    found = value.get(key)
-    return clean(found) if isinstance(found, str) else ""
-
-
-def count_of(value: Mapping[str, Json], key: str) -> int:
-    """A count, never negative."""
-    found = value.get(key)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not isfinite(found):
-        return 0
-    return max(0, int(found))
 
 
 def _parts(item: Mapping[str, Json], provider: str) -> list[Part]:

@@ -7,10 +7,9 @@ and travels in the transcript.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from time import perf_counter
 
 import httpx2
 import openai
@@ -18,38 +17,31 @@ from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
-from pointsman.llm.client import LLMClient
-from pointsman.llm.errors import (
-    AuthenticationError,
-    InvalidResponseError,
-    ProviderError,
-    ProviderTimeoutError,
-    TruncatedStreamError,
-)
-from pointsman.llm.openai_errors import OpenAIFaults, is_silence
-from pointsman.llm.openai_reply import count_of, object_of, objects, read_call, read_reply, read_usage, text_of
-from pointsman.llm.openai_request import body_of
-from pointsman.llm.prices import price
-from pointsman.llm.types import (
-    LLMRequest,
-    LLMResponse,
-    Message,
+from pointsman.llm.attempt import Attempt
+from pointsman.llm.client import Health, ListedModel, LLMClient, healthy
+from pointsman.llm.errors import AuthenticationError, ProviderError
+from pointsman.llm.events import (
     ReasoningDelta,
-    Role,
     StreamEvent,
     StreamFinished,
     StreamStarted,
     TextDelta,
-    TokenUsage,
     ToolArgumentsDelta,
     ToolCallComplete,
     ToolCallStarted,
     UsageReported,
 )
+from pointsman.llm.lenient import count_of, date_of, object_of, objects, text_of
+from pointsman.llm.providers.openai.faults import OpenAIFaults, is_silence
+from pointsman.llm.providers.openai.responses_reply import read_call, read_reply, read_usage
+from pointsman.llm.providers.openai.responses_request import body_of
+from pointsman.llm.types import LLMRequest, LLMResponse
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 # The end of the body follows the terminal event at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
+# Of our body, what `POST /responses/input_tokens` takes (OpenAI API reference, "Get input token counts").
+_COUNTED = frozenset({"input", "model", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools"})
 
 
 class OpenAIResponses(LLMClient):
@@ -83,35 +75,33 @@ class OpenAIResponses(LLMClient):
         await self._sdk.close()
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
-        started, faults = perf_counter(), self._faults(request)
         body, notes = body_of(request, self.provider)
+        reading = self._reading(request, notes)
         try:
             http = await self._sdk.post("/responses", cast_to=httpx2.Response, body=body)
         except openai.OpenAIError as error:
-            raise faults.of_exception(error) from None
-        request_id = http.headers.get("x-request-id", "")
-        reading = _Reading(self.provider, request, faults, request_id, notes, started)
+            raise reading.failed(error) from None
+        reading.attempt.request_id = http.headers.get("x-request-id", "")
         try:
             response = http.json()
         except ValueError:
             response = None
         if not isinstance(response, dict):
             kind = http.headers.get("content-type", "nothing")
-            raise reading.invalid(f"{len(http.content)} bytes of {kind} where a JSON object belongs")
+            raise reading.attempt.invalid(f"{len(http.content)} bytes of {kind} where a JSON object belongs")
         return await reading.finish(response, streamed=False)
 
     async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
-        started, faults = perf_counter(), self._faults(request)
         body, notes = body_of(request, self.provider)
         body["stream"] = True
+        reading = self._reading(request, notes)
         try:
             events = await self._sdk.post(
                 "/responses", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
             )
         except openai.OpenAIError as error:
-            raise faults.of_exception(error) from None
-        request_id = events.response.headers.get("x-request-id", "")
-        reading = _Reading(self.provider, request, faults, request_id, notes, started)
+            raise reading.failed(error) from None
+        reading.attempt.request_id = events.response.headers.get("x-request-id", "")
         async with events:
             async for event in self._events(events, reading):
                 for said in reading.take(event):
@@ -119,11 +109,32 @@ class OpenAIResponses(LLMClient):
                 if reading.terminal is not None:
                     break
             if reading.terminal is None:
-                raise reading.truncated("the stream ended without its terminal event")
+                raise reading.attempt.truncated("the stream ended without its terminal event")
             await _drain(events)
         response = await reading.finish(reading.whole(), streamed=True)
         yield UsageReported(usage=response.usage)
         yield StreamFinished(response=response)
+
+    async def count_tokens(self, request: LLMRequest) -> int:
+        """As the service counts them: one request, nothing is billed."""
+        body, _ = body_of(request, self.provider)
+        counted = {key: value for key, value in body.items() if key in _COUNTED}
+        try:
+            count = await self._sdk.post("/responses/input_tokens", cast_to=object, body=counted)
+        except openai.OpenAIError as error:
+            raise self._faults(request.model).of_exception(error) from None
+        return count_of(count, "input_tokens") if isinstance(count, dict) else 0
+
+    async def list_models(self) -> Sequence[ListedModel]:
+        try:
+            listed = await self._sdk.get("/models", cast_to=object)
+        except openai.OpenAIError as error:
+            raise self._faults("").of_exception(error) from None
+        found = objects(listed.get("data")) if isinstance(listed, dict) else ()
+        return [ListedModel(name=text_of(model, "id"), shutdown_on=date_of(model, "shutdown_date")) for model in found]
+
+    async def health(self) -> Health:
+        return await healthy(self.list_models)
 
     async def _events(self, events: AsyncStream[object], reading: "_Reading") -> AsyncGenerator[Mapping[str, Json]]:
         """The events that are JSON objects; a stream that breaks is a truncated one."""
@@ -133,16 +144,19 @@ class OpenAIResponses(LLMClient):
                     yield event
         except openai.APIConnectionError as error:
             if is_silence(error):
-                raise reading.silent(self._timeout) from None
+                raise reading.attempt.silent(self._timeout) from None
             cause = type(error.__cause__).__name__
-            raise reading.truncated(f"the connection broke in the middle of the stream: {cause}") from None
+            raise reading.attempt.truncated(f"the connection broke in the middle of the stream: {cause}") from None
         except openai.OpenAIError as error:
             raise reading.failed(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise reading.invalid(f"an event of the stream is not JSON: {type(error).__name__}") from None
+            raise reading.attempt.invalid(f"an event of the stream is not JSON: {type(error).__name__}") from None
 
-    def _faults(self, request: LLMRequest) -> OpenAIFaults:
-        return OpenAIFaults(self.provider, request.model, self._key.get_secret_value())
+    def _reading(self, request: LLMRequest, notes: Sequence[str]) -> "_Reading":
+        return _Reading(self.begin(request, notes), self._faults(request.model), self.provider)
+
+    def _faults(self, model: str) -> OpenAIFaults:
+        return OpenAIFaults(self.provider, model, self._key.get_secret_value())
 
 
 async def _drain(events: AsyncStream[object]) -> None:
@@ -155,24 +169,11 @@ async def _drain(events: AsyncStream[object]) -> None:
 class _Reading:
     """One answer while it is read: what has arrived, and how it ends."""
 
-    def __init__(
-        self,
-        provider: str,
-        request: LLMRequest,
-        faults: OpenAIFaults,
-        request_id: str,
-        notes: tuple[str, ...],
-        started: float,
-    ) -> None:
+    def __init__(self, attempt: Attempt, faults: OpenAIFaults, provider: str) -> None:
         self.terminal: Mapping[str, Json] | None = None
-        self._provider = provider
-        self._model = request.model
+        self.attempt = attempt
         self._faults = faults
-        self._request_id = request_id
-        self._notes = notes
-        self._started = started
-        self._first_token: float | None = None
-        self._text: list[str] = []
+        self._provider = provider
         self._items: dict[int, Mapping[str, Json]] = {}
         self._calls: dict[int, str] = {}
 
@@ -184,8 +185,7 @@ class _Reading:
                 response = object_of(event, "response")
                 yield StreamStarted(response_id=text_of(response, "id"), model=text_of(response, "model"))
             case "response.output_text.delta":
-                self._text.append(text_of(event, "delta"))
-                yield TextDelta(text=self._token(event))
+                yield TextDelta(text=self.attempt.text(text_of(event, "delta")))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
                 yield ReasoningDelta(text=self._token(event))
             case "response.function_call_arguments.delta":
@@ -211,45 +211,21 @@ class _Reading:
         return response
 
     async def finish(self, response: Mapping[str, Json], *, streamed: bool) -> LLMResponse:
-        """The whole answer, priced; raises what the provider reports instead of one."""
-        usage = read_usage(response)
-        self._check(response, usage)
+        """The whole answer; raises what the provider reports instead of one."""
+        self.attempt.usage = read_usage(response)
+        self._check(response)
         reply = read_reply(response, self._provider)
-        model = text_of(response, "model") or self._model
-        cost = await price(self._provider, model, usage)
-        return LLMResponse(
-            message=Message(role=Role.ASSISTANT, parts=reply.parts),
-            finish_reason=reply.finish_reason,
-            usage=usage,
-            model=model,
-            provider=self._provider,
+        self.attempt.notes += reply.notes
+        return await self.attempt.answer(
+            reply.parts,
+            reply.finish_reason,
+            model=text_of(response, "model"),
             response_id=text_of(response, "id"),
-            request_id=self._request_id,
-            cost_usd=cost.cost_usd,
-            price_version=cost.version,
-            latency_ms=self._ms(perf_counter()),
-            time_to_first_token_ms=self._ms(self._first_token) if streamed and self._first_token else None,
-            notes=tuple(note for note in (*self._notes, *reply.notes, cost.note) if note),
+            streamed=streamed,
         )
-
-    def invalid(self, reason: str) -> ProviderError:
-        return InvalidResponseError(reason, provider=self._provider, model=self._model, request_id=self._request_id)
-
-    def truncated(self, reason: str) -> ProviderError:
-        return TruncatedStreamError(
-            f"{reason}, after {len(self._items)} whole items",
-            received="".join(self._text),
-            provider=self._provider,
-            model=self._model,
-            request_id=self._request_id,
-        )
-
-    def silent(self, timeout: timedelta) -> ProviderError:
-        reason = f"nothing more arrived for {timeout.total_seconds():g} s"
-        return ProviderTimeoutError(reason, provider=self._provider, model=self._model, request_id=self._request_id)
 
     def failed(self, error: openai.OpenAIError) -> ProviderError:
-        return self._faults.of_exception(error, self._request_id)
+        return self._faults.of_exception(error, self.attempt.request_id)
 
     def _item(self, kind: str, event: Mapping[str, Json]) -> Iterator[StreamEvent]:
         item, index = object_of(event, "item"), count_of(event, "output_index")
@@ -257,27 +233,26 @@ class _Reading:
         if kind == "response.output_item.done":
             self._items[index] = item
             if is_call:
-                yield ToolCallComplete(call=read_call(item, self._provider))
+                yield ToolCallComplete(call=self.attempt.checked(read_call(item, self._provider)))
         elif is_call:
             self._calls[index] = text_of(item, "call_id")
             yield ToolCallStarted(call_id=text_of(item, "call_id"), name=text_of(item, "name"))
 
     def _token(self, event: Mapping[str, Json]) -> str:
-        self._first_token = self._first_token or perf_counter()
+        self.attempt.token()
         return text_of(event, "delta")
 
     def _reported(self, event: Mapping[str, Json]) -> ProviderError:
         code, reason = text_of(event, "code"), text_of(event, "message")
-        return self._faults.of_code(code, reason or "the stream reports an error", self._request_id)
+        return self._faults.of_code(code, reason or "the stream reports an error", self.attempt.request_id)
 
-    def _check(self, response: Mapping[str, Json], usage: TokenUsage) -> None:
+    def _check(self, response: Mapping[str, Json]) -> None:
         status, error = text_of(response, "status"), object_of(response, "error")
         if status == "failed" or error:
-            failed = self._faults.of_code(text_of(error, "code"), text_of(error, "message"), self._request_id)
-            failed.usage = usage
+            code, reason = text_of(error, "code"), text_of(error, "message")
+            failed = self._faults.of_code(code, reason, self.attempt.request_id)
+            failed.usage = self.attempt.usage
             raise failed
         if status not in ("completed", "incomplete", "") or not isinstance(response.get("output"), list):
-            raise self.invalid(f"a response of status {self._faults.safe(status)!r} without an answer in it")
-
-    def _ms(self, moment: float) -> float:
-        return round((moment - self._started) * 1000, 3)
+            shown = self._faults.safe(status)
+            raise self.attempt.invalid(f"a response of status {shown!r} without an answer in it")

@@ -7,7 +7,8 @@ import openai
 import pytest
 
 from pointsman.llm import errors
-from pointsman.llm.openai_errors import OpenAIFaults, retry_after
+from pointsman.llm.faults import retry_after
+from pointsman.llm.providers.openai.faults import OpenAIFaults
 
 NOW = datetime(2026, 11, 21, 8, 0, 0, tzinfo=UTC)
 FAULTS = OpenAIFaults("openai", "gpt-6-luna", "sk-secret-key-0123456789")

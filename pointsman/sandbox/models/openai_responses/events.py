@@ -1,31 +1,18 @@
 """A response as the events of a stream: the order, names and numbers of the Responses API."""
 
-import json
-import re
 from collections.abc import Iterator
 
 from pointsman.contracts.base import Json
-from pointsman.sandbox.models.replies import Answer
-from pointsman.sandbox.models.wire import Object, as_object, objects
+from pointsman.sandbox.models.documents import Object, as_object, chunks, objects
+from pointsman.sandbox.models.openai_responses.answers import Answer
 
-_WORDS = re.compile(r"\s*\S+(?:\s+\S+)?\s*$|\s*\S+(?:\s+\S+)?|\s+")
 ARGUMENT_CHUNK_CHARS = 12
-
-
-def server_sent(event: Object) -> bytes:
-    """One event on the wire."""
-    return f"event: {event['type']}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
 
 
 def events(answer: Answer) -> Iterator[Object]:
     """All events of the answer, numbered from 0."""
     for number, event in enumerate(_events(answer)):
         yield {**event, "sequence_number": number}
-
-
-def chunks(text: str) -> list[str]:
-    """The text in pieces of two words, as tokens come; joined they are the text."""
-    return _WORDS.findall(text)
 
 
 def _events(answer: Answer) -> Iterator[Object]:

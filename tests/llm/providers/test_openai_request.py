@@ -15,7 +15,7 @@ from openai.types.responses.response_reasoning_item_param import ResponseReasoni
 from pydantic import TypeAdapter
 
 from pointsman.contracts.base import Json
-from pointsman.llm.openai_request import body_of, reasons
+from pointsman.llm.providers.openai.responses_request import body_of, reasons
 from pointsman.llm.structured import read_arguments
 from pointsman.llm.types import (
     ImagePart,
