@@ -20,6 +20,7 @@ PERMISSIVE = frozenset(
 EXCEPTIONS = {
     "psycopg": ("LGPL-3.0-only", "used unchanged, as a library of its own that anybody can replace"),
     "psycopg-binary": ("LGPL-3.0-only", "used unchanged, as a library of its own that anybody can replace"),
+    "mistralai": ("UNKNOWN", "its licence file is that of Apache, version 2.0"),
     "axe-playwright-python": ("UNKNOWN", "its licence file says MIT; development only"),
 }
 OURS = "pointsman"
