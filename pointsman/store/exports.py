@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from pointsman.contracts.base import Json
 from pointsman.domain import merkle
 from pointsman.ports import Rejected
-from pointsman.store import offline_verifier
+from pointsman.store import offline_verifier, witnesses
 from pointsman.store.canonical import canonical
 from pointsman.store.engine import Store
 from pointsman.store.offline_verifier import FORMAT, MANIFEST, write_archive
 from pointsman.store.sequencer import latest_size, origin_of
 from pointsman.store.signing import Verifier
-from pointsman.store.tables import AuditCheckpoint, AuditEntry, AuditLeaf, col
+from pointsman.store.tables import AuditCheckpoint, col
 
 ARCHIVE_BYTES_MAX = 2**32 - 1
 README = """Export of Pointsman's audit log
@@ -57,7 +57,12 @@ async def export(store: Store, verifier: Verifier, path: Path) -> Exported:
     Raises:
         Rejected: `path` exists, or the log is larger than an archive may be (4 GiB).
     """
-    return await store.read(lambda session: _write(session, verifier, path))
+
+    def write(session: Session) -> Exported:
+        with witnesses.any_text(session):
+            return _write(session, verifier, path)
+
+    return await store.read(write)
 
 
 def _write(session: Session, verifier: Verifier, path: Path) -> Exported:
@@ -84,16 +89,11 @@ def _write(session: Session, verifier: Verifier, path: Path) -> Exported:
 
 def _log_files(session: Session, verifier: Verifier, tenant: str) -> Iterator[tuple[str, bytes]]:
     size = latest_size(session, tenant)
-    query = (
-        select(col(AuditEntry.body), col(AuditLeaf.leaf_hash))
-        .join(AuditEntry, col(AuditEntry.id) == col(AuditLeaf.event_id))
-        .where(col(AuditLeaf.tenant) == tenant, col(AuditLeaf.position) < size)
-        .order_by(col(AuditLeaf.position))
-    )
     bodies, leaves = [], []
-    for body, leaf in session.execute(query):
-        bodies.append(body + b"\n")
-        leaves.append(leaf)
+    for leaf in witnesses.leaves(session, tenant):
+        if leaf.event is not None and leaf.position < size:
+            bodies.append(leaf.event.body + b"\n")
+            leaves.append(leaf.leaf_hash)
     if len(leaves) != size:
         raise Rejected(f"log of tenant {tenant!r} has {len(leaves)} of {size} events: run `pointsman audit verify`")
     nodes = merkle.nodes_of(leaves)
@@ -108,9 +108,8 @@ def _proof(index: int, size: int, nodes: merkle.Nodes) -> bytes:
 
 
 def _checkpoints(session: Session, tenant: str, nodes: merkle.Nodes) -> Iterator[bytes]:
-    query = select(AuditCheckpoint).where(col(AuditCheckpoint.tenant) == tenant)
     before = 0
-    for row in session.scalars(query.order_by(col(AuditCheckpoint.size))):
+    for row in witnesses.checkpoints(session, tenant):
         proof = merkle.consistency_proof(before, row.size, nodes) if before else []
         yield canonical({"consistency": _texts(proof), "note": row.note}) + b"\n"
         before = row.size

@@ -10,33 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pointsman.contracts.actions import Action
 from pointsman.contracts.records import AuditEvent
 from pointsman.domain import merkle, tiles
 from pointsman.domain.checkpoints import NoteError
 from pointsman.ports import Rejected
-from pointsman.store import contents
+from pointsman.store import contents, witnesses
 from pointsman.store.engine import Store
-from pointsman.store.sequencer import origin_of, read_tile
+from pointsman.store.sequencer import LOG_NAME, origin_of
 from pointsman.store.signing import Verifier
-from pointsman.store.tables import (
-    AuditCheckpoint,
-    AuditEntry,
-    AuditLeaf,
-    AuditPending,
-    AuditTile,
-    Content,
-    InboxRow,
-    col,
-)
+from pointsman.store.tables import AuditPending, Content
+from pointsman.store.witnesses import Event, Leaf, Signed
 
 PENDING_MAX = timedelta(seconds=10)
-ROWS_AT_ONCE = 1_000
-
-LeafRow = Row[int, str, bytes, AuditEntry | None]
 
 
 @dataclass(frozen=True)
@@ -82,18 +70,23 @@ async def verify(
 
     `kept` are checkpoints that were kept outside the database.
     """
-    return await store.read(lambda session: _verify(session, verifier, kept, pending_max))
+
+    def look(session: Session) -> Report:
+        with witnesses.any_text(session), session.no_autoflush:
+            return _verify(session, verifier, kept, pending_max)
+
+    return await store.read(look)
 
 
 def _verify(session: Session, verifier: Verifier, kept: Sequence[str], pending_max: timedelta) -> Report:
     started = time.monotonic()
-    findings: list[Finding] = []
+    findings = [Finding(*misfit) for misfit in witnesses.misfits(session)]
     logs = []
-    tenants = set(session.scalars(select(col(AuditLeaf.tenant)).distinct()))
-    tenants |= set(session.scalars(select(col(AuditCheckpoint.tenant)).distinct()))
-    tenants |= set(session.scalars(select(col(AuditTile.tenant)).distinct()))
+    tenants = witnesses.tenants(session)
+    if tenants and not witnesses.has_log_name(session):
+        findings.append(Finding("", f"setting {LOG_NAME!r}", "is missing: it names what was signed"))
     unread = set(kept)
-    for tenant in sorted(tenants):
+    for tenant in tenants:
         log = _Log(session, verifier, tenant)
         logs.append(log.verify(unread))
         findings += log.findings
@@ -120,13 +113,12 @@ class _Log:
         self.findings: list[Finding] = []
 
     def verify(self, kept: set[str]) -> LogState:
-        query = select(AuditCheckpoint).where(col(AuditCheckpoint.tenant) == self._tenant)
-        rows = list(self._session.scalars(query.order_by(col(AuditCheckpoint.size))))
+        rows = witnesses.checkpoints(self._session, self._tenant)
         origin = origin_of(self._session, self._tenant)
         for row in rows:
             self._read_checkpoint(row.note, origin, row.size)
         self._read_kept(kept, origin)
-        for found in _stream(self._session, _leaves_of(self._tenant)):
+        for found in witnesses.leaves(self._session, self._tenant):
             self._check_leaf(found)
         self._check_ends(rows)
         self._check_tiles()
@@ -158,7 +150,7 @@ class _Log:
             if self._signed.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
                 self._find(f"audit_checkpoint of size {checkpoint.size}", "is not the one that was kept outside")
 
-    def _check_leaf(self, row: LeafRow) -> None:
+    def _check_leaf(self, row: Leaf) -> None:
         position, event_id, stored, event = row
         if position != self._range.size:
             if not self._gap:
@@ -174,7 +166,7 @@ class _Log:
         self._judge(position, event, derived, stored, tiled)
         self._append(tiled if tiled in (derived, stored) else stored)
 
-    def _judge(self, position: int, event: AuditEntry, derived: bytes, stored: bytes, tiled: bytes) -> None:
+    def _judge(self, position: int, event: Event, derived: bytes, stored: bytes, tiled: bytes) -> None:
         """Of event, leaf and tile two must agree: the third was changed."""
         named = f"audit_event {event.id!r} (leaf {position})"
         if derived != stored and derived != tiled:
@@ -200,10 +192,10 @@ class _Log:
     def _tiled(self, position: int) -> bytes:
         number, place = divmod(position, tiles.WIDTH)
         if self._tile[0] != number:
-            self._tile = (number, read_tile(self._session, self._tenant, 0, number))
+            self._tile = (number, witnesses.tile(self._session, self._tenant, 0, number))
         return self._tile[1][place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES]
 
-    def _check_ends(self, rows: Sequence[AuditCheckpoint]) -> None:
+    def _check_ends(self, rows: Sequence[Signed]) -> None:
         size = self._range.size
         for signed in sorted(self._signed):
             self._find(f"audit_checkpoint of size {signed}", f"the log has only {size} leaves in a row")
@@ -212,11 +204,9 @@ class _Log:
 
     def _check_tiles(self) -> None:
         expected = tiles.widths(self._range.size)
-        query = select(AuditTile).where(col(AuditTile.tenant) == self._tenant)
-        query = query.order_by(col(AuditTile.level), col(AuditTile.number))
         seen: set[tiles.Tile] = set()
         above: dict[tiles.Tile, bytes] = {}
-        for row in self._session.scalars(query.execution_options(yield_per=ROWS_AT_ONCE)):
+        for row in witnesses.tiles(self._session, self._tenant):
             tile = (row.level, row.number)
             seen.add(tile)
             self._check_tile(tile, row.data, expected.get(tile), above)
@@ -239,21 +229,7 @@ class _Log:
             above[parent] = above.get(parent, b"") + merkle.complete_root(tiles.split(data))
 
 
-def _leaves_of(tenant: str) -> Select[int, str, bytes, AuditEntry]:
-    return (
-        select(col(AuditLeaf.position), col(AuditLeaf.event_id), col(AuditLeaf.leaf_hash), AuditEntry)
-        .outerjoin(AuditEntry, col(AuditEntry.id) == col(AuditLeaf.event_id))
-        .where(col(AuditLeaf.tenant) == tenant)
-        .order_by(col(AuditLeaf.position))
-    )
-
-
-def _stream(session: Session, query: Select[int, str, bytes, AuditEntry]) -> Iterator[LeafRow]:
-    for rows in session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
-        yield from rows
-
-
-def _repeated(event: AuditEntry) -> Iterator[str]:
+def _repeated(event: Event) -> Iterator[str]:
     """Columns that do not say what the body says."""
     try:
         said = AuditEvent.model_validate_json(event.body)
@@ -275,20 +251,14 @@ def _repeated(event: AuditEntry) -> Iterator[str]:
 
 
 def _loose_events(session: Session) -> Iterator[Finding]:
-    query = (
-        select(col(AuditEntry.tenant), col(AuditEntry.id))
-        .outerjoin(AuditLeaf, col(AuditLeaf.event_id) == col(AuditEntry.id))
-        .outerjoin(AuditPending, col(AuditPending.event_id) == col(AuditEntry.id))
-        .where(col(AuditLeaf.event_id).is_(None), col(AuditPending.event_id).is_(None))
-    )
-    for tenant, event_id in session.execute(query):
+    for tenant, event_id in witnesses.loose(session):
         yield Finding(tenant, f"audit_event {event_id!r}", "is neither in the tree nor pending")
 
 
 def _pending(session: Session, pending_max: timedelta) -> Iterator[Finding]:
     now = datetime.now(UTC)
-    for row, event in _pending_rows(session):
-        place = f"audit_pending {row.sequence}"
+    for row in witnesses.waiting(session):
+        place, event = f"audit_pending {row.sequence}", row.event
         if event is None:
             yield Finding(row.tenant, place, f"names event {row.event_id!r}, which is missing")
             continue
@@ -301,27 +271,16 @@ def _pending(session: Session, pending_max: timedelta) -> Iterator[Finding]:
             yield Finding(row.tenant, place, f"event {event.id!r} waits for {seconds:.0f} s: is the sequencer running?")
 
 
-def _pending_rows(session: Session) -> Sequence[Row[AuditPending, AuditEntry | None]]:
-    query = select(AuditPending, AuditEntry).outerjoin(AuditEntry, col(AuditEntry.id) == col(AuditPending.event_id))
-    return session.execute(query.order_by(col(AuditPending.sequence))).all()
-
-
 def _deliveries(session: Session) -> Iterator[Finding]:
     """Bodies in the inbox against the hash in the event that told of them."""
-    query = select(col(InboxRow.id), col(InboxRow.tenant), col(InboxRow.body), col(AuditEntry.body)).join(
-        AuditEntry, col(AuditEntry.id) == col(InboxRow.id)
-    )
-    query = query.where(col(AuditEntry.action).in_((Action.DELIVERY_ACCEPTED, Action.DELIVERY_DUPLICATE)))
-    for delivery_id, tenant, body, event in session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)):
-        if sha256(body).hexdigest().encode() not in event:
-            yield Finding(tenant, f"inbox {delivery_id!r}", "its body is not the one that was accepted")
+    for row in witnesses.bodies(session):
+        if sha256(row.body).hexdigest().encode() not in row.event:
+            yield Finding(row.tenant, f"inbox {row.id!r}", "its body is not the one that was accepted")
 
 
 def _contents(session: Session) -> Iterator[Finding]:
-    query = select(Content).execution_options(yield_per=ROWS_AT_ONCE)
-    for partition in session.scalars(query).partitions():
-        for row in partition:
-            try:
-                contents.unpacked(row)
-            except Rejected as error:
-                yield Finding("", f"content {row.hash!r}", str(error))
+    for row in witnesses.contents(session):
+        try:
+            contents.unpacked(Content(**row._asdict()))
+        except Rejected as error:
+            yield Finding("", f"content {row.hash!r}", str(error))

@@ -7,7 +7,8 @@ from pointsman.store.contents import Contents
 from pointsman.store.engine import Store
 from pointsman.store.sequencer import Sequencer
 from pointsman.store.signing import Signer
-from pointsman.store.verification import ROWS_AT_ONCE, verify
+from pointsman.store.verification import verify
+from pointsman.store.witnesses import ROWS_AT_ONCE
 from tests.store.samples import event
 
 
