@@ -11,6 +11,7 @@ compression. An event is one line of events.jsonl, its leaf SHA-256 over a zero 
 
 import argparse
 import json
+import re
 import struct
 import sys
 import zlib
@@ -28,6 +29,7 @@ MANIFEST = "manifest.json"
 LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 DOS_EPOCH = 33  # 1980-01-01, the first day that ZIP knows: files carry no time of their own
 MODE = 0o100600 << 16
+SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 class Fault(Exception):
@@ -208,7 +210,7 @@ class _Log:
         """Size and root that a note signs."""
         text, separator, signature = note.rpartition("\n\n")
         lines = text.split("\n")
-        if not separator or len(lines) != 3 or lines[0] != self.origin or not lines[1].isdigit():
+        if not separator or len(lines) != 3 or lines[0] != self.origin or not SIZE.fullmatch(lines[1]):
             raise Fault(f"{self._folder}/{place}: is not a checkpoint of log {self.origin!r}")
         root = _decode(lines[2], f"{self._folder}/{place}")
         encoded = signature.removeprefix(f"\N{EM DASH} {self.origin} ").removesuffix("\n")
@@ -233,7 +235,8 @@ class _Log:
             except Fault as fault:
                 self._report.findings.append(str(fault))
                 continue
-            if entry["index"] != index or not included(leaf, index, size, proof, root):
+            stated = entry["index"]
+            if type(stated) is not int or stated != index or not included(leaf, index, size, proof, root):
                 self._find(f"proofs.jsonl, line {index + 1}", f"does not lead from event {index} to the signed root")
 
 
@@ -304,7 +307,7 @@ def _key_id(name: str, public: bytes) -> bytes:
 def _read_json(data: bytes, place: str) -> object:
     try:
         return json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Fault(f"{place}: is not JSON: {error}") from None
 
 
