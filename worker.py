@@ -1,9 +1,8 @@
 """Composition root of a process that only works: `python worker.py`, the same as `pointsman worker`."""
 
-import asyncio
+import sys
 
-from pointsman.config import load
-from starter.serve import serve
+from starter.cli.app import run
 
 if __name__ == "__main__":
-    asyncio.run(serve(load(), parts=("worker",)))
+    sys.exit(run(["worker", *sys.argv[1:]]))

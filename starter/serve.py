@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Collection, Coroutine, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -24,15 +24,17 @@ from pointsman.config import Misconfigured, Settings, variable
 from pointsman.domain.organisations import organisation_of
 from pointsman.observability import logs, metrics, traces
 from pointsman.observability.activities import Correlating
+from pointsman.policies.loading import load
+from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import AdvisoryLease, Alone
-from starter.runtime import Runtime, activities, runtime
+from starter.runtime import Runtime, activities, credentials, runtime
 from starter.web import health
-from starter.web.app import create_app
+from starter.web.app import create_app, spare_the_collector
 from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -45,17 +47,30 @@ LINGER = timedelta(seconds=5)
 Part = Coroutine[None, None, None]
 
 
+def check(settings: Settings, parts: Collection[str]) -> None:
+    """Look for what would end the process at once, before anything is made, opened or written.
+
+    Raises:
+        PolicyError, Misconfigured: the text says what to do.
+    """
+    load(settings.policy_dir)
+    if "worker" in parts:
+        credentials(settings)
+
+
 async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) -> None:
     """Run until SIGTERM or SIGINT, then stop in order: intake, hand-over, work, books.
 
     Raises:
         StoreInUse, SchemaMismatch, PolicyError, Misconfigured: it was not started; the text says what to do.
     """
+    wanted = frozenset(parts)
+    check(settings, wanted)
     logs.configure(settings.log_level, settings.log_format, secrets_of(settings))
     tracing = traces.configure(version=version("pointsman"))
     try:
         async with runtime(settings) as rt:
-            await _run(rt, frozenset(parts))
+            await _run(rt, wanted)
     finally:
         if tracing is not None:
             tracing.shutdown()
@@ -73,13 +88,14 @@ async def _run(rt: Runtime, parts: frozenset[str]) -> None:
     connection = Connection(
         settings.temporal_address, settings.temporal_namespace, runtime=metrics.core_runtime(core_port)
     )
-    work = [_work(rt, connection)] if "worker" in parts else []
+    work = {"worker": _work(rt, connection)} if "worker" in parts else {}
     if "web" in parts:
         sequencer = _Sequencing(Sequencer(rt.store, Signer.open(settings.key_dir)))
         # In the order in which they stop: what the worker still does is yet to be signed.
-        running = [*_web_parts(rt, connection, sequencer, core_port), *work, sequencer.run()]
+        web = _web_parts(rt, connection, sequencer, core_port)
+        running: Mapping[str, Part] = {**web, **work, "sequencer": sequencer.run()}
     elif core_port:
-        running = [*work, _serve_metrics(rt, core_port)]
+        running = {**work, "metrics": _serve_metrics(rt, core_port)}
     else:
         running = work
     await _until_stopped(running)
@@ -108,16 +124,27 @@ class _Sequencing:
         return self._trouble
 
     async def run(self) -> None:
+        """Until cancelled; what is written by then is signed before it ends."""
         self._trouble = ""
         try:
             await self._sequencer.run()
+        except asyncio.CancelledError:
+            await self._finish()
+            raise
         except LogDamaged as error:
             self._trouble = f"the audit log is damaged: {error}"
             LOG.error("the audit log is damaged; nothing is signed on top of it", error=str(error))
             await asyncio.Event().wait()
 
+    async def _finish(self) -> None:
+        try:
+            async with asyncio.timeout(LINGER.total_seconds()):
+                await self._sequencer.drain()
+        except (LogDamaged, Unavailable, TimeoutError) as error:
+            LOG.warning("events stay unsigned until the next start", error=f"{type(error).__name__}: {error}")
 
-def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core_port: int) -> list[Part]:
+
+def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core_port: int) -> dict[str, Part]:
     settings, books = rt.settings, rt.books
     embedded = rt.store.dialect == "sqlite"
     dispatcher = Dispatcher(
@@ -130,8 +157,16 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
         lease=Alone() if embedded else AdvisoryLease(settings.database_url.get_secret_value()),
         attempts_max=settings.dispatch_max_attempts,
     )
-    app = create_app(_services(rt, connection, dispatcher, sequencer, core_port))
-    return [_serve_web(_server(app, settings.web_host, settings.web_port)), dispatcher.run()]
+    app = create_app(_services(rt, connection, dispatcher, sequencer, core_port), _spared)
+    web = _serve_web(_server(app, settings.web_host, settings.web_port))
+    return {"web": web, "dispatcher": dispatcher.run()}
+
+
+@asynccontextmanager
+async def _spared(_: FastAPI) -> AsyncGenerator[None]:
+    """When the web part starts, all is imported and made."""
+    spare_the_collector()
+    yield
 
 
 def _services(
@@ -238,15 +273,17 @@ async def _serve_web(server: _Server) -> None:
         raise
 
 
-async def _until_stopped(parts: list[Part]) -> None:
+async def _until_stopped(parts: Mapping[str, Part]) -> None:
     """Run the parts together, and stop them one after another. The first that fails ends all, with its error."""
     async with _stopping() as stop:
-        tasks = [asyncio.create_task(part) for part in parts]
+        tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
         waiting = asyncio.create_task(stop.wait())
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in (waiting, *tasks):
+        waiting.cancel()
+        for task in tasks:
             task.cancel()
             await asyncio.wait([task])
+            LOG.info("stopped", part=task.get_name())
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     for end in ended:
         if isinstance(end, Exception):

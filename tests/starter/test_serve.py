@@ -1,0 +1,251 @@
+"""`serve`, `web` and `worker` as processes: what keeps them from starting, what they outlive, and how they end."""
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from pointsman.config import Settings
+from pointsman.contracts.base import Json
+from pointsman.contracts.records import Delivery, DeliveryState, ItemRow
+from pointsman.contracts.work_items import WorkItemState
+from pointsman.sandbox.azure_devops import server as azure_devops
+from pointsman.sandbox.azure_devops.config import demo_config
+from pointsman.sandbox.models import server as models
+from pointsman.sandbox.models.config import ModelsConfig
+from pointsman.store import schema
+from pointsman.store.engine import Store
+from pointsman.store.inbox import Inbox
+from pointsman.store.items import Items
+from pointsman.store.signing import Verifier
+from pointsman.store.verification import verify
+from pointsman.temporal_server import DevServer, find_server
+from starter.cli.errors import ExitCode
+from starter.demo.outside import Outside, until
+from starter.demo.processes import Child, Stage, surroundings
+from starter.serve import serve
+from tests.starter.web_rig import HOOK, basic, created
+
+pytestmark = pytest.mark.slow
+
+PERSON = "person-of-the-tests"
+T = TypeVar("T")
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path / "stage", live=False)
+
+
+def environment(stage: Stage, **changed: str) -> dict[str, str]:
+    return {**stage.pointsman.environment, **changed}
+
+
+@asynccontextmanager
+async def running(*children: Child) -> AsyncGenerator[None]:
+    for child in children:
+        child.start()
+    try:
+        yield
+    finally:
+        for child in children:
+            child.kill()
+
+
+def ended(child: Child) -> int:
+    """Exit code of a process that is asked to end."""
+    assert child.process is not None, "it has started"
+    child.process.terminate()
+    return child.process.wait(60)
+
+
+def stopped(child: Child) -> list[str]:
+    """The parts of the process, in the order in which they stopped."""
+    lines = [json.loads(line) for line in child.log.read_text().splitlines() if line.startswith("{")]
+    return [line["part"] for line in lines if line["event"] == "stopped"]
+
+
+async def answer(child: Child, url: str, *statuses: int) -> httpx2.Response:
+    """What the process answers, once it does with one of the statuses."""
+    async with httpx2.AsyncClient(timeout=5, trust_env=False) as http:
+
+        async def asked() -> httpx2.Response | None:
+            child.check()
+            try:
+                told = await http.get(url)
+            except httpx2.HTTPError:
+                return None
+            return told if told.status_code in statuses else None
+
+        return await until(url, asked)
+
+
+async def first(store: Store, look: Callable[[Store], Awaitable[T | None]]) -> T:
+    return await until("the books", lambda: look(store))
+
+
+def started(folder: Path, env: dict[str, str], *words: str) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "starter.cli.app", *words]
+    folder.mkdir()
+    return subprocess.Popen(command, env={**surroundings(), **env}, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_what_would_end_it_is_told_before_anything_is_made(stage: Stage, tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    (policy / "policy.yaml").write_text('version: "7"\n\nscoop: []\n')
+    wrong = {
+        "POINTSMAN_OPENAI_API_KEY is not set": {"POINTSMAN_OPENAI_API_KEY": ""},
+        "POINTSMAN_AZURE_DEVOPS_TOKEN is not set": {"POINTSMAN_AZURE_DEVOPS_TOKEN": ""},
+        "policy.yaml:3": {"POINTSMAN_POLICY_DIR": str(policy)},
+    }
+    processes = {
+        text: started(tmp_path / str(number), environment(stage, **change), "serve")
+        for number, (text, change) in enumerate(wrong.items())
+    }
+    for text, process in processes.items():
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode, out) == (ExitCode.USAGE, ""), err
+        assert text in err
+        assert "Traceback" not in err
+    assert not (stage.folder / "data").exists()
+
+
+async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_it_comes(
+    stage: Stage, tmp_path: Path
+) -> None:
+    server = DevServer(find_server().path, tmp_path / "temporal", ui=False)
+    stage.pointsman.environment = environment(stage, POINTSMAN_TEMPORAL_ADDRESS=server.address)
+    async with running(stage.pointsman):
+        await answer(stage.pointsman, f"{stage.web_url}/health/live", 200)
+        async with httpx2.AsyncClient(base_url=stage.web_url, trust_env=False) as http:
+            accepted = await http.post(HOOK, content=created(), headers=basic(password=stage.hook_secret))
+        assert accepted.status_code == 202
+        unwell = (await answer(stage.pointsman, f"{stage.web_url}/health/ready", 200)).json()
+        assert unwell["status"] == "degraded"
+        failing = {one["name"]: one["message"] for one in unwell["checks"] if one["status"] == "fail"}
+        assert server.address in failing["temporal"]
+        assert failing.keys() <= {"temporal", "dispatcher"}
+        async with Store.open(stage.database_url, read_only=True) as store, server:
+            assert [row.state for row in await Inbox(store).find()] == [DeliveryState.PENDING]
+            assert (await first(store, handed_over)).attempts == 0  # Temporal's absence is not the row's fault
+            assert ended(stage.pointsman) == ExitCode.OK
+            told = await verify(store, Verifier.open(stage.folder / "data" / "keys"))
+    assert stopped(stage.pointsman) == ["web", "dispatcher", "worker", "sequencer"]
+    assert (told.ok, told.pending) == (True, 0)  # what was written until the end is signed
+
+
+async def handed_over(store: Store) -> Delivery | None:
+    rows = await Inbox(store).find()
+    return next((row for row in rows if row.state is DeliveryState.DISPATCHED), None)
+
+
+async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
+    stage: Stage, dev_server: DevServer, postgres_database: str
+) -> None:
+    schema.upgrade(postgres_database)
+    env = environment(
+        stage,
+        POINTSMAN_DATABASE_URL=postgres_database,
+        POINTSMAN_TEMPORAL_ADDRESS=dev_server.address,
+        POINTSMAN_TASK_QUEUE=stage.folder.parent.name,
+    )
+    stage.pointsman.environment = env
+    web = Child("web", ("web",), env, stage.folder)
+    worker = Child("worker", ("worker",), env, stage.folder)
+    async with AsyncExitStack() as world:
+        await world.enter_async_context(running(web, worker))
+        await world.enter_async_context(stand_ins(stage))
+        outside = await world.enter_async_context(Outside(stage))
+        store = await world.enter_async_context(Store.open(postgres_database))
+        await answer(web, f"{stage.web_url}/health/ready", 200)
+        await outside.subscribe()
+        item = await outside.file("Bug", "Crane stops at noon", "It goes on at one.")
+
+        async def done(books: Store) -> ItemRow | None:
+            row = await Items(books).get(stage.organisation, item)
+            return row if row is not None and row.state is WorkItemState.DONE else None
+
+        row = await first(store, done)
+        counted = (await answer(worker, f"http://127.0.0.1:{stage.core_port}/metrics", 200)).text
+        counted_by_web = (await answer(web, f"{stage.web_url}/metrics", 200)).text
+        assert (ended(web), ended(worker)) == (ExitCode.OK, ExitCode.OK)
+    assert row.usage.tool_calls > 0
+    assert sample(counted, "pointsman_model_calls_total") == row.usage.model_calls
+    assert sample(counted, "temporal_workflow_task_execution_latency_count") > 0
+    assert "temporal_workflow_task_execution_latency_count" not in counted_by_web
+    assert sample(counted_by_web, "pointsman_deliveries_total") > 0
+    assert stopped(web) == ["web", "dispatcher", "sequencer"]
+    assert stopped(worker) == ["worker", "metrics"]
+
+
+@asynccontextmanager
+async def stand_ins(stage: Stage) -> AsyncGenerator[None]:
+    """Azure DevOps and the model provider, where the stage's settings look for them."""
+    given = stage.pointsman.environment
+    config = demo_config(SecretStr(PERSON), SecretStr(given["POINTSMAN_AZURE_DEVOPS_TOKEN"]))
+    keys = (SecretStr(given["POINTSMAN_OPENAI_API_KEY"]),)
+    stage.person_token = PERSON
+    async with (
+        azure_devops.running(config, port=httpx2.URL(stage.azure_url).port or 0),
+        models.running(ModelsConfig(api_keys=keys), port=httpx2.URL(stage.models_url).port or 0),
+    ):
+        yield
+
+
+def sample(exposition: str, name: str) -> float:
+    """Sum of a metric's samples."""
+    lines = [line for line in exposition.splitlines() if line.partition("{")[0].partition(" ")[0] == name]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@pytest.fixture
+def borrowed() -> Generator[None]:
+    """What a process has once, given back as it was: its logs, its signals, its collector."""
+    root, handler = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    handlers, level, config = list(root.handlers), root.level, structlog.get_config()
+    yield
+    gc.unfreeze()
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**config)
+
+
+@pytest.mark.usefixtures("borrowed")
+async def test_what_is_there_when_the_web_part_starts_is_spared_by_the_collector(
+    migrated_file: Path, tmp_path: Path, free_port: int
+) -> None:
+    shutil.copy(migrated_file, tmp_path / "pointsman.db")
+    given: dict[str, Json] = {"data_dir": str(tmp_path), "web_port": free_port}
+    frozen = gc.get_freeze_count()
+    serving = asyncio.create_task(serve(Settings.model_validate(given), ("web",)))
+    async with httpx2.AsyncClient(trust_env=False) as http:
+
+        async def alive() -> bool | None:
+            try:
+                return (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200 or None
+            except httpx2.HTTPError:
+                return None
+
+        await until("the web part", alive)
+    spared = gc.get_freeze_count() - frozen
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    assert spared > 100_000
