@@ -123,9 +123,9 @@ class ItemRun:
         except ActivityError:
             self._keep(queue=(*events, *self._carry.queue), unjudged=len(events))
             raise
-        news = [one.instruction for one in judgements if one.instruction and one.instruction not in self._carry.told]
-        fresh = tuple(dict.fromkeys(news))
-        self._keep(instructions=(*self._carry.instructions, *fresh), told=(*self._carry.told, *fresh))
+        news = [one.instruction for one in judgements if one.instruction]
+        fresh, told = lifecycle.tell_once(self._carry.told, news)
+        self._keep(instructions=(*self._carry.instructions, *fresh), told=told)
         # Each of these was true when it was judged, so the last one is true now.
         present = [one.verdict for one in judgements if one.verdict in (Verdict.DELETED, Verdict.RESTORED)]
         if present:

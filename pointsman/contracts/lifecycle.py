@@ -63,7 +63,8 @@ class Carry(Contract):
     dropped: tuple[str, ...] = ()
     """Fields that the agent proposed and may not change."""
     told: tuple[str, ...] = ()
-    """Content hashes of instructions given in this run: the same comment arrives in two events."""
+    """Content hashes of the last 200 instructions given in this run: the same comment arrives in two events, one
+    close behind the other."""
     writes: int = 0
     written_rev: int = 0
     """Revision that our last write made."""

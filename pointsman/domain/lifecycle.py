@@ -19,6 +19,7 @@ from pointsman.domain.routing import in_scope, match_facts
 # What stands when policy names no ladder for a severity: one rung, three days, then the item is parked.
 DEFAULT_RUNGS = (Rung(notify=("log",), wait=timedelta(days=3)),)
 SEEN_MAX = 500
+TOLD_MAX = 200
 
 
 def covered(event: WorkItemEvent, rev: int) -> bool:
@@ -152,6 +153,17 @@ def ladder_for(policy: Policy, severity: Severity) -> Ladder:
 def remember(seen: Sequence[str], key: str) -> tuple[str, ...]:
     """The last idempotency keys, so that a repeated hand-over has no effect and the memory stays bounded."""
     return (*seen[-(SEEN_MAX - 1) :], key)
+
+
+def tell_once(told: Sequence[str], news: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What of `news` was not told yet, each once, and what has been told after it: the last `TOLD_MAX`.
+
+    Two events of one comment come one close behind the other, so that both are within reach. One that comes again
+    behind `TOLD_MAX` others is told a second time; nothing is ever left untold because of the bound.
+    """
+    known = set(told)
+    fresh = tuple(dict.fromkeys(one for one in news if one not in known))
+    return fresh, (*told, *fresh)[-TOLD_MAX:]
 
 
 def question_hash(ask: Ask, number: int) -> str:

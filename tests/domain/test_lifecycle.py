@@ -13,6 +13,7 @@ from pointsman.domain.decisions import verbs_for
 from pointsman.domain.lifecycle import (
     DEFAULT_RUNGS,
     SEEN_MAX,
+    TOLD_MAX,
     after_decision,
     after_intake,
     after_turn,
@@ -23,6 +24,7 @@ from pointsman.domain.lifecycle import (
     ladder_for,
     question_hash,
     remember,
+    tell_once,
 )
 from tests.domain.samples import AGENT, FACTS, KEY, POLICY
 
@@ -213,6 +215,26 @@ def test_memory_of_events_keeps_the_latest_and_stays_bounded(count: int) -> None
     for number in range(count):
         seen = remember(seen, str(number))
     assert seen == tuple(str(number) for number in range(count))[-SEEN_MAX:]
+
+
+@given(st.lists(st.lists(st.integers(0, 600).map(str), max_size=300), max_size=6))
+def test_everything_is_told_and_what_is_told_is_remembered_within_bounds(batches: list[list[str]]) -> None:
+    told: tuple[str, ...] = ()
+    for news in batches:
+        before = told
+        fresh, told = tell_once(told, news)
+        assert set(news) <= {*before, *fresh}
+        assert len(fresh) == len(set(fresh))
+        assert not set(fresh) & set(before)
+        assert told == (*before, *fresh)[-TOLD_MAX:]
+
+
+def test_the_second_event_of_a_comment_tells_nothing_while_fewer_than_the_bound_lie_between() -> None:
+    _, told = tell_once((), ["comment"])
+    for number in range(TOLD_MAX - 1):
+        _, told = tell_once(told, [str(number)])
+        assert tell_once(told, ["comment"])[0] == ()
+    assert tell_once(tell_once(told, ["one more"])[1], ["comment"])[0] == ("comment",)
 
 
 def test_two_questions_of_one_item_never_share_a_subject() -> None:
