@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 CODE := $(wildcard activities bench pointsman starter tests workflows worker.py)
 # Test processes: as many as there are logical processors.
 JOBS ?= logical
-# Lowest coverage of each of these rooms, in percent.
+# `make test PART=unit` runs the tests that need no server.
+PART ?=
+PART_unit := tests/activities tests/contracts tests/domain tests/policies
+# Lowest coverage of each of these rooms, in percent; `tests/gates/measuring.py` says which tests count.
 COVERAGE_MIN ?= 95
 COVERED := pointsman/domain workflows pointsman/llm
 # How often `make faults` kills something.
@@ -13,6 +16,9 @@ N ?= 200
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 \
 	--custom-compile-command "make lock" pyproject.toml
+
+# Each test starts programs of ours: what Python compiles for one serves the next.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check up bench faults docs lock clean run-ready dev-ready coverage-gate
@@ -26,11 +32,15 @@ demo: run-ready ## run three work items through everything, with a kill and a de
 up: run-ready ## start Temporal, its UI and Pointsman on this machine
 	@$(BIN)/pointsman up $(ARGS)
 
-test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms
+test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms (PART=unit: no server)
+ifeq ($(PART)$(ARGS),)
 	@$(BIN)/python -m tests.servers
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure
 	@$(MAKE) --no-print-directory coverage-gate
+else
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit))) $(ARGS)
+endif
 
 check: dev-ready ## lint, types, imports, secrets, licences, lock, tidiness
 	$(BIN)/ruff check $(CODE)

@@ -3,6 +3,7 @@
 What they need is imported then, too: it takes two seconds that a run of unit tests should not spend.
 """
 
+import os
 import signal
 from collections.abc import Generator
 from typing import TYPE_CHECKING
@@ -23,8 +24,19 @@ settings.register_profile("unhurried", deadline=None, max_examples=50, derandomi
 settings.load_profile("unhurried")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--measure", action="store_true", help="measure how far tests of the inner rooms cover them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped then, too
+    runs_tests = "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None)
+    if config.getoption("measure") and runs_tests:
+        from tests.gates.measuring import Measuring
+
+        measuring = Measuring(config.rootpath)
+        measuring.load()
+        config.pluginmanager.register(measuring)
 
 
 @pytest.fixture(scope="session")

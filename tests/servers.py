@@ -78,21 +78,33 @@ class TimeSkippingServer:
 
 @contextmanager
 def postgres_server() -> Generator[str]:
-    """A PostgreSQL server, as the URL of its maintenance database. The path is short: it holds a Unix socket."""
+    """A PostgreSQL server, as the URL of its maintenance database. The path is short: it holds a Unix socket.
+
+    It waits for no disk: what tests kill is who uses it, and never the machine below it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pm-pg-"))
     try:
         with get_server(folder / "data", cleanup_mode="stop") as server:
-            yield str(server.get_uri())
+            url = str(server.get_uri())
+            with psycopg.connect(url, autocommit=True) as connection:
+                for setting in ("fsync", "full_page_writes"):
+                    connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+                connection.execute("SELECT pg_reload_conf()")
+            yield url
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def postgres_database(server_url: str) -> Generator[str]:
-    """A fresh database, as a URL for SQLAlchemy with psycopg. Dropped at the end, whoever is still connected."""
+def postgres_database(server_url: str, template: str = "template1") -> Generator[str]:
+    """A fresh database, as a URL for SQLAlchemy with psycopg. Dropped at the end, whoever is still connected.
+
+    It begins as a copy of the database called `template`, to which nobody may be connected.
+    """
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
         try:
             base, _, query = server_url.partition("?")
             url = f"{base.rpartition('/')[0]}/{name}?{query}"

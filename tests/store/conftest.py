@@ -1,14 +1,16 @@
 """A migrated database for each test, once as SQLite and once as PostgreSQL."""
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pointsman.store import schema
 from pointsman.store.engine import Store
 from pointsman.store.signing import Signer
+from tests import servers
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +28,25 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url: str) -> Generator[str]:
+    """Name of a database to copy, for the same reason."""
+    with servers.postgres_database(postgres_url) as url:
+        schema.upgrade(url)
+        name = make_url(url).database
+        assert name is not None
+        yield name
+
+
+@pytest.fixture
+def postgres_store_url(postgres_url: str, migrated_postgres: str) -> Generator[str]:
+    with servers.postgres_database(postgres_url, migrated_postgres) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    found = str(request.getfixturevalue("postgres_database"))
-    schema.upgrade(found)
-    return found
+    return str(request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_store_url"}[request.param]))
 
 
 @pytest.fixture

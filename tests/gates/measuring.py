@@ -1,0 +1,50 @@
+"""Coverage of the inner rooms: `pytest --measure` traces while their modules load and while their own tests run.
+
+Tracing makes a test twice as slow, and most tests here wait for things in which nothing is counted. So each room is
+held by its own tests, and a line that only a test of another room passes counts as not covered.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from coverage import Coverage
+
+# Packages, each with the folder of the tests that hold it. Which files count says `[tool.coverage.run]`.
+ROOMS = {
+    "pointsman.domain": Path("tests/domain"),
+    "pointsman.llm": Path("tests/llm"),
+    "workflows": Path("tests/workflows"),
+}
+
+
+class Measuring:
+    """Registered as a plugin in each process that runs tests."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._coverage = Coverage(data_suffix=True, config_file=str(root / "pyproject.toml"))
+
+    def load(self) -> None:
+        """Load the rooms: what stands outside of functions runs once, whoever asks for it first."""
+        self._coverage.start()
+        for room in ROOMS:
+            package = importlib.import_module(room)
+            for module in pkgutil.walk_packages(package.__path__, f"{room}."):
+                importlib.import_module(module.name)
+        self._coverage.stop()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        if not any(item.path.is_relative_to(self._root / folder) for folder in ROOMS.values()):
+            return (yield)
+        self._coverage.start()
+        try:
+            return (yield)
+        finally:
+            self._coverage.stop()
+
+    def pytest_sessionfinish(self) -> None:
+        self._coverage.save()
