@@ -110,6 +110,20 @@ class InvalidRequestError(ProviderError):
     """The provider says that the request is wrong."""
 
 
+class BudgetExceededError(ProviderError):
+    """The call might cost more than is left. Nothing was sent."""
+
+
+class QueueFullError(ProviderError):
+    """Too many calls wait for this provider already. Nothing was sent; `retry_after` is how long they wait."""
+
+
+class CircuitOpenError(ProviderError):
+    """The provider failed too often lately; until `retry_after` it is not asked. Nothing was sent."""
+
+    retryable = True
+
+
 class ModelNotAllowedError(ProviderError):
     """The model is not on the list of allowed models, or does not exist for this key."""
 

@@ -303,8 +303,8 @@ class LLMResponse(Value):
     latency_ms: float = 0.0
     time_to_first_token_ms: float | None = None
     """Only of a streamed answer."""
-    attempts: int = Field(default=1, ge=1)
-    """How often a provider was asked for this answer."""
+    attempts: int = Field(default=1, ge=0)
+    """How often a provider was asked for this answer; 0 where it comes from a cache."""
     rationale: str = ""
     """Why this model was chosen; empty where the request named it."""
     trace_id: str = ""

@@ -1,0 +1,133 @@
+"""One attempt at one provider with all that belongs around it: circuit, reservation, call, settlement."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from pointsman.llm.budgets import Claim, Reservation, accounts_of
+from pointsman.llm.client import LLMClient
+from pointsman.llm.errors import (
+    InvalidResponseError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitedError,
+    TruncatedStreamError,
+)
+from pointsman.llm.estimates import estimate_tokens
+from pointsman.llm.events import StreamEvent, StreamFinished
+from pointsman.llm.pool import ClientPool
+from pointsman.llm.prices import price
+from pointsman.llm.registry import Model
+from pointsman.llm.rules import Rules
+from pointsman.llm.types import LLMRequest, LLMResponse, TokenUsage
+
+# After these nobody but the provider knows what it did, and what it will bill.
+_BILLING_UNKNOWN = (ProviderTimeoutError, TruncatedStreamError, InvalidResponseError)
+
+
+class Attempts:
+    """The attempts of one request. `count` is how many went out, `notes` what the response should say of them."""
+
+    def __init__(self, pool: ClientPool, rules: Rules, request: LLMRequest) -> None:
+        self.count = 0
+        self.notes: list[str] = []
+        self.last: Model | None = None
+        self._pool = pool
+        self._rules = rules
+        self._request = request
+        self._prompt_tokens = estimate_tokens(request)
+
+    def tokens_max(self, model: Model) -> int:
+        """The most that the call can take: the prompt, rather too many, and the answer at its limit."""
+        return self._prompt_tokens + self._output_max(model)
+
+    async def complete(self, model: Model) -> LLMResponse:
+        async with self._call(model) as (client, request, settle):
+            response = await client.complete(request)
+            await settle(response)
+        return response
+
+    async def stream(self, model: Model) -> AsyncGenerator[StreamEvent]:
+        """Pieces as they come; the last is `StreamFinished`."""
+        async with self._call(model) as (client, request, settle):
+            events = client.stream(request)
+            try:
+                async for event in events:
+                    if isinstance(event, StreamFinished):
+                        await settle(event.response)
+                    yield event
+            finally:
+                await events.aclose()
+
+    @asynccontextmanager
+    async def _call(self, model: Model) -> AsyncGenerator[tuple[LLMClient, LLMRequest, "_Settle"]]:
+        """Around one call: whatever happens inside, the reservation is settled and the circuit told."""
+        request, rules = self._request, self._rules
+        self.last = model
+        async with self._pool.lease(model.provider, request.tenant, request.user) as (circuit, client):
+            rules.breakers.enter(circuit, model.provider)
+            settle = _Settle(rules, await self._reserve(model))
+            self.count += 1
+            rules.observer.started(model.provider)
+            failure: ProviderError | None = None
+            try:
+                yield client, request.model_copy(update={"model": model.name, "tier": None}), settle
+                rules.breakers.succeeded(circuit)
+            except ProviderError as error:
+                failure = error
+                rules.breakers.failed(circuit, error)
+                await settle.failed(error)
+                if isinstance(error, RateLimitedError) and error.retry_after:
+                    await rules.limits.limited(model.provider, error.retry_after)
+                raise
+            except BaseException:  # cancelled, or a stream that was closed: the provider may bill what it has done
+                rules.breakers.abandoned(circuit)
+                await asyncio.shield(settle.unknown())
+                raise
+            finally:
+                rules.observer.ended(model.provider, model.name, failure)
+
+    async def _reserve(self, model: Model) -> Reservation:
+        output = self._output_max(model)
+        usage = TokenUsage(prompt_tokens=self._prompt_tokens, completion_tokens=output)
+        most = await price(model.provider, model.name, usage)
+        claim = Claim(
+            accounts=accounts_of(self._request),
+            tokens=self._prompt_tokens + output,
+            cost_usd=most.cost_usd,
+            provider=model.provider,
+            model=model.name,
+        )
+        reservation = await self._rules.budgets.reserve(claim)
+        self.notes += reservation.notes
+        return reservation
+
+    def _output_max(self, model: Model) -> int:
+        return min(self._request.max_tokens or model.output_max, model.output_max)
+
+
+class _Settle:
+    """The end of a reservation: the first that is told stands."""
+
+    def __init__(self, rules: Rules, reservation: Reservation) -> None:
+        self._budgets = rules.budgets
+        self._reservation = reservation
+
+    async def __call__(self, response: LLMResponse) -> None:
+        await self._budgets.settle(self._reservation, response.usage, response.cost_usd)
+
+    async def failed(self, error: ProviderError) -> None:
+        if error.usage is not None:
+            claim = self._reservation.claim
+            cost = await price(claim.provider, claim.model, error.usage)
+            await self._budgets.settle(self._reservation, error.usage, cost.cost_usd)
+        elif isinstance(error, _BILLING_UNKNOWN):
+            await self.unknown()
+        else:
+            await self._budgets.settle(self._reservation, None, Decimal(0))
+
+    async def unknown(self) -> None:
+        """All that was reserved counts as spent: the limit holds even if the provider billed the most."""
+        claim = self._reservation.claim
+        await self._budgets.settle(self._reservation, TokenUsage(total_tokens=claim.tokens), claim.cost_usd)

@@ -1,0 +1,84 @@
+"""Clients of providers: made when first wanted, one for each provider and key, and a bounded number of them."""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+from pydantic import SecretStr
+
+from pointsman.llm.client import LLMClient
+from pointsman.llm.errors import AuthenticationError
+from pointsman.llm.keys import Keys
+
+CLIENTS_MAX = 64
+
+Factory = Callable[[SecretStr], LLMClient]
+
+
+@dataclass
+class _Entry:
+    name: str
+    client: LLMClient
+    users: int = 0
+    is_leaving: bool = False
+
+
+class ClientPool:
+    """`factories` make a provider's client from a key. They import its SDK, so nobody pays for what is not used."""
+
+    def __init__(self, keys: Keys, factories: Mapping[str, Factory], clients_max: int = CLIENTS_MAX) -> None:
+        self._keys = keys
+        self._factories = dict(factories)
+        self._clients_max = clients_max
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return tuple(self._factories)
+
+    @asynccontextmanager
+    async def lease(self, provider: str, tenant: str = "", user: str = "") -> AsyncGenerator[tuple[str, LLMClient]]:
+        """The client, and the name of its circuit: provider and key, without the key.
+
+        Raises:
+            AuthenticationError: there is no key, or no such provider.
+        """
+        entry = await self._entry(provider, tenant, user)
+        entry.users += 1
+        try:
+            yield entry.name, entry.client
+        finally:
+            entry.users -= 1
+            if entry.is_leaving and not entry.users:
+                await entry.client.aclose()
+
+    async def aclose(self) -> None:
+        """Close every client; calls under way fail."""
+        entries, self._entries = self._entries, OrderedDict()
+        for entry in entries.values():
+            await entry.client.aclose()
+
+    async def _entry(self, provider: str, tenant: str, user: str) -> _Entry:
+        if provider not in self._factories:
+            known = ", ".join(sorted(self._factories)) or "none"
+            raise AuthenticationError(
+                f"no provider {provider!r} is set up; there are: {known}. Nothing was sent.", provider=provider
+            )
+        key = await self._keys.find(provider, tenant, user)
+        # By what the key is, not by its name: a key that was replaced under its name is another one.
+        place = f"{provider}:{sha256(key.secret.get_secret_value().encode()).hexdigest()}"
+        entry = self._entries.get(place)
+        if entry is None:
+            entry = self._entries[place] = _Entry(f"{provider}/{key.name}", self._factories[provider](key.secret))
+        self._entries.move_to_end(place)
+        await self._shrink()
+        return entry
+
+    async def _shrink(self) -> None:
+        while len(self._entries) > self._clients_max:
+            _, oldest = self._entries.popitem(last=False)
+            oldest.is_leaving = True
+            if not oldest.users:
+                await oldest.client.aclose()

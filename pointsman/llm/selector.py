@@ -1,0 +1,137 @@
+"""Which model answers a request: by name, by tier, or by how much the request asks for. Always says why."""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from pointsman.llm.errors import InvalidRequestError, LLMError
+from pointsman.llm.estimates import estimate_tokens
+from pointsman.llm.governance import Governance
+from pointsman.llm.registry import Model, Registry, abilities_needed
+from pointsman.llm.types import LLMRequest, ModelTier, ReasoningEffort
+
+OUTPUT_TOKENS_ASSUMED = 4_096
+"""Room that an answer needs where a request sets no limit."""
+
+
+class Complexity(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+TIER_OF: Mapping[Complexity, ModelTier] = {
+    Complexity.LOW: ModelTier.FAST,
+    Complexity.MEDIUM: ModelTier.BALANCED,
+    Complexity.HIGH: ModelTier.PREMIUM,
+}
+
+
+class Selection(NamedTuple):
+    """The model to ask, then those to ask if it cannot, and why that one."""
+
+    model: Model
+    fallbacks: Sequence[Model]
+    rationale: str
+
+
+class NoModelError(LLMError):
+    """No model can take this request; the text says why each was left out."""
+
+
+class Selector:
+    """`healthy` tells of a provider whether it is worth asking now."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        governance: Governance,
+        default_model: str = "",
+        fallbacks: Mapping[str, Sequence[str]] | None = None,
+        healthy: Callable[[str], bool] = lambda provider: True,
+    ) -> None:
+        self._registry = registry
+        self._governance = governance
+        self._default = default_model
+        self._fallbacks = fallbacks or {}
+        self._healthy = healthy
+
+    async def select(self, request: LLMRequest, prefer: Sequence[str] = ()) -> Selection:
+        """`prefer` names providers in the order in which this caller wants them.
+
+        Raises:
+            ModelNotAllowedError, ModelRetiredError: the model that was named may not be used.
+            InvalidRequestError: the model that was named cannot do what is asked.
+            NoModelError: no model of the tier can.
+        """
+        name = request.model or (self._default if request.tier is None else "")
+        if name:
+            return await self._named(request, name)
+        if request.tier is not None:
+            return self._of_tier(request, request.tier, prefer, f"tier {request.tier.value} was asked for")
+        complexity, features = measure(request)
+        why = f"complexity {complexity.value} ({features})"
+        return self._of_tier(request, TIER_OF[complexity], prefer, why)
+
+    async def _named(self, request: LLMRequest, name: str) -> Selection:
+        model = await self._governance.admit(request, name)
+        if lack := _lack(model, request):
+            raise InvalidRequestError(f"{model.name} {lack}. Nothing was sent.", provider=model.provider, model=name)
+        chain = [found for other in self._fallbacks.get(model.name, ()) if (found := self._registry.find(other))]
+        usable = [other for other in chain if self._governance.usable(other) and not _lack(other, request)]
+        named = "was named" if request.model else "is the default"
+        return Selection(model, usable, f"{model.name}: it {named}")
+
+    def _of_tier(self, request: LLMRequest, tier: ModelTier, prefer: Sequence[str], why: str) -> Selection:
+        offered = self._registry.of_tier(tier)
+        order = [*prefer, *(model.provider for model in offered)]
+        offered = sorted(offered, key=lambda model: order.index(model.provider))
+        left_out: list[str] = []
+        able: list[Model] = []
+        for model in offered:
+            lack = "is not allowed" if not self._governance.usable(model) else _lack(model, request)
+            if lack:
+                left_out.append(f"{model.name} {lack}")
+            else:
+                able.append(model)
+        if not able:
+            raise NoModelError(f"no model of tier {tier.value} can take this request: {'; '.join(left_out)}")
+        first = next((model for model in able if self._healthy(model.provider)), able[0])
+        ailing = [f"{model.provider} does not answer now" for model in able[: able.index(first)]]
+        told = "; ".join([f"{first.name}: {why}", *left_out, *ailing])
+        return Selection(first, [model for model in able if model is not first], told)
+
+
+def measure(request: LLMRequest) -> tuple[Complexity, str]:
+    """How much a request asks for, by what can be counted in it, and the features that decided."""
+    tokens, turns = estimate_tokens(request), len(request.messages)
+    effort = request.reasoning_effort
+    points = {
+        f"{tokens} tokens": 2 if tokens > 50_000 else int(tokens > 4_000),
+        f"{len(request.tools)} tools": 2 if len(request.tools) > 10 else int(bool(request.tools)),
+        f"{turns} messages": int(turns > 12),
+        "an answer by schema": int(request.response_schema is not None),
+        f"effort {effort.value if effort else ''}": 2 if effort in _HARD else int(effort is ReasoningEffort.MEDIUM),
+    }
+    total = sum(points.values())
+    told = ", ".join(name for name, value in points.items() if value) or "short and plain"
+    if total >= 3:
+        return Complexity.HIGH, told
+    return (Complexity.MEDIUM if total else Complexity.LOW), told
+
+
+_HARD = (ReasoningEffort.HIGH, ReasoningEffort.XHIGH, ReasoningEffort.MAX)
+
+
+def _lack(model: Model, request: LLMRequest) -> str:
+    """Why the model cannot take the request; empty where it can."""
+    missing = sorted(ability.value for ability in abilities_needed(request) - model.can)
+    if missing:
+        return f"has no {' and no '.join(missing)}"
+    if request.max_tokens is not None and request.max_tokens > model.output_max:
+        return f"writes at most {model.output_max} tokens, {request.max_tokens} are asked for"
+    # An answer by schema needs no ability: where a model has none, its adapter emulates it and says so.
+    room = model.window - min(request.max_tokens or OUTPUT_TOKENS_ASSUMED, model.output_max)
+    if (tokens := estimate_tokens(request)) > room:
+        return f"has room for {room} tokens of prompt, this one has about {tokens}"
+    return ""
