@@ -36,9 +36,11 @@ def create_app(config: ModelsConfig) -> FastAPI:
         return JSONResponse(fault.body, fault.status, headers=fault.headers)
 
     for kind in FORMATS:
-        endpoint = _Endpoint(kind(config), control)
-        for path in kind.paths:
+        wire = kind(config)
+        endpoint = _Endpoint(wire, control)
+        for path in wire.paths:
             app.add_api_route(path, endpoint.respond, methods=["POST"], response_model=None)
+        wire.add_routes(app)
     add_catalogue(app, config)
     _add_control(app, control)
     return app
@@ -135,7 +137,7 @@ class _Endpoint:
         if fault.kind is FaultKind.STATUS:
             refused = self._wire.refusal(fault.status, fault.message, fault.code)
             if fault.retry_after:
-                refused.headers["retry-after"] = fault.retry_after
+                self._wire.delay(refused, fault.retry_after)
             raise refused
 
     def _whole(self, asked: Asked, body: str, fault: Fault | None) -> Rendered:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
+from fastapi import FastAPI
+
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.documents import Object, tokens_in
@@ -119,6 +121,13 @@ class Format(ABC):
     def headers(self) -> Mapping[str, str]:
         """Headers of every answer, beside the request's id."""
         return {}
+
+    def delay(self, refused: ApiFault, retry_after: str) -> None:
+        """Say in a refusal when to come back: in the header, unless the format has a place of its own for it."""
+        refused.headers["retry-after"] = retry_after
+
+    def add_routes(self, app: FastAPI) -> None:  # noqa: B027 - most formats have none
+        """What the provider serves beside answers, for example its list of models."""
 
 
 def cut(asked: Asked, reply: Reply) -> Reply:
