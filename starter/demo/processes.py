@@ -30,12 +30,13 @@ class DemoFailed(Exception):
 
 @dataclass
 class Child:
-    """One of our programs as a process: started with the command line that people use."""
+    """One of our programs as a process: started with the command line that people use, or another module's."""
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     folder: Path
+    module: str = "starter.cli.app"
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -47,7 +48,7 @@ class Child:
         return self.folder / f"{self.name}.out"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "starter.cli.app", *self.arguments]
+        command = [sys.executable, "-m", self.module, *self.arguments]
         with self.log.open("ab") as log, self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 command,
@@ -137,6 +138,12 @@ class Stage:
         return {"POINTSMAN_OPENAI_API_KEY": self._model_key, "POINTSMAN_OPENAI_BASE_URL": f"{self.models_url}/v1"}
 
     @property
+    def server(self) -> DevServer:
+        """Temporal's, once the stage has started."""
+        assert self.temporal is not None, "the stage has started"
+        return self.temporal
+
+    @property
     def database_url(self) -> str:
         return f"sqlite:///{self.folder / 'data' / 'pointsman.db'}"
 
@@ -151,6 +158,17 @@ class Stage:
             DemoFailed: one of them does not come up.
             ServerNotFound: there is no Temporal server to start, and none could be obtained.
         """
+        server = await self.choose_temporal(say)
+        try:
+            async with asyncio.TaskGroup() as starting:
+                starting.create_task(server.start(timedelta(seconds=STARTUP_SECONDS)))
+                starting.create_task(self.start_pointsman())
+                starting.create_task(self.start_sandbox())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def choose_temporal(self, say: Say) -> DevServer:
+        """The server that Pointsman is told of. It is not started yet."""
         found = await asyncio.to_thread(find_server, say=say)
         self.temporal = DevServer(found.path, self.folder / "temporal")
         self.pointsman.environment = {
@@ -158,20 +176,25 @@ class Stage:
             "POINTSMAN_TEMPORAL_ADDRESS": self.temporal.address,
             "POINTSMAN_UI_URL": self.temporal.ui_url,
         }
-        self.sandbox.start()
-        try:
-            async with asyncio.TaskGroup() as starting:
-                starting.create_task(self.temporal.start(timedelta(seconds=STARTUP_SECONDS)))
-                starting.create_task(self.start_pointsman())
-                starting.create_task(self._reachable(self.sandbox, f"{self.azure_url}/_sandbox/health"))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
-        told = json.loads(self.sandbox.output.read_text())
-        self.person_token = str(told["sandbox"]["SANDBOX_PERSON_TOKEN"])
+        return self.temporal
 
     async def start_pointsman(self) -> None:
         self.pointsman.start()
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Return once Pointsman says that it is ready.
+
+        Raises:
+            DemoFailed: it ended, or does not get ready.
+        """
         await self._reachable(self.pointsman, f"{self.web_url}/health/ready")
+
+    async def start_sandbox(self) -> None:
+        self.sandbox.start()
+        await self._reachable(self.sandbox, f"{self.azure_url}/_sandbox/health")
+        told = json.loads(self.sandbox.output.read_text())
+        self.person_token = str(told["sandbox"]["SANDBOX_PERSON_TOKEN"])
 
     async def _reachable(self, child: Child, url: str) -> None:
         try:

@@ -88,10 +88,8 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 
 def kept(stage: Stage) -> str:
-    server = stage.temporal.pid if stage.temporal else 0
     return (
-        f"left running: Temporal UI {stage.ui_url} (process {server}), Pointsman {stage.web_url} (process "
+        f"left running: Temporal UI {stage.ui_url} (process {stage.server.pid}), Pointsman {stage.web_url} (process "
         f"{stage.pointsman.pid}), stand-ins {stage.azure_url} (process {stage.sandbox.pid}); state in {stage.folder}. "
-        f"Look with: POINTSMAN_DATA_DIR={stage.folder / 'data'} pointsman items list. "
-        f"Stop with: kill {stage.pointsman.pid} {stage.sandbox.pid} {server}"
+        f"Look with: POINTSMAN_DATA_DIR={stage.folder / 'data'} pointsman items list. Ctrl-C ends it all."
     )

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,10 +50,10 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run it; returns 0 only if every check held. Stops all that it started, unless it is to be kept.
+    """Run it; returns 0 only if every check held. Stops all that it started; what is to be kept, at SIGINT or SIGTERM.
 
     Raises:
-        KeyboardInterrupt: SIGINT or SIGTERM came, and all that was started is stopped.
+        KeyboardInterrupt: SIGINT or SIGTERM came before its end, and all that was started is stopped.
     """
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
     try:
@@ -63,9 +63,19 @@ def run_demo(options: DemoOptions) -> int:
 
 
 async def _stoppable(demo: Coroutine[None, None, int]) -> int:
-    """Let SIGTERM end it as Ctrl-C does."""
+    """Let the first Ctrl-C or SIGTERM end it. Others change nothing, or they would leave processes behind."""
     task = asyncio.create_task(demo)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    loop = asyncio.get_running_loop()
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
     return await task
 
 
@@ -83,30 +93,43 @@ class _Demo:
         print(f"{time.monotonic() - self._started:6.1f} s  {line}", file=out, flush=True)
 
     async def run(self) -> int:
-        failure = ""
         try:
-            await self._play()
-        except DemoFailed as error:
-            failure = str(error)
-        except Exception as error:  # whatever breaks: people get the checks, and are told where the logs are
-            failure = f"{type(error).__name__}: {error}"
-        finally:
-            kept = self._options.keep and not failure
-            if not kept:
-                await self._stage.stop()
-        if failure:
-            self._checks.append(Check("the demo ran to its end", False, failure))
-        ok = all(check.ok for check in self._checks) and bool(self._checks)
-        self._tell(ok)
-        if kept:
-            self.say(report.kept(self._stage))
-        elif ok:
+            ok = await self._judged()
+        except asyncio.CancelledError:
+            self.say(f"interrupted; all that was started is stopped, logs and state are kept in {self._stage.folder}")
+            raise
+        if ok:
             shutil.rmtree(self._stage.folder, ignore_errors=True)
         else:
             self.say(f"logs and state are kept in {self._stage.folder}")
         return 0 if ok else 1
 
-    def _tell(self, ok: bool) -> None:
+    async def _judged(self) -> bool:
+        """Play, tell, and stop all that was started: at once, or when people have seen what they wanted to see."""
+        failure = ""
+        try:
+            try:
+                await self._play()
+            except DemoFailed as error:
+                failure = str(error)
+            except Exception as error:  # whatever breaks: people get the checks, and are told where the logs are
+                failure = f"{type(error).__name__}: {error}"
+            if self._options.keep and not failure:
+                ok = self._tell()
+                self.say(report.kept(self._stage))
+                with suppress(asyncio.CancelledError):  # that is how it ends
+                    await asyncio.Event().wait()
+                self.say("stopping all of it")
+                return ok
+        finally:
+            await self._stage.stop()
+        if failure:
+            self._checks.append(Check("the demo ran to its end", False, failure))
+        return self._tell()
+
+    def _tell(self) -> bool:
+        """Show items and checks; returns whether all held."""
+        ok = all(check.ok for check in self._checks) and bool(self._checks)
         seconds = round(time.monotonic() - self._started, 1)
         links = report.Links(self._stage)
         if self._options.as_json:
@@ -120,6 +143,7 @@ class _Demo:
             print(json.dumps(document, indent=1, ensure_ascii=False), flush=True)
         else:
             report.show(self._told, self._checks, links, ok=ok, seconds=seconds)
+        return ok
 
     async def _play(self) -> None:
         stage = self._stage
@@ -131,8 +155,7 @@ class _Demo:
         async with AsyncExitStack() as stack:
             outside = await stack.enter_async_context(Outside(stage))
             books = await stack.enter_async_context(inside.opened(stage))
-            assert stage.temporal is not None, "the stage has started"
-            client = await stage.temporal.connect()
+            client = await stage.server.connect()
             subscriptions = await outside.subscribe()
             self.say(f"1  subscribed {len(subscriptions)} service hooks through the REST API, Basic authentication")
             bug, closing, story, hold = await self._file(outside)
@@ -181,8 +204,7 @@ class _Demo:
             self.say("   decided by the second command, a plain Temporal signal")
 
     def _signal_command(self, workflow_id: str, document: str) -> list[str]:
-        temporal = self._stage.temporal
-        assert temporal is not None, "the stage has started"
+        temporal = self._stage.server
         where = ["--address", temporal.address, "--workflow-id", workflow_id, "--name", "decide", "--input", document]
         return [str(temporal.binary), "workflow", "signal", *where]
 

@@ -1,27 +1,63 @@
-"""The demo as people run it: a process that ends by itself, with every check held and nothing left behind."""
+"""The demo as people run it: a process that ends by itself, or when they end it, and leaves nothing behind."""
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from starter.cli.errors import ExitCode
 
-@pytest.mark.slow
-async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
+pytestmark = pytest.mark.slow
+
+
+async def started(folder: Path, **more: str) -> asyncio.subprocess.Process:
+    """All that it keeps for a while goes into the folder."""
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "starter.cli.app", "demo", "--json"),
-        env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "TMPDIR": str(tmp_path)},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "TMPDIR": str(folder), **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path) -> None:
+    process = await started(tmp_path)
     out, err = await process.communicate()
     told = json.loads(out)
-    assert (process.returncode, told["ok"], told["schema_version"]) == (0, True, 1), err.decode()
+    assert (process.returncode, told["ok"], told["schema_version"]) == (ExitCode.OK, True, 1), err.decode()
     assert [check["ok"] for check in told["checks"]] == [True] * 12
     assert [item["state"] for item in told["items"]] == ["done"] * 3
+    assert left_in(tmp_path) == []
+
+
+async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_path: Path) -> None:
+    process = await started(tmp_path, POINTSMAN_TEMPORAL_BIN="/bin/false")
+    out, err = await process.communicate()
+    told = json.loads(out)
+    assert (process.returncode, told["ok"]) == (ExitCode.FAILURE, False), err.decode()
+    failed = {check["name"]: check["evidence"] for check in told["checks"] if not check["ok"]}
+    assert list(failed) == ["the demo ran to its end"]
+    assert "/bin/false" in failed["the demo ran to its end"]
+    assert "logs and state are kept in " in err.decode()
+    assert left_in(tmp_path) == []
+
+
+async def test_ctrl_c_stops_all_that_the_demo_started(tmp_path: Path) -> None:
+    process = await started(tmp_path)
+    assert process.stderr is not None
+    lines = [await process.stderr.readline()]
+    while lines[-1] and b"created items" not in lines[-1]:
+        lines.append(await process.stderr.readline())
+    assert len(left_in(tmp_path)) >= 4, lines  # the demo, Temporal, the stand-ins, Pointsman
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # whoever is in a hurry changes nothing
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (ExitCode.INTERRUPTED, b""), err.decode()
+    assert "all that was started is stopped" in err.decode()
     assert left_in(tmp_path) == []
 
 
