@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.faults.evidence import Book, Evidence, Row
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Attempt, AttemptKind, DeliveryState, WriteRecord
-from pointsman.contracts.work_items import ENDED
+from pointsman.contracts.work_items import ENDED, WorkItemState
 
 REFUSED_EARLY = ("Unavailable", "cancelled")
 """Outcomes of attempts after which asking again is right, besides none at all."""
@@ -38,6 +38,7 @@ def violations(seen: Evidence) -> list[Violation]:
         "every event is delivered": delivered,
         "every delivery has its effect": effective,
         "every item comes to its end": ended,
+        "what is deleted is withdrawn, what is restored goes on": withdrawn,
         "every write happens once": written_once,
         "every comment is written once": commented_once,
         "a model request is repeated only in doubt": asked_once,
@@ -89,6 +90,17 @@ def ended(seen: Evidence) -> Iterator[str]:
             yield f"item {item} never came in"
         elif row.state not in ENDED:
             yield f"item {item} is {row.state}: {row.reason}"
+
+
+def withdrawn(seen: Evidence) -> Iterator[str]:
+    """Nothing else in the load withdraws an item, so the two sides agree on each."""
+    for item, book in seen.books.items():
+        if book.row is None or book.row.state not in ENDED:
+            continue  # another rule's affair
+        deleted = seen.items[item].deleted
+        if deleted is not (book.row.state is WorkItemState.WITHDRAWN):
+            where = "in the recycle bin" if deleted else "not in the recycle bin"
+            yield f"item {item} is {where}, and {book.row.state} here: {book.row.reason}"
 
 
 def written_once(seen: Evidence) -> Iterator[str]:
@@ -203,6 +215,7 @@ def counts(seen: Evidence) -> dict[str, int]:
     answered = [one for one in seen.attempts if one["status"] == 202]
     return {
         "items": len(seen.filed),
+        "items_in_the_recycle_bin": sum(theirs.deleted for item, theirs in seen.items.items() if item in seen.books),
         **{f"items_{state}": number for state, number in sorted(ends.items())},
         "delivery_attempts": len(seen.attempts),
         "deliveries_acknowledged": len(answered),

@@ -33,10 +33,11 @@ class Book:
 
 @dataclass(frozen=True)
 class Theirs:
-    """One item in Azure DevOps: the revisions that our account made, and its comments there."""
+    """One item in Azure DevOps: the revisions that our account made, its comments there, whether it is thrown away."""
 
     revisions: Sequence[int] = ()
     comments: Sequence[str] = ()
+    deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _theirs(answer: Row, organisation: str) -> dict[int, Theirs]:
         found[int(str(item["id"]))] = Theirs(
             revisions=[int(str(update["rev"])) for update in ours],
             comments=[str(comment["text"]) for comment in _rows(one["comments"]) if _is_ours(comment["createdBy"])],
+            deleted=bool(one["deleted"]),
         )
     return found
 

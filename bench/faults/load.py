@@ -1,4 +1,4 @@
-"""The load: people who file, edit and discuss work items through the REST API, and who decide what they are asked."""
+"""The load: people who file, edit, discuss, delete and restore work items through the REST API, and who decide."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from temporalio.exceptions import TemporalError
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Verb
 from pointsman.contracts.records import EscalationRow
-from pointsman.ports import Missing, Rejected
+from pointsman.ports import Missing, Rejected, Unavailable
 from starter import escalations
 from starter.demo.outside import Outside
 
@@ -18,6 +18,8 @@ OPEN_MAX = 12
 """Items that are under way at once; nobody files more until some have ended."""
 RECENT = 15
 PAUSE_SECONDS = (0.15, 0.7)
+DELETED_SHARE, RESTORED_SHARE = 0.08, 0.08
+"""How often, between two pauses, somebody throws an item away, and how often one is fetched back."""
 DECIDE_SECONDS = 0.5
 UPDATE_SECONDS = 4.0
 BUG, STORY = "Bug", "User Story"
@@ -46,15 +48,20 @@ class Load:
     ended: set[int] = field(default_factory=set)
     edits: int = 0
     comments: int = 0
+    deletions: int = 0
+    restorations: int = 0
     turned: int = 0
     """Items whose creation was delivered after a later event."""
+    away: list[int] = field(default_factory=list)
+    """In the recycle bin now."""
 
     async def run(self) -> None:
         while True:
             if len(self.filed) - len(self.ended) < OPEN_MAX:
                 await self._file()
             elif self.chance.random() < 0.1:
-                await self._touch(self.chance.choice(self.filed[-RECENT:]))
+                await self._touch(self.chance.choice(self._at_hand()))
+            await self._clear_up()
             await asyncio.sleep(self.chance.uniform(*PAUSE_SECONDS))
 
     async def _file(self) -> None:
@@ -73,6 +80,22 @@ class Load:
         elif self.chance.random() < 0.25:
             await asyncio.sleep(self.chance.uniform(*PAUSE_SECONDS))
             await self._touch(item)
+
+    def _at_hand(self) -> list[int]:
+        return [item for item in self.filed[-2 * RECENT :] if item not in self.away][-RECENT:]
+
+    async def _clear_up(self) -> None:
+        """Throw an item away as people do, whatever becomes of it just then, or fetch one back."""
+        what = self.chance.random()
+        if what < DELETED_SHARE:
+            item = self.chance.choice(self._at_hand())
+            await self.outside.person.work_items.delete(item)
+            self.away.append(item)
+            self.deletions += 1
+        elif what < DELETED_SHARE + RESTORED_SHARE and self.away:
+            item = self.away.pop(self.chance.randrange(len(self.away)))
+            await self.outside.person.work_items.restore(item)
+            self.restorations += 1
 
     async def _touch(self, item: int) -> None:
         """Change the item as people do while others work on it."""
@@ -114,7 +137,7 @@ class Deciders:
                     document = decision.model_dump(mode="json", include={"verb", "by", "subject", "comment"})
                     await self.client.get_workflow_handle(row.workflow_id).signal("decide", document)
                     self.by_signal += 1
-        except (TimeoutError, TemporalError, Missing):
+        except (TimeoutError, TemporalError, Missing, Unavailable):
             return  # the server or the worker is down, or somebody was faster
         except Rejected as error:
             self.refused.append(f"{row.id}, {verb}: {error}")

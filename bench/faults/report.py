@@ -16,6 +16,16 @@ from bench.faults.run import Outcome, Wanted
 from pointsman.contracts.base import Json
 
 DOUBTS_SHOWN = 10
+SHOWN = (
+    "kills_of_pointsman",
+    "kills_of_temporal",
+    "edits",
+    "comments",
+    "deletions",
+    "restorations",
+    "decisions",
+    "decisions_by_signal",
+)
 
 
 def document(wanted: Wanted, outcome: Outcome) -> dict[str, Json]:
@@ -40,6 +50,8 @@ def document(wanted: Wanted, outcome: Outcome) -> dict[str, Json]:
         "up_again_seconds": {what: _spread(outcome.kills, what) for what in (POINTSMAN, TEMPORAL)},
         "edits": outcome.edits,
         "comments": outcome.comments,
+        "deletions": outcome.deletions,
+        "restorations": outcome.restorations,
         "creations_delivered_late": outcome.late_creations,
         "decisions": outcome.decisions,
         "decisions_by_signal": outcome.decisions_by_signal,
@@ -68,7 +80,7 @@ def show(told: dict[str, Json]) -> None:
     table = Table(title=f"{told['kills']} kills, seed {told['seed']}, {told['seconds']} s", title_justify="left")
     table.add_column("what")
     table.add_column("count", justify="right")
-    for name in ("kills_of_pointsman", "kills_of_temporal", "edits", "comments", "decisions", "decisions_by_signal"):
+    for name in SHOWN:
         table.add_row(name.replace("_", " "), str(told[name]))
     table.add_row("decisions refused", str(len(_list(told["decisions_refused"]))))
     for name, value in _object(told["counts"]).items():

@@ -48,6 +48,8 @@ class Outcome:
     evidence: Evidence | None = None
     edits: int = 0
     comments: int = 0
+    deletions: int = 0
+    restorations: int = 0
     late_creations: int = 0
     decisions: int = 0
     decisions_by_signal: int = 0
@@ -102,6 +104,7 @@ class Run:
                 unfinished = await self._settle(store, client, load)
                 outcome.settled_seconds = time.monotonic() - began
             outcome.edits, outcome.comments, outcome.late_creations = load.edits, load.comments, load.turned
+            outcome.deletions, outcome.restorations = load.deletions, load.restorations
             outcome.decisions, outcome.decisions_by_signal = len(people.decided), people.by_signal
             outcome.decisions_refused = people.refused
             outcome.evidence = await gather(stage, outside, store, load.filed, unfinished)

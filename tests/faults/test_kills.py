@@ -47,6 +47,8 @@ def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path) -> None:
     assert told["kills"] == KILLS
     assert told["kills_of_temporal"] == 1
     assert told["violations"] == []
+    assert told["deletions"] >= told["restorations"] > 0
+    assert told["counts"]["items_withdrawn"] == told["counts"]["items_in_the_recycle_bin"] > 0
     assert told["counts"]["deliveries_acknowledged"] > told["counts"]["items"] > 0
     assert told["counts"]["writes_outside"] == told["counts"]["writes_in_ledger"] > 0
 
@@ -190,6 +192,14 @@ DOCTORED: dict[str, tuple[str, Callable[[], Evidence]]] = {
         lambda: replace(honest(), inbox=[*honest().inbox, delivery("e3", DeliveryState.PENDING)]),
     ),
     "an item hangs": ("every item comes to its end", lambda: ended_as(WorkItemState.WORKING)),
+    "an item is worked on although it is thrown away": (
+        "what is deleted is withdrawn, what is restored goes on",
+        lambda: replace(honest(), items={KEY.id: Theirs(revisions=[2], comments=[COMMENT], deleted=True)}),
+    ),
+    "an item stays withdrawn although it is back": (
+        "what is deleted is withdrawn, what is restored goes on",
+        lambda: ended_as(WorkItemState.WITHDRAWN),
+    ),
     "an item never came in": ("every item comes to its end", lambda: with_book(replace(book(), row=None))),
     "something was still under way": (
         "every item comes to its end",
