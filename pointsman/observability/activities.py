@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import structlog
 from opentelemetry import trace
 from pydantic import BaseModel
 from temporalio import activity
@@ -10,6 +11,8 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
+
+LOG = structlog.get_logger(__name__)
 
 
 class Correlating(Interceptor):
@@ -34,7 +37,9 @@ class _Inbound(ActivityInboundInterceptor):
             try:
                 return await self.next.execute_activity(input)
             except Exception as error:
+                # Temporal's own line on it stands outside of the block, and on level debug where it tries again.
                 trace.get_current_span().set_attribute(names.ERROR_TYPE, _type_of(error))
+                LOG.warning("attempt failed", error=_type_of(error))
                 raise
 
 

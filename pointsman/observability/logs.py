@@ -7,6 +7,7 @@ variables. What a delivery or a model says is not logged at all: callers log nam
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import TextIO
@@ -19,6 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from pointsman.observability import names
 
 MASK = "********"
+CAUSES_MAX = 10
 SECRET_CHARS_MIN = 8  # a shorter value would blank out ordinary words
 SECRET_KEY = re.compile(
     r"(secret|passw|authorization|cookie|credential|api[_-]?key|private[_-]?key|(^|[_-])(token|pat|pwd)$)",
@@ -29,6 +31,7 @@ CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w+/=.~-]{8,}|(?<=://)[^/\s:@]*:[
 TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn.access", "openai", "mcp")
 # They say on level debug what passes through them: results of activities with content, a document's parts.
 INDISCREET = ("temporalio.worker._activity", "markdown_it", "urllib3", "alembic")
+FAILED_ACTIVITIES = "temporalio.activity"
 
 
 def configure(
@@ -55,6 +58,7 @@ def configure(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _without_words,
             structlog.processors.format_exc_info,
             redact,
             _renderer(style),
@@ -112,6 +116,23 @@ def _renderer(style: str) -> Processor:
     if style == "console":
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def _without_words(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Of an activity's failure types and places only: the outside's words may quote content. The history has them."""
+    if event.get("logger") == FAILED_ACTIVITIES and isinstance(info := event.get("exc_info"), tuple):
+        event["exception"] = _places(info[1])
+        del event["exc_info"]
+    return event
+
+
+def _places(error: BaseException | None) -> str:
+    """A traceback without messages, the cause first."""
+    told: list[str] = []
+    while error is not None and len(told) < CAUSES_MAX:
+        told.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich led to\n\n".join(reversed(told))
 
 
 def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

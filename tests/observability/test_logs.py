@@ -99,6 +99,28 @@ def test_a_traceback_shows_neither_local_variables_nor_a_secret_in_its_message(l
     assert SECRET not in lines.getvalue()
 
 
+def test_of_a_failed_activity_types_and_places_are_told_and_no_words(lines: io.StringIO) -> None:
+    try:
+        try:
+            raise KeyError("the item says Quagga")
+        except KeyError as error:
+            raise ValueError("Quagga was read") from error
+    except ValueError:
+        logging.getLogger("temporalio.activity").warning("Completing activity as failed", exc_info=True)
+    (line,) = read(lines)
+    told = str(line["exception"])
+    assert told.index("KeyError") < told.index("which led to") < told.index("ValueError")
+    assert __name__.rpartition(".")[2] in told
+    assert "says Quagga" not in told.replace('raise KeyError("the item says Quagga")', "")
+    assert "Quagga was" not in told.replace('raise ValueError("Quagga was read") from error', "")
+
+
+def test_what_libraries_tell_of_content_on_level_debug_is_left_out(lines: io.StringIO) -> None:
+    for name in ("temporalio.worker._activity", "markdown_it.rules_block.list", "urllib3.connectionpool"):
+        logging.getLogger(name).debug("result: Quagga")
+    assert lines.getvalue() == ""
+
+
 def test_what_libraries_say_for_each_request_is_left_out(lines: io.StringIO) -> None:
     logging.getLogger("uvicorn.access").info("GET /?code=%s", SECRET)
     logging.getLogger("httpx2").info("HTTP Request")

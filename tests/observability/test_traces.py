@@ -9,6 +9,11 @@ import textwrap
 
 import pytest
 from aiohttp import web
+from opentelemetry import propagate
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Status, StatusCode, Tracer
 
 from pointsman.observability import traces
 
@@ -105,3 +110,61 @@ def test_a_protocol_that_we_do_not_speak_is_refused_with_the_one_we_do(monkeypat
 def test_a_malformed_traceparent_starts_a_trace_of_its_own() -> None:
     with traces.span("delivery.dispatch", traceparent="00-nonsense") as span:
         assert not span.get_span_context().is_remote
+
+
+@pytest.fixture
+def sent() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def tracer(sent: InMemorySpanExporter) -> Tracer:
+    """As `configure` sets one up, without a receiver and without being the process's own."""
+    provider = TracerProvider()
+    provider.add_span_processor(traces.Inheriting())
+    provider.add_span_processor(SimpleSpanProcessor(traces.Discreet(sent)))
+    return provider.get_tracer("library")
+
+
+def test_of_an_exception_that_a_library_records_only_the_type_is_sent(
+    tracer: Tracer, sent: InMemorySpanExporter
+) -> None:
+    with tracer.start_as_current_span("call", attributes={"rpc.system": "own"}) as span:
+        span.record_exception(ValueError("it says: correct-horse-battery"))
+        span.set_status(Status(StatusCode.ERROR, "ValueError: it says: correct-horse-battery"))
+    (span_sent,) = sent.get_finished_spans()
+    assert "correct-horse-battery" not in span_sent.to_json()
+    assert [dict(event.attributes or {}) for event in span_sent.events] == [{"exception.type": "ValueError"}]
+    assert (span_sent.status.status_code, span_sent.status.description) == (StatusCode.ERROR, "ValueError")
+    assert (span_sent.name, dict(span_sent.attributes or {})) == ("call", {"rpc.system": "own"})
+    assert span_sent.context == span.get_span_context()
+
+
+def test_a_span_inherits_whose_work_it_is_unless_it_says_so_itself(tracer: Tracer, sent: InMemorySpanExporter) -> None:
+    with tracer.start_as_current_span("outer", attributes={"pointsman.tenant": "north", "pointsman.item": "a/b/1"}):
+        tracer.start_span("inner", attributes={"pointsman.item": "a/b/2"}).end()
+    inner = sent.get_finished_spans()[0]
+    assert dict(inner.attributes or {}) == {"pointsman.tenant": "north", "pointsman.item": "a/b/2"}
+
+
+def test_what_is_carried_reaches_spans_elsewhere_and_nobody_in_confidence(
+    tracer: Tracer, sent: InMemorySpanExporter
+) -> None:
+    carrier: dict[str, str] = {}
+    confided: dict[str, str] = {}
+    with tracer.start_as_current_span("here"), traces.carrying(tenant="north", item="a/b c/1"):
+        propagate.inject(carrier)
+        with traces.confiding():
+            propagate.inject(confided)
+    tracer.start_span("elsewhere", propagate.extract(carrier)).end()
+    elsewhere = sent.get_finished_spans()[-1]
+    assert dict(elsewhere.attributes or {}) == {"pointsman.tenant": "north", "pointsman.item": "a/b c/1"}
+    assert elsewhere.parent is not None
+    assert "baggage" not in confided
+
+
+def test_nothing_is_carried_where_nobody_traces() -> None:
+    carrier: dict[str, str] = {}
+    with traces.carrying(tenant="north"):
+        propagate.inject(carrier)
+    assert carrier == {}

@@ -1,0 +1,43 @@
+"""One run for all that look at it: its parts start once, also where several processes test."""
+
+import asyncio
+import pickle
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.observability.receiver import Receiver, receiving
+from tests.observability.watched import Run, watch
+
+Watched = tuple[Run, Receiver]
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Watched:
+    folder = tmp_path_factory.mktemp("watched")
+    if worker_id == "master":
+        return _watched(folder)
+    kept = tmp_path_factory.getbasetemp().parent / "watched.pickle"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(_watched(folder)))
+        seen: Watched = pickle.loads(kept.read_bytes())  # noqa: S301 - written by a process of this very run
+        return seen
+
+
+def _watched(folder: Path) -> Watched:
+    with receiving() as receiver:
+        return asyncio.run(watch(folder, receiver)), receiver
+
+
+@pytest.fixture(scope="session")
+def run(watched: Watched) -> Run:
+    """An item from webhook to write, and all that was seen of it; nothing of it runs any more."""
+    return watched[0]
+
+
+@pytest.fixture(scope="session")
+def receiver(watched: Watched) -> Receiver:
+    """What was sent out beside the work."""
+    return watched[1]
