@@ -54,7 +54,7 @@ class Faults:
         self, status: int, code: str, reason: str, headers: Mapping[str, str], request_id: str = ""
     ) -> ProviderError:
         """What the provider answered instead of a response."""
-        kind = self.by_code.get(code) or BY_STATUS.get(status)
+        kind = self.kind_of(code, reason) or BY_STATUS.get(status)
         if kind is None:
             kind = ProviderOverloadedError if status >= 500 else InvalidRequestError
         if kind is ModelNotAllowedError and _RETIRED.search(reason):
@@ -63,6 +63,10 @@ class Faults:
             kind = InvalidResponseError
         waits = retry_after(headers) if kind.retryable else None
         return self.make(kind, f"HTTP {status}: {reason}", code=code, request_id=request_id, waits=waits)
+
+    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
+        """The error that code and reason name; none where they leave it to the status."""
+        return self.by_code.get(code)
 
     def timed_out(self, request_id: str = "") -> ProviderError:
         return self.make(ProviderTimeoutError, "no answer in time", request_id=request_id)
