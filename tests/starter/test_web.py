@@ -217,7 +217,8 @@ async def test_the_status_page_needs_neither_script_nor_inline_style_nor_other_h
     assert response.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
     assert not [tag for tag, attributes in tags if tag in ("script", "style") or "style" in attributes]
     links = [attributes["href"] for tag, attributes in tags if tag in ("a", "link")]
-    assert links == ["/static/status.css", "http://127.0.0.1:8233", "/health/ready", "/metrics", "/openapi.json"]
+    pages = ["http://127.0.0.1:8233", "/health/ready", "/metrics", "/openapi.json"]
+    assert links == ["/static/icon.svg", "/static/status.css", *pages]
     assert "color-scheme: light dark" in (await web.http.get("/static/status.css")).text
     assert "Deliveries, pending" in response.text
     assert "<strong>ready</strong>" in response.text
@@ -239,7 +240,7 @@ def test_what_a_dependency_says_cannot_become_markup() -> None:
     assert "<i>" not in page
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/health/live", "/none", "/static/status.css"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/health/live", "/none", "/static/status.css", "/static/icon.svg"])
 async def test_every_answer_carries_the_headers_for_safety(web: Web, path: str) -> None:
     headers = (await web.http.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"

@@ -122,7 +122,9 @@ async def serving(given: Services) -> AsyncGenerator[Web]:
     with socket.create_server(("127.0.0.1", 0)) as listening:  # callers queue here until the server takes over
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with httpx2.AsyncClient(base_url=url) as http:
-            yield Web(http, given, woken)
-        server.should_exit = True
-        await task
+        try:
+            async with httpx2.AsyncClient(base_url=url) as http:
+                yield Web(http, given, woken)
+        finally:
+            server.should_exit = True
+            await task
