@@ -13,12 +13,13 @@ from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Outcome, Script, Seen, as_text
 from pointsman.sandbox.models.documents import chunks
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut
+from pointsman.sandbox.models.gemini_generate.format import GeminiGenerateFormat
 from pointsman.sandbox.models.openai_responses.catalogue import add_catalogue
 from pointsman.sandbox.models.openai_responses.format import OpenAIResponsesFormat
 from pointsman.sandbox.models.planner import plan
 from pointsman.sandbox.models.replies import Reply
 
-FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat,)
+FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat, GeminiGenerateFormat)
 
 
 class ConnectionDropped(Exception):
