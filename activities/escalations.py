@@ -7,6 +7,7 @@ from temporalio import activity
 
 from activities.outside import caller, outside
 from pointsman.contracts.escalations import (
+    Close,
     Decision,
     Escalation,
     Notify,
@@ -16,6 +17,7 @@ from pointsman.contracts.escalations import (
     Settle,
     Verb,
 )
+from pointsman.contracts.records import Caller
 from pointsman.contracts.work_items import Proposal
 from pointsman.domain.proposals import canonical, edit, refer
 from pointsman.ports import Contents, Escalations, Notifier
@@ -54,6 +56,19 @@ class Asking:
             if decision is not None and decision.verb is Verb.EDIT and resolution.proposal is not None:
                 resolution = await self._edited(resolution, decision)
             row = await self._escalations.settle(resolution.escalation_id, decision, resolution, caller())
+        return row.resolution or resolution
+
+    @activity.defn(name="escalations.close")
+    async def close(self, ask: Close) -> Resolution:
+        """Withdraw a question that was ended from outside. Idempotent: the first settlement stands, and comes back.
+
+        One that has no row yet gets a closed one: an attempt to open it may still be under way, and finds that.
+        """
+        asked_by = Caller(workflow_id=ask.workflow_id, run_id=ask.run_id)
+        with outside(f"closing of escalation {ask.escalation.number} of {ask.escalation.key}"):
+            row = await self._escalations.open(ask.escalation, asked_by)
+            resolution = Resolution(escalation_id=row.id, outcome="withdrawn", reason=ask.reason)
+            row = await self._escalations.settle(row.id, None, resolution, caller())
         return row.resolution or resolution
 
     async def _edited(self, resolution: Resolution, decision: Decision) -> Resolution:

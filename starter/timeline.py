@@ -107,7 +107,8 @@ def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
         return
     if row.decision is None:
         outcome = row.resolution.outcome if row.resolution else "closed"
-        yield TimelineRow(row.closed_at, "decision", f"{outcome}: nobody decided", ref=row.id)
+        reason = row.resolution.reason if row.resolution else ""
+        yield TimelineRow(row.closed_at, "decision", f"{outcome}: {reason or 'nobody decided'}", ref=row.id)
         return
     decision = row.decision
     comment = f": {decision.comment}" if decision.comment else ""

@@ -152,10 +152,11 @@ class MemoryItems:
 class MemoryEscalations:
     def __init__(self) -> None:
         self.kept: dict[str, EscalationRow] = {}
+        self._names: dict[tuple[str, str], str] = {}
         self.refused: list[Refusal] = []
 
     async def open(self, escalation: Escalation, caller: Caller) -> EscalationRow:
-        name = f"ESC-{len(self.kept) + 1}"
+        name = self._names.setdefault((caller.workflow_id, caller.run_id), f"ESC-{len(self._names) + 1}")
         row = EscalationRow(id=name, workflow_id=caller.workflow_id, escalation=escalation, opened_at=now())
         return self.kept.setdefault(name, row)
 

@@ -7,10 +7,17 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ChildWorkflowError,
+    FailureError,
+    TerminatedError,
+    is_cancelled_exception,
+)
 
+from activities.escalations import Asking
 from activities.work_items import WorkItems
-from pointsman.contracts.escalations import Resolution
+from pointsman.contracts.escalations import Close, Escalation, Resolution
 from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, RecordTransition
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnResult
@@ -26,7 +33,12 @@ BOOKS_TIME = timedelta(seconds=30)
 # Without a limit on attempts: an outage of Azure DevOps or of our store is waited out, not escalated.
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1))
 
-Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
+TERMINATED = "terminated in Temporal"
+CLOSES_QUESTIONS = "close-broken-question"
+"""Runs that began before this fail the item when a question is ended from outside, and leave its row open."""
+
+Question = workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
+Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | Question
 
 
 class ItemRun:
@@ -90,6 +102,55 @@ class ItemRun:
         except (asyncio.CancelledError, FailureError):
             await _stop(child)
             raise
+
+    async def _hear_out(self, question: Question, escalation: Escalation) -> Resolution | None:
+        """Wait for what becomes of a question. None when the item was deleted."""
+        try:
+            deleted = await self._attend(question)
+        except (asyncio.CancelledError, FailureError):
+            with suppress(ChildWorkflowError):
+                await self._resolution(question, escalation)
+            raise
+        if not deleted:
+            return await self._resolution(question, escalation)
+        with suppress(ChildWorkflowError):
+            await self._resolution(question, escalation)
+        return None
+
+    async def _resolution(self, question: Question, escalation: Escalation) -> Resolution:
+        """How it ended. One that was terminated, or failed, cannot close its books: that is done here.
+
+        A decision that was in the books by then stands, and is followed.
+        """
+        try:
+            return await question
+        except ChildWorkflowError as error:
+            # A cancelled one closes them itself.
+            if is_cancelled_exception(error) or not workflow.patched(CLOSES_QUESTIONS):
+                raise
+            try:
+                resolution = await self._close(question, escalation, error)
+            except ActivityError as refused:
+                if is_cancelled_exception(refused):
+                    raise
+                raise error from None  # what ended the question says more than why its books cannot be closed
+            if resolution.outcome == "decided":
+                return resolution
+            raise
+
+    async def _close(self, question: Question, escalation: Escalation, error: ChildWorkflowError) -> Resolution:
+        return await workflow.execute_activity_method(
+            Asking.close,
+            Close(
+                escalation=escalation,
+                workflow_id=question.id,
+                run_id=question.first_execution_run_id or "",
+                reason=TERMINATED if was_terminated(error) else "its own run failed",
+            ),
+            start_to_close_timeout=BOOKS_TIME,
+            retry_policy=PATIENT,
+            summary=f"close question {escalation.number}",
+        )
 
     async def _hear(self) -> bool:
         try:
@@ -167,6 +228,11 @@ class ItemRun:
             seconds=(workflow.now() - started).total_seconds(),
             rev=max(carry.facts.rev if carry.facts else 0, carry.written_rev),
         )
+
+
+def was_terminated(error: BaseException) -> bool:
+    """Whether an operator ended the child without letting it close its books."""
+    return isinstance(error, ChildWorkflowError) and isinstance(error.cause, TerminatedError)
 
 
 async def _stop(child: Child) -> None:

@@ -23,7 +23,16 @@ from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, limits, routing, story
 from workflows import attributes
 from workflows.escalations import ResolveEscalation
-from workflows.item_runs import BEAT, BOOKS_TIME, PATIENT, TRACKER_TIME, ItemRun
+from workflows.item_runs import (
+    BEAT,
+    BOOKS_TIME,
+    CLOSES_QUESTIONS,
+    PATIENT,
+    TERMINATED,
+    TRACKER_TIME,
+    ItemRun,
+    was_terminated,
+)
 from workflows.turns import TakeTurn
 
 
@@ -88,6 +97,8 @@ class DeliverWorkItem(ItemRun):
                 raise
             if cancelled and stage is Stage.WAITING:
                 return End(state=WorkItemState.WITHDRAWN, reason="the question was cancelled in Temporal")
+            if was_terminated(error) and stage is Stage.WAITING and workflow.patched(CLOSES_QUESTIONS):
+                return End(state=WorkItemState.PARKED, reason=f"the question was {TERMINATED}")
             if stage is Stage.WAITING:
                 return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {_reason(error)}")
             return self._ask(lifecycle.ask_failure(stage, _reason(error), retry=stage))
@@ -194,16 +205,17 @@ class DeliverWorkItem(ItemRun):
         number = self._carry.escalations + 1
         self._keep(escalations=number)
         await self._enter(WorkItemState.WAITING, f"{ask.kind}: {ask.summary}"[:500])
-        child = await workflow.start_child_workflow(
+        escalation = self._escalation(ask, number)
+        question = await workflow.start_child_workflow(
             ResolveEscalation.run,
-            self._escalation(ask, number),
+            escalation,
             id=f"{workflow.info().workflow_id}/escalation-{number}",
             search_attributes=attributes.of_child(request, self._carry, ask.severity),
             static_summary=story.summary(f"{ask.kind}: {ask.summary}"),
         )
-        if await self._attend(child):
+        resolution = await self._hear_out(question, escalation)
+        if resolution is None:
             return self._withdrawn()
-        resolution = await child
         self._keep(waited_seconds=self._carry.waited_seconds + resolution.waited_seconds, ask=None)
         return await self._decided(ask, resolution)
 

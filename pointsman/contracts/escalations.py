@@ -82,6 +82,8 @@ class Resolution(Contract):
     """What stands after the decision: the approved or the edited proposal."""
     outcome: str = "decided"
     """decided | expired | withdrawn"""
+    reason: str = ""
+    """Why it was withdrawn, in our own words, where it was not the item that was."""
     waited_seconds: float = 0.0
 
 
@@ -135,6 +137,15 @@ class Settle(Contract):
     decision: Decision | None
     resolution: Resolution
     whose: Whose | None = None
+
+
+class Close(Contract):
+    """Close a question whose own run can no longer do it: `workflow_id` and `run_id` are that run's."""
+
+    escalation: Escalation
+    workflow_id: str
+    run_id: str
+    reason: str
 
 
 class Refuse(Contract):

@@ -104,6 +104,8 @@ class Escalations:
                 "proposal": resolution.proposal.hash if resolution.proposal else None,
                 "channel": decision.channel if decision else "",
             }
+            if resolution.reason:
+                about["reason"] = resolution.reason
             action = _ENDED.get(resolution.outcome, Action.ESCALATION_DECIDED)
             _tell(session, row, action, resolution.by or audit.by(caller), about)
             return _told(session, row)

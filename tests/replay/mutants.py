@@ -33,6 +33,7 @@ TELL = """            for target in rung.notify:
 DEADLINE = "            deadline = workflow.now() + rung.wait\n"
 TOOLS = "await asyncio.gather(*(self._call_tool(call) for call in calls), return_exceptions=True)"
 PUBLISHING = "        published = await workflow.execute_activity_method("
+CLOSE = "                resolution = await self._close(question, escalation, error)\n"
 STEP = "                move = await self._step()\n"
 RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
 
@@ -83,6 +84,15 @@ MUTANTS = {
         "ResolveEscalation.decided-too-late",
         ("        if self._closed:\n",),
         ("        if False:\n",),
+    ),
+    "a question that was terminated is not closed": Mutant(
+        "item_runs.py", "DeliverWorkItem.question-terminated", (CLOSE,), ("                raise error\n",)
+    ),
+    "the patch that closes broken questions is dropped": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.question-terminated",
+        (" or not workflow.patched(CLOSES_QUESTIONS)",),
+        ("",),
     ),
     "a run does not continue as new": Mutant(
         "work_items.py",

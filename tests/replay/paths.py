@@ -299,6 +299,14 @@ async def question_cancelled(item: Recording) -> None:
     await _ended(item)
 
 
+@path(CLOSING, DeliverWorkItem=ITEM)
+async def question_terminated(item: Recording) -> None:
+    await item.deliver()
+    row = await item.asked()
+    await item.client.get_workflow_handle(row.workflow_id).terminate("not needed")
+    await _ended(item)
+
+
 @path(CLOSING, ResolveEscalation=ESCALATION)
 async def signals_refused(item: Recording) -> None:
     await item.deliver()
