@@ -184,7 +184,12 @@ class _Demo:
         return bug, closing, story, hold
 
     async def _ended(self, books: Inside, item: int, seconds: float = PATIENCE_SECONDS) -> ItemRow:
-        return await until(f"the end of item {item}", lambda: books.ended(item), seconds)
+        try:
+            return await until(f"the end of item {item}", lambda: books.ended(item), seconds)
+        except DemoFailed as error:
+            row = await books.row(item)
+            stands = f"it is {row.state}: {row.reason}" if row else "it never came in"
+            raise DemoFailed(f"{error}; {stands}") from None
 
     async def _see_bug(self, books: Inside, bug: int) -> None:
         row = await self._ended(books, bug)
