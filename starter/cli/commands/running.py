@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     call: Call,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running, and print the URLs.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C, and print the URLs.")] = False,
     live: Annotated[bool, typer.Option("--live", help="Use the real provider of the keys that are set.")] = False,
     decide: Annotated[
         Decide, typer.Option(help="auto: the demo decides the escalation; ask: it waits for you.")
