@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from pointsman.llm.types import TokenUsage
 
+# Providers that genai-prices knows by another name.
+PRICED_AS = {"gemini": "google"}
+
 
 class Price(NamedTuple):
     """`note` says why the cost is not known; it is empty when it is."""
@@ -39,7 +42,7 @@ def price_now(provider: str, model: str, usage: TokenUsage) -> Price:
         output_tokens=usage.completion_tokens,
     )
     try:
-        total = calc_price(counted, model, provider_id=provider).total_price
+        total = calc_price(counted, model, provider_id=PRICED_AS.get(provider, provider)).total_price
     except ValueError as error:
         # Counts that contradict each other, for example more cached tokens than prompt tokens.
         return Price(Decimal(0), _version(), f"no price for these counts: {error}")
@@ -51,7 +54,7 @@ def _is_known(provider: str, model: str) -> bool:
     from genai_prices.data_snapshot import get_snapshot  # as above
 
     try:
-        get_snapshot().find_provider_model(model, None, provider, None)
+        get_snapshot().find_provider_model(model, None, PRICED_AS.get(provider, provider), None)
     except LookupError:
         return False
     return True

@@ -42,3 +42,9 @@ def test_counts_that_contradict_each_other_have_no_price() -> None:
     found = price_now("openai", "gpt-6-luna", TokenUsage(prompt_tokens=10, cached_tokens=100))
     assert found.cost_usd == 0
     assert "no price for these counts" in found.note
+
+
+def test_provider_is_priced_by_the_name_that_the_table_has() -> None:
+    found = price_now("gemini", "gemini-3.8-flash", TokenUsage(prompt_tokens=1_000, completion_tokens=100))
+    assert found.cost_usd == Decimal("0.001125")
+    assert found.note == ""
