@@ -103,18 +103,22 @@ class Attempt:
             provider=self._provider,
             model=self._request.model,
             request_id=self.request_id,
-            usage=self.usage,
+            usage=self._reported(),
         )
 
     def billed(self, error: ProviderError) -> ProviderError:
         """The error, with what was reported as used before it."""
-        if error.usage is None and self.usage.total_tokens:
-            error.usage = self.usage
+        if error.usage is None:
+            error.usage = self._reported()
         return error
 
     def _error(self, kind: type[ProviderError], reason: str) -> ProviderError:
-        model, usage = self._request.model, self.usage if self.usage.total_tokens else None
+        model, usage = self._request.model, self._reported()
         return kind(reason, provider=self._provider, model=model, request_id=self.request_id, usage=usage)
+
+    def _reported(self) -> TokenUsage | None:
+        """None where the provider has told nothing: then nobody knows what it bills."""
+        return self.usage if self.usage.total_tokens else None
 
     def _shape_note(self, parts: Sequence[Part]) -> Sequence[str]:
         """Says where a structured answer is not what was asked for: the caller decides what to do about it."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from decimal import Decimal
 
 from pointsman.llm.budgets import Claim, Reservation, accounts_of
@@ -50,15 +50,11 @@ class Attempts:
 
     async def stream(self, model: Model) -> AsyncGenerator[StreamEvent]:
         """Pieces as they come; the last is `StreamFinished`."""
-        async with self._call(model) as (client, request, settle):
-            events = client.stream(request)
-            try:
-                async for event in events:
-                    if isinstance(event, StreamFinished):
-                        await settle(event.response)
-                    yield event
-            finally:
-                await events.aclose()
+        async with self._call(model) as (client, request, settle), aclosing(client.stream(request)) as events:
+            async for event in events:
+                if isinstance(event, StreamFinished):
+                    await settle(event.response)
+                yield event
 
     @asynccontextmanager
     async def _call(self, model: Model) -> AsyncGenerator[tuple[LLMClient, LLMRequest, "_Settle"]]:

@@ -10,7 +10,7 @@ sleeps: it is for those who have another owner of retries, as a workflow has.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from datetime import timedelta
 from typing import Self
 
@@ -62,8 +62,11 @@ class LLMService:
         run = self._run(request)
         with run.told():
             selection = await run.select(prefer)
-            async for event in run.stream(selection):
-                yield StreamFinished(response=run.end(event.response)) if isinstance(event, StreamFinished) else event
+            async with aclosing(run.stream(selection)) as events:
+                async for event in events:
+                    if isinstance(event, StreamFinished):
+                        event = StreamFinished(response=run.end(event.response))
+                    yield event
 
     async def attempt(self, request: LLMRequest, prefer: Sequence[str] = ()) -> LLMResponse:
         """One attempt at the model that is selected: no retry, no fallback, no pause.
@@ -170,8 +173,9 @@ class _Run:
             while True:
                 try:
                     await self._gate.enter(model.provider, self._attempts.tokens_max(model))
-                    async for event in self._attempts.stream(model):
-                        yield event
+                    async with aclosing(self._attempts.stream(model)) as events:
+                        async for event in events:
+                            yield event
                 except ProviderError as error:
                     pause = self._retrier.wait(error)
                     if pause is None:

@@ -37,7 +37,7 @@ from pointsman.llm.providers.openai.responses_reply import read_call, read_reply
 from pointsman.llm.providers.openai.responses_request import body_of
 from pointsman.llm.types import LLMRequest, LLMResponse
 
-CONNECT_TIMEOUT = timedelta(seconds=5)
+CONNECT_TIMEOUT = timedelta(seconds=15)
 # The end of the body follows the terminal event at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 # Of our body, what `POST /responses/input_tokens` takes (OpenAI API reference, "Get input token counts").

@@ -1,0 +1,79 @@
+"""Settings by the names that people know; what is wrong is named with its value, and keys are never shown."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pointsman.llm
+from pointsman.llm.settings import ALLOWED_BY_DEFAULT, SettingsError, load_settings
+from pointsman.llm.setup import keys_of, make_service, rules_of
+
+
+def test_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ALLOWED_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings(None)
+    assert (settings.llm_request_timeout, settings.llm_max_retries, settings.llm_retry_exponential_base) == (60, 3, 2)
+    assert settings.llm_rate_limit_max_retries == 5
+    assert settings.allowed_models == ALLOWED_BY_DEFAULT
+    assert settings.openai_api_key is None
+
+
+def test_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("OPENAI_API_KEY=from-file\nMISTRAL_API_KEY=from-file\nALLOWED_MODELS=gpt-6*, claude-*\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "from-environment")
+    settings = load_settings(env_file)
+    assert settings.openai_api_key is not None
+    assert settings.openai_api_key.get_secret_value() == "from-environment"
+    assert settings.mistral_api_key is not None
+    assert settings.allowed_models == ("gpt-6*", "claude-*")
+    assert "from-" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LLM_REQUEST_TIMEOUT", "0", "setting LLM_REQUEST_TIMEOUT is '0'"),
+        ("LLM_REQUEST_TIMEOUT", "soon", "setting LLM_REQUEST_TIMEOUT is 'soon'"),
+        ("LLM_MAX_RETRIES", "-1", "greater than or equal to 0"),
+        ("LLM_RETRY_EXPONENTIAL_BASE", "0.5", "greater than or equal to 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None)
+    assert told in str(caught.value)
+    assert "Nothing was started" in str(caught.value)
+
+
+async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    monkeypatch.setenv("ALLOWED_MODELS", "gpt-6-luna")
+    settings = load_settings(None)
+    assert repr(keys_of(settings)) == "OperatorKeys(['openai'])"
+    assert rules_of(settings).governance.permits("gpt-6-luna")
+    assert not rules_of(settings).governance.permits("gpt-6.1-sol")
+    async with make_service(settings) as service:
+        assert service.waiting("openai") == 0
+
+
+def test_the_package_gives_its_names_and_no_others() -> None:
+    assert {name for name in pointsman.llm.__all__ if getattr(pointsman.llm, name) is None} == set()
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = pointsman.llm.Nonsense
+
+
+def test_a_script_that_imports_the_service_loads_neither_temporal_nor_a_database() -> None:
+    script = (
+        "import sys; from pointsman.llm import LLMService, llm_service; "
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & "
+        "{'temporalio', 'sqlmodel', 'sqlalchemy', 'openai', 'anthropic', 'google', 'boto3'}))"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.strip() == "[]"
