@@ -8,6 +8,7 @@ from contextlib import suppress
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from pointsman.sandbox.models.anthropic_messages.format import AnthropicMessagesFormat
 from pointsman.sandbox.models.caching import PromptCache
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Outcome, Script, Seen, as_text
@@ -19,7 +20,7 @@ from pointsman.sandbox.models.openai_responses.format import OpenAIResponsesForm
 from pointsman.sandbox.models.planner import plan
 from pointsman.sandbox.models.replies import Reply
 
-FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat, GeminiGenerateFormat)
+FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat, GeminiGenerateFormat, AnthropicMessagesFormat)
 
 
 class ConnectionDropped(Exception):
@@ -108,7 +109,8 @@ class _Endpoint:
 
     def _read(self, raw: bytes, request: Request, seen: Seen) -> Asked:
         self._wire.authorise(request.headers)
-        parameters: Mapping[str, str] = {**request.query_params, **request.path_params}
+        headers = {name: request.headers.get(name, "") for name in self._wire.headers_read}
+        parameters: Mapping[str, str] = {**headers, **request.query_params, **request.path_params}
         asked = self._wire.read(raw, request.url.path, parameters)
         self._control.note(seen, asked)
         self._wire.check(asked)

@@ -82,6 +82,8 @@ class Format(ABC):
     """Paths of its POST, in the notation of routes: `/anthropic/v1/messages`."""
     stream_type: ClassVar[str] = "text/event-stream"
     request_id_header: ClassVar[str] = "x-request-id"
+    headers_read: ClassVar[Sequence[str]] = ()
+    """Headers that `read` gets among its parameters, in small letters."""
 
     def __init__(self, config: ModelsConfig) -> None:
         self.config = config

@@ -76,7 +76,7 @@ def _without_type_lists(schema: Json) -> Schema:
     types = same.get("type")
     if not isinstance(types, list):
         return same
-    told = {key: same.pop(key) for key in ("$defs", "description", "title") if key in same}
+    told: Schema = {key: same.pop(key) for key in ("$defs", "description", "title") if key in same}
     if "enum" in same or "const" in same:
         del same["type"]
         return {**same, **told}

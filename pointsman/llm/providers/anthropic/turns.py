@@ -135,7 +135,7 @@ class Turns:
             self._breakpoints.append(cacheable[-1])
 
     def _instruction(self, part: Part) -> Block | None:
-        return _text(part.text) if isinstance(part, TextPart) else self._leave_out(part, "instructions")
+        return _text(part.text) if isinstance(part, TextPart) else self._left_out(part, "instructions")
 
     def _said(self, part: Part) -> Block | None:
         match part:
@@ -153,7 +153,7 @@ class Turns:
                     "input": _input(part),
                 }
             case _:
-                return self._leave_out(part, "an answer")
+                return self._left_out(part, "an answer")
 
     def _told(self, part: Part) -> Block | None:
         match part:
@@ -166,7 +166,7 @@ class Turns:
             case ToolResultPart():
                 return self._result(part)
             case _:
-                return self._leave_out(part, "a user's turn")
+                return self._left_out(part, "a user's turn")
 
     def _result(self, part: ToolResultPart) -> Block:
         content = [block for block in (_text(part.content), *map(self._image, part.images or ())) if block]
@@ -193,10 +193,12 @@ class Turns:
     def _unreadable(self, what: str, media_type: str) -> Block:
         """Says to the model that something stands here, and in the notes that it did not go out."""
         self._note(f"{what} left out: the API takes none of type {media_type!r}")
-        return {"type": "text", "text": f"[Here is an {what} of type {media_type!r} that cannot be shown to you.]"}
+        return {"type": "text", "text": f"[{what} of type {media_type!r}: cannot be shown to you]"}
 
-    def _leave_out(self, part: Part, where: str) -> None:
+    def _left_out(self, part: Part, where: str) -> Block | None:
+        """Nothing, which the notes then say."""
         self._note(f"{part.kind} left out: the API takes none in {where}")
+        return None
 
     def _note(self, note: str) -> None:
         if note not in self.notes:
