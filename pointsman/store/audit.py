@@ -5,9 +5,9 @@ An event is kept as canonical JSON, the exact input of its Merkle leaf; `sequenc
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from json.encoder import encode_basestring
+from operator import attrgetter
 
-from sqlalchemy import Row, literal_column, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
@@ -16,22 +16,20 @@ from pointsman.contracts.records import AuditEvent, Caller, Chain
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.merkle import leaf_hash
 from pointsman.domain.texts import clean
-from pointsman.store.canonical import canonical
+from pointsman.store import subjects
+from pointsman.store.canonical import canonical, written
 from pointsman.store.engine import Store
 from pointsman.store.ids import derived_id, new_id
 from pointsman.store.inserts import Insert
-from pointsman.store.tables import AuditEntry, AuditLeaf, col, metadata
+from pointsman.store.tables import AuditEntry, AuditLeaf, AuditPending, AuditSubject, col, metadata
 
 EVENT_COLUMNS = ("id", "tenant", "action", "correlation_id", "organisation", "item_id", "body")
 _events = Insert(metadata.tables["audit_event"], EVENT_COLUMNS)
 _pending = Insert(metadata.tables["audit_pending"], ("tenant", "event_id", "leaf_hash", "added_at"))
 
-_text = encode_basestring
-# Written into the statement, so that the index over these rows is seen to be meant.
-IS_ABOUT_AN_ITEM = col(AuditEntry.item_id) > literal_column("0")
 
-EventRow = tuple[str, str, str, str, str, int, bytes]
-"""Values of `EVENT_COLUMNS`."""
+EventRow = tuple[str, str, str, str, str, int, bytes, bytes]
+"""Values of `EVENT_COLUMNS`, and the leaf hash."""
 
 
 def event_of(
@@ -50,14 +48,14 @@ def by(caller: Caller) -> str:
 def add(session: Session, event: AuditEvent) -> None:
     """Write the event into the transaction of the change that it tells of. Idempotent by its id."""
     if session.scalar(select(col(AuditEntry.sequence)).where(col(AuditEntry.id) == event.id)) is None:
-        add_rows(session, [row_of(event)])
+        add_rows(session.connection(), [row_of(event)])
 
 
-def add_rows(session: Session, rows: Sequence[EventRow]) -> None:
+def add_rows(connection: Connection, rows: Sequence[EventRow]) -> None:
     """Write events that are known to be new."""
     now = datetime.now(UTC)
-    _events.rows(session, rows)
-    _pending.rows(session, [(row[1], row[0], leaf_hash(row[6]), now) for row in rows])
+    _events.rows(connection, [row[:-1] for row in rows])
+    _pending.rows(connection, [(row[1], row[0], row[-1], now) for row in rows])
 
 
 def row_of(event: AuditEvent) -> EventRow:
@@ -79,17 +77,34 @@ def row(
     where: tuple[str, str, int],
     data: dict[str, Json],
 ) -> EventRow:
-    """The row of an event, from its parts, clean: `where` is organisation, project and item, 0 for none.
+    """The row of an event, from its parts, clean: `where` is organisation, project and item, 0 for none."""
+    return written_row(event_id, action, actor, at, tenant, correlation_id, where, canonical(data).decode())
+
+
+def written_row(
+    event_id: str,
+    action: str,
+    actor: str,
+    at: datetime,
+    tenant: str,
+    correlation_id: str,
+    where: tuple[str, str, int],
+    data: str,
+) -> EventRow:
+    """Like `row`, for data that is canonical JSON already.
 
     The envelope is written by hand in its canonical order: it has text and one small number, and nothing else.
     """
     organisation, project, item_id = where
-    key = f'{{"id":{item_id},"organisation":{_text(organisation)},"project":{_text(project)}}}' if item_id else "null"
-    chain = f'{{"correlation_id":{_text(correlation_id)},"key":{key},"tenant":{_text(tenant)}}}'
+    key = (
+        f'{{"id":{item_id},"organisation":{written(organisation)},"project":{written(project)}}}' if item_id else "null"
+    )
+    chain = f'{{"correlation_id":{written(correlation_id)},"key":{key},"tenant":{written(tenant)}}}'
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    start = f'{{"action":{_text(action)},"actor":{_text(actor)},"at":"{moment}","chain":{chain},"data":'
-    body = start.encode() + canonical(data) + f',"id":{_text(event_id)}}}'.encode()
-    return event_id, tenant, action, correlation_id, organisation if item_id else "", item_id, body
+    start = f'{{"action":{written(action)},"actor":{written(actor)},"at":"{moment}","chain":{chain},'
+    body = f'{start}"data":{data},"id":{written(event_id)}}}'.encode()
+    organisation = organisation if item_id else ""
+    return event_id, tenant, action, correlation_id, organisation, item_id, body, leaf_hash(body)
 
 
 class Audit:
@@ -106,18 +121,28 @@ class Audit:
         self, correlation_id: str = "", key: WorkItemKey | None = None, action: str = "", limit: int = 200
     ) -> Sequence[AuditEvent]:
         """The newest `limit` events that fit, in order of the log: first those in the tree, then those pending."""
-        columns = (col(AuditEntry.body), col(AuditLeaf.position), col(AuditEntry.sequence))
-        query = select(*columns).outerjoin(AuditLeaf, col(AuditLeaf.event_id) == col(AuditEntry.id))
+        sequence, told = col(AuditEntry.sequence), col(AuditEntry.action)
+        query = select(col(AuditEntry.body), col(AuditLeaf.position), sequence).limit(limit)
+        query = query.outerjoin(AuditLeaf, col(AuditLeaf.event_id) == col(AuditEntry.id))
         if correlation_id:
             query = query.where(col(AuditEntry.correlation_id) == correlation_id)
         if key is not None:
-            query = query.where(IS_ABOUT_AN_ITEM)
             query = query.where(col(AuditEntry.organisation) == key.organisation, col(AuditEntry.item_id) == key.id)
+        subject = subjects.subject(correlation_id, key)
         if action:
-            query = query.where(col(AuditEntry.action) == action)
-        newest = query.order_by(col(AuditEntry.sequence).desc()).limit(limit)
-        rows = await self._store.read(lambda session: session.execute(newest).all())
-        return [AuditEvent.model_validate_json(row.body) for row in sorted(rows, key=_log_order)]
+            # There are few events about one subject and many of one action: its index must not be used for both.
+            query = query.where((func.coalesce(told, "") if subject else told) == action)
+        queries = [query.order_by(sequence.desc())]
+        if subject:
+            listed = query.join(AuditSubject, col(AuditSubject.sequence) == sequence)
+            pending = query.join(AuditPending, col(AuditPending.event_id) == col(AuditEntry.id))
+            queries = [
+                listed.where(col(AuditSubject.subject) == subject).order_by(col(AuditSubject.sequence).desc()),
+                pending.order_by(sequence.desc()),
+            ]
+        rows = await self._store.read(lambda session: [row for query in queries for row in session.execute(query)])
+        newest = sorted(rows, key=attrgetter("sequence"))[-limit:]
+        return [AuditEvent.model_validate_json(row.body) for row in sorted(newest, key=_log_order)]
 
 
 def _log_order(row: Row[bytes, int, int | None]) -> tuple[bool, int, int]:

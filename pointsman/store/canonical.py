@@ -1,12 +1,15 @@
 """Canonical JSON, RFC 8785: one value, one form, so that a hash over it means the value."""
 
 import json
+from json.encoder import encode_basestring
 
 import rfc8785
 
 from pointsman.contracts.base import Json
 
 INTEGER_MAX = 2**53 - 1
+written = encode_basestring
+"""Canonical form of text that has no half of a surrogate pair."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 

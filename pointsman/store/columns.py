@@ -31,12 +31,17 @@ class UtcTime(TypeDecorator[datetime]):
             return value
         if value.tzinfo is None:
             raise ValueError(f"{value!r} has no time zone: the store keeps moments, not wall clocks")
-        return (value - EPOCH) // MICROSECOND
+        return microseconds(value)
 
     def process_result_value(self, value: datetime | int | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
         return EPOCH + timedelta(microseconds=value) if isinstance(value, int) else value.astimezone(UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970: how SQLite keeps an aware moment."""
+    return (moment - EPOCH) // MICROSECOND
 
 
 class CleanText(TypeDecorator[str]):

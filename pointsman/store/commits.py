@@ -13,14 +13,12 @@ from itertools import chain, groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.session import JoinTransactionMode
 
 from pointsman.ports import Unavailable
 
 A = TypeVar("A")
 R = TypeVar("R")
-Work = Callable[[Session, Sequence[A]], Sequence[R]]
+Work = Callable[[Connection, Sequence[A]], Sequence[R]]
 """A change: gets the arguments of all calls that run together, returns one result for each, in their order."""
 
 WAITING_LIMIT = 20_000
@@ -129,7 +127,7 @@ class Committer:
     def _committed_at_once(self, jobs: list[AnyJob]) -> bool:
         try:
             with self._between(), self._engine.begin() as connection:
-                _run(connection, jobs, "rollback_only")
+                _run(connection, jobs)
         except Exception as error:  # a change may raise anything: it belongs to its caller
             jobs[0].error = error
             return len(jobs) == 1
@@ -154,11 +152,9 @@ def _groups(jobs: list[AnyJob]) -> Iterator[list[AnyJob]]:
         yield list(group)
 
 
-def _run(connection: Connection, jobs: list[AnyJob], mode: JoinTransactionMode) -> None:
+def _run(connection: Connection, jobs: list[AnyJob]) -> None:
     """Run calls of one work together."""
-    with Session(connection, join_transaction_mode=mode, expire_on_commit=False) as session:
-        results = jobs[0].work(session, [job.argument for job in jobs])
-        session.commit()
+    results = jobs[0].work(connection, [job.argument for job in jobs])
     for job, result in zip(jobs, results, strict=True):
         job.result, job.error = result, None
 
@@ -166,7 +162,8 @@ def _run(connection: Connection, jobs: list[AnyJob], mode: JoinTransactionMode) 
 def _run_apart(connection: Connection, jobs: list[AnyJob]) -> None:
     """Run calls of one work in a savepoint. If they fail, each runs in its own, so that only the guilty fail."""
     try:
-        _run(connection, jobs, "create_savepoint")
+        with connection.begin_nested():
+            _run(connection, jobs)
     except Exception as error:  # a change may raise anything: it belongs to its caller
         if not _lives(connection):
             raise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
@@ -81,11 +81,13 @@ class Store:
         engine = create_engine(
             url, pool_size=POSTGRES_WRITERS + READERS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
         )
+        # A view that is consistent over several statements is not what PostgreSQL gives unasked.
+        reader = engine.execution_options(isolation_level="REPEATABLE READ")
         if read_only:
             event.listen(engine, "connect", _look_only)
-            return cls(engine, None, [engine.dispose])
+            return cls(reader, None, [engine.dispose])
         committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT)
-        return cls(engine, committer, [committer.close, engine.dispose])
+        return cls(reader, committer, [committer.close, engine.dispose])
 
     @property
     def dialect(self) -> str:
@@ -105,8 +107,11 @@ class Store:
                 stand nevertheless: repeat it under the same key.
         """
 
-        def alone(session: Session, _: Sequence[None]) -> Sequence[T]:
-            return [work(session)]
+        def alone(connection: Connection, _: Sequence[None]) -> Sequence[T]:
+            with Session(connection, join_transaction_mode="rollback_only", expire_on_commit=False) as session:
+                result = work(session)
+                session.commit()
+            return [result]
 
         return await self.write_each(alone, None)
 

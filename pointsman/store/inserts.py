@@ -1,62 +1,62 @@
 """Many rows at once, with as little between the values and the driver as can be."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import chain
 
-from sqlalchemy import Dialect, Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Table
 
-from pointsman.store.columns import UtcTime
+from pointsman.store import statements
+from pointsman.store.columns import UtcTime, microseconds
+from pointsman.store.statements import Value
 
-Value = Any  # whatever a column takes: the tables say what that is
-Converter = Callable[[Value], Value]
+ROWS_PER_STATEMENT = 64
+IGNORED = "ON CONFLICT DO NOTHING"
+
+Row = Sequence[Value]
 
 
 class Insert:
-    """An INSERT of all named columns. Compiled once per database; rows go to the driver as tuples.
+    """An INSERT of all named columns, with one statement for many rows: at each, SQLite's driver hands the
+    interpreter over to another thread, and under load waits to get it back.
 
-    SQLAlchemy's own path costs half again as much as the rows themselves. Text must be clean already
+    `then` is what follows the values: `ON CONFLICT …`, `RETURNING …`. Text must be clean already
     (`pointsman.store.columns.clean`): it goes to the driver as it is.
     """
 
-    def __init__(self, table: Table, columns: Sequence[str], *, ignore_conflicts: bool = False) -> None:
-        self._table = table
-        self._columns = tuple(columns)
-        self._ignore = ignore_conflicts
-        self._compiled: dict[str, tuple[str, list[tuple[int, Converter]]]] = {}
+    def __init__(self, table: Table, columns: Sequence[str], then: str = "") -> None:
+        self._start = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES"
+        self._then = then
+        self._width = len(columns)
+        self._moments = [
+            slice(place, None, self._width)
+            for place, name in enumerate(columns)
+            if isinstance(table.c[name].type, UtcTime)
+        ]
 
-    def rows(self, session: Session, rows: Sequence[Sequence[Value]]) -> None:
-        """Insert the rows; values in the order of the columns."""
-        if not rows:
-            return
-        connection = session.connection()
-        statement, converters = self._statement(connection.dialect)
-        prepared = [_convert(row, converters) for row in rows]
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql(statement, prepared)
-        else:
-            connection.exec_driver_sql(statement, [dict(zip(self._columns, row, strict=True)) for row in prepared])
-
-    def _statement(self, dialect: Dialect) -> tuple[str, list[tuple[int, Converter]]]:
-        if (known := self._compiled.get(dialect.name)) is not None:
-            return known
-        insert = sqlite.insert(self._table) if dialect.name == "sqlite" else postgresql.insert(self._table)
-        if self._ignore:
-            insert = insert.on_conflict_do_nothing()
-        compiled = str(insert.compile(dialect=dialect, column_keys=list(self._columns)))
-        converters: list[tuple[int, Converter]] = []
-        for place, name in enumerate(self._columns):
-            convert = self._table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-            if convert is not None and isinstance(self._table.c[name].type, UtcTime):
-                converters.append((place, convert))
-        self._compiled[dialect.name] = (compiled, converters)
-        return self._compiled[dialect.name]
+    def rows(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        """Insert the rows, values in the order of the columns; returns what `RETURNING` gives, in any order."""
+        is_sqlite = connection.dialect.name == "sqlite"
+        returned: list[Row] = []
+        for some in _in_powers(rows):
+            values = list(chain.from_iterable(some))
+            if is_sqlite:
+                for column in self._moments:
+                    values[column] = [None if at is None else microseconds(at) for at in values[column]]
+            places = _places("?" if is_sqlite else "%s", self._width, len(some))
+            returned += statements.run(connection, f"{self._start} {places} {self._then}", values)
+        return returned
 
 
-def _convert(row: Sequence[Value], converters: Sequence[tuple[int, Converter]]) -> tuple[Value, ...]:
-    values = list(row)
-    for place, convert in converters:
-        if values[place] is not None:
-            values[place] = convert(values[place])
-    return tuple(values)
+def _in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in runs of powers of two, so that there are few different statements, each prepared once."""
+    at = 0
+    while left := len(rows) - at:
+        count = min(ROWS_PER_STATEMENT, 1 << (left.bit_length() - 1))
+        yield rows[at : at + count]
+        at += count
+
+
+@cache
+def _places(mark: str, columns: int, rows: int) -> str:
+    return ", ".join([f"({', '.join([mark] * columns)})"] * rows)

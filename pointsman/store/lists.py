@@ -1,11 +1,12 @@
 """Conditions over many values, as one parameter: the statement stays the same, so it is prepared once."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import CursorResult, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
+
+from pointsman.store import statements
 
 Value = str | int
 
@@ -17,13 +18,13 @@ class Among:
     """
 
     def __init__(self, statement: str) -> None:
-        self._sqlite = text(statement.format(among="IN (SELECT value FROM json_each(:values))"))
+        self._sqlite = statement.format(among="IN (SELECT value FROM json_each(:values))")
         self._postgresql = text(statement.format(among="= ANY(:values)"))
 
-    def run(self, session: Session, values: Iterable[Value], **others: Value) -> CursorResult[*tuple[Any, ...]]:
-        """Execute it, `others` being its other parameters. Its columns are the caller's business, so untyped."""
+    def run(self, connection: Connection, values: Iterable[Value], **others: Value) -> Sequence[Sequence[Any]]:
+        """The rows that it gives, `others` being its other parameters. Columns are the caller's business: untyped."""
         told = list(values)
-        connection = session.connection()
         if connection.dialect.name == "sqlite":
-            return connection.execute(self._sqlite, {"values": json.dumps(told), **others})
-        return connection.execute(self._postgresql, {"values": told, **others})
+            return statements.run(connection, self._sqlite, {"values": json.dumps(told), **others})
+        found = connection.execute(self._postgresql, {"values": told, **others})
+        return found.all() if found.returns_rows else []

@@ -1,6 +1,6 @@
 """Who may do something alone: within a transaction, or for as long as they live."""
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 
@@ -10,9 +10,9 @@ def wait_turn(session: Session, name: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
-def take_turn(session: Session, name: str) -> bool:
+def take_turn(connection: Connection, name: str) -> bool:
     """Like `wait_turn`, but says false at once when another holds `name`."""
-    if session.get_bind().dialect.name != "postgresql":
+    if connection.dialect.name != "postgresql":
         return True
-    found = session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
+    found = connection.scalar(text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
     return bool(found)

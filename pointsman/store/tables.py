@@ -43,14 +43,6 @@ class InboxRow(SQLModel, table=True):
             sqlite_where=text("duplicate_of = ''"),
             postgresql_where=text("duplicate_of = ''"),
         ),
-        Index(
-            "ix_inbox_pending",
-            "organisation",
-            "item_id",
-            "sequence",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
-        ),
         Index("ix_inbox_state_sequence", "state", "sequence"),
         Index("ix_inbox_item_id_sequence", "item_id", "sequence"),
     )
@@ -248,18 +240,7 @@ class AuditEntry(SQLModel, table=True):
     the other columns repeat what is in it, for queries."""
 
     __tablename__: ClassVar[str] = "audit_event"
-    __table_args__ = (
-        Index("ix_audit_event_correlation_id_sequence", "correlation_id", "sequence"),
-        Index(
-            "ix_audit_event_item",
-            "organisation",
-            "item_id",
-            "sequence",
-            sqlite_where=text("item_id > 0"),
-            postgresql_where=text("item_id > 0"),
-        ),
-        Index("ix_audit_event_action_sequence", "action", "sequence"),
-    )
+    __table_args__ = (Index("ix_audit_event_action_sequence", "action", "sequence"),)
     sequence: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
     id: str = Field(unique=True, sa_type=CleanText)
     tenant: str = Field(sa_type=CleanText)
@@ -288,6 +269,15 @@ class AuditLeaf(SQLModel, table=True):
     position: int = Field(primary_key=True, sa_type=RowNumber, sa_column_kwargs={"autoincrement": False})
     event_id: str = Field(unique=True, sa_type=CleanText)
     leaf_hash: bytes = Field(sa_type=LargeBinary)
+
+
+class AuditSubject(SQLModel, table=True):
+    """`pointsman.store.subjects`: a correlation id or an item, and the sequence of an event in the tree about it."""
+
+    __tablename__: ClassVar[str] = "audit_subject"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    subject: str = Field(primary_key=True, sa_type=CleanText)
+    sequence: int = Field(primary_key=True, sa_type=RowNumber, sa_column_kwargs={"autoincrement": False})
 
 
 class AuditTile(SQLModel, table=True):

@@ -17,7 +17,7 @@ from pointsman.contracts.records import AuditEvent
 from pointsman.domain import merkle, tiles
 from pointsman.domain.checkpoints import NoteError
 from pointsman.ports import Rejected
-from pointsman.store import contents, witnesses
+from pointsman.store import contents, subjects, witnesses
 from pointsman.store.engine import Store
 from pointsman.store.sequencer import LOG_NAME, origin_of
 from pointsman.store.signing import Verifier
@@ -93,6 +93,7 @@ def _verify(session: Session, verifier: Verifier, kept: Sequence[str], pending_m
     findings += [Finding("", "kept checkpoint", f"no log here fits it: {note!r}") for note in sorted(unread)]
     findings += _loose_events(session)
     findings += _pending(session, pending_max)
+    findings += _unlisted(session)
     findings += _deliveries(session)
     findings += _contents(session)
     pending = session.scalar(select(func.count()).select_from(AuditPending)) or 0
@@ -269,6 +270,11 @@ def _pending(session: Session, pending_max: timedelta) -> Iterator[Finding]:
         if (waited := now - row.added_at) > pending_max:
             seconds = waited.total_seconds()
             yield Finding(row.tenant, place, f"event {event.id!r} waits for {seconds:.0f} s: is the sequencer running?")
+
+
+def _unlisted(session: Session) -> Iterator[Finding]:
+    for tenant, event_id in subjects.unlisted(session):
+        yield Finding(tenant, f"audit_subject of event {event_id!r}", "is missing: a search would not find the event")
 
 
 def _deliveries(session: Session) -> Iterator[Finding]:

@@ -245,16 +245,33 @@ async def test_an_event_is_appended_once_and_found_in_order_of_the_log(store: St
     assert [found.id for found in await audit.find(limit=2)] == ["event-default-2", "event-default-3"]
 
 
-async def test_events_are_found_by_chain_item_and_action(store: Store) -> None:
+@pytest.mark.parametrize("in_tree", [False, True])
+async def test_events_are_found_by_chain_item_and_action(store: Store, signer: Signer, in_tree: bool) -> None:
     audit = Audit(store)
     lone = Chain(tenant="default", correlation_id="other")
     refused = AuditEvent(id="r", action="delivery.refused", actor="web", at=NOW, chain=lone, data={"why": "\ud800\x00"})
     await audit.append(refused)
     await audit.append(event(1))
+    if in_tree:
+        await Sequencer(store, signer).drain()
     assert [found.id for found in await audit.find(correlation_id="other")] == ["r"]
     assert [found.id for found in await audit.find(key=KEY)] == ["event-default-1"]
     assert [found.id for found in await audit.find(action="delivery.refused")] == ["r"]
     assert await audit.find(correlation_id="other", key=KEY) == []
+    assert [found.id for found in await audit.find(key=KEY, action="item.routed")] == ["event-default-1"]
+    assert await audit.find(key=KEY, action="delivery.refused") == []
+
+
+async def test_a_search_finds_the_newest_in_the_tree_and_before_it(store: Store, signer: Signer) -> None:
+    audit = Audit(store)
+    for numbers in ((1, 2, 3), (4, 5)):
+        for number in numbers:
+            await audit.append(event(number))
+        if 1 in numbers:
+            await Sequencer(store, signer).drain()
+    for chosen in ({"key": KEY}, {"correlation_id": "chain-1"}, {"key": KEY, "correlation_id": "chain-1"}):
+        found = await audit.find(**chosen, limit=4)
+        assert [one.id for one in found] == [f"event-default-{number}" for number in (2, 3, 4, 5)]
 
 
 async def test_a_change_that_fails_leaves_no_event(store: Store) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,14 +21,13 @@ from pointsman.store.sqlite import StoreInUse
 from pointsman.store.tables import Setting, col
 
 
-def put(session: Session, names: Sequence[str]) -> Sequence[int]:
-    session.add_all([Setting(name=name, value="v") for name in names])
-    session.flush()
+def put(connection: Connection, names: Sequence[str]) -> Sequence[int]:
+    connection.execute(insert(Setting), [{"name": name, "value": "v"} for name in names])
     return [len(names)] * len(names)
 
 
-def put_large(session: Session, names: Sequence[str]) -> Sequence[None]:
-    session.add_all([Setting(name=name, value="x" * 50_000) for name in names])
+def put_large(connection: Connection, names: Sequence[str]) -> Sequence[None]:
+    connection.execute(insert(Setting), [{"name": name, "value": "x" * 50_000} for name in names])
     return [None] * len(names)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pointsman.contracts.records import DeliveryState
-from pointsman.ports import Missing
+from pointsman.ports import Missing, Rejected
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
@@ -51,6 +51,24 @@ async def test_accepting_the_same_delivery_again_changes_nothing(store: Store) -
     assert await inbox.accept(sent) == await inbox.accept(sent) == await Inbox(store).accept(sent)
     assert len(await inbox.find()) == 1
     assert await actions(store) == ["delivery.accepted"]
+
+
+async def test_accepting_the_same_duplicate_again_changes_nothing(store: Store) -> None:
+    inbox, first, second = Inbox(store), delivery("k"), delivery("k")
+    await inbox.accept(first)
+    assert await inbox.accept(second) == await inbox.accept(second) == await Inbox(store).accept(second)
+    assert [row.state for row in await inbox.find()] == ["duplicate", "pending"]
+    assert await actions(store) == ["delivery.accepted", "delivery.duplicate"]
+
+
+async def test_an_id_that_belongs_to_another_delivery_is_refused(store: Store) -> None:
+    inbox, first = Inbox(store), delivery("k")
+    await inbox.accept(first)
+    taken, beside = delivery("other", id=first.id), delivery("beside")
+    results = await asyncio.gather(inbox.accept(taken), inbox.accept(beside), return_exceptions=True)
+    assert isinstance(results[0], Rejected)
+    assert "is there already under another key: nothing was changed" in str(results[0])
+    assert sorted(row.idempotency_key for row in await inbox.find()) == ["beside", "k"]
 
 
 async def test_many_at_once_give_one_first_and_otherwise_duplicates(store: Store) -> None:

@@ -7,7 +7,14 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from pointsman.store import schema
+from pointsman.store.audit import Audit
+from pointsman.store.engine import Store
+from pointsman.store.inbox import Inbox
+from pointsman.store.sequencer import Sequencer
+from pointsman.store.signing import Signer
 from pointsman.store.tables import metadata
+from pointsman.store.verification import verify
+from tests.store.samples import KEY, delivery, event
 
 
 def test_migrations_and_tables_say_the_same(url: str) -> None:
@@ -26,6 +33,22 @@ def test_down_takes_everything_away_and_up_brings_it_back(url: str) -> None:
     schema.upgrade(url)
     schema.upgrade(url)
     assert schema.current(url) == schema.head()
+
+
+async def test_each_step_keeps_what_was_written(url: str, signer: Signer) -> None:
+    async with Store.open(url) as store:
+        await Inbox(store).accept(delivery())
+        await Audit(store).append(event(1))
+        await Sequencer(store, signer).drain()
+        await Audit(store).append(event(2))
+        before = [await Audit(store).find(), await Audit(store).find(key=KEY)]
+    schema.downgrade(url, "0001")
+    assert schema.current(url) == "0001"
+    schema.upgrade(url)
+    async with Store.open(url) as store:
+        assert [await Audit(store).find(), await Audit(store).find(key=KEY)] == before
+        assert len(await Inbox(store).find()) == 1
+        assert (await verify(store, signer)).findings == ()
 
 
 def test_a_step_that_fails_leaves_nothing_behind(url: str) -> None:

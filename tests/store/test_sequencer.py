@@ -13,7 +13,7 @@ from pointsman.domain import merkle
 from pointsman.ports import Rejected
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
-from pointsman.store.sequencer import LEAVES_PER_TURN, LogDamaged, Sequencer, origin_of
+from pointsman.store.sequencer import LogDamaged, Sequencer, origin_of
 from pointsman.store.signing import KEY_FILE, Signer, Verifier
 from pointsman.store.tables import AuditCheckpoint, AuditEntry, AuditLeaf, AuditTile, col
 from pointsman.store.verification import verify
@@ -58,14 +58,17 @@ async def test_each_tenant_has_a_log_of_its_own(store: Store, signer: Signer) ->
 
 
 @pytest.mark.slow
-async def test_a_backlog_is_worked_off_in_turns_and_over_many_tiles(store: Store, signer: Signer) -> None:
-    audit, count = Audit(store), LEAVES_PER_TURN + 300
-    await asyncio.gather(*[audit.append(event(number)) for number in range(count)])
+async def test_a_backlog_is_worked_off_in_turns_and_over_many_tiles(
+    store: Store, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointsman.store.sequencer.LEAVES_PER_TURN", 300)
+    audit = Audit(store)
+    await asyncio.gather(*[audit.append(event(number)) for number in range(550)])
     sequencer = Sequencer(store, signer)
-    assert [await sequencer.turn() for _ in range(3)] == [LEAVES_PER_TURN, 300, 0]
+    assert [await sequencer.turn() for _ in range(3)] == [300, 250, 0]
     report = await verify(store, signer)
     assert report.findings == ()
-    assert [(log.size, log.checkpoints) for log in report.logs] == [(count, 2)]
+    assert [(log.size, log.checkpoints) for log in report.logs] == [(550, 2)]
 
 
 async def test_two_sequencers_make_one_log(store: Store, url: str, signer: Signer) -> None:

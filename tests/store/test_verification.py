@@ -26,6 +26,7 @@ IMMUTABLE = ("audit_event", "audit_leaf", "audit_checkpoint")
 EVIDENCE = {
     "audit_event": ("id", "tenant", "action", "correlation_id", "organisation", "item_id", "body"),
     "audit_leaf": ("tenant", "position", "event_id", "leaf_hash"),
+    "audit_subject": ("subject", "sequence"),
     "audit_tile": ("tenant", "level", "number", "data"),
     "audit_checkpoint": ("tenant", "size", "note"),
     "audit_pending": ("tenant", "event_id", "leaf_hash"),
