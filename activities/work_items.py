@@ -15,7 +15,7 @@ from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
 from pointsman.domain.deliveries import read_bytes
-from pointsman.domain.echoes import echo_of, explains
+from pointsman.domain.echoes import echo_of, explains, is_another, is_in_doubt, proves
 from pointsman.domain.merging import merge
 from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Missing, Rejected, Unavailable, WorkTracker
 
@@ -60,10 +60,9 @@ class WorkItems:
         """
         with outside(f"events of {ask.key}"):
             async with beating():
-                writes = await self._ledger.writes(ask.key)
-                return [await self._judge(ask, event, list(writes)) for event in ask.events]
+                return [await self._judge(ask, event) for event in ask.events]
 
-    async def _judge(self, ask: Classify, event: WorkItemEvent, writes: list[WriteRecord]) -> Judgement:
+    async def _judge(self, ask: Classify, event: WorkItemEvent) -> Judgement:
         if event.kind in (EventKind.DELETED, EventKind.RESTORED):
             return await self._judge_presence(ask.key, event)
         delivery = await self._deliveries.get(event.delivery_id)
@@ -72,7 +71,7 @@ class WorkItems:
         comment = heard.comment if heard else ""
         if comment:
             changed = {**changed, "System.History": (None, comment)}
-        echo = echo_of(writes, event.rev, changed)
+        echo = await self._echo(ask.key, event, changed)
         if echo is not None:
             reason = f"our write {echo.operation}"
             await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, reason, caller().workflow_id)
@@ -85,6 +84,20 @@ class WorkItems:
         instruction = await self._contents.put(text.encode())
         judgement = _judgement(event, Verdict.NEWS, text.split(":", 1)[0])
         return judgement.model_copy(update={"instruction": instruction})
+
+    async def _echo(
+        self, key: WorkItemKey, event: WorkItemEvent, changed: Mapping[str, tuple[Json, Json]]
+    ) -> WriteRecord | None:
+        """The write of ours that the event repeats. One that was in doubt is settled where the event proves it."""
+        echo = echo_of(await self._ledger.writes(key), event.rev, changed)
+        if echo is None or not is_in_doubt(echo):
+            return echo
+        if is_another(event.actor, await self._tracker.identity(key.organisation)):
+            return None
+        if proves(echo, changed):
+            evidence = f"delivery {event.delivery_id}"
+            await self._ledger.settle(echo.operation, "written", event.rev, caller(), evidence)
+        return echo
 
     async def _judge_presence(self, key: WorkItemKey, event: WorkItemEvent) -> Judgement:
         """A deletion or restoration counts when the item is in that state now: they overtake each other."""

@@ -134,7 +134,10 @@ class Ledger(Protocol):
     async def intend(self, intent: WriteIntent, caller: Caller) -> WriteRecord:
         """Idempotent by operation: the row that stands comes back."""
 
-    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None: ...
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller, evidence: str = "") -> None:
+        """The first settlement stands, except that what was given up may yet turn out to be written. `evidence` is
+        how we know, where it is not the answer to the write itself."""
+
     async def writes(self, key: WorkItemKey) -> Sequence[WriteRecord]:
         """All writes to the item, oldest first."""
 

@@ -17,10 +17,10 @@ from opentelemetry.trace import SpanKind
 from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman.contracts.policy import Policy
-from pointsman.contracts.records import Delivery, DeliveryState, ItemRow
+from pointsman.contracts.records import Caller, Delivery, DeliveryState, ItemRow
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
 from pointsman.domain.deliveries import Heard, read_bytes
-from pointsman.domain.echoes import echo_of
+from pointsman.domain.echoes import echo_of, is_in_doubt, proves
 from pointsman.domain.routing import in_scope
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
@@ -241,7 +241,7 @@ class Dispatcher:
         known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
         if not known and (why := self._out_of_scope(heard)):
             return Done(DeliveryState.OUT_OF_SCOPE, why)
-        if row and row.state in ENDED and (why := await self._echo(row, heard)):
+        if row and row.state in ENDED and (why := await self._echo(row, heard, delivery)):
             return Done(DeliveryState.ECHO, why, row.workflow_id)
         project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
         event = _event(delivery, heard, heard.kind, key.model_copy(update={"project": project}))
@@ -260,13 +260,21 @@ class Dispatcher:
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"
 
-    async def _echo(self, row: ItemRow, heard: Heard) -> str:
-        """Which write of ours the event repeats. Asked here only when no run is open that would ask it itself."""
+    async def _echo(self, row: ItemRow, heard: Heard, delivery: Delivery) -> str:
+        """Which write of ours the event repeats. Asked here only when no run is open that would ask it itself.
+
+        A write that was in doubt is settled where the event proves it.
+        """
         if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
             return ""
         changed = heard.changed | ({"System.History": (None, heard.comment)} if heard.comment else {})
         write = echo_of(await self._ledger.writes(row.key), heard.rev, changed)
-        return f"our write {write.operation}" if write else ""
+        if write is None:
+            return ""
+        if is_in_doubt(write) and proves(write, changed):
+            caller = Caller(workflow_id="dispatcher", run_id=delivery.id)
+            await self._ledger.settle(write.operation, "written", heard.rev, caller, f"delivery {delivery.id}")
+        return f"our write {write.operation}"
 
     async def _settle(self, delivery: Delivery, done: Done) -> None:
         await self._inbox.settle(delivery.id, done.state, done.reason, done.workflow_id)

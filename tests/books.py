@@ -100,7 +100,7 @@ class MemoryLedger:
         )
         return self.kept.setdefault(intent.operation, row)
 
-    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None:
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller, evidence: str = "") -> None:
         self.kept[operation] = self.kept[operation].model_copy(update={"status": status, "rev": rev})
 
     async def writes(self, key: WorkItemKey) -> Sequence[WriteRecord]:

@@ -51,18 +51,40 @@ def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple
     """The write that the update repeats, or None.
 
     `writes` are the ledger's rows of the item, `rev` is the revision after the update, `changed` its fields as
-    (old, new). A row without result counts too where the revision is a later one: the webhook may be faster than
-    the answer to our PATCH, and then every change must be ours. The revision that our PATCH is known to have made
-    holds nobody else's changes, so there fields that we did not write were set by rules of the service.
+    (old, new). The revision that our PATCH is known to have made holds nobody else's changes, so there fields that
+    we did not write were set by rules of the service. A row in doubt counts where no write is known to have made the
+    revision, and it is a later one: then every change must be ours. That is one without result, because the webhook
+    may be faster than the answer to our PATCH, and one that was given up, because an answer that says no may be about
+    a write that was carried out.
     """
-    return next((write for write in writes if _repeats(write, rev, changed)), None)
+    made = [write for write in writes if not is_in_doubt(write) and write.rev == rev]
+    doubtful = (write for write in reversed(writes) if is_in_doubt(write) and rev > write.base_rev and not made)
+    return next((write for write in made if explains(write.values, _ours(write, changed))), None) or next(
+        (write for write in doubtful if explains(write.values, changed)), None
+    )
 
 
-def _repeats(write: WriteRecord, rev: int, changed: Mapping[str, tuple[Json, Json]]) -> bool:
-    if write.status == "written" and write.rev == rev:
-        written = {field: change for field, change in changed.items() if field in write.values}
-        return explains(write.values, written)
-    return write.status == "intended" and rev > write.base_rev and explains(write.values, changed)
+def _ours(write: WriteRecord, changed: Mapping[str, tuple[Json, Json]]) -> dict[str, tuple[Json, Json]]:
+    return {field: change for field, change in changed.items() if field in write.values}
+
+
+def is_in_doubt(write: WriteRecord) -> bool:
+    """Nobody knows for certain whether it was carried out."""
+    return write.status != "written"
+
+
+def proves(write: WriteRecord, changed: Mapping[str, tuple[Json, Json]]) -> bool:
+    """Whether the echo of a write in doubt proves that it was carried out: all that it would write is in there.
+
+    A PATCH is one revision, so a part of it is no proof: somebody may have set that field to the same value.
+    """
+    return write.values.keys() <= changed.keys()
+
+
+def is_another(actor: str, account: str) -> bool:
+    """Whether both have a unique name, and not the same. A display name tells nothing: several may share it."""
+    who, ours = _person(actor)[0], _person(account)[0]
+    return bool(who and ours) and who != ours
 
 
 def explains(values: Mapping[str, Json], changed: Mapping[str, tuple[Json, Json]]) -> bool:

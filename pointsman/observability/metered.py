@@ -93,8 +93,8 @@ class MeteredLedger:
         self._tenants[intent.operation] = intent.chain.tenant
         return await self._inner.intend(intent, caller)
 
-    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None:
-        await self._inner.settle(operation, status, rev, caller)
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller, evidence: str = "") -> None:
+        await self._inner.settle(operation, status, rev, caller, evidence)
         # A write that an earlier process intended is settled without its tenant being told again.
         self._metrics.writes.labels(self._tenants.pop(operation, ""), status).inc()
         _tell("write settled", {names.OPERATION: operation, names.OUTCOME: status, names.REVISION: rev})

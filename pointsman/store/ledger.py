@@ -54,7 +54,7 @@ class Ledger:
 
         return await self._store.write(change)
 
-    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None:
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller, evidence: str = "") -> None:
         """The first settlement stands, except that what was given up may yet turn out to be written.
 
         Raises:
@@ -71,7 +71,8 @@ class Ledger:
             if row.status in (WRITTEN, status):
                 return
             row.status, row.rev, row.settled_at = status, rev, datetime.now(UTC)
-            _tell(session, row, _SETTLED[status], caller, {"rev": rev})
+            told: dict[str, Json] = {"rev": rev, **({"evidence": evidence} if evidence else {})}
+            _tell(session, row, _SETTLED[status], caller, told)
 
         await self._store.write(change)
 

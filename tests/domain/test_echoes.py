@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import WriteRecord
-from pointsman.domain.echoes import alike, echo_of, equal, explains, is_noise, same_value, tags_of
+from pointsman.domain.echoes import alike, echo_of, equal, explains, is_another, is_noise, proves, same_value, tags_of
 from tests.domain.samples import KEY, scalars, values
 
 ADA: Json = {"displayName": "Ada Holm", "uniqueName": "Ada@Harbour.example", "imageUrl": "https://x/1"}
@@ -124,8 +124,50 @@ def test_a_settled_write_made_its_own_revision_only(rev: int) -> None:
     assert echo_of([write({"a": 1}, 5, "written")], rev, {"a": (0, 1)}) is None
 
 
-def test_an_abandoned_write_has_no_echo() -> None:
-    assert echo_of([write({"a": 1}, 5, "abandoned")], 5, {"a": (0, 1)}) is None
+@pytest.mark.parametrize("status", ["intended", "abandoned"])
+def test_a_write_in_doubt_has_an_echo_where_every_change_is_ours(status: str) -> None:
+    row = write({"a": 1, "b": 2}, 0, status)
+    assert echo_of([row], 6, {"a": (0, 1), "b": (0, 2)}) == row
+    assert echo_of([row], 6, {"a": (0, 1)}) == row
+    assert echo_of([row], 6, {"a": (0, 1), "c": (0, 2)}) is None
+    assert echo_of([row], 6, {"a": (0, 7)}) is None
+
+
+def test_a_revision_that_one_write_is_known_to_have_made_was_made_by_no_other() -> None:
+    made, doubtful = write({"b": 2}, 5, "written"), write({"a": 1}, 0, "abandoned")
+    assert echo_of([doubtful, made], 5, {"b": (0, 2), "a": (0, 1)}) == made
+    assert echo_of([doubtful, made], 5, {"a": (0, 1)}) is None
+    assert echo_of([doubtful, made], 6, {"a": (0, 1)}) == doubtful
+
+
+def test_of_two_writes_in_doubt_the_later_one_is_taken() -> None:
+    earlier, later = write({"a": 1}, 0, "abandoned"), write({"a": 1}, base=5)
+    assert echo_of([earlier, later], 6, {"a": (0, 1)}) == later
+    assert echo_of([earlier, later], 5, {"a": (0, 1)}) == earlier
+
+
+def test_only_all_of_a_write_proves_it() -> None:
+    row = write({"a": 1, "b": 2})
+    assert proves(row, {"a": (0, 1), "b": (0, 2), **LATER})
+    assert not proves(row, {"a": (0, 1), **LATER})
+
+
+@pytest.mark.parametrize(
+    ("actor", "another"),
+    [
+        ("bot@harbour.example", False),
+        ("BOT@harbour.example", False),
+        ("Bot <bot@harbour.example>", False),
+        ("ada@harbour.example", True),
+        ("Ada <ada@harbour.example>", True),
+        ("HARBOUR\\ada", True),
+        ("Ada Holm", False),
+        ("", False),
+    ],
+)
+def test_only_another_unique_name_is_somebody_else(actor: str, another: bool) -> None:
+    assert is_another(actor, "bot@harbour.example") is another
+    assert not is_another(actor, "")
 
 
 def test_a_save_that_changes_nothing_anybody_meant_is_no_echo() -> None:

@@ -34,7 +34,7 @@ class Book:
     async def intend(self, intent: WriteIntent, caller: Caller) -> WriteRecord:
         return WriteRecord(operation=intent.operation, key=KEY, base_rev=1, values={}, intended_at=datetime.now(UTC))
 
-    async def settle(self, operation: str, status: str, rev: int, caller: Caller) -> None:
+    async def settle(self, operation: str, status: str, rev: int, caller: Caller, evidence: str = "") -> None:
         self.settled.append((operation, status, rev))
 
     async def writes(self, key: WorkItemKey) -> Sequence[WriteRecord]:

@@ -219,6 +219,34 @@ async def test_the_echo_of_our_own_write_starts_no_run_after_the_end(store: Stor
     assert rig.world.taken == []
 
 
+@pytest.mark.parametrize("status", ["", "abandoned"])
+async def test_the_echo_of_a_write_in_doubt_starts_no_run_and_settles_the_write(store: Store, status: str) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.FAILED)
+    values: dict[str, Json] = {"System.Title": "Crane stops at one"}
+    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
+    if status:
+        await rig.ledger.settle("op-1", status, 0, CALLER)
+    async with running(rig):
+        (row, again) = await rig.settled(await rig.accept(updated(5, changed=TITLE)), await rig.accept(updated(6)))
+    (write,) = await rig.ledger.writes(KEY)
+    (told,) = await rig.audit.find(action="write.written")
+    assert (row.state, row.reason) == (DeliveryState.ECHO, "our write op-1")
+    assert (write.status, write.rev, told.data["evidence"]) == ("written", 5, f"delivery {row.id}")
+    assert again.state is DeliveryState.DISPATCHED
+
+
+async def test_a_part_of_a_write_in_doubt_proves_nothing(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.PARKED)
+    values: dict[str, Json] = {"System.Title": "Crane stops at one", "System.History": "<p>Renamed.</p>"}
+    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(5, changed=TITLE)))
+    (write,) = await rig.ledger.writes(KEY)
+    assert (row.state, write.status) == (DeliveryState.ECHO, "intended")
+
+
 async def test_somebody_elses_change_does_start_one(store: Store) -> None:
     rig = Rig(store)
     await rig.end()
