@@ -220,7 +220,7 @@ class DeliverWorkItem(ItemRun):
         return await self._decided(ask, resolution)
 
     def _escalation(self, ask: Ask, number: int) -> Escalation:
-        request = self._request
+        request, facts = self._request, self._carry.facts
         subject = ask.proposal.hash if ask.proposal else lifecycle.question_hash(ask, number)
         return Escalation(
             key=request.key,
@@ -237,6 +237,8 @@ class DeliverWorkItem(ItemRun):
             choices=ask.choices,
             ladder=lifecycle.ladder_for(request.policy, ask.severity),
             agent=self._carry.agent,
+            title=f"{facts.type} {facts.key.id}: {facts.title}" if facts else "",
+            url=facts.url if facts else "",
         )
 
     async def _decided(self, ask: Ask, resolution: Resolution) -> Stage | End:

@@ -43,7 +43,7 @@ class Escalation(Contract):
     kind: EscalationKind
     severity: Severity
     summary: str
-    """What is asked, one sentence of Markdown."""
+    """What is asked, one sentence."""
     details: str = ""
     """What a human needs to decide, Markdown."""
     allowed: tuple[Verb, ...]
@@ -54,6 +54,10 @@ class Escalation(Contract):
     """What a respond may name, for example agents; empty for free text."""
     ladder: Ladder
     agent: str = ""
+    title: str = ""
+    """Of the work item, once it was read."""
+    url: str = ""
+    """Where people find the work item."""
 
 
 class Decision(Contract):

@@ -99,7 +99,7 @@ def escalation(
     """The question, what came of it, and how to answer it from here."""
     lines = [
         f"### {escalation_id or 'Escalation'}: {asked.kind}, {asked.severity}",
-        f"{literal(item_name(asked.key))}" + (f", agent {literal(asked.agent)}" if asked.agent else ""),
+        _about(asked),
         "",
         literal(asked.summary),
         "",
@@ -116,6 +116,14 @@ def escalation(
             *how_to_decide(workflow_id, asked, escalation_id),
         ]
     return "\n".join([*lines, *BOTTOM])
+
+
+def _about(asked: Escalation) -> str:
+    """Which work item, with the way to it, and whose question."""
+    title = literal(asked.title) or "work item"
+    named = f"[{title}]({asked.url})" if asked.url else title
+    agent = f", agent {literal(asked.agent)}" if asked.agent else ""
+    return f"{named} in {literal(item_name(asked.key))}{agent}"
 
 
 def _not_taken(refusals: list[Refusal]) -> list[str]:

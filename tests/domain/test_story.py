@@ -79,7 +79,9 @@ def test_a_turn_tells_its_step_and_what_it_does() -> None:
 
 def test_a_pending_question_tells_its_rung_and_how_to_answer() -> None:
     told = story.escalation(ID, QUESTION, "ESC-7", 1, [], None)
-    assert told.startswith("### ESC-7: question, high\nharbour/Quay #41, agent triage\n\nIs it so?\n\nIt may be.")
+    assert told.startswith(
+        "### ESC-7: question, high\nwork item in harbour/Quay #41, agent triage\n\nIs it so?\n\nIt may be."
+    )
     assert "Rung 1 of 1. Possible: respond, reject." in told
     assert 'pointsman escalations respond ESC-7 --comment "..."' in told
 
@@ -91,6 +93,12 @@ def test_a_decided_question_tells_by_whom_and_what_was_not_taken() -> None:
     assert "**Not taken:**\n\n- somebody: `not JSON`\n- bo: `late: approve by ada stands`\n\n" in told
     assert "**approve** by ada: fine" in told
     assert "temporal workflow signal" not in told
+
+
+def test_a_question_leads_to_its_work_item() -> None:
+    asked = APPROVAL.model_copy(update={"title": "Bug 41: List<int> [sic]", "url": "https://ado.example/41"})
+    told = story.escalation(ID, asked, "ESC-7", 1, [], None)
+    assert r"[Bug 41: List\<int\> \[sic\]](https://ado.example/41) in harbour/Quay #41, agent triage" in told
 
 
 def test_of_many_that_were_not_taken_the_newest_are_shown() -> None:

@@ -88,6 +88,7 @@ async def test_a_person_finds_a_question_and_decides_it(browser: Browser, dev_se
         told = details(page)
         await told.get_by_role("heading", name=f"{row.id}: approval, medium").wait_for()
         await told.get_by_text("Rung 1 of 2").wait_for()
+        assert await told.get_by_role("link", name="Bug 1: Login fails").get_attribute("href") == "https://ado/1"
         assert visible(await told.get_by_role("blockquote").inner_text()) == SHOWN
         suggested = await told.locator("code", has_text='{"verb"').first.inner_text()
         await send(page, suggested.replace("YOU", "ada"))
