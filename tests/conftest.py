@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.ordering import long_first
+
 if TYPE_CHECKING:
     from temporalio.testing import WorkflowEnvironment
 
@@ -37,6 +39,15 @@ def pytest_configure(config: pytest.Config) -> None:
         measuring = Measuring(config.rootpath)
         measuring.load()
         config.pluginmanager.register(measuring)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def seconds(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("slow")
+        return float(marker.args[0]) if marker and marker.args else 0
+
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = long_first(items, workers, seconds)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from tests.gates import sources
-from tests.gates.sources import Source, imported
+from tests.gates.sources import Source, everything, imported, product
 
 CONFIG = tomllib.loads((sources.ROOT / "pyproject.toml").read_text())
 CONTRACTS: list[dict[str, Any]] = CONFIG["tool"]["importlinter"]["contracts"]  # Any: what TOML gives
-PRODUCT = list(sources.read(sources.ROOT, sources.PRODUCT))
 ROOMS = sorted(
     f"pointsman.{path.stem}"
     for path in (sources.ROOT / "pointsman").iterdir()
@@ -120,7 +119,7 @@ def test_every_room_is_a_source_of_some_contract_and_known_to_the_others() -> No
 # What import-linter cannot see
 
 
-def violations(places: Iterator[Source], allowed: frozenset[str], *modules: str) -> list[str]:
+def violations(places: Iterable[Source], allowed: frozenset[str], *modules: str) -> list[str]:
     """Imports of `modules` in files that are not in `allowed`."""
     return [
         f"{source.path}:{line}: imports {name}"
@@ -129,14 +128,6 @@ def violations(places: Iterator[Source], allowed: frozenset[str], *modules: str)
         for name, line in imported(source.tree)
         if any(_within(name, module) for module in modules)
     ]
-
-
-def everything() -> Iterator[Source]:
-    return sources.read(sources.ROOT, sources.EVERYTHING)
-
-
-def product() -> Iterator[Source]:
-    return iter(PRODUCT)
 
 
 def test_nothing_imports_the_composition_root() -> None:
@@ -177,7 +168,7 @@ def impurities(source: Source) -> list[str]:
 
 @pytest.mark.parametrize("room", ["pointsman/domain/", "pointsman/contracts/"])
 def test_rules_are_pure(room: str) -> None:
-    found = {str(source.path): impurities(source) for source in PRODUCT if str(source.path).startswith(room)}
+    found = {str(source.path): impurities(source) for source in product() if str(source.path).startswith(room)}
     assert found, f"{room} holds nothing"
     assert {path: faults for path, faults in found.items() if faults} == {}
 

@@ -1,6 +1,7 @@
 """What STYLE asks for and a program can count holds for every file, and each rule catches what is planted."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ import pytest
 from tests.gates import sources, tidiness
 from tests.gates.sources import Source
 
-PYTHON = list(sources.read(sources.ROOT, sources.EVERYTHING))
 TEXT_SUFFIXES = {"", ".cfg", ".css", ".html", ".js", ".json", ".md", ".sh", ".toml", ".yaml", ".yml"}
 
 
+@cache
 def texts() -> list[Source]:
     """What is no Python, for the rules that look at words only. The lock is a tool's and the licence not ours."""
     empty = ast.parse("")
@@ -33,7 +34,7 @@ def sample(text: str) -> Source:
 
 @pytest.mark.parametrize("rule", tidiness.RULES)
 def test_rule_holds_everywhere(rule: str) -> None:
-    assert [line for source in PYTHON for line in tidiness.RULES[rule](source)] == []
+    assert [line for source in sources.everything() for line in tidiness.RULES[rule](source)] == []
 
 
 @pytest.mark.parametrize("rule", ["nothing is marked as unfinished", "no registry is named", "no path of one machine"])
@@ -42,8 +43,7 @@ def test_rule_about_words_holds_for_other_texts_too(rule: str) -> None:
 
 
 def test_median_function_of_the_product_is_short() -> None:
-    product = list(sources.read(sources.ROOT, sources.PRODUCT))
-    assert tidiness.median_function(product) < tidiness.FUNCTION_LINES_MEDIAN_MAX
+    assert tidiness.median_function(sources.product()) < tidiness.FUNCTION_LINES_MEDIAN_MAX
 
 
 PLANTED = {

@@ -322,13 +322,16 @@ def test_case_and_order_of_the_envelopes_keys_change_nothing(
     assert read({name: other[name] for name in names}) == read(body)
 
 
-def documented() -> list[Path]:
+def documented() -> list[object]:
     folder = os.environ.get("POINTSMAN_AZURE_SPECS", "")
-    return sorted((Path(folder) / "payloads").glob("*.json")) if folder else []
+    if not folder:
+        unset = pytest.mark.skip(reason="POINTSMAN_AZURE_SPECS is not set: it names the folder with `payloads/`")
+        return [pytest.param(Path(), marks=unset, id="none")]
+    return [pytest.param(file, id=file.stem) for file in sorted((Path(folder) / "payloads").glob("*.json"))]
 
 
-# Without the folder there is nothing to parametrise; the fixtures above hold every shape of it.
-@pytest.mark.parametrize("file", documented(), ids=lambda file: file.stem)
+# Microsoft's own payloads. The fixtures above hold every shape of them.
+@pytest.mark.parametrize("file", documented())
 def test_every_documented_delivery_is_understood(file: Path) -> None:
     body = json.loads(file.read_text(encoding="utf-8-sig"))
     heard = read({**body, "subscriptionId": SUBSCRIPTION})

@@ -1,7 +1,8 @@
 """Python files of the project, parsed. Files that do not parse are left to the compiler's own message."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,16 @@ def read(root: Path, places: tuple[str, ...]) -> Iterator[Source]:
             if file.is_file():
                 text = file.read_text()
                 yield Source(file.relative_to(root), text, ast.parse(text, str(file)))
+
+
+@cache
+def everything() -> Sequence[Source]:
+    """All Python of the project. Parsing it takes two seconds, so a test process does it once."""
+    return tuple(read(ROOT, EVERYTHING))
+
+
+def product() -> Sequence[Source]:
+    return [source for source in everything() if source.path.parts[0] in PRODUCT]
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:

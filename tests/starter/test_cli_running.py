@@ -82,6 +82,7 @@ def answers(url: str) -> int:
         return int(answer.status)
 
 
+@pytest.mark.slow(20)
 def test_up_comes_back_after_a_kill_and_down_leaves_nothing(machine: Machine) -> None:
     first = json.loads(machine.run("up", "--detach", "--json").stdout)["up"]
     assert answers(f"{first['web']}/health/ready") == 200

@@ -24,6 +24,7 @@ async def started(folder: Path, **more: str) -> asyncio.subprocess.Process:
     )
 
 
+@pytest.mark.slow(25)
 async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path) -> None:
     process = await started(tmp_path)
     out, err = await process.communicate()
