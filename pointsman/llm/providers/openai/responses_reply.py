@@ -97,7 +97,7 @@ def _reasoning(item: Mapping[str, Json], provider: str) -> ReasoningPart:
 
 def _state(item: Mapping[str, Json], provider: str, *keys: str) -> ProviderState | None:
     kept: dict[str, Json] = {key: item[key] for key in keys if item.get(key)}
-    return ProviderState(provider=provider, data=kept) if kept else None
+    return ProviderState(provider=provider, data=cleaned(kept)) if kept else None
 
 
 def _finish(response: Mapping[str, Json], parts: list[Part]) -> FinishReason:
