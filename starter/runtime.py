@@ -16,7 +16,7 @@ from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
-from pointsman.config import Misconfigured, Settings, variable
+from pointsman.config import Settings, variable
 from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
@@ -37,6 +37,7 @@ from pointsman.store.ledger import Ledger
 from pointsman.store.standing import Standings
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
+from starter.needs import credentials
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -139,24 +140,6 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         turn_room = Turns(model, toolbox, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
-
-
-def credentials(settings: Settings) -> tuple[SecretStr, SecretStr]:
-    """What activities need: the model provider's key, and Azure DevOps' token.
-
-    Raises:
-        Misconfigured: one of them is missing.
-    """
-    return (
-        _needed(settings.openai_api_key, "openai_api_key", "the key of the model provider"),
-        _needed(settings.azure_devops_token, "azure_devops_token", "a personal access token with Work Items (R&W)"),
-    )
-
-
-def _needed(secret: SecretStr | None, name: str, what: str) -> SecretStr:
-    if secret is None:
-        raise Misconfigured(f"{variable(name)} is not set: the worker needs {what}. Nothing was started.")
-    return secret
 
 
 def tool_environments(policy: Policy, settings: Settings, token: SecretStr) -> Mapping[str, Mapping[str, str]]:

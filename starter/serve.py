@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Collection, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -24,7 +24,6 @@ from pointsman.config import Misconfigured, Settings, variable
 from pointsman.domain.organisations import organisation_of
 from pointsman.observability import logs, metrics, traces
 from pointsman.observability.activities import Correlating
-from pointsman.policies.loading import load
 from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
@@ -32,7 +31,8 @@ from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import AdvisoryLease, Alone
-from starter.runtime import Runtime, activities, credentials, runtime
+from starter.needs import check
+from starter.runtime import Runtime, activities, runtime
 from starter.web import health
 from starter.web.app import create_app, spare_the_collector
 from starter.web.services import IntakeSettings, Services
@@ -45,17 +45,6 @@ WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
 Part = Coroutine[None, None, None]
-
-
-def check(settings: Settings, parts: Collection[str]) -> None:
-    """Look for what would end the process at once, before anything is made, opened or written.
-
-    Raises:
-        PolicyError, Misconfigured: the text says what to do.
-    """
-    load(settings.policy_dir)
-    if "worker" in parts:
-        credentials(settings)
 
 
 async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) -> None:
@@ -236,12 +225,6 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield  # signals are this process's affair, not the web part's alone
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listening in (one for server in self.servers for one in server.sockets):
-            host, port, *_ = listening.getsockname()
-            LOG.info("web listens", host=host, port=port)
 
 
 def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:

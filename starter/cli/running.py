@@ -21,7 +21,6 @@ from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_a
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Single
 from starter.cli.settings import own_url
-from starter.serve import check
 from starter.serve import serve as serve_parts
 
 LOCK_SECONDS_MAX = 1.0  # whoever only looks whether it is held lets go at once
@@ -32,7 +31,6 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
     """Run parts of the service in this process until it is told to stop."""
     settings = _with_port(settings)
-    check(settings, parts)
     _prepare(settings, parts)
     if "web" in parts:
         call.show(Single("serve", _record(settings, settings.ui_url)))
@@ -47,7 +45,6 @@ async def up(call: Call, settings: Settings) -> ExitCode:
     Raises:
         CliError: `up` runs already on this data folder.
     """
-    check(settings, PARTS)
     folder = made_folder(settings)
     lock = lock_of(folder)
     try:

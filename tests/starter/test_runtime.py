@@ -21,7 +21,8 @@ from pointsman.contracts.records import Chain
 from pointsman.contracts.turns import Think, TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.types import Role, text_message
-from starter.runtime import Runtime, activities, credentials, runtime
+from starter.needs import credentials
+from starter.runtime import Runtime, activities, runtime
 from tests.clients.mcp_rig import PLAIN, gone, until
 
 TOKEN, KEY = "token-of-the-tracker", "key-of-the-provider"

@@ -66,8 +66,10 @@ def up(
     down` stops it. State is kept in the data folder.
     """
     from starter.cli.settings import settings_of
+    from starter.needs import check
 
     settings = settings_of(call, web_port=port)
+    check(settings, ("web", "worker"))
     if detach:
         from starter.cli import detached
 
@@ -105,26 +107,28 @@ def serve(call: Call, port: Port = None) -> int:
 
     Until Ctrl-C or SIGTERM.
     """
-    from starter.cli import running
-    from starter.cli.settings import settings_of
-
-    return running.serve(call, settings_of(call, web_port=port), {"web", "worker"})
+    return _serve(call, {"web", "worker"}, port)
 
 
 def web(call: Call, port: Port = None) -> int:
     """Run web and dispatcher only. Needs PostgreSQL when a worker runs beside it."""
-    from starter.cli import running
-    from starter.cli.settings import settings_of
-
-    return running.serve(call, settings_of(call, web_port=port), {"web"})
+    return _serve(call, {"web"}, port)
 
 
 def worker(call: Call) -> int:
     """Run a worker only. Needs PostgreSQL when other processes run beside it."""
-    from starter.cli import running
-    from starter.cli.settings import settings_of
+    return _serve(call, {"worker"})
 
-    return running.serve(call, settings_of(call), {"worker"})
+
+def _serve(call: Call, parts: set[str], port: int | None = None) -> int:
+    from starter.cli.settings import settings_of
+    from starter.needs import check
+
+    settings = settings_of(call, web_port=port)
+    check(settings, parts)
+    from starter.cli import running  # takes seconds, so only when it will be needed
+
+    return running.serve(call, settings, parts)
 
 
 def sandbox(
