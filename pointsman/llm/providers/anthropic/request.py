@@ -80,6 +80,7 @@ class _Writer:
 
     def _add_tools(self) -> None:
         if not self._request.tools:
+            self._add_called()
             return
         self._content["tools"] = [_tool(tool) for tool in self._request.tools]
         choice = self._request.tool_choice
@@ -92,6 +93,13 @@ class _Writer:
         if kind != "none" and not self._request.parallel_tool_calls:
             named["disable_parallel_tool_use"] = True
         self._content["tool_choice"] = named
+
+    def _add_called(self) -> None:
+        """Where no tool is offered, those that were called before: calls go back only with their definitions."""
+        names = dict.fromkeys(self._turns.called)
+        if names:
+            self._content["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
+            self._content["tool_choice"] = {"type": "none"}
 
     @property
     def _is_forced(self) -> bool:

@@ -32,18 +32,20 @@ IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 NAME_CHARS_MAX, ID_CHARS_MAX, TITLE_CHARS_MAX = 128, 64, 500
 CACHE_BREAKPOINTS_MAX = 4
 GO_ON = "Go on."
+THOUGHTS = ("thinking", "redacted_thinking")
 
 _ID = re.compile(rf"[a-zA-Z0-9_-]{{1,{ID_CHARS_MAX}}}")
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class Turns:
-    """What the messages came to. `thoughts` says whether reasoning goes back with them."""
+    """What the messages came to: whether reasoning goes back with them, and which tools they call."""
 
     def __init__(self, messages: Iterable[Message], provider: str, *, system_between: bool) -> None:
         self.system: list[Block] = []
         self.notes: list[str] = []
         self.thoughts = False
+        self.called: list[str] = []
         self._turns: list[tuple[Side, list[Block]]] = []
         self._instructions: list[Block] = []
         self._system_between = system_between
@@ -60,10 +62,10 @@ class Turns:
 
     @property
     def opens_with_thought(self) -> bool:
-        """Whether no call of tools that still goes on began without reasoning that goes back."""
+        """Whether the calls under way, if there are any, began with reasoning that goes back."""
         for side, blocks in reversed(self._turns):
             if side == "assistant" and any(block["type"] == "tool_use" for block in blocks):
-                return blocks[0]["type"] in ("thinking", "redacted_thinking")
+                return blocks[0]["type"] in THOUGHTS
             if side == "user" and not any(block["type"] == "tool_result" for block in blocks):
                 return True
         return True
@@ -79,7 +81,9 @@ class Turns:
             (self._instructions if self._turns else self.system).extend(blocks)
         elif message.role is Role.ASSISTANT:
             self._place_instructions()
-            blocks = [block for part in message.parts if (block := self._said(part))]
+            blocks = self._ended([block for part in message.parts if (block := self._said(part))])
+            self.called += [str(block["name"]) for block in blocks if block["type"] == "tool_use"]
+            self.thoughts = self.thoughts or any(block["type"] in THOUGHTS for block in blocks)
             self._extend("assistant", blocks)
         else:
             blocks = [block for part in message.parts if (block := self._told(part))]
@@ -127,9 +131,16 @@ class Turns:
         for block in self._breakpoints[1 : 1 - CACHE_BREAKPOINTS_MAX]:
             del block["cache_control"]
 
+    def _ended(self, blocks: list[Block]) -> list[Block]:
+        """An answer without reasoning at its end: cut off there it led to nothing, and the API refuses it."""
+        last = max((index for index, block in enumerate(blocks) if block["type"] not in THOUGHTS), default=-1)
+        if last + 1 < len(blocks):
+            self._note("reasoning left out that led to no answer: the API takes none at the end of a turn")
+        return blocks[: last + 1]
+
     def _mark(self, blocks: list[Block]) -> None:
         """What goes up to the last of the blocks may be cached; reasoning cannot carry the mark."""
-        cacheable = [block for block in blocks if block["type"] not in ("thinking", "redacted_thinking")]
+        cacheable = [block for block in blocks if block["type"] not in THOUGHTS]
         if cacheable:
             cacheable[-1]["cache_control"] = {"type": "ephemeral"}
             self._breakpoints.append(cacheable[-1])
@@ -142,9 +153,7 @@ class Turns:
             case TextPart() | RefusalPart():
                 return _text(part.text)
             case ReasoningPart():
-                thought = _thought(part)
-                self.thoughts = self.thoughts or thought is not None
-                return thought
+                return _thought(part)
             case ToolCallPart():
                 return {
                     "type": "tool_use",

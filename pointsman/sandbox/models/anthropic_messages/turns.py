@@ -7,8 +7,10 @@ from pointsman.sandbox.models.anthropic_messages.request import (
     AssistantTurn,
     Block,
     CountTokens,
+    RedactedThinking,
     SystemTurn,
     Text,
+    Thinking,
     ToolResult,
     ToolUse,
     Turn,
@@ -56,6 +58,8 @@ def _check_blocks(number: int, turn: Turn) -> None:
     for index, block in enumerate(blocks):
         if isinstance(block, Text) and not block.text.strip():
             raise fault(400, f"messages.{number}.content.{index}: text content blocks must contain non-whitespace text")
+    if isinstance(blocks[-1], Thinking | RedactedThinking):
+        raise fault(400, f"messages.{number}: The final block in an assistant message cannot be `thinking`.")
     kinds = [isinstance(block, ToolResult) for block in blocks]
     if kinds != sorted(kinds, reverse=True):
         raise fault(400, f"messages.{number}: `tool_result` blocks must come first in the content of a message")
