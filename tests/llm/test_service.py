@@ -32,7 +32,7 @@ from pointsman.llm.types import LLMRequest, LLMResponse, Role, text_message
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Reply
 from tests.llm.conftest import KEY, Provider
-from tests.llm.contract import until
+from tests.llm.wiring import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 from pointsman.llm import errors
 from pointsman.llm.client import LLMClient
 from pointsman.llm.providers.anthropic.messages import AnthropicMessages
-from tests.llm.contract import ProviderContract, Said, Wiring
+from tests.llm.contract import ProviderContract
+from tests.llm.wiring import Said, Wiring
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

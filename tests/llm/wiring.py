@@ -1,0 +1,92 @@
+"""What the contract suite needs to know of a provider, and what its tests say and ask."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+import pytest
+from pydantic import SecretStr
+
+from pointsman.llm import errors
+from pointsman.llm.client import LLMClient
+from pointsman.llm.errors import ProviderError
+from pointsman.llm.events import StreamEvent, StreamFinished
+from pointsman.llm.types import LLMRequest, LLMResponse, Role, ToolSpec, text_message
+
+HELLO = text_message(Role.USER, "hello")
+LOOK = ToolSpec(
+    name="look",
+    description="Look at a place.",
+    parameters={
+        "type": "object",
+        "properties": {"at": {"type": "string"}},
+        "required": ["at"],
+        "additionalProperties": False,
+    },
+)
+COLOUR = {
+    "type": "object",
+    "properties": {"colour": {"type": "string"}},
+    "required": ["colour"],
+    "additionalProperties": False,
+}
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+MODES = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "stream"])
+ERRORS = (
+    errors.RateLimitedError,
+    errors.ProviderOverloadedError,
+    errors.AuthenticationError,
+    errors.InvalidRequestError,
+    errors.ContextWindowExceededError,
+    errors.ModelNotAllowedError,
+)
+
+
+class Said(NamedTuple):
+    """How a provider says what is wrong."""
+
+    status: int
+    code: str = ""
+    message: str = "no"
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the suite needs to know of a provider."""
+
+    provider: str
+    """The name that answers and errors go by."""
+    model: str
+    """One that reasons, calls tools, sees images and answers by schema."""
+    make: Callable[[str, SecretStr, timedelta], LLMClient]
+    """The adapter, from the root URL of the stand-in, a key and the longest silence."""
+    faults: Mapping[type[ProviderError], Said]
+    """For each of `ERRORS`."""
+    shows_reasoning: bool = True
+    streams_arguments: bool = True
+    """Whether arguments of a call come in pieces."""
+    refuses_in_words: bool = True
+    """Whether a refusal has a text."""
+
+
+async def ask(adapter: LLMClient, asked: LLMRequest, streamed: bool) -> LLMResponse:
+    """The same question in both modes."""
+    if not streamed:
+        return await adapter.complete(asked)
+    last: StreamEvent | None = None
+    async for event in adapter.stream(asked):
+        last = event
+    assert isinstance(last, StreamFinished)
+    return last.response
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what the stand-in notices by itself."""
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110 - the stand-in keeps a record, it tells nobody
+            await asyncio.sleep(0.01)
