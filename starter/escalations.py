@@ -55,7 +55,8 @@ async def decide(client: Client, workflow_id: str, decision: Decision, timeout: 
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Missing(f"escalation workflow {workflow_id!r} is closed or does not exist") from error
         if error.status in AWAY:
-            raise Unavailable(f"Temporal did not take the decision on {workflow_id!r}: {error.message}") from error
+            told = f"Temporal did not take the decision on {workflow_id!r} ({error.status.name}: {error.message})"
+            raise Unavailable(f"{told}. Nothing is known to have changed, and it is safe to repeat") from error
         raise
 
 
