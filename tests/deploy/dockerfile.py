@@ -50,6 +50,7 @@ class Image:
 
     context: Path
     folder: Path
+    wheels: Path
     env: dict[str, str] = field(default_factory=dict)
     user: str = ""
     workdir: str = "/"
@@ -97,7 +98,9 @@ class Image:
             # Several sources, or a target that ends with a slash, go into a folder.
             into = self._inside(target) / origin.name if target.endswith("/") else self._inside(target)
             into.parent.mkdir(parents=True, exist_ok=True)
-            if origin.is_dir():
+            if origin.is_dir() and base != self.context:
+                shutil.copytree(origin, into, symlinks=True, copy_function=os.link)  # whose stage is built: none writes
+            elif origin.is_dir():
                 shutil.copytree(origin, into, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy2(origin, into)
@@ -147,8 +150,9 @@ class Image:
         """Changes nothing in the file system."""
 
     def environment(self) -> dict[str, str]:
-        """The environment of the stage: nothing of ours but the way to the package index and the cache of pip."""
+        """The environment of the stage: nothing of ours but where pip finds what it installs."""
         passed = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
+        passed |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
         home = {"HOME": os.environ.get("HOME", "/"), "PATH": f"{self.root}/usr/bin:/usr/bin:/bin"}
         own = {name: INSIDE.sub(lambda found: f"{self.root}{found[0]}", value) for name, value in self.env.items()}
         if "PATH" in own:
