@@ -81,7 +81,7 @@ class GeminiGenerateContent(LLMClient):
                 answered = await self._models().generate_content(
                     model=request.model,
                     contents=_CONTENTS,
-                    config=_config(body.content, should_return_http_response=True),
+                    config=_config(body.content, is_streamed=False),
                 )
         except FAILURES as error:
             raise reading.failed(error) from None
@@ -149,7 +149,7 @@ class GeminiGenerateContent(LLMClient):
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
                 chunks = await self._models().generate_content_stream(
-                    model=request.model, contents=_CONTENTS, config=_config(body.content)
+                    model=request.model, contents=_CONTENTS, config=_config(body.content, is_streamed=True)
                 )
                 await anext(chunks)
         except _Opened as opened:
@@ -237,13 +237,14 @@ def _client(key: SecretStr, base_url: str | None, session: aiohttp.ClientSession
     return genai.Client(api_key=key.get_secret_value(), vertexai=False, http_options=options)
 
 
-def _config(body: Object, *, should_return_http_response: bool = False) -> sdk.GenerateContentConfig:
-    return sdk.GenerateContentConfig(
-        automatic_function_calling=sdk.AutomaticFunctionCallingConfig(disable=True),
-        automatic_continuation=False,
-        should_return_http_response=should_return_http_response,
-        http_options=sdk.HttpOptions(extra_body=body),
-    )
+def _config(body: Object, *, is_streamed: bool) -> sdk.GenerateContentConfigDict:
+    """As a mapping, because the SDK copies all of an object before it is used."""
+    return {
+        "automatic_function_calling": {"disable": True},
+        "automatic_continuation": False,
+        "should_return_http_response": not is_streamed,
+        "http_options": {"extra_body": body},
+    }
 
 
 def _read(text: str | bytes, attempt: Attempt, what: str) -> Mapping[str, Json]:

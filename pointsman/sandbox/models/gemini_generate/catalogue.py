@@ -36,8 +36,6 @@ def add_catalogue(app: FastAPI, config: ModelsConfig, root: str) -> None:
         served(model, "countTokens")
         body = read_body(CountTokens, await request.body())
         whole = body.generate_content_request
-        if whole is not None and body.contents:
-            raise fault(400, "Only one of contents and generate_content_request may be set.")
         if whole is not None and whole.model != f"models/{model}":
             raise fault(400, f"* CountTokensRequest.generate_content_request.model: must be models/{model}.\n")
         tokens = prompt_tokens(whole or GenerateContent(contents=body.contents))

@@ -253,7 +253,7 @@ class GenerateContent(Strict):
 
 
 class CountTokens(Strict):
-    """The body of `:countTokens`: either the contents alone, or a whole request."""
+    """The body of `:countTokens`: contents alone, or a whole request, which contents beside it do not change."""
 
     contents: list[Content] = Field(default_factory=list)
     generate_content_request: GenerateContent | None = None
