@@ -55,7 +55,7 @@ class Missing(Rejected):
 
 
 class WorkTracker(Protocol):
-    """Azure DevOps, as far as an item's life needs it."""
+    """Azure DevOps, as far as an item's life needs it. Text that comes back is clean, as `domain.texts` says."""
 
     async def get(self, key: WorkItemKey) -> TrackedItem:
         """Read the item, with relations. An item in the recycle bin comes back with `deleted`."""

@@ -279,3 +279,15 @@ async def test_a_change_that_fails_leaves_no_event(store: Store) -> None:
     with pytest.raises(Missing):
         await Ledger(store).settle("gone", "written", 1, caller)
     assert await log(store) == []
+
+
+async def test_why_a_question_was_withdrawn_is_in_the_log(store: Store) -> None:
+    escalations = Escalations(store)
+    row = await escalations.open(escalation(), CALLER)
+    ended = Resolution(escalation_id=row.id, outcome="withdrawn", reason="terminated in Temporal")
+    settled = await escalations.settle(row.id, None, ended, OTHER_RUN)
+    again = await escalations.settle(row.id, None, ended.model_copy(update={"reason": "another"}), OTHER_RUN)
+    assert (settled.resolution, again.resolution) == (ended, ended)
+    (told,) = await Audit(store).find(action="escalation.withdrawn")
+    assert (told.data["reason"], told.data["outcome"]) == ("terminated in Temporal", "withdrawn")
+    assert (await escalations.open(escalation(), CALLER)).closed_at is not None

@@ -50,7 +50,7 @@ class Vandal:
         try:
             self.raw.execute("BEGIN IMMEDIATE")
             self.raw.execute(f"CREATE TEMP TABLE kept AS SELECT rowid AS row, * FROM {table}")  # noqa: S608 - our own names
-            statement = f"UPDATE {table} SET {column} = {value.format(column=column)} WHERE rowid = ?"  # noqa: S608
+            statement = f"UPDATE {table} SET {column} = {value.format(column=column)} WHERE rowid = ?"  # noqa: S608 - our own names
             self.raw.execute(statement, (row,))
             self.raw.execute("COMMIT")
         except sqlite3.IntegrityError:
