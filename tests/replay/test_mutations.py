@@ -1,9 +1,10 @@
 """The corpus notices what would break open runs: each planted change of a workflow fails to replay."""
 
-import asyncio
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,58 +24,66 @@ class Replayed:
     """Of the last one; empty when all replayed."""
 
 
-async def run(folder: Path, module: str, *arguments: str) -> tuple[int, str, str]:
-    """Run a module with the workflows of `folder` in front of ours."""
-    path = os.pathsep.join([str(folder), str(ROOT)])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
-        *arguments,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+class Replays:
+    """A process that replays with the workflows of any folder, without loading all else again."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def replay(self, folder: Path, pattern: str, histories: Path = corpus.FOLDER) -> Replayed:
+        order = {"folder": str(folder), "histories": str(histories), "pattern": pattern}
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answered is not None
+        asked.write(json.dumps(order) + "\n")
+        asked.flush()
+        answer = json.loads(answered.readline())
+        lines = [json.loads(line) for line in answer["out"].splitlines() if line.startswith("{")]
+        assert lines, answer["err"]
+        assert answer["code"] == (1 if lines[-1]["fault"] else 0), answer["err"]
+        return Replayed([line["name"] for line in lines], lines[-1]["fault"])
 
 
-async def replay(folder: Path, pattern: str, histories: Path = corpus.FOLDER) -> Replayed:
-    code, out, err = await run(folder, "tests.replay.replaying", str(histories), pattern)
-    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
-    assert lines, err
-    assert code == (1 if lines[-1]["fault"] else 0), err
-    return Replayed([line["name"] for line in lines], lines[-1]["fault"])
+@pytest.fixture(scope="module")
+def replays() -> Generator[Replays]:
+    command = [sys.executable, "-m", "tests.replay.forking"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        yield Replays(process)
 
 
-async def test_an_unchanged_copy_replays(tmp_path: Path) -> None:
-    replayed = await replay(plant(tmp_path), "*.approved")
+def test_an_unchanged_copy_replays(replays: Replays, tmp_path: Path) -> None:
+    replayed = replays.replay(plant(tmp_path), "*.approved")
     assert replayed == Replayed(["DeliverWorkItem.approved", "ResolveEscalation.approved"], "")
 
 
 @pytest.mark.parametrize("name", [name for name in MUTANTS if name not in HARMLESS])
-async def test_planted_change_is_caught(tmp_path: Path, name: str) -> None:
+def test_planted_change_is_caught(replays: Replays, tmp_path: Path, name: str) -> None:
     mutant: Mutant = MUTANTS[name]
-    replayed = await replay(plant(tmp_path, mutant), mutant.seen_by)
+    replayed = replays.replay(plant(tmp_path, mutant), mutant.seen_by)
     assert "[TMPRL1100]" in replayed.fault, "replay found the commands of the recorded run"
 
 
-async def test_a_local_activity_may_change_places_with_what_stands_beside_it(tmp_path: Path) -> None:
+def test_a_local_activity_may_change_places_with_what_stands_beside_it(replays: Replays, tmp_path: Path) -> None:
     mutant = MUTANTS[LATE_SHOW]
-    assert (await replay(plant(tmp_path, mutant), mutant.seen_by)).fault == ""
+    assert replays.replay(plant(tmp_path, mutant), mutant.seen_by).fault == ""
 
 
-async def test_a_patch_lets_old_runs_go_on_and_may_not_be_dropped(tmp_path: Path, dev_server: DevServer) -> None:
+def test_a_patch_lets_old_runs_go_on_and_may_not_be_dropped(
+    replays: Replays, tmp_path: Path, dev_server: DevServer
+) -> None:
     (tmp_path / "patched").mkdir()
     (tmp_path / "plain").mkdir()
-    (tmp_path / "recorded").mkdir()
+    recorded = tmp_path / "recorded"
+    recorded.mkdir()
     patched, plain = plant(tmp_path / "patched", MUTANTS[PATCHED]), plant(tmp_path / "plain")
-    assert (await replay(patched, "DeliverWorkItem.[do]*")).fault == ""
+    assert replays.replay(patched, "DeliverWorkItem.[do]*").fault == ""
 
-    to = ["--into", str(tmp_path / "recorded"), "--address", dev_server.address]
-    code, _, err = await run(patched, "tests.replay.record", "out-of-scope", *to)
-    assert code == 0, err
-    assert (await replay(patched, "*", tmp_path / "recorded")).fault == ""
-    assert "[TMPRL1100]" in (await replay(plain, "*", tmp_path / "recorded")).fault
+    record = [sys.executable, "-m", "tests.replay.record", "out-of-scope"]
+    into = ["--into", str(recorded), "--address", dev_server.address]
+    path = os.pathsep.join([str(patched), str(ROOT)])  # with the workflows of that folder in front of ours
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run([*record, *into], cwd=patched, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert replays.replay(patched, "*", recorded).fault == ""
+    assert "[TMPRL1100]" in replays.replay(plain, "*", recorded).fault
