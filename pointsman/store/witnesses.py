@@ -38,11 +38,12 @@ ROWS_AT_ONCE = 1_000
 MOMENT_MAX = 253_402_300_799_999_999
 """Microseconds from 1970 to the last that a `datetime` can say."""
 
-_EVENT, _LEAF, _TILE, _CHECKPOINT, _PENDING, _INBOX, _CONTENT, _SETTING = (
+_EVENT, _LEAF, _SUBJECT, _TILE, _CHECKPOINT, _PENDING, _INBOX, _CONTENT, _SETTING = (
     metadata.tables[name]
     for name in (
         "audit_event",
         "audit_leaf",
+        "audit_subject",
         "audit_tile",
         "audit_checkpoint",
         "audit_pending",
@@ -55,6 +56,7 @@ _EVENT, _LEAF, _TILE, _CHECKPOINT, _PENDING, _INBOX, _CONTENT, _SETTING = (
 _PLACES = {
     _EVENT: ("{!r}", ("id",), tuple(_EVENT.c.keys())),
     _LEAF: ("{}", ("position",), tuple(_LEAF.c.keys())),
+    _SUBJECT: ("{!r} {}", ("subject", "sequence"), tuple(_SUBJECT.c.keys())),
     _TILE: ("{}/{}", ("level", "number"), tuple(_TILE.c.keys())),
     _CHECKPOINT: ("of size {}", ("size",), tuple(_CHECKPOINT.c.keys())),
     _PENDING: ("{}", ("sequence",), tuple(_PENDING.c.keys())),
@@ -156,19 +158,19 @@ def misfits(session: Session) -> Iterator[Misfit]:
     if session.get_bind().dialect.name == "sqlite":
         for table, (form, names, watched) in _PLACES.items():
             for row in _stream(session, _misfits(table, names, watched)):
-                number, tenant, *about = row
+                row_id, tenant, *about = row
                 place = f"{table.name} {form.format(*about[: len(names)])}"
                 for name, kind in zip(watched, about[len(names) :], strict=True):
                     if kind != (wanted := _kind(table.c[name])):
-                        yield Misfit(tenant, place, f"column {name} of row {number} holds {kind}, not {wanted}")
+                        yield Misfit(tenant, place, f"column {name}{row_id} holds {kind}, not {wanted}")
 
 
 def _misfits(table: Table, names: Sequence[str], watched: Sequence[str]) -> Select[*tuple[Any, ...]]:
     kinds = [_stored_kind(table.c[name]) for name in watched]
     tenant = _firm(table.c.tenant) if "tenant" in table.c else literal("")
-    query: Select[*tuple[Any, ...]] = select(
-        literal_column("rowid"), tenant, *(_firm(table.c[name]) for name in names), *kinds
-    )
+    numbered = table.dialect_options["sqlite"]["with_rowid"]
+    row_id = literal(" of row ").op("||")(literal_column("rowid")) if numbered else literal("")
+    query: Select[*tuple[Any, ...]] = select(row_id, tenant, *(_firm(table.c[name]) for name in names), *kinds)
     wrong = (kind != _kind(table.c[name]) for name, kind in zip(watched, kinds, strict=True))
     return query.select_from(table).where(or_(*wrong))
 
