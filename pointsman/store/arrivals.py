@@ -13,16 +13,22 @@ from pointsman.domain.texts import clean
 from pointsman.ports import Rejected
 from pointsman.store import audit
 from pointsman.store.canonical import INTEGER_MAX, written
-from pointsman.store.inserts import IGNORED, Insert
+from pointsman.store.inserts import Insert
 from pointsman.store.lists import Among
 from pointsman.store.tables import metadata
 
 RECEIVER = "azure-devops"
 """Who the log says delivered: the other side's name, not a person's."""
 
+# An enumeration's `value` takes as long as five of these.
+_STATES = {state: state.value for state in DeliveryState}
+_ACCEPTED, _DUPLICATE = Action.DELIVERY_ACCEPTED.value, Action.DELIVERY_DUPLICATE.value
+
 _COLUMNS = tuple(column.name for column in metadata.tables["inbox"].columns if column.name != "sequence")
-_rows = Insert(metadata.tables["inbox"], _COLUMNS, f"{IGNORED} RETURNING id")
-_new_chains = Insert(metadata.tables["inbox_chain"], ("organisation", "item_id", "tenant", "chain_id"), IGNORED)
+_rows = Insert(metadata.tables["inbox"], _COLUMNS, ignore_conflicts=True)
+_new_chains = Insert(
+    metadata.tables["inbox_chain"], ("organisation", "item_id", "tenant", "chain_id"), ignore_conflicts=True
+)
 
 _TEXTS = tuple(name for name, field in NewDelivery.model_fields.items() if field.annotation is str)
 _texts = attrgetter(*_TEXTS)
@@ -31,6 +37,7 @@ _texts = attrgetter(*_TEXTS)
 _FIRST_OF_KEYS = Among(
     "SELECT tenant, idempotency_key, id FROM inbox WHERE duplicate_of = '' AND idempotency_key {among}"
 )
+_EVENTS = Among("SELECT id FROM audit_event WHERE id {among}")
 _CHAINS_OF_ITEMS = Among(
     "SELECT item_id, chain_id FROM inbox_chain WHERE organisation = :organisation AND item_id {among}"
 )
@@ -64,9 +71,11 @@ def accept(connection: Connection, deliveries: Sequence[Arrival | NewDelivery]) 
         Rejected: the id of a delivery belongs to another one.
     """
     arrivals = _with_chains(connection, deliveries)
-    kept = _keep(connection, arrivals)
-    if len(kept) < len(arrivals):
-        arrivals = _keep_known(connection, arrivals, kept)
+    fresh = arrivals
+    if _rows.rows(connection, [one.row for one in arrivals]) < len(arrivals):
+        arrivals = _with_duplicates(connection, arrivals)
+        fresh = _untold(connection, arrivals)
+    audit.add_rows(connection, [one.event for one in fresh])
     return [(one.chain_id, one.duplicate_of) for one in arrivals]
 
 
@@ -86,38 +95,30 @@ def item_of(delivery: NewDelivery) -> Item:
     return delivery.organisation, delivery.item_id
 
 
-def _keep(connection: Connection, arrivals: Sequence[Arrival]) -> set[str]:
-    """Write those that are not there yet, each with its event; returns their ids."""
-    kept = {delivery_id for (delivery_id,) in _rows.rows(connection, [one.row for one in arrivals])}
-    audit.add_rows(
-        connection, list({one.delivery.id: one.event for one in arrivals if one.delivery.id in kept}.values())
-    )
-    return kept
-
-
-def _keep_known(connection: Connection, arrivals: Sequence[Arrival], kept: set[str]) -> list[Arrival]:
-    """Keep as duplicates what other deliveries came before; returns all as they stand in the end."""
+def _with_duplicates(connection: Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Keep as duplicates what others came before; returns all as they stand in the end."""
     found = _FIRST_OF_KEYS.run(connection, [one.delivery.idempotency_key for one in arrivals])
     firsts = {(tenant, key): delivery_id for tenant, key, delivery_id in found}
-    told = []
+    settled = []
     for one in arrivals:
         first = firsts.get((one.delivery.tenant, one.delivery.idempotency_key))
         if first is None:
             raise Rejected(f"delivery {one.delivery.id!r} is there already under another key: nothing was changed")
-        told.append(one if first == one.delivery.id else arrival(one.delivery, one.chain_id, first))
-    _keep(connection, [one for one in told if one.duplicate_of])
-    return told
+        settled.append(one if first == one.delivery.id else arrival(one.delivery, one.chain_id, first))
+    _rows.rows(connection, [one.row for one in settled if one.duplicate_of])
+    return settled
+
+
+def _untold(connection: Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Each that has no event yet, once: the others were kept before."""
+    told = {event_id for (event_id,) in _EVENTS.run(connection, [one.delivery.id for one in arrivals])}
+    return list({one.delivery.id: one for one in arrivals if one.delivery.id not in told}.values())
 
 
 def _with_chains(connection: Connection, deliveries: Sequence[Arrival | NewDelivery]) -> list[Arrival]:
     """All of them with their chain; an item that is new gets one, from its first delivery."""
-    chains = {item_of(one.delivery): one.chain_id for one in deliveries if isinstance(one, Arrival)}
-    first: dict[Item, NewDelivery] = {}
-    for one in deliveries:
-        if isinstance(one, NewDelivery) and one.item_id and item_of(one) not in chains:
-            first.setdefault(item_of(one), one)
-    if first:
-        chains |= _chains(connection, first)
+    first = {item_of(one): one for one in reversed(deliveries) if isinstance(one, NewDelivery) and one.item_id}
+    chains = _chains(connection, first) if first else {}
     return [one if isinstance(one, Arrival) else arrival(one, chains.get(item_of(one), one.id)) for one in deliveries]
 
 
@@ -148,7 +149,7 @@ def _values(delivery: NewDelivery, chain_id: str, duplicate_of: str) -> tuple[ob
         delivery.project,
         delivery.body,
         delivery.traceparent,
-        (DeliveryState.DUPLICATE if duplicate_of else delivery.state).value,
+        _STATES[DeliveryState.DUPLICATE if duplicate_of else delivery.state],
         delivery.reason,
         chain_id,
         duplicate_of,
@@ -169,10 +170,10 @@ def _event(delivery: NewDelivery, chain_id: str, duplicate_of: str) -> audit.Eve
     first = f'"duplicate_of":{written(duplicate_of)},' if duplicate_of else ""
     told = (
         f'{{"bytes":{len(delivery.body)},"delivery":{written(delivery.id)},{first}"event":{written(delivery.event_type)},'
-        f'"sha256":"{sha256(delivery.body).hexdigest()}","state":"{delivery.state.value}"}}'
+        f'"sha256":"{sha256(delivery.body).hexdigest()}","state":"{_STATES[delivery.state]}"}}'
     )
-    action = Action.DELIVERY_DUPLICATE if duplicate_of else Action.DELIVERY_ACCEPTED
+    action = _DUPLICATE if duplicate_of else _ACCEPTED
     where = (delivery.organisation, delivery.project, delivery.item_id)
     return audit.written_row(
-        delivery.id, action.value, RECEIVER, delivery.received_at, delivery.tenant, chain_id, where, told
+        delivery.id, action, RECEIVER, delivery.received_at, delivery.tenant, chain_id, where, told
     )

@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 
 from pointsman.ports import Missing, Rejected
 from pointsman.store.engine import Store
-from pointsman.store.inserts import IGNORED, Insert
+from pointsman.store.inserts import Insert
 from pointsman.store.tables import Content, metadata
 
 COMPRESSED_BYTES_MIN = 256
 """Below this, compression saves nothing worth its time."""
 
-_contents = Insert(metadata.tables["content"], ("hash", "encoding", "data", "at"), IGNORED)
+_contents = Insert(metadata.tables["content"], ("hash", "encoding", "data", "at"), ignore_conflicts=True)
 
 
 class Contents:

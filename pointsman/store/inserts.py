@@ -11,7 +11,6 @@ from pointsman.store.columns import UtcTime, microseconds
 from pointsman.store.statements import Value
 
 ROWS_PER_STATEMENT = 64
-IGNORED = "ON CONFLICT DO NOTHING"
 
 Row = Sequence[Value]
 
@@ -20,13 +19,16 @@ class Insert:
     """An INSERT of all named columns, with one statement for many rows: at each, SQLite's driver hands the
     interpreter over to another thread, and under load waits to get it back.
 
-    `then` is what follows the values: `ON CONFLICT …`, `RETURNING …`. Text must be clean already
-    (`pointsman.store.columns.clean`): it goes to the driver as it is.
+    Rows that a unique index forbids are passed over where `ignore_conflicts` is set; `then` may say something else
+    about them, as `ON CONFLICT …`. Text must be clean already (`pointsman.domain.texts.clean`): it goes to the driver
+    as it is.
     """
 
-    def __init__(self, table: Table, columns: Sequence[str], then: str = "") -> None:
-        self._start = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES"
-        self._then = then
+    def __init__(self, table: Table, columns: Sequence[str], *, ignore_conflicts: bool = False, then: str = "") -> None:
+        into = f"INTO {table.name} ({', '.join(columns)}) VALUES"
+        # With these words SQLite keeps no journal of the statement: one that fails is not undone by itself.
+        self._sqlite = f"INSERT{'' if then else ' OR IGNORE' if ignore_conflicts else ' OR FAIL'} {into}", then
+        self._postgresql = f"INSERT {into}", "ON CONFLICT DO NOTHING" if ignore_conflicts else then
         self._width = len(columns)
         self._moments = [
             slice(place, None, self._width)
@@ -34,18 +36,20 @@ class Insert:
             if isinstance(table.c[name].type, UtcTime)
         ]
 
-    def rows(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
-        """Insert the rows, values in the order of the columns; returns what `RETURNING` gives, in any order."""
+    def rows(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Insert the rows, values in the order of the columns; returns how many went in. If it fails, some may be
+        in: the transaction or savepoint around it must not be kept."""
         is_sqlite = connection.dialect.name == "sqlite"
-        returned: list[Row] = []
+        mark, (start, end) = ("?", self._sqlite) if is_sqlite else ("%s", self._postgresql)
+        inserted = 0
         for some in _in_powers(rows):
             values = list(chain.from_iterable(some))
             if is_sqlite:
                 for column in self._moments:
                     values[column] = [None if at is None else microseconds(at) for at in values[column]]
-            places = _places("?" if is_sqlite else "%s", self._width, len(some))
-            returned += statements.run(connection, f"{self._start} {places} {self._then}", values)
-        return returned
+            statement = f"{start} {_places(mark, self._width, len(some))} {end}"
+            inserted += statements.count(connection, statement, values)
+        return inserted
 
 
 def _in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -25,6 +25,6 @@ class Among:
         """The rows that it gives, `others` being its other parameters. Columns are the caller's business: untyped."""
         told = list(values)
         if connection.dialect.name == "sqlite":
-            return statements.run(connection, self._sqlite, {"values": json.dumps(told), **others})
+            return statements.rows(connection, self._sqlite, {"values": json.dumps(told), **others})
         found = connection.execute(self._postgresql, {"values": told, **others})
         return found.all() if found.returns_rows else []

@@ -25,7 +25,7 @@ from pointsman.ports import Rejected, Unavailable
 from pointsman.store import subjects
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
-from pointsman.store.inserts import IGNORED, Insert
+from pointsman.store.inserts import Insert
 from pointsman.store.lists import Among
 from pointsman.store.locks import take_turn
 from pointsman.store.signing import Signer
@@ -48,11 +48,11 @@ _PLACE = Among(
     "FROM audit_pending WHERE sequence {among}"
 )
 _FORGET = Among("DELETE FROM audit_pending WHERE sequence {among}")
-_names = Insert(metadata.tables["setting"], ("name", "value"), IGNORED)
+_names = Insert(metadata.tables["setting"], ("name", "value"), ignore_conflicts=True)
 _tiles = Insert(
     metadata.tables["audit_tile"],
     ("tenant", "level", "number", "data"),
-    "ON CONFLICT (tenant, level, number) DO UPDATE SET data = excluded.data",
+    then="ON CONFLICT (tenant, level, number) DO UPDATE SET data = excluded.data",
 )
 _checkpoints = Insert(metadata.tables["audit_checkpoint"], ("tenant", "size", "note"))
 
@@ -118,7 +118,9 @@ class Sequencer:
 
     def _plan(self, session: Session) -> list[Growth]:
         """What the next turn adds to which logs."""
-        pending = sorted(session.execute(_PENDING, {"limit": LEAVES_PER_TURN}), key=itemgetter(0))  # keeps their order
+        pending = sorted(
+            session.execute(_PENDING, {"limit": LEAVES_PER_TURN}).all(), key=itemgetter(0)
+        )  # keeps their order
         return [self._growth(session, tenant, list(rows)) for tenant, rows in groupby(pending, key=itemgetter(0))]
 
     def _growth(self, session: Session, tenant: str, pending: Sequence[Pending]) -> Growth:

@@ -5,27 +5,35 @@ Only for statements that run for every delivery. Their parameters are what the d
 
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection as Sqlite
-from sqlite3 import Error, IntegrityError, OperationalError
+from sqlite3 import Cursor, Error, IntegrityError, OperationalError
 from typing import Any
 
-from sqlalchemy import Connection, exc
+from sqlalchemy import Connection, CursorResult, exc
 
 Value = Any  # whatever a column takes: the tables say what that is
 Values = Sequence[Value] | Mapping[str, Value]
 
 
-def run(connection: Connection, statement: str, values: Values = ()) -> Sequence[Sequence[Value]]:
-    """Execute a statement in the driver's own style of parameters; returns all rows that it gives.
+def rows(connection: Connection, statement: str, values: Values) -> Sequence[Sequence[Value]]:
+    """All rows that a statement gives, its parameters in the driver's own style.
 
     Raises:
         DBAPIError: the same that SQLAlchemy would raise.
     """
+    return _run(connection, statement, values).fetchall()
+
+
+def count(connection: Connection, statement: str, values: Values) -> int:
+    """How many rows a statement changes; else like `rows`."""
+    return _run(connection, statement, values).rowcount
+
+
+def _run(connection: Connection, statement: str, values: Values) -> Cursor | CursorResult[*tuple[Any, ...]]:
     raw = connection.connection.driver_connection
     if not isinstance(raw, Sqlite):
-        found = connection.exec_driver_sql(statement, values if isinstance(values, dict) else tuple(values))
-        return found.all() if found.returns_rows else []
+        return connection.exec_driver_sql(statement, values if isinstance(values, dict) else tuple(values))
     try:
-        return raw.execute(statement, values).fetchall()
+        return raw.execute(statement, values)
     except Error as error:
         raise _named(error)(statement, None, error, hide_parameters=True) from error
 
