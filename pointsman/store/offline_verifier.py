@@ -16,6 +16,7 @@ import struct
 import sys
 import zlib
 from base64 import b64decode, b64encode
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -100,8 +101,8 @@ def write_archive(members: dict[str, bytes]) -> bytes:
 def _first_difference(members: dict[str, bytes], archive: bytes) -> str:
     """Where the archive departs from the one that its members give."""
     expected = write_archive(members)
-    pairs = enumerate(zip(expected, archive, strict=False))
-    at = next((at for at, (ours, theirs) in pairs if ours != theirs), min(len(expected), len(archive)))
+    shorter = min(len(expected), len(archive))
+    at = bisect_left(range(shorter), True, key=lambda last: expected[: last + 1] != archive[: last + 1])
     start = 0
     for name, data in members.items():
         end = start + 30 + len(name) + len(data)
