@@ -29,13 +29,16 @@ from pointsman.llm.types import (
 
 # What Google documents for calls that another model made ("Thought signatures", questions).
 FOREIGN_SIGNATURE = "skip_thought_signature_validator"
+# "FunctionDeclaration": what a name may be made of.
+_NOT_IN_NAMES, NAME_CHARS_MAX = re.compile(r"[^A-Za-z0-9_.:-]"), 128
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 Object = dict[str, Json]
 
 
 def wire_name(name: str) -> str:
-    """The tool's name as the API takes it: it must not begin with a digit or a dash."""
-    return name if name[:1].isalpha() or name.startswith("_") else f"_{name}"
+    """The tool's name as the API takes it: it begins with a letter or an underscore."""
+    plain = _NOT_IN_NAMES.sub("_", name)[: NAME_CHARS_MAX - 1]
+    return plain if plain[:1].isalpha() or plain.startswith("_") else f"_{plain}"
 
 
 class Contents:
@@ -49,9 +52,13 @@ class Contents:
         self._wire_ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._called: list[str] = []
-        """Call ids of the turn before."""
+        """Call ids of the turn before, and what came back, each with the place of its call."""
+        self._ranked: list[tuple[int, Json]] = []
+        self._shown: list[Json] = []
+        """Images of results, for models that take none within: they follow when all results are there."""
         for message in request.messages:
             self._add(message.for_provider(provider))
+        self._add_turn("user", [])
         if not self.turns and self.system:
             self.notes.append("the system prompt went as the user's: there is nothing else to answer")
             self.turns, self.system = [{"role": "user", "parts": self.system}], []
@@ -68,38 +75,42 @@ class Contents:
                 results = [part for part in message.parts if isinstance(part, ToolResultPart)]
                 if results:
                     self._add_results(results)
-                self._add_turn("user", self._parts(part for part in message.parts if part not in results))
+                if others := self._parts(part for part in message.parts if part not in results):
+                    self._add_turn("user", others)
 
     def _add_said(self, message: Message) -> None:
         calls = [part for part in message.parts if isinstance(part, ToolCallPart)]
         parts = self._parts(message.parts)
+        self._add_turn("model", parts)
         if calls:
             self._called = [call.call_id for call in calls]
-        self._add_turn("model", parts)
         if calls and self._traits.is_third:
             _sign(self.turns[-1])
 
     def _add_results(self, results: Sequence[ToolResultPart]) -> None:
+        """In the order of their calls, also where each came in a message of its own."""
         order = {call_id: number for number, call_id in enumerate(self._called)}
-        parts: list[Json] = []
-        shown: list[Json] = []
-        for result in sorted(results, key=lambda result: order.get(result.call_id, len(order))):
+        if not self.turns or not _is_result(self.turns[-1]["parts"]):
+            self._ranked = []
+            self.turns.append({"role": "user"})
+        for result in results:
             images = [_media(image) for image in result.images or ()]
-            parts.append(self._result(result, images if self._traits.is_third else []))
-            shown += [] if self._traits.is_third else images
-        self._add_turn("user", parts)
-        self._add_turn("user", shown)
+            wired = self._result(result, images if self._traits.is_third else [])
+            self._ranked.append((order.get(result.call_id, len(order)), wired))
+            self._shown += [] if self._traits.is_third else images
+        self._ranked.sort(key=lambda ranked: ranked[0])
+        self.turns[-1]["parts"] = [wired for _, wired in self._ranked]
 
     def _add_turn(self, role: str, parts: list[Json]) -> None:
-        """One more turn, or more of the last: what the model says, and what its calls return, is one turn each."""
-        if not parts:
-            return
+        """One more turn, or more of the last one: what the model says on end is one turn."""
+        if self._shown:
+            self.turns.append({"role": "user", "parts": self._shown})
+            self._shown = []
         last = self.turns[-1] if self.turns else {}
         said = last.get("parts")
-        is_more = role == "model" or (_is_result(parts) and _is_result(said))
-        if last.get("role") == role and is_more and isinstance(said, list):
+        if role == "model" and last.get("role") == role and isinstance(said, list):
             said.extend(parts)
-        else:
+        elif parts:
             self.turns.append({"role": role, "parts": parts})
 
     def _parts(self, parts: Iterable[Part]) -> list[Json]:

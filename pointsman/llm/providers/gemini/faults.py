@@ -1,6 +1,5 @@
 """Google's faults as ours: the codes of its APIs, what the SDK and aiohttp raise, and what its streams report."""
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -24,8 +23,8 @@ from pointsman.llm.errors import (
 from pointsman.llm.faults import Faults
 from pointsman.llm.lenient import object_of, objects, text_of
 
-FAILURES = (sdk.APIError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
-"""All that a call of the SDK over aiohttp may raise."""
+FAILURES = (sdk.APIError, aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError, TypeError)
+"""All that a call of the SDK over aiohttp may raise; the last two where an answer has another shape than it thinks."""
 
 _TOO_LONG = re.compile(r"token count\b.*\bexceeds|exceeds the maximum number of tokens", re.IGNORECASE | re.DOTALL)
 _SPENT = re.compile(r"credits are depleted|spend(?:ing)? (?:cap|limit)", re.IGNORECASE)
@@ -67,9 +66,11 @@ class GeminiFaults(Faults):
             return self.timed_out(request_id)
         if isinstance(error, aiohttp.ClientError | OSError):
             return self.not_reached(error, request_id)
-        if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | sdk.UnknownApiResponseError):
-            return self.make(InvalidResponseError, "the answer is not JSON", request_id=request_id)
-        return self.make(InvalidRequestError, f"the SDK refuses the request: {error}", request_id=request_id)
+        if type(error) is ValueError:
+            return self.make(InvalidRequestError, f"the SDK refuses the request: {error}", request_id=request_id)
+        # The text of the others repeats what could not be read.
+        reason = f"the answer is none of this API: {type(error).__name__}"
+        return self.make(InvalidResponseError, reason, request_id=request_id)
 
     def of_error(
         self, body: Mapping[str, Json], headers: Mapping[str, str], request_id: str, status: int = 0

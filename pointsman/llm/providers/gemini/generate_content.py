@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from pointsman.contracts.base import Json
 from pointsman.llm.attempt import Attempt
 from pointsman.llm.client import Health, ListedModel, LLMClient, healthy
-from pointsman.llm.errors import AuthenticationError
+from pointsman.llm.errors import AuthenticationError, InvalidResponseError
 from pointsman.llm.events import StreamEvent, StreamFinished, UsageReported
 from pointsman.llm.lenient import objects
 from pointsman.llm.providers.gemini.contents import Object
@@ -124,7 +124,9 @@ class GeminiGenerateContent(LLMClient):
                 )
         except FAILURES as error:
             raise self._faults(request.model).of_exception(error) from None
-        return counted.total_tokens or 0
+        if counted.total_tokens is None or counted.total_tokens < 0:
+            raise self._faults(request.model).make(InvalidResponseError, "a count of tokens without the count")
+        return counted.total_tokens
 
     async def list_models(self) -> Sequence[ListedModel]:
         try:

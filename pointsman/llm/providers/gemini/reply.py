@@ -64,6 +64,7 @@ class Reading:
         self._model = ""
         self._id = ""
         self._begun = False
+        self._called = False
         self._candidates = 0
         self._finish = ""
         self._why = ""
@@ -101,6 +102,8 @@ class Reading:
         """The whole answer; raises what the provider reports instead of one."""
         self.attempt.request_id = self.attempt.request_id or self._id
         self._check()
+        if streamed and self._called:
+            self._note("the arguments of calls came whole: GenerateContent does not stream them")
         finish = FINISHES.get(self._finish, FinishReason.PAUSED)
         if finish in (FinishReason.PAUSED, FinishReason.CONTENT_FILTER):
             told = f"the answer ended with {self._finish}" if self._finish else "the answer does not say why it ended"
@@ -148,7 +151,7 @@ class Reading:
 
     def _call(self, call: Mapping[str, Json], signature: str) -> Iterator[StreamEvent]:
         """A call that the provider gave no id gets one here, which never goes back."""
-        self._open = None
+        self._called, self._open = True, None
         self._block += 1
         own_id, name, arguments = text_of(call, "id"), text_of(call, "name"), call.get("args")
         yield from self._said.begin_call(self._block, own_id or f"call_{uuid4().hex}", self._names.get(name, name))

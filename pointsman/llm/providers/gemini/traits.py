@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 _NAME = re.compile(r"(?:models/)?gemini-(?:(\d+)(?:\.(\d+))?-)?(.*)")
+_SPEAKS_OR_DRAWS = re.compile(r"\b(?:tts|live|image|audio)\b")
 NEWEST = (99, 0)
 
 
@@ -18,7 +19,7 @@ class Traits(NamedTuple):
 
     @property
     def thinks(self) -> bool:
-        return self.version >= (2, 5)
+        return self.version >= (2, 5) and _SPEAKS_OR_DRAWS.search(self.variant) is None
 
     @property
     def is_third(self) -> bool:
