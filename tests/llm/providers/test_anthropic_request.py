@@ -183,7 +183,7 @@ def test_user_is_told_by_a_hash_only() -> None:
         body(user="ada@fabrikam.example", tenant="fabrikam")["metadata"]
         != body(user="ada@fabrikam.example")["metadata"]
     )
-    assert "ada" not in json.dumps(body(user="ada@fabrikam.example"))
+    assert "fabrikam" not in json.dumps(body(user="ada@fabrikam.example", tenant="fabrikam"))
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,8 @@ def test_tool_choice(choice: str, parallel: bool, expected: Json) -> None:
 def test_forced_call_is_asked_for_in_words_where_it_is_refused(choice: str, words: str) -> None:
     sent = written(model="claude-opus-5-5", tools=(LOOK,), tool_choice=choice)
     assert sent.content["tool_choice"] == {"type": "auto"}
-    assert sent.content["messages"] == [
-        user(text("hello")),
-        {"role": "system", "content": [text(f"Call {words} now.")]},
-    ]
+    told: Json = {"role": "system", "content": [text(f"Call {words} now.")]}
+    assert sent.content["messages"] == [user(text("hello")), told]
     assert "asked for in words: claude-opus-5-5 refuses forced calls" in "; ".join(sent.notes)
 
 
@@ -283,7 +281,7 @@ def test_calls_of_before_keep_their_definitions() -> None:
 
 
 def test_choices_at_the_top_of_a_tool_s_schema_stay_with_us() -> None:
-    open_schema = {"anyOf": [{"required": ["a"]}], "properties": {"a": {"type": "string"}}}
+    open_schema: dict[str, Json] = {"anyOf": [{"required": ["a"]}], "properties": {"a": {"type": "string"}}}
     [tool] = TypeAdapter(list[dict[str, object]]).validate_python(
         body(tools=(ToolSpec(name="f", parameters=open_schema),))["tools"]
     )

@@ -42,6 +42,7 @@ class Reading:
         self._message: Mapping[str, Json] = {}
         self._usage: dict[str, Json] = {}
         self._stop: dict[str, Json] = {}
+        self._spoilt: set[int] = set()
 
     def take(self, event: Mapping[str, Json]) -> Iterator[StreamEvent]:
         """What an event of the wire means. An event of an unknown type means nothing."""
@@ -117,10 +118,10 @@ class Reading:
             case "thinking":
                 yield from self._assembly.reasoning(index, text_of(block, "thinking"))
                 self._assembly.sign(index, text_of(block, "signature"))
-                self._assembly.state(index, "reasoning", {"type": kind})
+                self._seal(index, block, {"type": kind})
             case "redacted_thinking":
                 yield from self._assembly.reasoning(index, "")
-                self._assembly.state(index, "reasoning", {"type": kind, "data": text_of(block, "data")})
+                self._seal(index, block, {"type": kind, "data": text_of(block, "data")})
             case "tool_use":
                 yield from self._assembly.begin_call(index, text_of(block, "id"), text_of(block, "name"))
                 given = block.get("input")
@@ -135,10 +136,18 @@ class Reading:
                 yield from self._assembly.text(index, text_of(delta, "text"))
             case "thinking_delta":
                 yield from self._assembly.reasoning(index, text_of(delta, "thinking"))
+                self._seal(index, delta, {"type": "thinking"})
             case "signature_delta":
                 self._assembly.sign(index, text_of(delta, "signature"))
+                self._seal(index, delta, {"type": "thinking"})
             case "input_json_delta":
                 yield from self._assembly.arguments(index, text_of(delta, "partial_json"))
+
+    def _seal(self, index: int, piece: Mapping[str, Json], state: Json) -> None:
+        """Reasoning goes back as it came or not at all: one with a character that nothing here can keep does not."""
+        if any(text_of(piece, key) != piece.get(key, "") for key in ("thinking", "signature", "data")):
+            self._spoilt.add(index)
+        self._assembly.state(index, "reasoning", None if index in self._spoilt else state)
 
     def _count(self, usage: Mapping[str, Json]) -> None:
         """Counts are cumulative: the last of each stands."""

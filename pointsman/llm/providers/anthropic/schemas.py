@@ -33,7 +33,7 @@ def input_schema(schema: Schema) -> Schema:
 def _is_sayable(schema: Json) -> bool:
     """Whether no part asks for names of its own choosing: the format closes every object."""
     if not isinstance(schema, Mapping):
-        return isinstance(schema, bool) is False
+        return False
     if "patternProperties" in schema or isinstance(schema.get("additionalProperties"), Mapping):
         return False
     if schema.get("type") == "object" and not schema.get("properties"):

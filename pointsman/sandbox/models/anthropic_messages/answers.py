@@ -11,6 +11,7 @@ from pointsman.sandbox.models.anthropic_messages.request import (
     CountTokens,
     CreateMessage,
     Text,
+    Tool,
     ToolResult,
     ToolUse,
     blocks_of,
@@ -56,17 +57,24 @@ def call_input(call: Call) -> Json:
 
 
 def prompt_tokens(request: CountTokens) -> int:
-    counted = sum(tokens_in(block.text) for block in blocks_of(request.system))
-    counted += sum(tokens_in(dict(plain(tool))) for tool in request.tools)
-    return counted + sum(_tokens(block) for turn in request.messages for block in turn_blocks(turn)) + 3
+    return sum(_tokens(piece) for piece in _pieces(request)) + 3
 
 
 def marked_pieces(request: CountTokens) -> list[Json]:
     """The prompt piece by piece, up to the last mark of the cache: what stands behind it is never kept."""
-    pieces: list[Block] = [*blocks_of(request.system), *(b for turn in request.messages for b in turn_blocks(turn))]
-    whole = [dict(plain(piece)) for piece in (*request.tools, *pieces)]
-    last = max((index for index, piece in enumerate(whole) if piece.get("cache_control")), default=-1)
-    return [{key: value for key, value in piece.items() if key != "cache_control"} for piece in whole[: last + 1]]
+    whole = [dict(plain(piece)) for piece in _marked(request)]
+    return [{key: value for key, value in piece.items() if key != "cache_control"} for piece in whole]
+
+
+def _pieces(request: CountTokens) -> list[Tool | Block]:
+    said = (block for turn in request.messages for block in turn_blocks(turn))
+    return [*request.tools, *blocks_of(request.system), *said]
+
+
+def _marked(request: CountTokens) -> list[Tool | Block]:
+    pieces = _pieces(request)
+    marks = [index for index, piece in enumerate(pieces) if getattr(piece, "cache_control", None) is not None]
+    return pieces[: marks[-1] + 1] if marks else []
 
 
 def _stop_reason(reply: Reply) -> str:
@@ -96,10 +104,10 @@ def _shows(request: CreateMessage) -> bool:
 
 def _usage(request: CreateMessage, reply: Reply, cached_tokens: int) -> Object:
     prompt = prompt_tokens(request)
-    marked = sum(tokens_in(json.dumps(piece, sort_keys=True)) for piece in marked_pieces(request))
-    read = min(cached_tokens, prompt)
-    kept = min(marked, prompt) if marked >= CACHEABLE_TOKENS_MIN else 0
-    written = max(0, kept - read)
+    marked = sum(_tokens(piece) for piece in _marked(request))
+    kept = marked if marked >= CACHEABLE_TOKENS_MIN else 0
+    read = min(cached_tokens, kept)
+    written = kept - read
     thought = tokens_in(reply.reasoning) if thinks(request) else 0
     return {
         "input_tokens": prompt - read - written,
@@ -112,7 +120,9 @@ def _usage(request: CreateMessage, reply: Reply, cached_tokens: int) -> Object:
     }
 
 
-def _tokens(block: Block) -> int:
+def _tokens(block: Tool | Block) -> int:
+    if isinstance(block, Tool):
+        return tokens_in(dict(plain(block)))
     if isinstance(block, Text):
         return tokens_in(block.text)
     if isinstance(block, ToolUse):
