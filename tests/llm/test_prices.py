@@ -48,3 +48,14 @@ def test_provider_is_priced_by_the_name_that_the_table_has() -> None:
     found = price_now("gemini", "gemini-2.5-flash", TokenUsage(prompt_tokens=1_000, completion_tokens=100))
     assert found.cost_usd == Decimal("0.00055")
     assert found.note == ""
+
+
+def test_cached_and_cache_written_tokens_of_claude_are_paid_once_each() -> None:
+    # 1,000 tokens at 1 USD per million, 1,000 written to the cache at 1.25, 8,000 read from it at 0.10, 500 out at 5.
+    usage = TokenUsage(prompt_tokens=10_000, cached_tokens=8_000, cache_write_tokens=1_000, completion_tokens=500)
+    assert price_now("anthropic", "claude-haiku-4-5", usage).cost_usd == Decimal("0.00555")
+
+
+def test_claude_is_dearer_above_a_hundred_thousand_tokens() -> None:
+    assert price_now("anthropic", "claude-haiku-5-5", TokenUsage(prompt_tokens=100_000)).cost_usd == Decimal("0.01")
+    assert price_now("anthropic", "claude-haiku-5-5", TokenUsage(prompt_tokens=200_000)).cost_usd == Decimal("0.1")
