@@ -15,6 +15,10 @@ from pointsman.store.tables import Content, metadata
 COMPRESSED_BYTES_MIN = 256
 """Below this, compression saves nothing worth its time."""
 
+CHECKED = "zlib+crc32"
+"""Compressed, then CRC-32 of that: the same content may be compressed in two ways that differ by a bit."""
+SUM_BYTES = 4
+
 _contents = Insert(metadata.tables["content"], ("hash", "encoding", "data", "at"), ignore_conflicts=True)
 
 
@@ -50,9 +54,9 @@ def load(session: Session, digest: str) -> bytes:
 
 
 def unpacked(row: Content) -> bytes:
-    """The bytes of a row, checked against the hash that names them."""
+    """The bytes of a row, checked against the hash that names them, and as they are stored."""
     try:
-        data = zlib.decompress(row.data) if row.encoding == "zlib" else row.data
+        data = _plain(row)
     except zlib.error as error:
         raise Rejected(f"content {row.hash} is damaged: {error}", code="Damaged") from error
     if (found := sha256(data).hexdigest()) != row.hash:
@@ -62,5 +66,18 @@ def unpacked(row: Content) -> bytes:
 
 def _packed(data: bytes) -> tuple[str, bytes]:
     if len(data) >= COMPRESSED_BYTES_MIN and len(packed := zlib.compress(data)) < len(data):
-        return "zlib", packed
+        return CHECKED, packed + _sum(packed)
     return "raw", data
+
+
+def _plain(row: Content) -> bytes:
+    if row.encoding == CHECKED:
+        packed, told = row.data[:-SUM_BYTES], row.data[-SUM_BYTES:]
+        if _sum(packed) != told:
+            raise zlib.error("its checksum does not fit")
+        return zlib.decompress(packed)
+    return zlib.decompress(row.data) if row.encoding == "zlib" else row.data
+
+
+def _sum(packed: bytes) -> bytes:
+    return zlib.crc32(packed).to_bytes(SUM_BYTES)

@@ -128,7 +128,7 @@ class Content(SQLModel, table=True):
     __tablename__: ClassVar[str] = "content"
     hash: str = Field(primary_key=True, sa_type=CleanText)
     encoding: str = Field(sa_type=CleanText)
-    """`raw`, or `zlib` where that is smaller."""
+    """`raw`, or `zlib+crc32` where that is smaller; `zlib` in rows of schema 0001."""
     data: bytes = Field(sa_type=LargeBinary)
     at: datetime = Field(sa_type=UtcTime)
 

@@ -1,7 +1,9 @@
 """Items, ledger, transcripts, contents, attempts, escalations: said twice, kept once; and each change is in the log."""
 
 import asyncio
+import zlib
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from sqlalchemy import text
@@ -12,13 +14,14 @@ from pointsman.contracts.work_items import Transition, Usage, WorkItemKey, WorkI
 from pointsman.ports import Missing, Rejected
 from pointsman.store.attempts import Attempts
 from pointsman.store.audit import Audit
-from pointsman.store.contents import Contents
+from pointsman.store.contents import Contents, unpacked
 from pointsman.store.engine import Store
 from pointsman.store.escalations import Escalations
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.sequencer import Sequencer
 from pointsman.store.signing import Signer
+from pointsman.store.tables import Content
 from pointsman.store.transcripts import Transcripts
 from tests.store.samples import CALLER, CHAIN, FACTS, KEY, NOW, escalation, event
 
@@ -160,6 +163,22 @@ async def test_a_damaged_content_is_not_handed_out(store: Store) -> None:
     await store.write(lambda session: session.execute(text("UPDATE content SET encoding = 'zlib'")))
     with pytest.raises(Rejected, match="is damaged"):
         await Contents(store).get(digest)
+
+
+async def test_each_flipped_bit_of_a_compressed_content_is_noticed(store: Store) -> None:
+    digest = await Contents(store).put(b"abc" * 200)
+    kept = await store.read(lambda session: session.get_one(Content, digest))
+    for at in range(8 * len(kept.data)):
+        flipped = bytearray(kept.data)
+        flipped[at // 8] ^= 1 << at % 8
+        with pytest.raises(Rejected, match="is damaged"):
+            unpacked(Content(hash=digest, encoding=kept.encoding, data=bytes(flipped), at=kept.at))
+
+
+def test_a_content_of_the_first_schema_can_be_read() -> None:
+    data = b"abc" * 200
+    row = Content(hash=sha256(data).hexdigest(), encoding="zlib", data=zlib.compress(data), at=NOW)
+    assert unpacked(row) == data
 
 
 async def test_an_attempt_is_in_doubt_until_its_first_outcome(store: Store) -> None:

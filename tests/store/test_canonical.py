@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Chain
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.merkle import leaf_hash
 from pointsman.store import audit
 from pointsman.store.canonical import canonical
 from pointsman.store.ids import derived_id, new_id
@@ -41,7 +42,8 @@ def test_the_body_of_an_event_is_canonical(
     key = WorkItemKey(organisation=where[0], project=where[1], id=where[2]) if where else None
     about = Chain(tenant=tenant, correlation_id=chain, key=key)
     event = AuditEvent(id=told, action=told, actor=told, at=datetime.now(UTC), chain=about, data=data)
-    body = audit.row_of(event)[-1]
+    *_, body, leaf = audit.row_of(event)
+    assert leaf == leaf_hash(body)
     assert body == rfc8785.dumps(json.loads(body))
     assert b"\\u0000" not in body.split(b'"data":')[0]
     read = AuditEvent.model_validate_json(body)
