@@ -15,12 +15,22 @@ from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Ou
 from pointsman.sandbox.models.documents import chunks
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut
 from pointsman.sandbox.models.gemini_generate.format import GeminiGenerateFormat
+from pointsman.sandbox.models.openai_chat.format import OpenAIChatFormat
+from pointsman.sandbox.models.openai_chat.vllm import VllmChatFormat
+from pointsman.sandbox.models.openai_responses.azure import AzureResponsesFormat
 from pointsman.sandbox.models.openai_responses.catalogue import add_catalogue
 from pointsman.sandbox.models.openai_responses.format import OpenAIResponsesFormat
 from pointsman.sandbox.models.planner import plan
 from pointsman.sandbox.models.replies import Reply
 
-FORMATS: Sequence[type[Format]] = (OpenAIResponsesFormat, GeminiGenerateFormat, AnthropicMessagesFormat)
+FORMATS: Sequence[type[Format]] = (
+    OpenAIResponsesFormat,
+    AzureResponsesFormat,
+    OpenAIChatFormat,
+    VllmChatFormat,
+    GeminiGenerateFormat,
+    AnthropicMessagesFormat,
+)
 
 
 class ConnectionDropped(Exception):

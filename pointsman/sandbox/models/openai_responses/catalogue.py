@@ -1,6 +1,7 @@
 """What OpenAI serves beside answers: `GET /v1/models`, and `POST /v1/responses/input_tokens`."""
 
 import json
+from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI, Request
 
@@ -30,19 +31,29 @@ COUNTED = frozenset(
 )
 
 
-def add_catalogue(app: FastAPI, config: ModelsConfig) -> None:
-    @app.get("/v1/models")
+def add_catalogue(
+    app: FastAPI, config: ModelsConfig, prefix: str = "", authorise: Callable[[Mapping[str, str]], None] | None = None
+) -> None:
+    """Under the prefix; keys are OpenAI's unless `authorise` checks them."""
+
+    def check(request: Request) -> None:
+        if authorise is None:
+            check_key(request.headers.get("authorization", ""), config)
+        else:
+            authorise(request.headers)
+
+    @app.get(f"{prefix}/v1/models")
     async def _models(request: Request) -> Object:
-        check_key(request.headers.get("authorization", ""), config)
+        check(request)
         data: list[Json] = [
             {"id": name, "object": "model", "created": OPENED_AT, "owned_by": "system", "shutdown_date": None}
             for name in config.models
         ]
         return {"object": "list", "data": data}
 
-    @app.post("/v1/responses/input_tokens")
+    @app.post(f"{prefix}/v1/responses/input_tokens")
     async def _count(request: Request) -> Object:
-        check_key(request.headers.get("authorization", ""), config)
+        check(request)
         raw = await request.body()
         asked = read_request(raw)
         check_model(asked, config)

@@ -120,19 +120,19 @@ def _check_reasoning(items: list[Object]) -> None:
 
 def _check_schemas(request: CreateResponse) -> None:
     for index, tool in enumerate(request.tools):
-        if tool.get("strict") and not _is_closed(tool.get("parameters")):
+        if tool.get("strict") and not is_closed(tool.get("parameters")):
             text = f"Invalid schema for function '{tool.get('name')}': 'additionalProperties' must be false."
             raise fault(400, text, "invalid_function_parameters", f"tools[{index}].parameters")
     form = request.response_format()
-    if form.get("type") == "json_schema" and form.get("strict") and not _is_closed(form.get("schema")):
+    if form.get("type") == "json_schema" and form.get("strict") and not is_closed(form.get("schema")):
         text = f"Invalid schema for response_format '{form.get('name')}': every object must be closed."
         raise fault(400, text, "invalid_json_schema", "text.format.schema")
 
 
-def _is_closed(schema: Json) -> bool:
+def is_closed(schema: Json) -> bool:
     """Strict mode: every object names all its properties as required and allows no other."""
     if isinstance(schema, list):
-        return all(_is_closed(entry) for entry in schema)
+        return all(is_closed(entry) for entry in schema)
     if not isinstance(schema, dict):
         return True
     if schema.get("type") == "object":
@@ -140,4 +140,4 @@ def _is_closed(schema: Json) -> bool:
         names = set(map(str, required)) if isinstance(required, list) else set()
         if schema.get("additionalProperties") is not False or names != set(properties):
             return False
-    return all(_is_closed(value) for value in schema.values())
+    return all(is_closed(value) for value in schema.values())
