@@ -100,12 +100,12 @@ def _allow_old(context: ssl.SSLContext) -> None:
 def test_server_of_these_tests_does_speak_to_old_clients(certificate: Path) -> None:
     context = ssl.create_default_context(cafile=certificate)
     _allow_old(context)
-    with old_server(certificate) as server:
-        with (
-            socket.create_connection(("127.0.0.1", server.port)) as plain,
-            context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
-        ):
-            assert connection.version() == "TLSv1.1"
+    with (
+        old_server(certificate) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        assert connection.version() == "TLSv1.1"
     assert server.handshakes == [""]
 
 
