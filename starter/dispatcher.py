@@ -183,12 +183,14 @@ class Dispatcher:
         free = self._at_once - len(self._busy)
         if not free:
             return POLL
+        # What ends while we read may still be pending in what we get: only what was free before is free.
+        busy = frozenset(self._busy)
         try:
-            due = await self._inbox.due(datetime.now(UTC), self._at_once + len(self._busy))
+            due = await self._inbox.due(datetime.now(UTC), self._at_once + len(busy))
         except Exception as error:  # whatever the store has, the loop outlives it
             self._rest(error)
             return self._trouble.rest()
-        for delivery in [one for one in due if _lane(one) not in self._busy][:free]:
+        for delivery in [one for one in due if _lane(one) not in busy][:free]:
             self._busy.add(_lane(delivery))
             tasks.create_task(self._serve(delivery))
         return POLL

@@ -141,7 +141,8 @@ class MemoryItems:
         return [ItemTransition(run_id=run, transition=one) for (_, run, _), one in self.recorded.items()]
 
     async def counts(self, key: WorkItemKey) -> tuple[int, int]:
-        return 0, 0
+        entered = [transition.after for transition in self.recorded.values()]
+        return entered.count(WorkItemState.WAITING), entered.count(WorkItemState.WORKING)
 
     @property
     def states(self) -> list[str]:

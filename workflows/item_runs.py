@@ -36,6 +36,8 @@ PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_inte
 TERMINATED = "terminated in Temporal"
 CLOSES_QUESTIONS = "close-broken-question"
 """Runs that began before this fail the item when a question is ended from outside, and leave its row open."""
+HEARS_ITSELF = "hear-own-echo"
+"""Runs that began before this take a new turn when it is the echo of an earlier run's write that starts them."""
 
 Question = workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
 Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | Question
@@ -48,6 +50,7 @@ class ItemRun:
         self._request = request
         self._carry = request.carry
         self._deaf = False
+        self._only_echoes = False
         self._handed: tuple[str, ...] = ()
 
     def _keep(self, **changes: object) -> None:
@@ -171,11 +174,14 @@ class ItemRun:
                 # A signal under way cannot be called back, so the wait for it hides that we are cancelled.
                 raise asyncio.CancelledError
 
-    async def _sift(self) -> bool:
-        """Judge the events that wait. News becomes instructions. True when the item is deleted."""
+    async def _sift(self, *, also_covered: bool = False) -> bool:
+        """Judge the events that wait. News becomes instructions. True when the item is deleted.
+
+        Events that the facts cover are no news; `also_covered` has them judged nevertheless, to know whose they are.
+        """
         carry = self._carry
         known = carry.facts.rev if carry.facts else 0
-        events = tuple(event for event in carry.queue if not lifecycle.covered(event, known))
+        events = tuple(event for event in carry.queue if also_covered or not lifecycle.covered(event, known))
         self._keep(queue=(), unjudged=0)
         if not events:
             return False
@@ -184,6 +190,7 @@ class ItemRun:
         except ActivityError:
             self._keep(queue=(*events, *self._carry.queue), unjudged=len(events))
             raise
+        self._only_echoes = all(one.verdict is Verdict.ECHO for one in judgements)
         news = [one.instruction for one in judgements if one.instruction]
         fresh, told = lifecycle.tell_once(self._carry.told, news)
         self._keep(instructions=(*self._carry.instructions, *fresh), told=told)

@@ -27,6 +27,7 @@ from workflows.item_runs import (
     BEAT,
     BOOKS_TIME,
     CLOSES_QUESTIONS,
+    HEARS_ITSELF,
     PATIENT,
     TERMINATED,
     TRACKER_TIME,
@@ -140,8 +141,12 @@ class DeliverWorkItem(ItemRun):
         if end is not None:
             return end
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
-        if await self._sift():
+        # A run that follows others may have been started by the echo of their last write, which came as they ended.
+        follows = not carry.turns and intake.turns > 0 and workflow.patched(HEARS_ITSELF)
+        if await self._sift(also_covered=follows):
             return self._withdrawn()
+        if follows and self._only_echoes:
+            return End(state=WorkItemState.DONE, reason="nothing but the echo of our own write")
         return Stage.WORKING if carry.agent else Stage.ROUTING
 
     async def _route(self) -> Stage | End:

@@ -10,6 +10,8 @@ from temporalio.testing import ActivityEnvironment
 from activities.outside import beating, caller, outside
 from pointsman.llm.errors import (
     AuthenticationError,
+    BudgetExceededError,
+    CircuitOpenError,
     ContentRefusedError,
     ContextWindowExceededError,
     InvalidRequestError,
@@ -20,6 +22,7 @@ from pointsman.llm.errors import (
     ProviderError,
     ProviderOverloadedError,
     ProviderTimeoutError,
+    QueueFullError,
     RateLimitedError,
     TruncatedStreamError,
 )
@@ -33,6 +36,7 @@ PASSING = [
     ProviderConnectionError("reset"),
     TruncatedStreamError("cut", received="half"),
     InvalidResponseError("no choices"),
+    CircuitOpenError("left alone", retry_after=WAIT),
 ]
 LASTING = [
     AuthenticationError("key refused"),
@@ -41,6 +45,8 @@ LASTING = [
     InvalidRequestError("bad schema"),
     ModelNotAllowedError("not on the list"),
     ModelRetiredError("gone", replacement="newer"),
+    BudgetExceededError("too dear"),
+    QueueFullError("too many wait", retry_after=WAIT),
 ]
 
 

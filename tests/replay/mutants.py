@@ -94,6 +94,18 @@ MUTANTS = {
         (" or not workflow.patched(CLOSES_QUESTIONS)",),
         ("",),
     ),
+    "the patch that hears our own echo is dropped": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.woken-by-own-echo",
+        (" and workflow.patched(HEARS_ITSELF)",),
+        ("",),
+    ),
+    "a run takes a turn for its own echo": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.woken-by-own-echo",
+        ("        if follows and self._only_echoes:\n",),
+        ("        if False:\n",),
+    ),
     "a run does not continue as new": Mutant(
         "work_items.py",
         "DeliverWorkItem.continued-1",

@@ -150,8 +150,23 @@ async def test_the_echo_of_our_own_write_causes_nothing(env: WorkflowEnvironment
         (row,) = item.ledger.kept.values()
         await item.deliver(EventKind.UPDATED, rev=row.rev, changed=dict(row.values))
         result = await item.result()
-    assert item.tracker.writes[1] == 2  # a new run, started by hand here: the dispatcher asks the ledger before it
-    assert result.state is WorkItemState.DONE
+    # Its run had ended when the echo came, and the dispatcher had not seen that yet: so a run was started for it.
+    assert item.tracker.writes[1] == 1
+    assert len(item.model.requests) == 1
+    assert (result.state, result.reason) == (WorkItemState.DONE, "nothing but the echo of our own write")
+
+
+async def test_news_beside_an_echo_is_worked_on(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer("Seen.", tags=["triaged"]), answer("again")) as item:
+        item.tracker.after_write = lambda key: None
+        await item.deliver()
+        await item.result()
+        (row,) = item.ledger.kept.values()
+        await item.deliver(EventKind.UPDATED, rev=row.rev, changed=dict(row.values))
+        await item.deliver(EventKind.COMMENTED, comment="Look once more.")
+        result = await item.result()
+    assert len(item.model.requests) == 2
+    assert (result.state, result.turns) == (WorkItemState.DONE, 2)
 
 
 async def test_a_repeated_delivery_has_no_effect(env: WorkflowEnvironment) -> None:
