@@ -22,6 +22,7 @@ from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderConnectionError
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
 from pointsman.llm.providers.openai.responses import OpenAIResponses
+from pointsman.llm.tls import tls_context
 from pointsman.llm.types import LLMRequest, Role, text_message
 
 KEY = SecretStr("sk-test-4f1d0c7a9b2e")
@@ -121,3 +122,12 @@ async def test_server_with_nothing_newer_than_tls_1_1_is_refused(certificate: Pa
             while not server.handshakes:  # noqa: ASYNC110 - the server keeps a record, it tells nobody
                 await asyncio.sleep(0.01)
     assert server.handshakes == ["UNSUPPORTED_PROTOCOL"]
+
+
+def test_certificates_are_read_once_for_all_clients(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = tls_context()
+    assert tls_context() is context
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert tls_context() is not context

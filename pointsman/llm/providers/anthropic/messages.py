@@ -22,6 +22,7 @@ from pointsman.llm.lenient import count_of, date_of, objects, text_of
 from pointsman.llm.providers.anthropic.faults import AnthropicFaults
 from pointsman.llm.providers.anthropic.reply import Reading
 from pointsman.llm.providers.anthropic.request import body_of
+from pointsman.llm.tls import tls_context
 from pointsman.llm.types import LLMRequest, LLMResponse
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
@@ -54,7 +55,7 @@ class AnthropicMessages(LLMClient):
             timeout=limits,
             max_retries=0,  # one owner of retries, and it is not the SDK, which would sleep as long as it is told
             open_telemetry=False,
-            http_client=DefaultAioHttpClient(timeout=limits),
+            http_client=DefaultAioHttpClient(timeout=limits, verify=tls_context()),
         )
 
     def __repr__(self) -> str:
