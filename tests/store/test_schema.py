@@ -8,6 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from pointsman.store import schema
 from pointsman.store.audit import Audit
+from pointsman.store.contents import Contents
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from pointsman.store.sequencer import Sequencer
@@ -41,6 +42,7 @@ async def test_each_step_keeps_what_was_written(url: str, signer: Signer) -> Non
         await Audit(store).append(event(1))
         await Sequencer(store, signer).drain()
         await Audit(store).append(event(2))
+        digest = await Contents(store).put(b"abc" * 200)
         before = [await Audit(store).find(), await Audit(store).find(key=KEY)]
     schema.downgrade(url, "0001")
     assert schema.current(url) == "0001"
@@ -48,6 +50,7 @@ async def test_each_step_keeps_what_was_written(url: str, signer: Signer) -> Non
     async with Store.open(url) as store:
         assert [await Audit(store).find(), await Audit(store).find(key=KEY)] == before
         assert len(await Inbox(store).find()) == 1
+        assert await Contents(store).get(digest) == b"abc" * 200
         assert (await verify(store, signer)).findings == ()
 
 

@@ -33,6 +33,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Contents of the first schema have no checksum of their stored form.
+    op.execute(
+        "UPDATE content SET encoding = 'zlib', data = substr(data, 1, length(data) - 4) WHERE encoding = 'zlib+crc32'"
+    )
     op.create_index(
         "ix_audit_event_item",
         "audit_event",
