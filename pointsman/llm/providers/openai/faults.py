@@ -8,6 +8,7 @@ from typing import ClassVar
 import httpx2
 import openai
 
+from pointsman.contracts.base import Json
 from pointsman.llm.errors import (
     AuthenticationError,
     ContentRefusedError,
@@ -20,12 +21,21 @@ from pointsman.llm.errors import (
     RateLimitedError,
 )
 from pointsman.llm.faults import Faults
+from pointsman.llm.lenient import object_of, text_of
 
+# What servers without codes of their own leave to the text (vLLM, Ollama, gateways).
+_TOO_LONG = r"maximum context length|context (?:window|length)\b.*\bexceed|exceed\w*\b.*\bcontext (?:window|length)"
+_NO_MODEL = r"\bmodel\b.*\b(?:not exist|not found)\b"
+_BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
+    (re.compile(_TOO_LONG, re.IGNORECASE), ContextWindowExceededError),
+    (re.compile(_NO_MODEL, re.IGNORECASE), ModelNotAllowedError),
+)
 _RETRY_HINT = re.compile(r"try again in (\d+(?:\.\d+)?)\s?(ms|s)\b", re.IGNORECASE)
 
 
 class OpenAIFaults(Faults):
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {
+        "DeploymentNotFound": ModelNotAllowedError,
         "billing_hard_limit_reached": AuthenticationError,
         "bio_policy": ContentRefusedError,
         "content_filter": ContentRefusedError,
@@ -45,6 +55,10 @@ class OpenAIFaults(Faults):
         "vector_store_timeout": ProviderTimeoutError,
     }
 
+    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
+        named = super().kind_of(code, reason)
+        return named or next((kind for pattern, kind in _BY_TEXT if pattern.search(reason)), None)
+
     def of_exception(self, error: openai.OpenAIError, request_id: str = "") -> ProviderError:
         """What the SDK raised."""
         if is_silence(error):
@@ -53,15 +67,21 @@ class OpenAIFaults(Faults):
             return self.not_reached(error.__cause__, request_id)
         if isinstance(error, openai.APIStatusError):
             return self.of_status(
-                error.status_code, error.code or "", error.message, error.response.headers, error.request_id or ""
+                error.status_code, _code(error), error.message, error.response.headers, error.request_id or ""
             )
         if isinstance(error, openai.APIError):
-            return self.of_code(error.code or error.type or "", error.message, request_id)
+            return self.of_code(_code(error) or error.type or "", error.message, request_id)
         return self.make(InvalidRequestError, str(error), request_id=request_id)
+
+    def of_body(self, body: Mapping[str, Json], request_id: str) -> ProviderError:
+        """What stands in place of an answer, or of a piece of it: an error, or its text alone."""
+        error = object_of(body, "error")
+        reason = text_of(error, "message") or text_of(body, "error")
+        return self.of_code(text_of(error, "code") or text_of(error, "type"), reason, request_id)
 
     def of_code(self, code: str, reason: str, request_id: str) -> ProviderError:
         """What came inside a stream, or in a response that failed: there is no status, and nothing to wait for."""
-        kind = self.by_code.get(code)
+        kind = self.kind_of(code, reason)
         if kind is None:
             known = code.startswith(("invalid_", "image_", "unsupported_", "empty_", "failed_to_", "data_residency"))
             kind = InvalidRequestError if known else ProviderOverloadedError
@@ -70,6 +90,11 @@ class OpenAIFaults(Faults):
         if hint:
             waits = timedelta(**{"milliseconds" if hint[2].lower() == "ms" else "seconds": float(hint[1])})
         return self.make(kind, reason or "the response failed", code=code, request_id=request_id, waits=waits)
+
+
+def _code(error: openai.APIError) -> str:
+    """The code; some servers give a number, which is the status once more."""
+    return error.code if isinstance(error.code, str) else ""
 
 
 def is_silence(error: openai.OpenAIError) -> bool:

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import httpx2
 import openai
-from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
+from openai import AsyncOpenAI, AsyncStream
 from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
@@ -34,10 +34,10 @@ from pointsman.llm.events import (
 from pointsman.llm.lenient import count_of, date_of, object_of, objects, text_of
 from pointsman.llm.providers.openai.faults import OpenAIFaults, is_silence
 from pointsman.llm.providers.openai.responses_reply import read_call, read_reply, read_usage
-from pointsman.llm.providers.openai.responses_request import body_of
+from pointsman.llm.providers.openai.responses_request import Body, body_of
+from pointsman.llm.providers.openai.sdk import open_sdk
 from pointsman.llm.types import LLMRequest, LLMResponse
 
-CONNECT_TIMEOUT = timedelta(seconds=15)
 # The end of the body follows the terminal event at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 # Of our body, what `POST /responses/input_tokens` takes (OpenAI API reference, "Get input token counts").
@@ -53,29 +53,26 @@ class OpenAIResponses(LLMClient):
     provider = "openai"
 
     def __init__(
-        self, api_key: SecretStr, base_url: str | None = None, timeout: timedelta = timedelta(seconds=60)
+        self,
+        api_key: SecretStr,
+        base_url: str | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        sdk: AsyncOpenAI | None = None,
     ) -> None:
         if not api_key.get_secret_value():
             raise AuthenticationError("no API key given", provider=self.provider)
         self._key = api_key
-        limits = httpx2.Timeout(timeout.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
         self._timeout = timeout
-        self._sdk = AsyncOpenAI(
-            api_key=api_key.get_secret_value(),
-            base_url=base_url,
-            timeout=limits,
-            max_retries=0,  # one owner of retries, and it is not the SDK
-            http_client=DefaultAioHttpClient(timeout=limits),
-        )
+        self._sdk = sdk or open_sdk(api_key, base_url, timeout)
 
     def __repr__(self) -> str:
-        return f"OpenAIResponses(base_url={str(self._sdk.base_url)!r}, timeout={self._timeout!r})"
+        return f"{type(self).__name__}(base_url={str(self._sdk.base_url)!r}, timeout={self._timeout!r})"
 
     async def aclose(self) -> None:
         await self._sdk.close()
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
-        body, notes = body_of(request, self.provider)
+        body, notes = self._body(request)
         reading = self._reading(request, notes)
         try:
             http = await self._sdk.post("/responses", cast_to=httpx2.Response, body=body)
@@ -92,7 +89,7 @@ class OpenAIResponses(LLMClient):
         return await reading.finish(response, streamed=False)
 
     async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
-        body, notes = body_of(request, self.provider)
+        body, notes = self._body(request)
         body["stream"] = True
         reading = self._reading(request, notes)
         try:
@@ -117,7 +114,7 @@ class OpenAIResponses(LLMClient):
 
     async def count_tokens(self, request: LLMRequest) -> int:
         """As the service counts them: one request, nothing is billed."""
-        body, _ = body_of(request, self.provider)
+        body, _ = self._body(request)
         counted = {key: value for key, value in body.items() if key in _COUNTED}
         try:
             count = await self._sdk.post("/responses/input_tokens", cast_to=object, body=counted)
@@ -151,6 +148,9 @@ class OpenAIResponses(LLMClient):
             raise reading.failed(error) from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise reading.attempt.invalid(f"an event of the stream is not JSON: {type(error).__name__}") from None
+
+    def _body(self, request: LLMRequest) -> Body:
+        return body_of(request, self.provider)
 
     def _reading(self, request: LLMRequest, notes: Sequence[str]) -> "_Reading":
         return _Reading(self.begin(request, notes), self._faults(request.model), self.provider)
