@@ -184,6 +184,7 @@ async def test_refusal_tells_why_beside_what_was_said() -> None:
     details: Json = {"type": "refusal", "category": "cyber", "explanation": "Not that."}
     response = await whole([{"type": "text", "text": "Sure, f"}], stop_reason="refusal", stop_details=details)
     assert response.message.parts == (TextPart(text="Sure, f"), RefusalPart(text="Not that."))
+    assert "refused as cyber" in response.notes
 
 
 async def test_blocks_of_a_kind_unknown_to_us_are_noted() -> None:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 from anthropic import AsyncAnthropic
-from anthropic.types import Message, MessageParam, RawMessageStreamEvent, ToolParam, ToolUseBlock
+from anthropic.types import Message, MessageParam, ModelInfo, RawMessageStreamEvent, ToolParam, ToolUseBlock
 from pydantic import TypeAdapter
 
 from tests.sandbox.models.scene import ITEM, KEY, OUTCOME
@@ -220,6 +220,11 @@ async def test_models_are_listed_page_by_page(claude: AsyncAnthropic) -> None:
     haiku = await claude.models.retrieve(HAIKU)
     assert (haiku.max_input_tokens, haiku.max_tokens, haiku.lifecycle) == (1_000_000, 128_000, "active")
     assert haiku.id in [model.id for model in models]
+    for model in models:
+        ModelInfo.model_validate(model.to_dict())
+    assert haiku.capabilities is not None
+    assert haiku.capabilities.thinking.types.disabled.supported
+    assert not haiku.capabilities.thinking.types.enabled.supported
     with pytest.raises(anthropic.NotFoundError, match="model: claude-9"):
         await claude.models.retrieve("claude-9")
     with pytest.raises(anthropic.BadRequestError, match="limit"):

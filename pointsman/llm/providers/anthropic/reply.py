@@ -84,8 +84,10 @@ class Reading:
         reason = text_of(self._stop, "stop_reason")
         parts = list(self._assembly.parts())
         if reason == "refusal":
-            why = text_of(object_of(self._stop, "stop_details"), "explanation")
+            details = object_of(self._stop, "stop_details")
+            why, category = text_of(details, "explanation"), text_of(details, "category")
             parts += [RefusalPart(text=why)] if why else []
+            self.attempt.notes += [f"refused as {category}"] if category else []
         if reason in NOTED or reason not in FINISHES:
             self.attempt.notes.append(NOTED.get(reason) or f"the answer ended for a reason unknown to us: {reason}")
         unknown = FinishReason.PAUSED if reason else FinishReason.STOP

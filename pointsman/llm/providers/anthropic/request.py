@@ -121,13 +121,13 @@ class _Writer:
 
     def _add_adaptive(self) -> None:
         effort, known = self._request.reasoning_effort, self._traits
+        if effort in (None, ReasoningEffort.NONE) and not known.thinks_unasked:
+            return
         if effort is ReasoningEffort.NONE and "disabled" in known.thinking:
             self._add_no_reasoning("")
             return
         if effort is ReasoningEffort.NONE and "between_tools" in known.thinking:
             self._content["thinking"] = {"type": "between_tools"}
-            return
-        if effort is None and not known.thinks_unasked:
             return
         thinking: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
         if known.binds_thinking and self._turns.thoughts:

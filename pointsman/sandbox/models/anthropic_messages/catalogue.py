@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.documents import Object
 
+THINKING_TYPES = ("adaptive", "enabled", "disabled", "between_tools")
 ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -24,6 +25,7 @@ class Claude(NamedTuple):
     window: int = 1_000_000
     output_max: int = 128_000
     released: str = "2026-06-30"
+    deprecated: str | None = None
     retires: str | None = None
 
 
@@ -60,25 +62,42 @@ MODELS = {
         released="2026-02-05",
     ),
     "claude-haiku-4-5": _45,
-    "claude-sonnet-4-5": _45._replace(released="2025-09-29", retires="2026-11-30"),
+    "claude-sonnet-4-5": _45._replace(released="2025-09-29", deprecated="2026-05-30", retires="2026-11-30"),
 }
 
 
 def listed(name: str) -> Object:
     """A model as `GET /v1/models` tells it."""
     model = MODELS[name]
-    line = name.split("-")[1]
-    body: dict[str, Json] = {
+    return {
         "type": "model",
         "id": name,
         "display_name": name.replace("-", " ").title(),
         "created_at": f"{model.released}T00:00:00Z",
         "lifecycle": "deprecated" if model.retires else "active",
-        "deprecated_at": f"{model.released}T00:00:00Z" if model.retires else None,
+        "deprecated_at": f"{model.deprecated}T00:00:00Z" if model.deprecated else None,
         "retires_at": f"{model.retires}T00:00:00Z" if model.retires else None,
-        "line": line,
+        "line": name.split("-")[1],
         "max_input_tokens": model.window,
         "max_tokens": model.output_max,
-        "capabilities": None,
+        "capabilities": _capabilities(model),
     }
-    return body
+
+
+def _capabilities(model: Claude) -> Object:
+    """What the model can do, of what this service offers."""
+    efforts: Object = {level: _supported(level in model.efforts) for level in ALL_EFFORTS}
+    kinds: Object = {kind: _supported(kind in model.thinking) for kind in THINKING_TYPES}
+    offered = ("image_input", "pdf_input", "structured_outputs")
+    missing = ("batch", "citations", "code_execution", "context_management")
+    return {
+        **{name: _supported(True) for name in offered},
+        **{name: _supported(False) for name in missing},
+        "effort": {"supported": bool(model.efforts), **efforts},
+        "server_tools": {"supported": False, "code_execution": _supported(False), "web_search": _supported(False)},
+        "thinking": {"supported": True, "types": kinds},
+    }
+
+
+def _supported(supported: bool) -> Json:
+    return {"supported": supported}
