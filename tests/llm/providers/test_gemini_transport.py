@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from pointsman.contracts.base import Json
 from pointsman.llm import errors
 from pointsman.llm.events import StreamEvent, StreamFinished, TextDelta
+from pointsman.llm.lenient import objects
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
 from pointsman.llm.types import (
     FinishReason,
@@ -182,7 +183,24 @@ async def test_answer_is_there_although_the_server_keeps_the_stream_open() -> No
         await reader.read()
         raise ConnectionError
 
-    assert (await answered(linger)).text == "Grüße 😀"
+    async with asyncio.timeout(10):
+        assert (await answered(linger)).text == "Grüße 😀"
+
+
+@MODES
+async def test_answer_that_could_go_on_is_not_gone_on_with(streamed: bool) -> None:
+    paused = piece_of("one", "CONTINUATION")
+    [candidate] = objects(paused["candidates"])
+    whole: Json = {**paused, "candidates": [{**candidate, "continuationToken": "dG9rZW4="}]}
+    body = server_sent(whole) if streamed else json.dumps(whole).encode()
+    kind = "text/event-stream" if streamed else "application/json"
+    async with (
+        serving(sends(body, kind)) as server,
+        GeminiGenerateContent(SecretStr(KEY), server.url) as adapter,
+    ):
+        response = await ask(adapter, request(), streamed)
+    assert (response.finish_reason, len(server.heads)) == (FinishReason.PAUSED, 1)
+    assert response.notes == ("the answer ended with CONTINUATION",)
 
 
 @MODES
