@@ -24,8 +24,7 @@ from pointsman.sandbox.models.anthropic_messages.catalogue import MODELS
 from pointsman.sandbox.models.anthropic_messages.checks import check_message
 from pointsman.sandbox.models.anthropic_messages.request import CreateMessage, read_request
 from pointsman.sandbox.models.formats import ApiFault
-from tests.llm.providers.anthropic_bodies import HELLO, body, notes, of, text, user, written
-from tests.llm.test_types import json_objects
+from tests.llm.providers.anthropic_bodies import HELLO, body, dialogues, notes, of, text, user, written
 
 PARAMETERS = set(get_type_hints(MessageCreateParamsNonStreaming)) - {"stream"}
 LOOK = ToolSpec(name="look")
@@ -39,27 +38,6 @@ def accepts(content: dict[str, Json], betas: Iterable[str]) -> str:
     except ApiFault as fault:
         return str(fault)
     return ""
-
-
-calls = st.lists(st.text(max_size=6), min_size=1, max_size=2, unique=True)
-said = st.text(min_size=1, max_size=8).map(lambda told: text_message(Role.USER, told))
-
-
-@st.composite
-def dialogues(draw: st.DrawFn) -> tuple[Message, ...]:
-    """Conversations in which each call has its result, as ours have."""
-    told: list[Message] = draw(st.lists(said | st.just(text_message(Role.SYSTEM, "Be brief.")), max_size=2))
-    for ids in draw(st.lists(calls, max_size=3)):
-        told.append(text_message(Role.USER, "Look."))
-        told.append(
-            of(Role.ASSISTANT, *(ToolCallPart(call_id=name, name="look", arguments=draw(json_objects)) for name in ids))
-        )
-        told += [
-            of(Role.TOOL, ToolResultPart(call_id=name, name="look", text=draw(st.text(max_size=3)))) for name in ids
-        ]
-        told += draw(st.lists(said | st.just(text_message(Role.SYSTEM, "Hush.")), max_size=2))
-        told.append(text_message(Role.ASSISTANT, "Seen."))
-    return (*told, HELLO)
 
 
 @given(dialogues(), st.sampled_from(sorted(MODELS)), EFFORTS, st.sampled_from(["auto", "none", "required", "look"]))

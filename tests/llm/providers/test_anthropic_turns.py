@@ -22,7 +22,18 @@ from pointsman.llm.types import (
     ToolResultPart,
     text_message,
 )
-from tests.llm.providers.anthropic_bodies import HELLO, assistant, body, notes, of, text, turns, user, written
+from tests.llm.providers.anthropic_bodies import (
+    HELLO,
+    assistant,
+    body,
+    dialogues,
+    notes,
+    of,
+    text,
+    turns,
+    user,
+    written,
+)
 from tests.llm.test_types import messages
 
 MESSAGES: TypeAdapter[list[MessageParam]] = TypeAdapter(list[MessageParam])
@@ -194,3 +205,9 @@ def test_more_of_a_conversation_only_adds_to_it() -> None:
     result = of(Role.TOOL, ToolResultPart(call_id="a/b", text="dark"))
     told = (HELLO, call, result)
     assert turns(*told, text_message(Role.ASSISTANT, "So."), HELLO)[:3] == turns(*told)
+
+
+@given(dialogues())
+def test_any_conversation_that_goes_on_leaves_its_past_as_it_was(told: tuple[Message, ...]) -> None:
+    past = turns(*told)
+    assert turns(*told, text_message(Role.ASSISTANT, "So."), HELLO)[: len(past)] == past
