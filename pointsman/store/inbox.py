@@ -16,14 +16,10 @@ from pointsman.store.ids import new_id
 from pointsman.store.tables import InboxRow, col, metadata
 
 CHAINS_KNOWN_MAX = 100_000
-ROWS_AT_ONCE = 500
+ROWS_AT_ONCE = 100
 
-_INBOX = metadata.tables["inbox"].c
-_PENDING = (
-    select(*_INBOX["sequence", "organisation", "item_id", "next_at"])
-    .where(_INBOX["state"] == DeliveryState.PENDING)
-    .order_by(_INBOX["sequence"])
-)
+_INBOX = metadata.tables["inbox"]
+_PENDING = select(_INBOX).where(_INBOX.c.state == DeliveryState.PENDING).order_by(_INBOX.c.sequence)
 
 
 class Inbox:
@@ -128,19 +124,19 @@ class Inbox:
 
 
 def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
-    """Reads pending rows until enough are found, without their bodies: what lies behind costs nothing."""
-    found: list[int] = []
+    """Reads pending rows until enough are found: what lies behind costs nothing."""
+    found: list[Delivery] = []
     seen: set[arrivals.Item] = set()
-    for sequence, organisation, item_id, next_at in session.execute(_PENDING.execution_options(yield_per=ROWS_AT_ONCE)):
+    for row in session.execute(_PENDING.execution_options(yield_per=ROWS_AT_ONCE)):
         if len(found) == limit:
             break
-        if item_id and (organisation, item_id) in seen:
+        item = (row.organisation, row.item_id)
+        if row.item_id and item in seen:
             continue
-        seen.add((organisation, item_id))
-        if next_at is None or next_at <= now:
-            found.append(sequence)
-    query = select(InboxRow).where(col(InboxRow.sequence).in_(found)).order_by(col(InboxRow.sequence))
-    return [_delivery(row) for row in session.scalars(query)]
+        seen.add(item)
+        if row.next_at is None or row.next_at <= now:
+            found.append(Delivery.model_validate({**row._mapping, "correlation_id": row.id}))
+    return found
 
 
 def _row(session: Session, delivery_id: str) -> InboxRow:
