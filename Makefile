@@ -34,7 +34,7 @@ up: run-ready ## start Temporal, its UI and Pointsman on this machine
 
 test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms (PART=unit: no server)
 ifeq ($(PART)$(ARGS),)
-	@$(BIN)/python -m tests.servers
+	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.servers
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure
 	@$(MAKE) --no-print-directory coverage-gate
