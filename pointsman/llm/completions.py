@@ -65,11 +65,6 @@ class Completion:
         """Whether all has arrived: a reason for the end, and then the usage or the mark that ends a stream."""
         return bool(self._finish) and (self._done or self._counted)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether the mark that ends a stream has arrived."""
-        return self._done
-
     def end(self) -> None:
         """`[DONE]` has arrived."""
         self._done = True

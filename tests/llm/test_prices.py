@@ -44,9 +44,13 @@ def test_counts_that_contradict_each_other_have_no_price() -> None:
     assert "no price for these counts" in found.note
 
 
-def test_provider_is_priced_by_the_name_that_the_table_has() -> None:
-    found = price_now("gemini", "gemini-2.5-flash", TokenUsage(prompt_tokens=1_000, completion_tokens=100))
-    assert found.cost_usd == Decimal("0.00055")
+@pytest.mark.parametrize(
+    ("provider", "model", "cost"),
+    [("gemini", "gemini-2.5-flash", "0.00055"), ("azure_openai", "gpt-6-luna", "0.00015")],
+)
+def test_provider_is_priced_by_the_name_that_the_table_has(provider: str, model: str, cost: str) -> None:
+    found = price_now(provider, model, TokenUsage(prompt_tokens=1_000, completion_tokens=100))
+    assert found.cost_usd == Decimal(cost)
     assert found.note == ""
 
 

@@ -21,6 +21,8 @@ from pydantic import SecretStr
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderConnectionError
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
+from pointsman.llm.providers.openai.azure import AzureOpenAI
+from pointsman.llm.providers.openai.chat import OpenAIChat
 from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.llm.tls import tls_context
 from pointsman.llm.types import LLMRequest, Role, text_message
@@ -29,6 +31,8 @@ KEY = SecretStr("sk-test-4f1d0c7a9b2e")
 REQUEST = LLMRequest(model="any", messages=(text_message(Role.USER, "hello"),))
 ADAPTERS: dict[str, Callable[[str], LLMClient]] = {
     "openai": lambda root: OpenAIResponses(KEY, f"{root}/v1"),
+    "openai chat": lambda root: OpenAIChat(KEY, f"{root}/v1"),
+    "azure_openai": lambda root: AzureOpenAI(root, KEY),
     "gemini": lambda root: GeminiGenerateContent(KEY, root),
 }
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from azure.core.credentials_async import AsyncTokenProvider
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity import CredentialUnavailableError
 from azure.identity.aio import get_bearer_token_provider
 from openai import AsyncAzureOpenAI
 from pydantic import SecretStr
@@ -72,7 +71,7 @@ class AzureOpenAI(OpenAIResponses):
         async def token() -> str:
             try:
                 found = await ask()
-            except (ClientAuthenticationError, CredentialUnavailableError) as error:
+            except ClientAuthenticationError as error:
                 raise self._no_token(AuthenticationError, error) from None
             except AzureError as error:
                 raise self._no_token(ProviderConnectionError, error) from None

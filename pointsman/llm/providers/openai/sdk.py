@@ -7,6 +7,8 @@ import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
 from pydantic import SecretStr
 
+from pointsman.llm.tls import tls_context
+
 CONNECT_TIMEOUT = timedelta(seconds=15)
 
 
@@ -20,7 +22,9 @@ def options(timeout: timedelta) -> Options:
     """What clients of every kind are made with. The transport belongs to the client, which closes it."""
     limits = httpx2.Timeout(timeout.total_seconds(), connect=CONNECT_TIMEOUT.total_seconds())
     # One owner of retries, and it is not the SDK.
-    return Options(timeout=limits, max_retries=0, http_client=DefaultAioHttpClient(timeout=limits))
+    return Options(
+        timeout=limits, max_retries=0, http_client=DefaultAioHttpClient(timeout=limits, verify=tls_context())
+    )
 
 
 def open_sdk(api_key: SecretStr, base_url: str | None, timeout: timedelta) -> AsyncOpenAI:
