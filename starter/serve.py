@@ -226,6 +226,12 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         yield  # signals are this process's affair, not the web part's alone
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in (one for server in self.servers for one in server.sockets):
+            host, port, *_ = listening.getsockname()
+            LOG.info("web listens", host=host, port=port)
+
 
 def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:
     return _Server(

@@ -25,7 +25,17 @@ def factories(settings: LLMSettings) -> Mapping[str, Factory]:
 
         return OpenAIResponses(key, settings.openai_base_url, settings.timeout)
 
-    return {"openai": openai}
+    def anthropic(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.anthropic.messages import AnthropicMessages  # as above
+
+        return AnthropicMessages(key, settings.anthropic_base_url, settings.timeout)
+
+    def gemini(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent  # as above
+
+        return GeminiGenerateContent(key, settings.google_base_url, settings.timeout)
+
+    return {"openai": openai, "anthropic": anthropic, "gemini": gemini}
 
 
 def keys_of(settings: LLMSettings) -> OperatorKeys:

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 import pointsman.llm
 from pointsman.llm.settings import ALLOWED_BY_DEFAULT, SettingsError, load_settings
-from pointsman.llm.setup import keys_of, make_service, rules_of
+from pointsman.llm.setup import factories, keys_of, make_service, rules_of
 
 
 def test_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +62,14 @@ async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.Monke
     assert not rules_of(settings).governance.permits("gpt-6.1-sol")
     async with make_service(settings) as service:
         assert service.waiting("openai") == 0
+
+
+async def test_each_provider_that_has_a_key_has_a_client() -> None:
+    settings = load_settings(None)
+    for provider, make in factories(settings).items():
+        client = make(SecretStr("sk-1"))
+        assert client.provider == provider
+        await client.aclose()
 
 
 def test_the_package_gives_its_names_and_no_others() -> None:
