@@ -16,6 +16,8 @@ from urllib.request import getproxies
 
 import aiohttp
 import httpx2
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from google import genai
 from google.genai import types as sdk
 from google.genai.models import AsyncModels
@@ -34,6 +36,7 @@ from pointsman.llm.providers.gemini.request import Body, body_of, wire_names
 from pointsman.llm.providers.gemini.sse import EventReader
 from pointsman.llm.types import LLMRequest, LLMResponse
 
+CONNECT_TIMEOUT = timedelta(seconds=5)
 # The end of the body follows the last response at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 MODELS_PER_PAGE = 1_000
@@ -48,18 +51,24 @@ class GeminiGenerateContent(LLMClient):
     """Google's Gemini API under one key.
 
     `timeout` is the longest silence: from the request to its answer, and between two pieces of a stream.
+    `connect_timeout` is how long a connection may take.
     """
 
     provider = "gemini"
 
     def __init__(
-        self, api_key: SecretStr, base_url: str | None = None, timeout: timedelta = timedelta(seconds=60)
+        self,
+        api_key: SecretStr,
+        base_url: str | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        connect_timeout: timedelta = CONNECT_TIMEOUT,
     ) -> None:
         if not api_key.get_secret_value():
             raise AuthenticationError("no API key given", provider=self.provider)
         self._key = api_key
         self._base_url = base_url
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self._opened: tuple[genai.Client, aiohttp.ClientSession] | None = None
 
     def __repr__(self) -> str:
@@ -141,7 +150,7 @@ class GeminiGenerateContent(LLMClient):
 
     def _models(self) -> AsyncModels:
         if self._opened is None:
-            session = _session()
+            session = _session(self._connect_timeout)
             self._opened = (_client(self._key, self._base_url, session), session)
         return self._opened[0].aio.models
 
@@ -217,9 +226,28 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _session() -> aiohttp.ClientSession:
+class _Connector(aiohttp.TCPConnector):
+    """With a limit to connecting: the SDK sets none, and overrides the session's."""
+
+    def __init__(self, limit: timedelta) -> None:
+        super().__init__(limit=0)  # how many calls may run is not the transport's to decide
+        self._sock_connect_seconds = limit.total_seconds()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        limited = aiohttp.ClientTimeout(
+            total=timeout.total,
+            connect=timeout.connect,
+            sock_read=timeout.sock_read,
+            sock_connect=self._sock_connect_seconds,
+        )
+        return await super().connect(req, traces, limited)
+
+
+def _session(connect_timeout: timedelta) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),  # how many calls may run is not the transport's to decide
+        connector=_Connector(connect_timeout),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_hand_over,),
         trust_env=bool(getproxies()),  # looked up at each request, in a thread: only where there are any
