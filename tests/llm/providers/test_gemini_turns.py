@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.llm.providers.gemini.request import body_of
@@ -66,6 +66,7 @@ def dialogues(draw: st.DrawFn) -> tuple[Message, ...]:
 
 
 @pytest.mark.parametrize("model", MODELS)
+@settings(max_examples=30)  # for each model
 @given(messages=dialogues())
 def test_any_conversation_is_accepted(model: str, messages: tuple[Message, ...]) -> None:
     asked = LLMRequest(model=model, messages=messages, tools=(ToolSpec(name="look"),))
