@@ -132,3 +132,6 @@ class Gate:
                 yield
         finally:
             self._waiting[provider] -= 1
+            if not self._waiting[provider]:
+                # A lock belongs to the loop in which somebody waited for it; the next queue may be in another.
+                self._turns.pop(provider, None)

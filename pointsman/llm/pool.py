@@ -1,5 +1,6 @@
 """Clients of providers: made when first wanted, one for each provider and key, and a bounded number of them."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ Factory = Callable[[SecretStr], LLMClient]
 class _Entry:
     name: str
     client: LLMClient
+    loop: asyncio.AbstractEventLoop
     users: int = 0
     is_leaving: bool = False
 
@@ -58,7 +60,7 @@ class ClientPool:
         """Close every client; calls under way fail."""
         entries, self._entries = self._entries, OrderedDict()
         for entry in entries.values():
-            await entry.client.aclose()
+            await _close(entry)
 
     async def _entry(self, provider: str, tenant: str, user: str) -> _Entry:
         if provider not in self._factories:
@@ -69,9 +71,11 @@ class ClientPool:
         key = await self._keys.find(provider, tenant, user)
         # By what the key is, not by its name: a key that was replaced under its name is another one.
         place = f"{provider}:{sha256(key.secret.get_secret_value().encode()).hexdigest()}"
-        entry = self._entries.get(place)
-        if entry is None:
-            entry = self._entries[place] = _Entry(f"{provider}/{key.name}", self._factories[provider](key.secret))
+        entry, loop = self._entries.get(place), asyncio.get_running_loop()
+        # Connections belong to the loop that opened them: a script that runs a second one gets others.
+        if entry is None or entry.loop is not loop:
+            entry = _Entry(f"{provider}/{key.name}", self._factories[provider](key.secret), loop)
+            self._entries[place] = entry
         self._entries.move_to_end(place)
         await self._shrink()
         return entry
@@ -81,4 +85,10 @@ class ClientPool:
             _, oldest = self._entries.popitem(last=False)
             oldest.is_leaving = True
             if not oldest.users:
-                await oldest.client.aclose()
+                await _close(oldest)
+
+
+async def _close(entry: _Entry) -> None:
+    """A loop that is over has taken its connections with it."""
+    if entry.loop is asyncio.get_running_loop():
+        await entry.client.aclose()

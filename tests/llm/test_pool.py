@@ -1,5 +1,6 @@
 """One client for each provider and key, made when it is wanted, and closed when nobody needs it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import pytest
@@ -98,6 +99,20 @@ async def test_a_client_in_use_is_closed_after_its_use(made: list[Client]) -> No
             pass
         assert not made[0].is_closed
     assert made[0].is_closed
+
+
+def test_a_second_event_loop_gets_a_client_of_its_own(made: list[Client]) -> None:
+    clients = pool(made)
+
+    async def use() -> None:
+        async with clients.lease("p", user="ada"):
+            pass
+
+    asyncio.run(use())
+    asyncio.run(use())
+    assert len(made) == 2
+    asyncio.run(clients.aclose())
+    assert [client.is_closed for client in made] == [False, False]
 
 
 async def test_a_provider_that_is_not_set_up_is_named(made: list[Client]) -> None:

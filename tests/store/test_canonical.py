@@ -44,7 +44,7 @@ def test_the_body_of_an_event_is_canonical(
     event = AuditEvent(id=told, action=told, actor=told, at=datetime.now(UTC), chain=about, data=data)
     *_, body, leaf = audit.row_of(event)
     assert leaf == leaf_hash(body)
-    assert body == rfc8785.dumps(json.loads(body))
+    assert body == rfc8785.dumps(json.loads(body.decode()))
     assert b"\\u0000" not in body.split(b'"data":')[0]
     read = AuditEvent.model_validate_json(body)
     assert (read.at, read.chain.key is None) == (event.at, key is None)
