@@ -15,6 +15,7 @@ from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Ou
 from pointsman.sandbox.models.documents import chunks
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut
 from pointsman.sandbox.models.gemini_generate.format import GeminiGenerateFormat
+from pointsman.sandbox.models.mistral_chat.format import MistralChatFormat
 from pointsman.sandbox.models.openai_chat.format import OpenAIChatFormat
 from pointsman.sandbox.models.openai_chat.vllm import VllmChatFormat
 from pointsman.sandbox.models.openai_responses.azure import AzureResponsesFormat
@@ -30,6 +31,7 @@ FORMATS: Sequence[type[Format]] = (
     VllmChatFormat,
     GeminiGenerateFormat,
     AnthropicMessagesFormat,
+    MistralChatFormat,
 )
 
 
