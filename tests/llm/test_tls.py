@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderConnectionError
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
+from pointsman.llm.providers.mistral.chat import MistralChat
 from pointsman.llm.providers.openai.azure import AzureOpenAI
 from pointsman.llm.providers.openai.chat import OpenAIChat
 from pointsman.llm.providers.openai.responses import OpenAIResponses
@@ -32,6 +33,7 @@ REQUEST = LLMRequest(model="any", messages=(text_message(Role.USER, "hello"),))
 ADAPTERS: dict[str, Callable[[str], LLMClient]] = {
     "openai": lambda root: OpenAIResponses(KEY, f"{root}/v1"),
     "openai chat": lambda root: OpenAIChat(KEY, f"{root}/v1"),
+    "mistral": lambda root: MistralChat(KEY, root),
     "azure_openai": lambda root: AzureOpenAI(root, KEY),
     "gemini": lambda root: GeminiGenerateContent(KEY, root),
 }

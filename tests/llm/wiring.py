@@ -68,8 +68,12 @@ class Wiring:
     faults: Mapping[type[ProviderError], Said]
     """For each of `ERRORS`."""
     shows_reasoning: bool = True
+    counts_reasoning: bool = True
+    """Whether the provider says how many tokens of the answer were reasoning."""
     streams_arguments: bool = True
     """Whether arguments of a call come in pieces."""
+    marks_refusals: bool = True
+    """Whether a refusal can be told from an answer."""
     refuses_in_words: bool = True
     """Whether a refusal has a text."""
 
