@@ -4,7 +4,7 @@ The SDK does the key, the requests and its errors. Answers are read as JSON besi
 know, and its streams end the same whether they are whole or cut. It has no retries of its own unless told so.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from datetime import timedelta
@@ -83,20 +83,11 @@ class MistralChat(LLMClient):
     async def complete(self, request: LLMRequest) -> LLMResponse:
         body, notes = body_of(request, self.provider)
         reading = self._reading(request, notes)
-        answers = list[httpx2.Response]()
-        token = _answers.set(answers)
-        try:
-            await self._chat.complete_async(**body)
-        except ResponseValidationError:
-            pass  # the body is read as it is
-        except FAILURES as error:
-            raise self._faults(request.model).of_exception(error) from None
-        finally:
-            _answers.reset(token)
-        reading.attempt.request_id = request_id_of(answers[-1].headers)
-        completion = _json_of(answers)
+        response = await self._answer(lambda: self._chat.complete_async(**body), request.model)
+        reading.attempt.request_id = request_id_of(response.headers)
+        completion = _json_of(response)
         if completion is None:
-            raise reading.attempt.invalid(f"{len(answers[-1].content)} bytes where a JSON object belongs")
+            raise reading.attempt.invalid(f"{len(response.content)} bytes where a JSON object belongs")
         reading.take_whole(completion)
         return await reading.finish(streamed=False)
 
@@ -117,17 +108,7 @@ class MistralChat(LLMClient):
         yield StreamFinished(response=response)
 
     async def list_models(self) -> Sequence[ListedModel]:
-        answers = list[httpx2.Response]()
-        token = _answers.set(answers)
-        try:
-            await self._sdk.models.list_async()
-        except ResponseValidationError:
-            pass  # as above
-        except FAILURES as error:
-            raise self._faults("").of_exception(error) from None
-        finally:
-            _answers.reset(token)
-        listed = _json_of(answers) or {}
+        listed = _json_of(await self._answer(self._sdk.models.list_async, "")) or {}
         return [
             ListedModel(
                 name=text_of(model, "id"),
@@ -139,6 +120,19 @@ class MistralChat(LLMClient):
 
     async def health(self) -> Health:
         return await healthy(self.list_models)
+
+    async def _answer(self, call: Callable[[], Awaitable[object]], model: str) -> httpx2.Response:
+        """What was answered, as it came, whether the SDK can read it or not."""
+        answers = list[httpx2.Response]()
+        token = _answers.set(answers)
+        try:
+            await call()
+        except FAILURES as error:
+            if not isinstance(error, ResponseValidationError) or error.status_code >= 400:
+                raise self._faults(model).of_exception(error) from None
+        finally:
+            _answers.reset(token)
+        return answers[-1]
 
     @property
     def _chat(self) -> _Chat:
@@ -159,10 +153,10 @@ async def _keep(response: httpx2.Response) -> None:
         answers.append(response)
 
 
-def _json_of(answers: Sequence[httpx2.Response]) -> Mapping[str, Json] | None:
-    """The JSON object that came last."""
+def _json_of(response: httpx2.Response) -> Mapping[str, Json] | None:
+    """The JSON object that it is, if it is one."""
     try:
-        found = answers[-1].json()
-    except (ValueError, IndexError):
+        found = response.json()
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -64,7 +64,7 @@ class MistralFaults(Faults):
 
     def _of_answer(self, error: MistralError) -> ProviderError:
         request_id = request_id_of(error.headers)
-        if isinstance(error, ResponseValidationError):
+        if isinstance(error, ResponseValidationError) and error.status_code < 400:
             reason = f"HTTP {error.status_code} with a body that is not of the protocol"
             return self.make(InvalidResponseError, reason, request_id=request_id)
         try:
