@@ -13,7 +13,7 @@ import httpx2
 
 from pointsman.contracts.base import Json
 from pointsman.llm.completions import Completion
-from pointsman.llm.providers.gemini.sse import EventReader
+from pointsman.llm.sse import EventReader
 
 # The end of the body follows the last chunk at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)

@@ -19,7 +19,7 @@ from pointsman.llm.lenient import objects
 from pointsman.llm.providers.gemini.faults import GeminiFaults
 from pointsman.llm.providers.gemini.reply import FAILED, FINISHES, Reading
 from pointsman.llm.providers.gemini.request import body_of
-from pointsman.llm.providers.gemini.sse import EventReader
+from pointsman.llm.sse import EventReader
 from pointsman.llm.types import (
     FinishReason,
     LLMRequest,

@@ -33,7 +33,7 @@ from pointsman.llm.providers.gemini.contents import Object
 from pointsman.llm.providers.gemini.faults import FAILURES, GeminiFaults, headers_of, request_id_of
 from pointsman.llm.providers.gemini.reply import Reading
 from pointsman.llm.providers.gemini.request import Body, body_of, wire_names
-from pointsman.llm.providers.gemini.sse import EventReader
+from pointsman.llm.sse import EventReader
 from pointsman.llm.types import LLMRequest, LLMResponse
 
 CONNECT_TIMEOUT = timedelta(seconds=5)

@@ -1,6 +1,7 @@
 """Server-sent events out of the bytes of a stream (WHATWG HTML, "Server-sent events").
 
-The SDK's own reader takes a comment, such as a proxy sends to keep the line open, for broken JSON.
+The SDKs' own readers take a comment, such as a proxy sends to keep the line open, for broken JSON (google-genai), or
+hide the mark that ends a stream (openai, mistralai).
 """
 
 import re
@@ -21,7 +22,7 @@ class EventReader:
 
     @property
     def stray(self) -> bytes:
-        """Lines that belong to no event: Google's front ends report errors as bare JSON, also within a stream."""
+        """Lines that belong to no event: Google's front ends, and gateways, report errors as bare JSON."""
         return bytes(self._stray)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
