@@ -12,6 +12,7 @@ from pointsman.contracts.records import AttemptKind
 from starter.demo.checks import Check
 from starter.demo.inside import Told
 from starter.demo.processes import Stage
+from starter.program import ourselves
 
 PIPE_COLUMNS = 140
 
@@ -91,5 +92,5 @@ def kept(stage: Stage) -> str:
     return (
         f"left running: Temporal UI {stage.ui_url} (process {stage.server.pid}), Pointsman {stage.web_url} (process "
         f"{stage.pointsman.pid}), stand-ins {stage.azure_url} (process {stage.sandbox.pid}); state in {stage.folder}. "
-        f"Look with: POINTSMAN_DATA_DIR={stage.folder / 'data'} pointsman items list. Ctrl-C ends it all."
+        f"Look with: POINTSMAN_DATA_DIR={stage.folder / 'data'} {ourselves()} items list. Ctrl-C ends it all."
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import shutil
 import signal
 import sys
@@ -21,6 +22,7 @@ from starter.demo.checks import Check, Evidence, all_checks
 from starter.demo.inside import Inside, Told
 from starter.demo.outside import PATIENCE_SECONDS, Outside, until
 from starter.demo.processes import DemoFailed, Stage, surroundings
+from starter.program import ourselves, typed
 
 ASK_SECONDS = 3_600.0  # how long `--decide ask` waits for the person
 BUG = (
@@ -202,8 +204,8 @@ class _Demo:
         self.say(f"   decide in Temporal's UI: {report.Links(self._stage).workflow(question.workflow_id)}")
         command = self._signal_command(question.workflow_id, json.dumps(document))
         settings = f"POINTSMAN_DATA_DIR={self._stage.folder / 'data'} POINTSMAN_TEMPORAL_ADDRESS={command[4]}"
-        self.say(f"   or: {settings} pointsman escalations approve {question.id}")
-        self.say(f"   or: {' '.join(_quoted(command))}")
+        self.say(f"   or: {settings} {ourselves()} escalations approve {question.id}")
+        self.say(f"   or: {typed(self._stage.server.binary)} {shlex.join(command[1:])}")
         if self._options.decide == "auto":
             await _execute(command)
             self.say("   decided by the second command, a plain Temporal signal")
@@ -291,10 +293,6 @@ async def _execute(command: Sequence[str]) -> None:
         raise DemoFailed(
             f"{' '.join(command)} ended with {process.returncode}: {output.decode(errors='replace')[-400:]}"
         )
-
-
-def _quoted(command: Sequence[str]) -> list[str]:
-    return ["temporal", *(f"'{part}'" if "{" in part or "/" in part else part for part in command[1:])]
 
 
 def _objects(value: Json) -> list[Mapping[str, Json]]:
