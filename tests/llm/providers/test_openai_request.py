@@ -15,9 +15,11 @@ from openai.types.responses.response_reasoning_item_param import ResponseReasoni
 from pydantic import TypeAdapter
 
 from pointsman.contracts.base import Json
+from pointsman.llm.lenient import objects
 from pointsman.llm.providers.openai.responses_request import body_of, reasons
 from pointsman.llm.structured import read_arguments
 from pointsman.llm.types import (
+    DocumentPart,
     ImagePart,
     LLMRequest,
     Message,
@@ -202,6 +204,24 @@ def test_failed_tool_is_told_as_failed() -> None:
     result = Message(role=Role.TOOL, parts=(ToolResultPart(call_id="c", text="no such item", is_error=True),))
     assert body(messages=(result,))["input"] == [
         {"type": "function_call_output", "call_id": "c", "output": "The tool failed: no such item"}
+    ]
+
+
+def test_result_carries_its_data_and_its_images() -> None:
+    image = ImagePart(data=b"\x89PNG")
+    result = ToolResultPart(call_id="c", text="seen", data={"x": 1}, images=(image,))
+    [item] = objects(body(messages=(Message(role=Role.TOOL, parts=(result,)),))["input"])
+    text, picture = objects(item["output"])
+    assert text == {"type": "input_text", "text": 'seen\n{"x":1}'}
+    assert picture["image_url"] == "data:image/png;base64,iVBORw=="
+
+
+def test_documents_go_as_files() -> None:
+    parts = (DocumentPart(data=b"%PDF", name="a.pdf"), DocumentPart(url="https://x.example/b.pdf"))
+    [item] = objects(body(messages=(Message(role=Role.USER, parts=parts),))["input"])
+    assert list(objects(item["content"])) == [
+        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERg=="},
+        {"type": "input_file", "file_url": "https://x.example/b.pdf"},
     ]
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pointsman.contracts.base import Json
 from pointsman.llm.structured import allows_strict
 from pointsman.llm.types import (
+    DocumentPart,
     ImagePart,
     LLMRequest,
     Message,
@@ -125,21 +126,29 @@ def _input(request: LLMRequest, provider: str) -> list[Json]:
 def _told(message: Message) -> list[Json]:
     """What we or a tool say: tool results are items of their own, the rest is one message."""
     results = [_result(part) for part in message.parts if isinstance(part, ToolResultPart)]
-    content = [_content(part) for part in message.parts if isinstance(part, TextPart | ImagePart)]
+    shown = [part for part in message.parts if isinstance(part, TextPart | ImagePart | DocumentPart)]
+    if not shown:
+        return results
     role = "system" if message.role is Role.SYSTEM else "user"
-    return [*results, {"type": "message", "role": role, "content": content}] if content else results
+    return [*results, {"type": "message", "role": role, "content": [_content(part) for part in shown]}]
 
 
-def _content(part: TextPart | ImagePart) -> Json:
+def _content(part: TextPart | ImagePart | DocumentPart) -> Json:
     if isinstance(part, TextPart):
         return {"type": "input_text", "text": part.text}
-    url = part.url or f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-    return {"type": "input_image", "image_url": url, "detail": "auto"}
+    data = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
+    if isinstance(part, ImagePart):
+        return {"type": "input_image", "image_url": part.url or data, "detail": "auto"}
+    if part.url:
+        return {"type": "input_file", "file_url": part.url}
+    return {"type": "input_file", "filename": part.name or "document.pdf", "file_data": data}
 
 
 def _result(part: ToolResultPart) -> Json:
     # The API has no flag for a failed call, so the text says it.
-    output = f"The tool failed: {part.text}" if part.is_error else part.text
+    told = f"The tool failed: {part.content}" if part.is_error else part.content
+    images = [_content(image) for image in part.images or ()]
+    output: Json = [{"type": "input_text", "text": told}, *images] if images else told
     return {"type": "function_call_output", "call_id": _short(part.call_id), "output": output}
 
 

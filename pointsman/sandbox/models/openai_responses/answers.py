@@ -124,4 +124,4 @@ def prompt_tokens(request: CreateResponse) -> int:
 
 def _countable(item: Object) -> str:
     """What of an item counts as tokens: what is said in it, not its JSON."""
-    return text_in(item.get("content")) + str(item.get("arguments") or "") + str(item.get("output") or "")
+    return text_in(item.get("content")) + str(item.get("arguments") or "") + text_in(item.get("output"))

@@ -71,7 +71,7 @@ def read_asked(request: CreateResponse) -> Asked:
         elif kind == "function_call":
             called.append(str(item.get("name")))
         elif kind == "function_call_output":
-            results.append(str(item.get("output")))
+            results.append(text_in(item.get("output")))
     return Asked(
         model=request.model,
         stream=bool(request.stream),
