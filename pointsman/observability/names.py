@@ -31,6 +31,20 @@ ESCALATIONS_OPENED: Final = PREFIX + "escalations_opened"
 ESCALATIONS_OPEN: Final = PREFIX + "escalations_open"
 DECISIONS: Final = PREFIX + "decisions"
 
+# Metrics of the model service, under the names that its users agreed on.
+LLM_REQUESTS: Final = "llm_requests"
+LLM_SECONDS: Final = "llm_requests_duration_seconds"
+LLM_FIRST_TOKEN_SECONDS: Final = "llm_time_to_first_token_seconds"  # noqa: S105 - a token of text
+LLM_TOKENS: Final = "llm_tokens"
+LLM_COST_USD: Final = "llm_cost_usd"
+LLM_ERRORS: Final = "llm_errors"
+LLM_ACTIVE: Final = "llm_active_requests"
+LLM_VIOLATIONS: Final = "llm_governance_violations"
+LLM_RATE_LIMITED: Final = "llm_rate_limit_errors"
+LLM_RETRY_DELAY: Final = "llm_rate_limit_retry_delay_seconds"
+LLM_ATTEMPTS: Final = "llm_attempts"
+LLM_CACHED: Final = "llm_cache_hits"
+
 # Metrics of the audit log.
 AUDIT_PENDING: Final = PREFIX + "audit_pending"
 AUDIT_SIZE: Final = PREFIX + "audit_size"
@@ -41,11 +55,16 @@ LABEL_DIRECTION: Final = "direction"
 LABEL_KIND: Final = "kind"
 LABEL_MODEL: Final = "model"
 LABEL_OUTCOME: Final = "outcome"
+LABEL_PROVIDER: Final = "provider"
 LABEL_REASON: Final = "reason"
 LABEL_SEVERITY: Final = "severity"
+LABEL_SOURCE_AGENT: Final = "source_agent"
 LABEL_STATE: Final = "state"
+LABEL_STATUS: Final = "status"
 LABEL_TARGET: Final = "target"
 LABEL_TENANT: Final = "tenant"
+LABEL_ERROR_TYPE: Final = "error_type"
+LABEL_TOKEN_TYPE: Final = "token_type"  # noqa: S105 - tokens of text
 LABEL_VERB: Final = "verb"
 
 # Spans of ours.
