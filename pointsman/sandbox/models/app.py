@@ -9,11 +9,12 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from pointsman.sandbox.models.anthropic_messages.format import AnthropicMessagesFormat
+from pointsman.sandbox.models.bedrock_converse.format import BedrockConverseFormat
 from pointsman.sandbox.models.caching import PromptCache
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Outcome, Script, Seen, as_text
 from pointsman.sandbox.models.documents import chunks
-from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut
+from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut, sent_by
 from pointsman.sandbox.models.gemini_generate.format import GeminiGenerateFormat
 from pointsman.sandbox.models.mistral_chat.format import MistralChatFormat
 from pointsman.sandbox.models.openai_chat.format import OpenAIChatFormat
@@ -32,6 +33,7 @@ FORMATS: Sequence[type[Format]] = (
     GeminiGenerateFormat,
     AnthropicMessagesFormat,
     MistralChatFormat,
+    BedrockConverseFormat,
 )
 
 
@@ -120,7 +122,7 @@ class _Endpoint:
         return response
 
     def _read(self, raw: bytes, request: Request, seen: Seen) -> Asked:
-        self._wire.authorise(request.headers)
+        self._wire.admit(sent_by(request, raw))
         headers = {name: request.headers.get(name, "") for name in self._wire.headers_read}
         parameters: Mapping[str, str] = {**headers, **request.query_params, **request.path_params}
         asked = self._wire.read(raw, request.url.path, parameters)

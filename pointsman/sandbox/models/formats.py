@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.config import ModelsConfig
@@ -26,6 +26,21 @@ class ApiFault(Exception):
         self.status = status
         self.body = body
         self.headers: dict[str, str] = {}
+
+
+class Sent(NamedTuple):
+    """A request as it came: what signatures are made of. Path and query are encoded; header names in small letters."""
+
+    method: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def sent_by(request: Request, body: bytes) -> Sent:
+    path, query = request.scope["raw_path"].decode("ascii"), request.scope["query_string"].decode("ascii")
+    return Sent(request.method, path, query, request.headers, body)
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,10 @@ class Format(ABC):
 
     def __init__(self, config: ModelsConfig) -> None:
         self.config = config
+
+    def admit(self, sent: Sent) -> None:
+        """Raises `ApiFault` unless the request may come in: by its headers alone, where nothing else is signed."""
+        self.authorise(sent.headers)
 
     @abstractmethod
     def authorise(self, headers: Mapping[str, str]) -> None:
