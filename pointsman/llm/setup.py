@@ -35,7 +35,12 @@ def factories(settings: LLMSettings) -> Mapping[str, Factory]:
 
         return GeminiGenerateContent(key, settings.google_base_url, settings.timeout)
 
-    return {"openai": openai, "anthropic": anthropic, "gemini": gemini}
+    def mistral(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.mistral.chat import MistralChat  # as above
+
+        return MistralChat(key, settings.mistral_base_url, settings.timeout)
+
+    return {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
 
 
 def keys_of(settings: LLMSettings) -> OperatorKeys:

@@ -82,7 +82,7 @@ def test_a_script_that_imports_the_service_loads_neither_temporal_nor_a_database
     script = (
         "import sys; from pointsman.llm import LLMService, llm_service; "
         "print(sorted({name.partition('.')[0] for name in sys.modules} & "
-        "{'temporalio', 'sqlmodel', 'sqlalchemy', 'openai', 'anthropic', 'google', 'boto3'}))"
+        "{'temporalio', 'sqlmodel', 'sqlalchemy', 'openai', 'anthropic', 'google', 'mistralai', 'boto3'}))"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "[]"
