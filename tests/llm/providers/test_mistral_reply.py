@@ -253,6 +253,11 @@ class TestStandIn:
         assert second.text == "There."
         assert provider.last.metadata == {"trace_id": "t-1"}
 
+    @pytest.mark.parametrize("path", ["/mistral", "/mistral/", "/mistral/v1", "/mistral/v1/"])
+    async def test_address_may_name_the_version(self, provider: Provider, path: str) -> None:
+        async with MistralChat(SecretStr(KEY), provider.root + path) as adapter:
+            assert "mistral-large-4" in [model.name for model in await adapter.list_models()]
+
     async def test_connection_that_breaks_is_a_truncated_stream(self, provider: Provider) -> None:
         provider.says(Reply(text="one two three four five"))
         provider.fails(FaultKind.DROP, after=2)

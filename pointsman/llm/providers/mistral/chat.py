@@ -43,7 +43,7 @@ class _Chat(Protocol):
 
 
 class MistralChat(LLMClient):
-    """Mistral under one key. `base_url` is the server's, without `/v1`.
+    """Mistral under one key. `base_url` is the server's, with `/v1` or without.
 
     `timeout` is the longest silence: from the request to its answer, and between two pieces of a stream.
     """
@@ -56,7 +56,7 @@ class MistralChat(LLMClient):
         if not api_key.get_secret_value():
             raise AuthenticationError("no API key given", provider=self.provider)
         self._key = api_key
-        self._base_url = base_url
+        self._base_url = base_url.rstrip("/").removesuffix("/v1") if base_url else None
         self._timeout = timeout
         # How many calls may run is not the transport's to decide.
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS_MAX)
@@ -66,7 +66,7 @@ class MistralChat(LLMClient):
         self._unused = httpx2.Client(verify=tls_context())  # the SDK wants one, and reads the certificates for its own
         self._sdk = Mistral(
             api_key=api_key.get_secret_value(),
-            server_url=base_url,
+            server_url=self._base_url,
             client=self._unused,
             async_client=self._http,
             retry_config=None,  # one owner of retries, and it is not the SDK
