@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from pointsman.llm.errors import AuthenticationError
 
 OPERATOR = "operator"
+# Stands for the credentials that the AWS chain finds (environment, profile, role): they are no text of ours.
+AWS_CHAIN = SecretStr("aws-chain")
 
 
 class Key(NamedTuple):

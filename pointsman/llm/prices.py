@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pointsman.llm.types import TokenUsage
 
 # Providers that genai-prices knows by another name.
-PRICED_AS = {"azure_openai": "azure", "gemini": "google"}
+PRICED_AS = {"azure_openai": "azure", "bedrock": "aws", "gemini": "google"}
 
 
 class Price(NamedTuple):

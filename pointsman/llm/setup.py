@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
 from pointsman.llm.governance import Governance, Violations
-from pointsman.llm.keys import Keys, OperatorKeys
+from pointsman.llm.keys import AWS_CHAIN, Keys, OperatorKeys
 from pointsman.llm.pool import ClientPool, Factory
 from pointsman.llm.registry import Registry
 from pointsman.llm.retries import RetryPolicy
@@ -40,7 +40,14 @@ def factories(settings: LLMSettings) -> Mapping[str, Factory]:
 
         return MistralChat(key, settings.mistral_base_url, settings.timeout)
 
-    return {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
+    def bedrock(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.bedrock.converse import BedrockConverse  # as above
+        from pointsman.llm.providers.bedrock.credentials import credentials_of  # as above
+
+        region = settings.aws_region or ""
+        return BedrockConverse(credentials_of(key), region, settings.bedrock_base_url, settings.timeout)
+
+    return {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral, "bedrock": bedrock}
 
 
 def keys_of(settings: LLMSettings) -> OperatorKeys:
@@ -50,6 +57,7 @@ def keys_of(settings: LLMSettings) -> OperatorKeys:
             "anthropic": settings.anthropic_api_key,
             "gemini": settings.google_api_key,
             "mistral": settings.mistral_api_key,
+            "bedrock": AWS_CHAIN if settings.aws_region else None,
         }
     )
 

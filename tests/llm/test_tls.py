@@ -20,6 +20,8 @@ from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import ProviderConnectionError
+from pointsman.llm.providers.bedrock.converse import BedrockConverse
+from pointsman.llm.providers.bedrock.credentials import AwsCredentials
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
 from pointsman.llm.providers.mistral.chat import MistralChat
 from pointsman.llm.providers.openai.azure import AzureOpenAI
@@ -36,6 +38,9 @@ ADAPTERS: dict[str, Callable[[str], LLMClient]] = {
     "mistral": lambda root: MistralChat(KEY, root),
     "azure_openai": lambda root: AzureOpenAI(root, KEY),
     "gemini": lambda root: GeminiGenerateContent(KEY, root),
+    "bedrock": lambda root: BedrockConverse(
+        AwsCredentials(access_key_id="AKIA0", secret_access_key=KEY), "us-east-1", root
+    ),
 }
 
 
