@@ -84,15 +84,16 @@ class Connections:
         raw = pool.urlopen(
             request.method,
             f"{target.path}?{target.query}" if target.query else target.path,
-            body=request.body,
-            headers=request.headers,
+            body=request.body,  # type: ignore[arg-type]  # bytes, as botocore has signed them
+            headers=request.headers,  # type: ignore[arg-type]  # a mapping to bytes, which urllib3 sends as they are
             retries=False,
             redirect=False,
             assert_same_host=False,
             preload_content=False,
             decode_content=False,
         )
-        response = AWSResponse(request.url, raw.status, raw.headers, raw)
+        # urllib3's headers are what botocore itself makes its responses of, whatever its stubs say.
+        response = AWSResponse(request.url, raw.status, raw.headers, raw)  # type: ignore[arg-type]  # as above
         if not request.stream_output:
             response.content  # noqa: B018 - reads the body now, which gives the connection back
         return response

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pointsman.contracts.base import Json
@@ -118,10 +118,9 @@ class BedrockConverse(LLMClient):
     async def list_models(self) -> Sequence[ListedModel]:
         """The models, and the inference profiles that lead to them: most models are called by those only."""
         answer = await self._ask("bedrock", "list_foundation_models", {}, "")
-        found = objects(answer.get("modelSummaries"))
-        ends = {
-            text_of(model, "modelId"): date_of(object_of(model, "modelLifecycle"), "endOfLifeTime") for model in found
-        }
+        ends: dict[str, date | None] = {}
+        for model in objects(answer.get("modelSummaries")):
+            ends[text_of(model, "modelId")] = date_of(object_of(model, "modelLifecycle"), "endOfLifeTime")
         profiles = [text_of(profile, "inferenceProfileId") for profile in await self._profiles()]
         return [ListedModel(name=name, shutdown_on=ends.get(base_model(name))) for name in (*ends, *profiles) if name]
 

@@ -24,19 +24,17 @@ from pointsman.llm.errors import (
 from pointsman.llm.faults import Faults
 
 # What a code leaves to the text (Amazon Bedrock user guide, "Troubleshooting API error codes").
+_TOO_LONG = r"(?:input|prompt) is too long|exceeds? (?:the )?(?:model's )?(?:max\w* )?context"
+_GONE = r"\bend of its life\b|marked by provider as legacy"
+_NO_MODEL = r"model identifier is invalid|access to the model|on-demand throughput isn|model.*not (?:found|supported)"
+_REFUSED = r"content filtering policy|blocked by (?:the )?guardrail"
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
-        (
-            r"(?:input|prompt) is too long|exceeds? (?:the )?(?:model's )?(?:maximum )?context",
-            ContextWindowExceededError,
-        ),
-        (r"\bend of its life\b|marked by provider as legacy", ModelRetiredError),
-        (
-            r"model identifier is invalid|access to the model|on-demand throughput isn|model.*not (?:found|supported)",
-            ModelNotAllowedError,
-        ),
-        (r"content filtering policy|blocked by (?:the )?guardrail", ContentRefusedError),
+        (_TOO_LONG, ContextWindowExceededError),
+        (_GONE, ModelRetiredError),
+        (_NO_MODEL, ModelNotAllowedError),
+        (_REFUSED, ContentRefusedError),
     )
 )
 _TEXT_DECIDES = {"ValidationException", "AccessDeniedException", "ResourceNotFoundException"}

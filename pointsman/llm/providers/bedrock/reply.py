@@ -83,10 +83,10 @@ class Reading:
         """The whole answer. Raises where the model wrote what the service could not read."""
         if self._stop in MALFORMED:
             raise self.attempt.invalid(f"the model wrote what Bedrock could not read: {self._stop}")
-        if self._stop in NOTED or self._stop not in FINISHES:
-            self.attempt.notes.append(
-                NOTED.get(self._stop) or f"the answer ended for a reason unknown to us: {self._stop}"
-            )
+        note = NOTED.get(self._stop)
+        if note is None and self._stop not in FINISHES:
+            note = f"the answer ended for a reason unknown to us: {self._stop}"
+        self.attempt.notes += [note] if note else []
         if not self.counted:
             self.attempt.notes.append("the provider has not told the usage: counted as 0 tokens")
         unknown = FinishReason.PAUSED if self._stop else FinishReason.STOP

@@ -41,12 +41,8 @@ def _told(schema: Json) -> Schema:
         raise _Unsayable
     told: Schema = {key: value for key, value in schema.items() if key in _KEPT}
     if schema.get("type") == "object" or "properties" in schema:
-        properties = schema.get("properties")
-        if (
-            not isinstance(properties, Mapping)
-            or not properties
-            or isinstance(schema.get("additionalProperties"), dict)
-        ):
+        properties, others = schema.get("properties"), schema.get("additionalProperties")
+        if not isinstance(properties, Mapping) or not properties or isinstance(others, Mapping):
             raise _Unsayable  # an object of names of its own choosing
         told["properties"] = {name: _told(part) for name, part in properties.items()}
         told["additionalProperties"] = False

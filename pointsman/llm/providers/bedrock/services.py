@@ -1,12 +1,17 @@
-"""boto3's clients of Bedrock, made when first asked for: that reads 2 MB of service models, in the asking thread."""
+"""boto3's clients of Bedrock, made when first asked for, in the asking thread: they read 2 MB of service models.
+
+They come from botocore, which makes them for boto3: boto3's own session would read those models for each key again.
+"""
 
 from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from typing import Any, Literal
 
-import boto3
+import botocore.session
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from pointsman.llm.providers.bedrock.connections import Connections
 from pointsman.llm.providers.bedrock.credentials import AwsCredentials
@@ -20,12 +25,12 @@ class Services:
     def __init__(
         self, credentials: AwsCredentials | None, region: str, base_url: str | None, connections: Connections
     ) -> None:
-        self._credentials = credentials
+        self._given = credentials
         self._region = region
         self._base_url = base_url
         self._connections = connections
         self._lock = Lock()
-        self._session: boto3.Session | None = None
+        self._session: botocore.session.Session | None = None
         self._clients: dict[Service, BaseClient] = {}
 
     def ask(self, service: Service, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -40,22 +45,38 @@ class Services:
             return self._clients[service]
 
     def _made(self, service: Service) -> BaseClient:
-        self._session = self._session or self._signing()
-        config = Config(retries={"total_max_attempts": 1})  # one owner of retries, and it is not the SDK
-        if self._credentials is not None:
-            # Said here it stands above a bearer token in the environment, which is somebody else's.
-            config = config.merge(Config(signature_version="v4"))
-        client: BaseClient = self._session.client(service, endpoint_url=self._base_url, config=config)
-        client.meta.events.register(f"before-send.{service}", self._connections.send)
+        if self._session is None:
+            self._session = botocore.session.Session()
+            self._session.register_component("data_loader", _loader())
+        client = self._session.create_client(
+            service, self._region, endpoint_url=self._base_url, config=self._config(), **self._signing()
+        )
+        client.meta.events.register(
+            f"before-send.{service}",
+            self._connections.send,  # type: ignore[arg-type]  # its stub knows no handler that answers
+        )
         return client
 
-    def _signing(self) -> boto3.Session:
-        given = self._credentials
-        if given is None:
-            return boto3.Session(region_name=self._region)
-        return boto3.Session(
-            aws_access_key_id=given.access_key_id,
-            aws_secret_access_key=given.secret_access_key.get_secret_value(),
-            aws_session_token=given.session_token.get_secret_value() if given.session_token else None,
-            region_name=self._region,
-        )
+    def _config(self) -> Config:
+        retries = Config(retries={"total_max_attempts": 1})  # one owner of retries, and it is not the SDK
+        if self._given is None:
+            return retries
+        # Said here it stands above a bearer token in the environment, which is somebody else's.
+        return retries.merge(Config(signature_version="v4"))
+
+    def _signing(self) -> dict[str, Any]:
+        """Nothing where the AWS chain is to be asked."""
+        if self._given is None:
+            return {}
+        token = self._given.session_token
+        return {
+            "aws_access_key_id": self._given.access_key_id,
+            "aws_secret_access_key": self._given.secret_access_key.get_secret_value(),
+            **({"aws_session_token": token.get_secret_value()} if token else {}),
+        }
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Loader:
+    """Service models, read once for all clients."""
+    return create_loader()

@@ -25,7 +25,7 @@ DOCUMENT_FORMATS = {
     "text/plain": "txt",
 }
 DOCUMENT_NAME_CHARS_MAX = 180
-CACHE_POINT = {"cachePoint": {"type": "default"}}
+CACHE_POINT: Json = {"cachePoint": {"type": "default"}}
 _NOT_DOCUMENT_NAME = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
 
 
@@ -48,9 +48,8 @@ class ConverseTurns(Turns):
 
     def _contents(self, blocks: list[Block]) -> list[Json]:
         content = self._pointed(blocks)
-        if any(block["type"] == "document" for block in blocks) and not any(
-            block["type"] == "text" for block in blocks
-        ):
+        kinds = {block["type"] for block in blocks}
+        if "document" in kinds and "text" not in kinds:
             content.append({"text": "See the document."})
             self._note("'See the document.' added: Bedrock takes no document without a text beside it")
         return content
@@ -79,7 +78,7 @@ class ConverseTurns(Turns):
         source = self._source("document", part)
         if source is None:
             return {"type": "text", "text": f"[document at {part.url}: cannot be shown to you]"}
-        named = {"format": kind, "name": self._document_name(part.name), "source": source}
+        named: Json = {"format": kind, "name": self._document_name(part.name), "source": source}
         return {"type": "document", "converse": {"document": named}}
 
     def _result(self, part: ToolResultPart) -> Block:
