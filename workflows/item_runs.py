@@ -76,6 +76,7 @@ class ItemRun:
                     reason=reason,
                     at=workflow.now(),
                     agent=self._carry.agent,
+                    history_length=workflow.info().get_current_history_length(),
                 ),
                 usage=self._carry.usage,
                 waited_seconds=self._carry.waited_seconds,

@@ -88,6 +88,9 @@ class Transition(Contract):
     reason: str
     at: datetime
     agent: str = ""
+    history_length: int = 0
+    """Events of the run's history when the transition was made. Of two under one name the longer history's is true: the
+    other was made in a workflow task that was lost before it was completed."""
 
 
 class Proposal(Contract):

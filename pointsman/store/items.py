@@ -40,12 +40,20 @@ class Items:
     async def record(
         self, transition: Transition, chain: Chain, caller: Caller, usage: Usage, waited_seconds: float
     ) -> None:
-        """Idempotent by (workflow, run, number): told again, nothing changes."""
+        """Idempotent by (workflow, run, number): told again, nothing changes.
+
+        One that was made in a workflow task that was lost gives way to the one that was made instead; the log has both.
+        """
 
         def change(session: Session) -> None:
             row = _held(session, needed_key(chain), chain, caller)
-            if _is_recorded(session, caller, transition.number):
+            near = _recorded_from(session, caller, transition.number - 1)
+            if any(_stands(one, transition) for one in near):
                 return
+            lost = [one for one in near if one.number >= transition.number]
+            for one in lost:
+                session.delete(one)
+            session.flush()
             session.add(_transition_row(transition, chain, caller, usage, waited_seconds))
             row.workflow_id, row.run_id = caller.workflow_id, caller.run_id
             row.state, row.reason = transition.after.value, transition.reason
@@ -58,7 +66,10 @@ class Items:
                 "after": transition.after.value,
                 "agent": transition.agent,
             }
-            once = (caller.workflow_id, caller.run_id, transition.number)
+            once: tuple[object, ...] = (caller.workflow_id, caller.run_id, transition.number)
+            if lost:
+                told["instead_of"] = [one.after for one in lost]
+                once = (*once, transition.history_length)
             audit.add(session, audit.event_of(Action.ITEM_CHANGED, audit.by(caller), chain, told, once=once))
 
         await self._store.write(change)
@@ -119,13 +130,23 @@ def _held(session: Session, key: WorkItemKey, chain: Chain, caller: Caller) -> W
     return row
 
 
-def _is_recorded(session: Session, caller: Caller, number: int) -> bool:
-    query = select(col(TransitionRow.sequence)).where(
+def _recorded_from(session: Session, caller: Caller, number: int) -> Sequence[TransitionRow]:
+    """What is kept of the run, from that number on."""
+    query = select(TransitionRow).where(
         col(TransitionRow.workflow_id) == caller.workflow_id,
         col(TransitionRow.run_id) == caller.run_id,
-        col(TransitionRow.number) == number,
+        col(TransitionRow.number) >= number,
     )
-    return session.scalar(query) is not None
+    return session.scalars(query.order_by(col(TransitionRow.number))).all()
+
+
+def _stands(row: TransitionRow, told: Transition) -> bool:
+    """Whether a row keeps what is told out: it says the same already, or comes from a longer history."""
+    kept = Transition.model_validate_json(row.body)
+    if row.number != told.number:
+        return kept.history_length > told.history_length
+    same = (kept.before, kept.after, kept.reason, kept.agent) == (told.before, told.after, told.reason, told.agent)
+    return same or kept.history_length >= told.history_length
 
 
 def _transition_row(
