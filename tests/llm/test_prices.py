@@ -46,7 +46,11 @@ def test_counts_that_contradict_each_other_have_no_price() -> None:
 
 @pytest.mark.parametrize(
     ("provider", "model", "cost"),
-    [("gemini", "gemini-2.5-flash", "0.00055"), ("azure_openai", "gpt-6-luna", "0.00015")],
+    [
+        ("gemini", "gemini-2.5-flash", "0.00055"),
+        ("azure_openai", "gpt-6-luna", "0.00015"),
+        ("bedrock", "global.anthropic.claude-haiku-5-5", "0.00015"),
+    ],
 )
 def test_provider_is_priced_by_the_name_that_the_table_has(provider: str, model: str, cost: str) -> None:
     found = price_now(provider, model, TokenUsage(prompt_tokens=1_000, completion_tokens=100))

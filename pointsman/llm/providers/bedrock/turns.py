@@ -24,7 +24,7 @@ DOCUMENT_FORMATS = {
     "text/markdown": "md",
     "text/plain": "txt",
 }
-DOCUMENT_NAME_CHARS_MAX = 180
+DOCUMENT_NAME_CHARS_MAX, TOOL_NAME_CHARS_MAX = 180, 64
 CACHE_POINT: Json = {"cachePoint": {"type": "default"}}
 _NOT_DOCUMENT_NAME = re.compile(r"[^a-zA-Z0-9()\[\]-]+")
 
@@ -124,7 +124,8 @@ def _converse(block: Block) -> Json:
             # boto3 encodes bytes itself; JSON has none.
             return {"reasoningContent": {"redactedContent": b64decode(str(block["data"]))}}  # type: ignore[dict-item]  # as above
         case "tool_use":
-            return {"toolUse": {"toolUseId": block["id"], "name": block["name"], "input": block["input"]}}
+            name = str(block["name"])[:TOOL_NAME_CHARS_MAX]
+            return {"toolUse": {"toolUseId": block["id"], "name": name, "input": block["input"]}}
         case _:
             return block["converse"]
 
