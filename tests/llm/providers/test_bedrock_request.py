@@ -54,6 +54,7 @@ def turns(*told: Message) -> Json:
 
 def sent(parameters: Parameters) -> bytes:
     """As boto3 sends it, after its own check."""
+    assert CONVERSE.input_shape is not None
     report = ParamValidator().validate(parameters.content, CONVERSE.input_shape)
     assert not report.has_errors(), report.generate_report()
     body = create_serializer("rest-json").serialize_to_request(parameters.content, CONVERSE)["body"]
@@ -74,6 +75,24 @@ def test_any_conversation_is_of_the_published_shape_and_loses_no_text(conversati
 @given(dialogues())
 def test_any_dialogue_is_accepted_by_the_service(told: tuple[Message, ...]) -> None:
     raw = sent(written(messages=told, tools=(LOOK,)))
+    SERVICE.check(SERVICE.read(raw, "/converse", {"model": HAIKU}))
+
+
+@pytest.mark.parametrize("choice", ["auto", "none", "required", "look"])
+def test_every_kind_of_part_is_accepted_by_the_service(choice: str) -> None:
+    shown = (TextPart(text="See."), ImagePart(data=b"p"), DocumentPart(data=b"%PDF"))
+    told = (DocumentPart(data=b"# x", media_type="text/markdown", name="notes.md"),)
+    result = ToolResultPart(call_id="a", text="x", data={"n": 1}, images=(ImagePart(data=b"p"),))
+    conversation = (
+        text_message(Role.SYSTEM, "Rules.").model_copy(update={"cache": True}),
+        of(Role.USER, *shown, cache=True),
+        of(Role.ASSISTANT, ToolCallPart(call_id="a", name="look", arguments={"at": "x"})),
+        of(Role.TOOL, result),
+        text_message(Role.SYSTEM, "Hush."),
+        of(Role.ASSISTANT, TextPart(text="So.")),
+        of(Role.USER, *told),
+    )
+    raw = sent(written(messages=conversation, tools=(LOOK,), tool_choice=choice, response_schema=COLOUR))
     SERVICE.check(SERVICE.read(raw, "/converse", {"model": HAIKU}))
 
 
