@@ -47,7 +47,8 @@ def factories(settings: LLMSettings) -> Mapping[str, Factory]:
         region = settings.aws_region or ""
         return BedrockConverse(credentials_of(key), region, settings.bedrock_base_url, settings.timeout)
 
-    return {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral, "bedrock": bedrock}
+    made: dict[str, Factory] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
+    return {**made, "bedrock": bedrock} if settings.aws_region else made
 
 
 def keys_of(settings: LLMSettings) -> OperatorKeys:

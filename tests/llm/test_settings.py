@@ -64,10 +64,12 @@ async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.Monke
         assert service.waiting("openai") == 0
 
 
-async def test_each_provider_that_has_a_key_has_a_client() -> None:
-    settings = load_settings(None)
-    for provider, make in factories(settings).items():
-        client = make(SecretStr("sk-1"))
+async def test_each_provider_that_has_a_key_has_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    assert "bedrock" not in factories(load_settings(None))
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    for provider, make in factories(load_settings(None)).items():
+        client = make(SecretStr("sk-1:and-2"))
         assert client.provider == provider
         await client.aclose()
 
