@@ -118,7 +118,7 @@ async def test_errors_are_those_of_the_service(
     ("secret", "key_id", "code"),
     [
         ("wrong", ACCESS_KEY_ID, "InvalidSignatureException"),
-        (KEY, "AKIASTRANGER00000000", "UnrecognizedClientException"),
+        (KEY, "SANDBOX-STRANGER", "UnrecognizedClientException"),
     ],
 )
 async def test_wrong_credentials_are_refused(url: str, secret: str, key_id: str, code: str) -> None:

@@ -15,7 +15,7 @@ from pointsman.sandbox.models.bedrock_converse.faults import fault
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.formats import Sent
 
-ACCESS_KEY_ID = "AKIASANDBOX000000000"
+ACCESS_KEY_ID = "SANDBOX-ACCESS-KEY"
 SKEW_MAX = timedelta(minutes=15)
 SERVICE = "bedrock"
 _AUTHORIZATION = re.compile(
