@@ -1,9 +1,6 @@
 """Answers of tomorrow and of compatible servers: whatever is missing, new or odd never breaks a call."""
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -41,6 +38,7 @@ from pointsman.sandbox.models.anthropic_messages.events import events
 from pointsman.sandbox.models.anthropic_messages.request import CreateMessage
 from pointsman.sandbox.models.formats import server_sent
 from pointsman.sandbox.models.replies import Call, Reply
+from tests.llm.raw_server import serving
 from tests.llm.test_types import json_objects, json_values
 
 HELLO = text_message(Role.USER, "hello")
@@ -210,27 +208,6 @@ async def test_call_of_a_compatible_server_may_come_whole() -> None:
     told += read.take({"type": "message_stop"})
     [complete] = [event.call for event in told if isinstance(event, ToolCallComplete)]
     assert complete == ToolCallPart(call_id="c", name="look", arguments={"at": "é"}, raw_arguments='{"at": "é"}')
-
-
-@asynccontextmanager
-async def serving(body: bytes, kind: str, chunk: int) -> AsyncGenerator[str]:
-    """A server that sends these bytes to whoever asks, so many at a time."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.partition(b":")[2]))
-        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        for start in range(0, len(body), chunk):
-            part = body[start : start + chunk]
-            writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-            await writer.drain()
-        writer.write(b"0\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def answered(body: bytes, chunk: int = 1_000_000, kind: str = "text/event-stream") -> LLMResponse:

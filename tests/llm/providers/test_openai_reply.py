@@ -1,10 +1,7 @@
 """Answers of tomorrow and of compatible servers: whatever is missing, new or odd never breaks a call."""
 
-import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
@@ -32,6 +29,7 @@ from pointsman.sandbox.models.openai_responses.answers import answer
 from pointsman.sandbox.models.openai_responses.events import events
 from pointsman.sandbox.models.openai_responses.request import CreateResponse
 from pointsman.sandbox.models.replies import Call, Reply
+from tests.llm.raw_server import serving
 from tests.llm.test_types import json_objects, json_values
 
 REQUEST = LLMRequest(model="gpt-6-luna", messages=(text_message(Role.USER, "hello"),))
@@ -100,29 +98,8 @@ def test_why_an_answer_is_incomplete(details: Json, finish: FinishReason) -> Non
     assert read_reply({"status": "incomplete", "incomplete_details": details}, "openai").finish_reason is finish
 
 
-@asynccontextmanager
-async def serving(body: bytes, kind: str, chunk: int) -> AsyncGenerator[str]:
-    """A server that sends these bytes to whoever asks, so many at a time."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.partition(b":")[2]))
-        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        for start in range(0, len(body), chunk):
-            part = body[start : start + chunk]
-            writer.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
-            await writer.drain()
-        writer.write(b"0\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-
-
 async def answered(body: bytes, chunk: int = 1_000_000, kind: str = "text/event-stream") -> LLMResponse:
-    async with serving(body, kind, chunk) as url, OpenAIResponses(SecretStr("sk-x"), url) as client:
+    async with serving(body, kind, chunk) as url, OpenAIResponses(SecretStr("sk-x"), f"{url}/v1") as client:
         if kind == "application/json":
             return await client.complete(REQUEST)
         told = [event async for event in client.stream(REQUEST)]
