@@ -50,7 +50,7 @@ class Items:
             near = _recorded_from(session, caller, transition.number - 1)
             if any(_stands(one, transition) for one in near):
                 return
-            lost = [one for one in near if one.number >= transition.number]
+            lost = [one for one in near if _is_lost(one, transition)]
             for one in lost:
                 session.delete(one)
             session.flush()
@@ -147,6 +147,12 @@ def _stands(row: TransitionRow, told: Transition) -> bool:
         return kept.history_length > told.history_length
     same = (kept.before, kept.after, kept.reason, kept.agent) == (told.before, told.after, told.reason, told.agent)
     return same or kept.history_length >= told.history_length
+
+
+def _is_lost(row: TransitionRow, told: Transition) -> bool:
+    """Whether a row from that number on was told by a task that the run has gone on without."""
+    kept = Transition.model_validate_json(row.body)
+    return row.number >= told.number and kept.history_length < told.history_length
 
 
 def _transition_row(
