@@ -243,7 +243,7 @@ class Dispatcher:
         known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
         if not known and (why := self._out_of_scope(heard)):
             return Done(DeliveryState.OUT_OF_SCOPE, why)
-        if row and row.state in ENDED and (why := await self._echo(row, heard, delivery)):
+        if row and (why := await self._echo(row, heard, delivery)):
             return Done(DeliveryState.ECHO, why, row.workflow_id)
         project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
         event = _event(delivery, heard, heard.kind, key.model_copy(update={"project": project}))
@@ -263,15 +263,16 @@ class Dispatcher:
         return f"no scope rule of policy {self._policy.version} takes it"
 
     async def _echo(self, row: ItemRow, heard: Heard, delivery: Delivery) -> str:
-        """Which write of ours the event repeats. Asked here only when no run is open that would ask it itself.
+        """Which write of ours the event repeats.
 
-        A write that was in doubt is settled where the event proves it.
+        A write in doubt is left to the run that made it while that is open. After it the write is settled here, where
+        the event proves it.
         """
         if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
             return ""
         changed = heard.changed | ({"System.History": (None, heard.comment)} if heard.comment else {})
         write = echo_of(await self._ledger.writes(row.key), heard.rev, changed)
-        if write is None:
+        if write is None or (is_in_doubt(write) and row.state not in ENDED):
             return ""
         if is_in_doubt(write) and proves(write, changed):
             caller = Caller(workflow_id="dispatcher", run_id=delivery.id)

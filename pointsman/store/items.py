@@ -58,7 +58,9 @@ class Items:
             row.workflow_id, row.run_id = caller.workflow_id, caller.run_id
             row.state, row.reason = transition.after.value, transition.reason
             row.agent = transition.agent or row.agent
-            row.usage, row.waited_seconds = usage.model_dump_json(), waited_seconds
+            # A run that has asked nobody yet says nothing of what the item has cost.
+            row.usage = usage.model_dump_json() if usage != Usage() else row.usage
+            row.waited_seconds = waited_seconds or row.waited_seconds
             row.changed_at = transition.at
             told: dict[str, Json] = {
                 "number": transition.number,

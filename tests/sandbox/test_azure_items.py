@@ -1,6 +1,7 @@
 """The stand-in's work items behave as the service's do, its traps included."""
 
 from collections.abc import AsyncGenerator
+from datetime import datetime
 
 import pytest
 
@@ -76,7 +77,8 @@ async def test_maintained_fields_follow_each_revision(azure: Azure) -> None:
     assert at(item.fields, "Microsoft.VSTS.Common.ActivatedBy", "displayName") == "Pointsman"
     assert item.fields["System.Reason"] == "Moved to state Active"
     assert item.fields["System.BoardColumn"] == "Active"
-    assert str(item.fields["System.ChangedDate"]) > str(item.fields["System.CreatedDate"])
+    changed, created = (str(item.fields[f"System.{name}Date"]) for name in ("Changed", "Created"))
+    assert datetime.fromisoformat(changed) > datetime.fromisoformat(created)
     assert item.fields["Microsoft.VSTS.Common.StateChangeDate"] == item.fields["System.ChangedDate"]
 
 

@@ -256,13 +256,25 @@ async def test_somebody_elses_change_does_start_one(store: Store) -> None:
     assert (row.state, row.workflow_id) == (DeliveryState.DISPATCHED, "first-workflow")
 
 
-async def test_while_a_run_is_open_it_judges_echoes_itself(store: Store) -> None:
+async def test_the_echo_of_a_write_that_is_settled_reaches_no_run_that_is_about_to_end(store: Store) -> None:
     rig = Rig(store)
     await rig.end(WorkItemState.PUBLISHING)
     await write_title(rig)
     async with running(rig):
         (row,) = await rig.settled(await rig.accept(updated(5, changed=TITLE)))
+    assert (row.state, row.reason) == (DeliveryState.ECHO, "our write op-1")
+    assert rig.world.taken == []
+
+
+async def test_while_a_run_is_open_it_judges_what_is_in_doubt_itself(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.PUBLISHING)
+    values: dict[str, Json] = {"System.Title": "Crane stops at one"}
+    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(5, changed=TITLE)))
     assert row.state is DeliveryState.DISPATCHED
+    assert [write.status for write in await rig.ledger.writes(KEY)] == ["intended"]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,15 @@ async def test_an_item_stands_where_its_last_transition_put_it(store: Store) -> 
     assert await items.get("fabrikam", 43) is None
 
 
+async def test_a_run_that_asked_nobody_does_not_hide_what_the_item_has_cost(store: Store) -> None:
+    items = Items(store)
+    await items.record(step(1, WorkItemState.DONE), CHAIN, CALLER, USAGE, 1.5)
+    await items.record(step(1, WorkItemState.RECEIVED), CHAIN, OTHER_RUN, Usage(), 0.0)
+    row = await items.get("fabrikam", 42)
+    assert row is not None
+    assert (row.state, row.usage, row.waited_seconds) == ("received", USAGE, 1.5)
+
+
 async def test_transitions_told_at_once_leave_one_row_each(store: Store) -> None:
     items = Items(store)
     told = [items.record(step(at % 5 + 1, WorkItemState.WORKING), CHAIN, CALLER, Usage(), 0.0) for at in range(20)]
