@@ -208,7 +208,12 @@ class Rig:
         """The n-th question, once it is open and people were told."""
         name = f"ESC-{number}"
         await self.until(lambda: name in self.escalations.kept and self.escalations.kept[name].rungs)
-        return self.escalations.kept[name]
+        row = self.escalations.kept[name]
+        question = self.client.get_workflow_handle(row.workflow_id)
+        # The clock of the time-skipping server stands still for ever when an activity is under way at a cancellation.
+        while (await question.describe()).raw_description.pending_activities:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+        return row
 
     async def decide(self, row: EscalationRow, verb: str, **rest: object) -> Standing:
         """Decide as the CLI does."""
