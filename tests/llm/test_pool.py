@@ -11,7 +11,7 @@ from pointsman.llm.errors import AuthenticationError
 from pointsman.llm.events import StreamEvent, TextDelta
 from pointsman.llm.keys import Key, OperatorKeys
 from pointsman.llm.pool import ClientPool
-from pointsman.llm.types import LLMRequest, LLMResponse
+from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse, Role, text_message
 
 
 class Client(LLMClient):
@@ -24,7 +24,8 @@ class Client(LLMClient):
         self.is_closed = False
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
-        raise NotImplementedError
+        answer = text_message(Role.ASSISTANT, self.key)
+        return LLMResponse(message=answer, finish_reason=FinishReason.STOP, model=request.model, provider="p")
 
     async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
         yield TextDelta(text=self.key)

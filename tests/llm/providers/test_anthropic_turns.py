@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from pointsman.contracts.base import Json
-from pointsman.llm.providers.anthropic.request import BINDING_BETA
+from pointsman.llm.providers.anthropic.thinking import BINDING_BETA
 from pointsman.llm.types import (
     DocumentPart,
     ImagePart,

@@ -11,15 +11,9 @@ from typing import NamedTuple
 from pointsman.contracts.base import Json
 from pointsman.llm.providers.anthropic.models import Traits, traits
 from pointsman.llm.providers.anthropic.schemas import format_schema, input_schema
+from pointsman.llm.providers.anthropic.thinking import MAX_TOKENS, is_forced, thinking_of
 from pointsman.llm.providers.anthropic.turns import Turns
-from pointsman.llm.types import LLMRequest, ReasoningEffort, ToolSpec
-
-MAX_TOKENS = 16_000
-# Reasoning by budget, for the models that know no effort: tokens of `thinking.budget_tokens`, at least 1,024.
-BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 24_576, "max": 32_768}
-BUDGET_MIN = 1_024
-# With this beta, reasoning that no longer fits what stands before it is dropped and reported, not refused.
-BINDING_BETA = "thinking-binding-controls-2026-08-01"
+from pointsman.llm.types import LLMRequest, ToolSpec
 
 
 class Body(NamedTuple):
@@ -85,7 +79,7 @@ class _Writer:
         self._content["tools"] = [_tool(tool) for tool in self._request.tools]
         choice = self._request.tool_choice
         kind = {"auto": "auto", "none": "none", "required": "any"}.get(choice, "tool")
-        if self._is_forced and self._traits.forced_tools == "never":
+        if is_forced(self._request) and self._traits.forced_tools == "never":
             self._turns.instruct("Call one of the tools now." if kind == "any" else f"Call the tool `{choice}` now.")
             self._notes.append(f"tool_choice {choice!r} asked for in words: {self._request.model} refuses forced calls")
             kind = "auto"
@@ -101,66 +95,15 @@ class _Writer:
             self._content["tools"] = [{"name": name, "input_schema": {"type": "object"}} for name in names]
             self._content["tool_choice"] = {"type": "none"}
 
-    @property
-    def _is_forced(self) -> bool:
-        return bool(self._request.tools) and self._request.tool_choice not in ("auto", "none")
-
     def _add_reasoning(self) -> None:
-        if self._is_forced and self._traits.forced_tools == "without thinking":
-            self._add_no_reasoning("a forced call of a tool excludes it")
-        elif "adaptive" in self._traits.thinking:
-            self._add_adaptive()
-        else:
-            self._add_budget()
-
-    def _add_no_reasoning(self, why: str) -> None:
-        if self._traits.thinks_unasked:
-            self._content["thinking"] = {"type": "disabled"}
-        if self._request.reasoning_effort not in (None, ReasoningEffort.NONE):
-            self._notes.append(f"reasoning_effort left out: {why}")
-
-    def _add_adaptive(self) -> None:
-        effort, known = self._request.reasoning_effort, self._traits
-        if effort in (None, ReasoningEffort.NONE) and not known.thinks_unasked:
-            return
-        if effort is ReasoningEffort.NONE and "disabled" in known.thinking:
-            self._add_no_reasoning("")
-            return
-        if effort is ReasoningEffort.NONE and "between_tools" in known.thinking:
-            self._content["thinking"] = {"type": "between_tools"}
-            return
-        thinking: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
-        if known.binds_thinking and self._turns.thoughts:
-            thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
-            self._betas.append(BINDING_BETA)
-        self._content["thinking"] = thinking
-        if effort is not None:
-            self._output["effort"] = self._effort(effort)
-
-    def _effort(self, asked: ReasoningEffort) -> str:
-        """The effort that was asked for, or the most below it that the model knows, or its least."""
-        scale = [effort.value for effort in ReasoningEffort]
-        below = [level for level in self._traits.efforts if scale.index(level) <= scale.index(asked.value)]
-        given = below[-1] if below else self._traits.efforts[0]
-        if given != asked.value:
-            self._notes.append(
-                f"reasoning_effort {given!r} instead of {asked.value!r}: {self._request.model} has no such"
-            )
-        return given
-
-    def _add_budget(self) -> None:
-        """Reasoning of the models that want a budget for it, which must leave room for the answer."""
-        effort = self._request.reasoning_effort
-        if effort in (None, ReasoningEffort.NONE):
-            return
-        limit = min(self._request.max_tokens or MAX_TOKENS, self._traits.output_tokens_max)
-        budget = min(BUDGETS[effort.value], limit * 3 // 4)
-        if budget < BUDGET_MIN:
-            self._notes.append(f"reasoning_effort left out: max_tokens {limit} leaves no room for {BUDGET_MIN} of it")
-        elif not self._turns.opens_with_thought:
-            self._notes.append("reasoning_effort left out: the calls under way began without reasoning of this model")
-        else:
-            self._content["thinking"] = {"type": "enabled", "budget_tokens": budget, "display": "summarized"}
+        asked = thinking_of(self._request, self._traits, self._turns)
+        if asked.thinking is not None:
+            shown: dict[str, Json] = {"display": "summarized"} if asked.output_max is not None else {}
+            self._content["thinking"] = {**asked.thinking, **shown}
+        if asked.effort:
+            self._output["effort"] = asked.effort
+        self._betas += asked.betas
+        self._notes += asked.notes
 
     def _add_format(self) -> None:
         schema = self._request.response_schema

@@ -5,17 +5,13 @@ import re
 from typing import NamedTuple
 
 from pointsman.contracts.base import Json
+from pointsman.llm.providers.anthropic.thinking import thinking_of
 from pointsman.llm.providers.bedrock.models import abilities
 from pointsman.llm.providers.bedrock.schemas import format_schema, input_schema
 from pointsman.llm.providers.bedrock.turns import ConverseTurns
 from pointsman.llm.types import LLMRequest, ReasoningEffort, ToolSpec
 
-# Reasoning by budget, for the models that know no effort: tokens of `thinking.budget_tokens`, at least 1,024.
-BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 24_576, "max": 32_768}
-BUDGET_MIN, MAX_TOKENS = 1_024, 16_000
 METADATA_MAX, METADATA_CHARS_MAX = 16, 256
-# With this beta, reasoning that no longer fits what stands before it is dropped, not refused.
-BINDING_BETA = "thinking-binding-controls-2026-08-01"
 _NOT_METADATA = re.compile(r"[^a-zA-Z0-9\s:_@$#=/+,\-.]")
 
 
@@ -122,69 +118,21 @@ class _Writer:
         """For the whole conversation: what stands at its beginning is the same the next time, too."""
         self._turns.system.append({"type": "text", "text": text})
 
-    @property
-    def _is_forced(self) -> bool:
-        return bool(self._request.tools) and self._request.tool_choice not in ("auto", "none")
-
     def _add_reasoning(self) -> None:
-        effort, known = self._request.reasoning_effort, self._can.claude
         if not self._can.is_claude:
-            if effort not in (None, ReasoningEffort.NONE):
+            if self._request.reasoning_effort not in (None, ReasoningEffort.NONE):
                 self._notes.append(f"reasoning_effort left out: Converse has none for {self._request.model}")
-        elif self._is_forced and known.forced_tools == "without thinking":
-            self._add_no_reasoning("a forced call of a tool excludes it")
-        elif "adaptive" in known.thinking:
-            self._add_adaptive()
-        else:
-            self._add_budget()
-
-    def _add_no_reasoning(self, why: str) -> None:
-        if self._can.claude.thinks_unasked:
-            self._more["thinking"] = {"type": "disabled"}
-        if self._request.reasoning_effort not in (None, ReasoningEffort.NONE):
-            self._notes.append(f"reasoning_effort left out: {why}")
-
-    def _add_adaptive(self) -> None:
-        effort, known = self._request.reasoning_effort, self._can.claude
-        if effort in (None, ReasoningEffort.NONE) and not known.thinks_unasked:
             return
-        if effort is ReasoningEffort.NONE and known.thinking & {"disabled", "between_tools"}:
-            self._more["thinking"] = {"type": "disabled" if "disabled" in known.thinking else "between_tools"}
-            return
-        thinking: dict[str, Json] = {"type": "adaptive", "display": "summarized"}
-        if known.binds_thinking and self._turns.thoughts:
-            thinking["block_binding"] = {"prefix_mismatch_behavior": "drop_block"}
-            self._more["anthropic_beta"] = [BINDING_BETA]
-        self._more["thinking"] = thinking
-        if effort is not None:
-            self._output["effort"] = self._effort(effort)
-
-    def _effort(self, asked: ReasoningEffort) -> str:
-        """The effort that was asked for, or the most below it that the model knows, or its least."""
-        scale = [effort.value for effort in ReasoningEffort]
-        efforts = self._can.claude.efforts
-        below = [level for level in efforts if scale.index(level) <= scale.index(asked.value)]
-        given = below[-1] if below else efforts[0]
-        if given != asked.value:
-            self._notes.append(
-                f"reasoning_effort {given!r} instead of {asked.value!r}: {self._request.model} has no such"
-            )
-        return given
-
-    def _add_budget(self) -> None:
-        """Reasoning of the models that want a budget for it, which must leave room for the answer."""
-        effort = self._request.reasoning_effort
-        if effort in (None, ReasoningEffort.NONE):
-            return
-        limit = min(self._request.max_tokens or MAX_TOKENS, self._can.claude.output_tokens_max)
-        budget = min(BUDGETS[effort.value], limit * 3 // 4)
-        if budget < BUDGET_MIN:
-            self._notes.append(f"reasoning_effort left out: max_tokens {limit} leaves no room for {BUDGET_MIN} of it")
-        elif not self._turns.opens_with_thought:
-            self._notes.append("reasoning_effort left out: the calls under way began without reasoning of this model")
-        else:
-            self._more["thinking"] = {"type": "enabled", "budget_tokens": budget}
-            self._inference["maxTokens"] = limit
+        asked = thinking_of(self._request, self._can.claude, self._turns)
+        if asked.thinking is not None:
+            self._more["thinking"] = asked.thinking
+        if asked.betas:
+            self._more["anthropic_beta"] = list(asked.betas)
+        if asked.effort:
+            self._output["effort"] = asked.effort
+        if asked.output_max is not None:
+            self._inference["maxTokens"] = asked.output_max
+        self._notes += asked.notes
 
     def _add_format(self) -> None:
         schema = self._request.response_schema

@@ -53,7 +53,7 @@ class Services:
         )
         client.meta.events.register(
             f"before-send.{service}",
-            self._connections.send,  # type: ignore[arg-type]  # its stub knows no handler that answers
+            self._connections.send,  # type: ignore[arg-type]  # its types know no handler that answers
         )
         return client
 
