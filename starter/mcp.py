@@ -136,7 +136,9 @@ async def run_http(
     """
     listener = socket.create_server((host, port), backlog=128)
     app = server.streamable_http_app(host=host)
-    serving = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+    serving = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", timeout_keep_alive=75, timeout_graceful_shutdown=1)
+    )
     announce(f"http://{host}:{listener.getsockname()[1]}/mcp")
     running = asyncio.ensure_future(serving.serve(sockets=[listener]))
     try:

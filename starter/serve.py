@@ -44,6 +44,8 @@ LOG = structlog.get_logger(__name__)
 WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
+# Above the 60 s for which proxies keep idle connections: who reuses one while it is being closed loses a request.
+KEEP_ALIVE_SECONDS = 75
 Part = Coroutine[None, None, None]
 
 
@@ -242,6 +244,7 @@ def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:
             access_log=False,
             log_config=None,
             server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(LINGER.total_seconds()),
         )
     )

@@ -8,6 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+# Longer than any client keeps an idle connection, as the real services do: a client that reuses one in the moment in
+# which the server closes it loses its request.
+KEEP_ALIVE_SECONDS = 120
+
 
 class _Guest(uvicorn.Server):
     """A server inside somebody else's process: signals are not its business, and it leaves when told, at once."""
@@ -57,7 +61,9 @@ async def hosting(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> Async
 
 def _settings(app: ASGIApp) -> uvicorn.Config:
     # Dropped connections are a service of a stand-in; uvicorn would log each as an error.
-    return uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+    return uvicorn.Config(
+        app, log_level="critical", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=1
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
