@@ -257,6 +257,12 @@ class LLMRequest(Value):
     user: str = ""
     work_item: str = ""
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Metadata, and the context of the call over it, for providers whose API takes such pairs."""
+        names = ("trace_id", "source_agent", "session_id", "tenant")
+        return {**self.metadata, **{name: value for name in names if (value := str(getattr(self, name)))}}
+
     @model_validator(mode="after")
     def _names_one_choice(self) -> Self:
         if self.model and self.tier is not None:

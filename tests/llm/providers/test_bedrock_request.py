@@ -278,6 +278,13 @@ def test_limits_and_sampling() -> None:
     assert "128,000 instead of 200,000" in notes(max_tokens=200_000)
 
 
+def test_call_context_travels_as_metadata() -> None:
+    context = {"trace_id": "t1", "source_agent": "triage", "session_id": "s1", "tenant": "acme"}
+    told = written(metadata={"item": "7"}, **context)
+    assert told.content["requestMetadata"] == {"item": "7", **context}
+    assert told.notes == ()
+
+
 def test_metadata_is_of_plain_characters() -> None:
     told = written(metadata={"item": "fabrikam/7", "who": "Zoë {x}"})
     assert told.content["requestMetadata"] == {"item": "fabrikam/7", "who": "Zo_ _x_"}

@@ -114,7 +114,7 @@ def test_whole_request_is_what_was_asked_for() -> None:
     assert parsed.tool_choice == "any"
     assert (parsed.random_seed, parsed.stop, parsed.temperature) == (3, ["x", "y"], 0.3)
     assert (parsed.max_tokens, parsed.parallel_tool_calls, parsed.reasoning_effort) == (64, False, "high")
-    assert (parsed.metadata, parsed.prompt_cache_key) == ({"a": "b", "trace_id": "t"}, "s")
+    assert (parsed.metadata, parsed.prompt_cache_key) == ({"a": "b", "trace_id": "t", "session_id": "s"}, "s")
     assert "safe_prompt" not in content
     assert content["response_format"] == {
         "type": "json_schema",

@@ -152,8 +152,8 @@ def test_metadata_stays_within_the_limits_of_the_api() -> None:
 
 
 def test_call_context_travels_as_metadata() -> None:
-    metadata = body(metadata={"item": "7"}, trace_id="t1", source_agent="triage", tenant="acme")["metadata"]
-    assert metadata == {"item": "7", "trace_id": "t1", "source_agent": "triage", "tenant": "acme"}
+    context = {"trace_id": "t1", "source_agent": "triage", "session_id": "s1", "tenant": "acme"}
+    assert body(metadata={"item": "7"}, **context)["metadata"] == {"item": "7", **context}
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required"])

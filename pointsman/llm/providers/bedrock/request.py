@@ -150,11 +150,11 @@ class _Writer:
 
     def _add_metadata(self) -> None:
         """Bedrock keeps it in the invocation logs, in plain characters."""
-        given = {_plain(name): _plain(value) for name, value in self._request.metadata.items() if name}
+        given = {_plain(name): _plain(value) for name, value in self._request.labels.items() if name}
         kept = dict(list(given.items())[:METADATA_MAX])
         if kept:
             self._content["requestMetadata"] = dict(kept)
-        if kept != self._request.metadata:
+        if kept != self._request.labels:
             self._notes.append("metadata shortened or in other characters: Bedrock takes 16 pairs of plain text")
 
 

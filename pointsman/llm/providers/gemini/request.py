@@ -134,8 +134,7 @@ def _calling(choice: str) -> Json:
 
 def _labels(request: LLMRequest, notes: list[str]) -> Object:
     """What of metadata and context fits into labels: small letters, digits, dashes, at most 63 of them."""
-    context = {"trace_id": request.trace_id, "source_agent": request.source_agent, "tenant": request.tenant}
-    pairs = {**request.metadata, **{name: value for name, value in context.items() if value}}
+    pairs = request.labels
     fit = [pair for pair in pairs.items() if _LABEL_NAME.fullmatch(pair[0]) and _LABEL_VALUE.fullmatch(pair[1])]
     kept = fit[:LABELS_MAX]
     if len(kept) < len(pairs):

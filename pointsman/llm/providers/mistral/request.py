@@ -63,10 +63,8 @@ def body_of(request: LLMRequest, provider: str) -> Body:
         content["stop"] = [*request.stop]
     if request.session_id:
         content["prompt_cache_key"] = request.session_id
-    context = {"trace_id": request.trace_id, "source_agent": request.source_agent, "tenant": request.tenant}
-    pairs = {**request.metadata, **{name: value for name, value in context.items() if value}}
-    if pairs:
-        content["metadata"] = {**pairs}
+    if request.labels:
+        content["metadata"] = {**request.labels}
     _add_sampling(request, content, notes)
     return Body(content, tuple(notes))
 

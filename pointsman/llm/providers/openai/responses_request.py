@@ -82,8 +82,7 @@ def _add_reasoning(request: LLMRequest, content: dict[str, Json], notes: list[st
 
 
 def _add_metadata(request: LLMRequest, content: dict[str, Json], notes: list[str]) -> None:
-    context = {"trace_id": request.trace_id, "source_agent": request.source_agent, "tenant": request.tenant}
-    pairs = {**request.metadata, **{name: value for name, value in context.items() if value}}
+    pairs = request.labels
     kept = list(pairs.items())[:METADATA_PAIRS_MAX]
     if len(kept) < len(pairs):
         notes.append(f"{len(pairs) - len(kept)} of {len(pairs)} metadata pairs left out: at most {METADATA_PAIRS_MAX}")
