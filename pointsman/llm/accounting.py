@@ -1,13 +1,38 @@
 """What is told of each request once: one structured line, and the same to whoever counts."""
 
 import logging
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol, Required, TypedDict
 
 from pointsman.llm.errors import LLMError, ProviderError
 from pointsman.llm.types import LLMRequest, LLMResponse, TokenUsage, Value
 
 LOG = logging.getLogger("pointsman.llm")
+CACHED, CANCELLED = "cached", "cancelled"
+
+
+class Told(NamedTuple):
+    """What a provider said of a call, or why it did not; usage and cost as far as it has told."""
+
+    error: str = ""
+    """The error's name, or `cancelled`; empty where it answered."""
+    usage: TokenUsage = TokenUsage()
+    cost_usd: Decimal = Decimal(0)
+    request_id: str = ""
+    response_id: str = ""
+    response_model: str = ""
+    finish_reason: str = ""
+
+
+class Try(NamedTuple):
+    """One call of a provider. Times are nanoseconds since the epoch."""
+
+    provider: str
+    model: str
+    started_ns: int
+    ended_ns: int
+    told: Told
 
 
 class CallRecord(Value):
@@ -19,15 +44,29 @@ class CallRecord(Value):
     tenant: str = ""
     provider: str = ""
     model: str = ""
+    """As the registry names it: that of the last try, else the one that was selected or asked for."""
     outcome: str
     """`success`, `cached`, `cancelled`, or the name of the error."""
+    started_ns: int = 0
+    """Nanoseconds since the epoch."""
     latency_ms: float
     time_to_first_token_ms: float | None = None
     attempts: int = 0
+    tries: tuple[Try, ...] = ()
     usage: TokenUsage = TokenUsage()
+    """Of the answer, or what the last try was billed."""
     cost_usd: Decimal = Decimal(0)
+    """Of all tries."""
+    finish_reason: str = ""
     rationale: str = ""
     request_id: str = ""
+    response_model: str = ""
+    """The model that answered, as the provider names it."""
+    streamed: bool = False
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    reasoning_effort: str = ""
 
 
 class Observer(Protocol):
@@ -58,41 +97,81 @@ class Unobserved:
     def told(self, record: CallRecord) -> None: ...
 
 
+class Together:
+    """Several who count."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def started(self, provider: str) -> None:
+        for one in self._observers:
+            one.started(provider)
+
+    def ended(self, provider: str, model: str, error: ProviderError | None) -> None:
+        for one in self._observers:
+            one.ended(provider, model, error)
+
+    def waits(self, provider: str, seconds: float) -> None:
+        for one in self._observers:
+            one.waits(provider, seconds)
+
+    def told(self, record: CallRecord) -> None:
+        for one in self._observers:
+            one.told(record)
+
+
 def record_of(
     request: LLMRequest,
     end: LLMResponse | BaseException,
     latency_ms: float,
-    attempts: int,
+    tries: Sequence[Try],
     provider: str,
     model: str,
     rationale: str,
+    started_ns: int = 0,
+    streamed: bool = False,
 ) -> CallRecord:
     """The record of a request that ended so."""
-    told = CallRecord(
+    return CallRecord(
         trace_id=request.trace_id,
         source_agent=request.source_agent,
         session_id=request.session_id,
         tenant=request.tenant,
         provider=provider,
         model=model,
-        outcome="cancelled",
+        started_ns=started_ns,
         latency_ms=latency_ms,
-        attempts=attempts,
+        attempts=len(tries),
+        tries=tuple(tries),
+        cost_usd=sum((one.told.cost_usd for one in tries), Decimal(0)),
         rationale=rationale,
+        streamed=streamed,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        seed=request.seed,
+        reasoning_effort=request.reasoning_effort.value if request.reasoning_effort else "",
+        **_outcome(end, bool(tries)),
     )
-    return told.model_copy(update=_outcome(end, attempts))
 
 
-def _outcome(end: LLMResponse | BaseException, attempts: int) -> dict[str, object]:
+class _End(TypedDict, total=False):
+    outcome: Required[str]
+    time_to_first_token_ms: float | None
+    usage: TokenUsage
+    request_id: str
+    response_model: str
+    finish_reason: str
+
+
+def _outcome(end: LLMResponse | BaseException, was_asked: bool) -> _End:
     if isinstance(end, LLMResponse):
         return {
-            "provider": end.provider,
-            "model": end.model,
-            "outcome": "success" if attempts else "cached",
+            "outcome": "success" if was_asked else CACHED,
             "time_to_first_token_ms": end.time_to_first_token_ms,
             "usage": end.usage,
-            "cost_usd": end.cost_usd,
             "request_id": end.request_id,
+            "response_model": end.model,
+            "finish_reason": end.finish_reason.value,
         }
     if isinstance(end, ProviderError):
         return {
@@ -100,12 +179,12 @@ def _outcome(end: LLMResponse | BaseException, attempts: int) -> dict[str, objec
             "usage": end.usage or TokenUsage(),
             "request_id": end.request_id,
         }
-    return {"outcome": type(end).__name__} if isinstance(end, LLMError) else {}
+    return {"outcome": type(end).__name__ if isinstance(end, LLMError) else CANCELLED}
 
 
 def log(record: CallRecord) -> None:
     """One line for each request, its fields as the record's `extra`."""
-    level = logging.INFO if record.outcome in ("success", "cached") else logging.WARNING
+    level = logging.INFO if record.outcome in ("success", CACHED) else logging.WARNING
     if not LOG.isEnabledFor(level):
         return
     fields = {
@@ -121,6 +200,8 @@ def log(record: CallRecord) -> None:
         "completion_tokens": record.usage.completion_tokens,
         "cost_usd": str(record.cost_usd),
         "attempts": record.attempts,
+        "finish_reason": record.finish_reason,
+        "rationale": record.rationale,
         "request_id": record.request_id,
     }
-    LOG.log(level, "llm request", extra=fields)
+    LOG.log(level, "llm request", extra={name: value for name, value in fields.items() if value != ""})

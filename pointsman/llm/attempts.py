@@ -1,11 +1,13 @@
 """One attempt at one provider with all that belongs around it: circuit, reservation, call, settlement."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from decimal import Decimal
 
-from pointsman.llm.budgets import Claim, Reservation, accounts_of
+from pointsman.llm.accounting import CANCELLED, Told, Try
+from pointsman.llm.budgets import Claim, Reservation, accounts_of, hosted_accounts_of
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import (
     InvalidResponseError,
@@ -16,6 +18,7 @@ from pointsman.llm.errors import (
 )
 from pointsman.llm.estimates import estimate_tokens
 from pointsman.llm.events import StreamEvent, StreamFinished
+from pointsman.llm.keys import OPERATOR
 from pointsman.llm.pool import ClientPool
 from pointsman.llm.prices import price
 from pointsman.llm.registry import Model
@@ -33,6 +36,7 @@ class Attempts:
         self.count = 0
         self.notes: list[str] = []
         self.last: Model | None = None
+        self.tries: list[Try] = []
         self._pool = pool
         self._rules = rules
         self._request = request
@@ -63,12 +67,12 @@ class Attempts:
         self.last = model
         async with self._pool.lease(model.provider, request.tenant, request.user) as (circuit, client):
             rules.breakers.enter(circuit, model.provider)
-            settle = _Settle(rules, await self._reserve(model))
+            settle = _Settle(rules, await self._reserve(model, circuit), model, self.tries)
             self.count += 1
             rules.observer.started(model.provider)
             failure: ProviderError | None = None
             try:
-                yield client, request.model_copy(update={"model": model.name, "tier": None}), settle
+                yield client, request.model_copy(update={"model": model.sent, "tier": None}), settle
                 rules.breakers.succeeded(circuit)
             except ProviderError as error:
                 failure = error
@@ -84,16 +88,17 @@ class Attempts:
             finally:
                 rules.observer.ended(model.provider, model.name, failure)
 
-    async def _reserve(self, model: Model) -> Reservation:
+    async def _reserve(self, model: Model, circuit: str) -> Reservation:
+        hosted = hosted_accounts_of(self._request) if circuit == f"{model.provider}/{OPERATOR}" else ()
         output = self._output_max(model)
         usage = TokenUsage(prompt_tokens=self._prompt_tokens, completion_tokens=output)
-        most = await price(model.provider, model.name, usage)
+        most = await price(model.provider, model.sent, usage)
         claim = Claim(
-            accounts=accounts_of(self._request),
+            accounts=(*accounts_of(self._request), *hosted),
             tokens=self._prompt_tokens + output,
             cost_usd=most.cost_usd,
             provider=model.provider,
-            model=model.name,
+            model=model.sent,
         )
         reservation = await self._rules.budgets.reserve(claim)
         self.notes += reservation.notes
@@ -106,24 +111,49 @@ class Attempts:
 class _Settle:
     """The end of a reservation: the first that is told stands."""
 
-    def __init__(self, rules: Rules, reservation: Reservation) -> None:
+    def __init__(self, rules: Rules, reservation: Reservation, model: Model, tries: list[Try]) -> None:
         self._budgets = rules.budgets
         self._reservation = reservation
+        self._model = model
+        self._tries = tries
+        self._is_told = False
+        self._started_ns = time.time_ns()
 
     async def __call__(self, response: LLMResponse) -> None:
+        told = Told(
+            usage=response.usage,
+            cost_usd=response.cost_usd,
+            request_id=response.request_id,
+            response_id=response.response_id,
+            response_model=response.model,
+            finish_reason=response.finish_reason.value,
+        )
+        self._tell(told)
         await self._budgets.settle(self._reservation, response.usage, response.cost_usd)
 
     async def failed(self, error: ProviderError) -> None:
-        if error.usage is not None:
-            claim = self._reservation.claim
-            cost = await price(claim.provider, claim.model, error.usage)
-            await self._budgets.settle(self._reservation, error.usage, cost.cost_usd)
-        elif isinstance(error, _BILLING_UNKNOWN):
-            await self.unknown()
+        claim, usage, cost_usd = self._reservation.claim, error.usage, Decimal(0)
+        if usage is not None:
+            cost_usd = (await price(claim.provider, claim.model, usage)).cost_usd
+        kind = type(error).__name__
+        self._tell(Told(error=kind, usage=usage or TokenUsage(), cost_usd=cost_usd, request_id=error.request_id))
+        if usage is None and isinstance(error, _BILLING_UNKNOWN):
+            await self._all()
         else:
-            await self._budgets.settle(self._reservation, None, Decimal(0))
+            await self._budgets.settle(self._reservation, usage, cost_usd)
 
     async def unknown(self) -> None:
+        """The call was left: its answer may come and be billed."""
+        self._tell(Told(error=CANCELLED))
+        await self._all()
+
+    async def _all(self) -> None:
         """All that was reserved counts as spent: the limit holds even if the provider billed the most."""
         claim = self._reservation.claim
         await self._budgets.settle(self._reservation, TokenUsage(total_tokens=claim.tokens), claim.cost_usd)
+
+    def _tell(self, told: Told) -> None:
+        if not self._is_told:
+            self._is_told = True
+            model = self._model
+            self._tries.append(Try(model.provider, model.name, self._started_ns, time.time_ns(), told))

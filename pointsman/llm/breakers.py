@@ -1,7 +1,7 @@
 """A circuit breaker for each provider and key: what fails again and again is left alone for a while."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -15,6 +15,7 @@ from pointsman.llm.errors import (
     ProviderOverloadedError,
     ProviderTimeoutError,
 )
+from pointsman.llm.keys import OPERATOR
 from pointsman.llm.types import Value
 
 
@@ -54,6 +55,15 @@ class Breakers:
         if circuit is None or circuit.opened_at is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._left(circuit) > 0 else BreakerState.HALF_OPEN
+
+    def healthy(self, provider: str) -> bool:
+        """Whether the provider, under the operator's key, is worth asking now."""
+        return self.state(f"{provider}/{OPERATOR}") is not BreakerState.OPEN
+
+    def troubled(self) -> Mapping[str, BreakerState]:
+        """Those that are not closed."""
+        states = {name: self.state(name) for name in self._circuits}
+        return {name: state for name, state in states.items() if state is not BreakerState.CLOSED}
 
     def enter(self, name: str, provider: str) -> None:
         """Before a call.

@@ -9,8 +9,9 @@ sleeps: it is for those who have another owner of retries, as a workflow has.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from typing import Self
 
@@ -83,6 +84,10 @@ class LLMService:
         """State of the circuit of a provider and key (`openai/operator`)."""
         return self._rules.breakers.state(name)
 
+    def circuits(self) -> Mapping[str, BreakerState]:
+        """Circuits that are not closed, by provider and key."""
+        return self._rules.breakers.troubled()
+
     def waiting(self, provider: str) -> int:
         """Calls that wait because the provider is limited."""
         return self._gate.waiting(provider)
@@ -112,6 +117,10 @@ class _Run:
         self._request = request
         self._now = now
         self._started = now()
+        self._started_ns = time.time_ns()
+        # A stream that nobody reads to its end is closed wherever the collector runs: not in its caller's trace.
+        self._context = copy_context()
+        self._is_streamed = False
         self._attempts = Attempts(pool, rules, request)
         self._retrier = Retrier(rules.retries, now)
         self._selection: Selection | None = None
@@ -168,6 +177,7 @@ class _Run:
         return await self._attempts.complete(model)
 
     async def stream(self, selection: Selection) -> AsyncGenerator[StreamEvent]:
+        self._is_streamed = True
         failures: list[ProviderError] = []
         for model in (selection.model, *selection.fallbacks):
             while True:
@@ -233,11 +243,16 @@ class _Run:
             self._request,
             end,
             round((self._now() - self._started) * 1000, 3),
-            self._attempts.count,
+            self._attempts.tries,
             model.provider if model else "",
             model.name if model else self._request.model,
             self._selection.rationale if self._selection else "",
+            self._started_ns,
+            self._is_streamed,
         )
+        self._context.run(self._spread, record)
+
+    def _spread(self, record: accounting.CallRecord) -> None:
         accounting.log(record)
         self._rules.observer.told(record)
 
