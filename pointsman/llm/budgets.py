@@ -6,9 +6,9 @@ may have billed it.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -27,6 +27,18 @@ class Scope(StrEnum):
     USER = "user"
     SESSION = "session"
     WORK_ITEM = "work_item"
+    HOSTED_TENANT = "hosted_tenant"
+    """A tenant, as far as the operator's key pays."""
+    HOSTED_USER = "hosted_user"
+    """A user, by `tenant/user`, as far as the operator's key pays."""
+
+
+class Period(StrEnum):
+    """What a budget is for: months and days of the calendar, in UTC. A call counts when it is settled."""
+
+    EVER = "ever"
+    MONTH = "month"
+    DAY = "day"
 
 
 class Budget(Value):
@@ -38,6 +50,12 @@ class Budget(Value):
     cost_usd: Decimal | None = Field(default=None, ge=0)
     hard: bool = True
     """A hard limit refuses the call, a soft one is noted in its response."""
+    but: tuple[str, ...] = ()
+    """Accounts that it leaves out, because they have one of their own."""
+    period: Period = Period.EVER
+
+    def applies(self, scope: Scope, account: str) -> bool:
+        return self.scope is scope and self.account in ("", account) and account not in self.but
 
 
 class Claim(Value):
@@ -48,6 +66,9 @@ class Claim(Value):
     cost_usd: Decimal = Field(ge=0)
     provider: str = ""
     model: str = ""
+    price_version: str = ""
+    trace_id: str = ""
+    source_agent: str = ""
 
 
 class Reservation(Value):
@@ -68,8 +89,13 @@ class Budgets(Protocol):
             BudgetExceededError: a hard limit would be passed; names account, limit, spent, reserved and asked.
         """
 
-    async def settle(self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None) -> None:
-        """Replace the reservation by what was used; None for both where nothing was billed. Idempotent by its id."""
+    async def settle(
+        self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None, outcome: str = ""
+    ) -> None:
+        """Replace the reservation by what was used; None for both where nothing was billed. Idempotent by its id.
+
+        `outcome` is `success`, `abandoned`, or the name of the error.
+        """
 
 
 def accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
@@ -83,32 +109,99 @@ def accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
     return tuple((scope, account) for scope, account in named.items() if account)
 
 
-@dataclass
-class Spending:
-    """Of one account."""
+def hosted_accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
+    """Whom a call with the operator's key is charged to beside that."""
+    if not request.tenant:
+        return ()
+    whole = ((Scope.HOSTED_TENANT, request.tenant),)
+    return (*whole, (Scope.HOSTED_USER, f"{request.tenant}/{request.user}")) if request.user else whole
 
+
+@dataclass
+class Spent:
     tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+
+
+def _nothing() -> dict[Period, Spent]:
+    return {period: Spent() for period in Period}
+
+
+@dataclass
+class Spending:
+    """Of one account. What is reserved counts against every period: nobody knows yet when it ends."""
+
+    spent: dict[Period, Spent] = field(default_factory=_nothing)
     reserved_tokens: int = 0
     reserved_usd: Decimal = Decimal(0)
+    on: date = date.min
+    """The day that `spent` is told for."""
+
+    @property
+    def tokens(self) -> int:
+        return self.spent[Period.EVER].tokens
+
+    @property
+    def cost_usd(self) -> Decimal:
+        return self.spent[Period.EVER].cost_usd
+
+    def turn(self, today: date) -> None:
+        """Begin the periods that `today` is the first to be seen of."""
+        if today <= self.on:
+            return
+        self.spent[Period.DAY] = Spent()
+        if (today.year, today.month) != (self.on.year, self.on.month):
+            self.spent[Period.MONTH] = Spent()
+        self.on = today
+
+    def hold(self, tokens: int, cost_usd: Decimal) -> None:
+        self.reserved_tokens += tokens
+        self.reserved_usd += cost_usd
+
+    def spend(self, tokens: int, cost_usd: Decimal) -> None:
+        for spent in self.spent.values():
+            spent.tokens += tokens
+            spent.cost_usd += cost_usd
+
+
+_WHEN = {Period.EVER: "", Period.MONTH: " for this month", Period.DAY: " for today"}
 
 
 def passed(budget: Budget, account: str, spending: Spending, claim: Claim) -> str:
     """How the claim would pass the budget; empty where it fits."""
-    where = f"{budget.scope.value} {account!r}"
-    tokens = spending.tokens + spending.reserved_tokens
-    if budget.tokens is not None and tokens + claim.tokens > budget.tokens:
+    where = f"{budget.scope.value} {account!r}{_WHEN[budget.period]}"
+    spent = spending.spent[budget.period]
+    if budget.tokens is not None and spent.tokens + spending.reserved_tokens + claim.tokens > budget.tokens:
         return (
-            f"the token budget of {where} is {budget.tokens}: {spending.tokens} are spent, {spending.reserved_tokens} "
+            f"the token budget of {where} is {budget.tokens}: {spent.tokens} are spent, {spending.reserved_tokens} "
             f"reserved, and this call may take {claim.tokens}"
         )
-    cost = spending.cost_usd + spending.reserved_usd
+    cost = spent.cost_usd + spending.reserved_usd
     if budget.cost_usd is not None and cost + claim.cost_usd > budget.cost_usd:
         return (
-            f"the budget of {where} is {budget.cost_usd} USD: {spending.cost_usd} are spent, {spending.reserved_usd} "
+            f"the budget of {where} is {budget.cost_usd} USD: {spent.cost_usd} are spent, {spending.reserved_usd} "
             f"reserved, and this call may cost {claim.cost_usd}"
         )
     return ""
+
+
+def check(budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]) -> tuple[str, ...]:
+    """Notes of the soft limits that the claim would pass.
+
+    Raises:
+        BudgetExceededError: it would pass a hard one.
+    """
+    notes: list[str] = []
+    for scope, account in claim.accounts:
+        for budget in budgets:
+            if not budget.applies(scope, account):
+                continue
+            why = passed(budget, account, spendings[scope, account], claim)
+            if why and budget.hard:
+                raise exceeded(claim, why)
+            if why:
+                notes.append(f"soft limit: {why}")
+    return tuple(notes)
 
 
 def exceeded(claim: Claim, why: str) -> BudgetExceededError:
@@ -119,36 +212,37 @@ def exceeded(claim: Claim, why: str) -> BudgetExceededError:
     )
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 class MemoryBudgets:
     """Budgets of one process. Nothing is awaited between check and reservation, so no interleaving passes a limit."""
 
-    def __init__(self, budgets: Sequence[Budget] = (), now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        budgets: Sequence[Budget] = (),
+        now: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = _today,
+    ) -> None:
         self._budgets = tuple(budgets)
         self._now = now
+        self._today = today
         self._accounts: defaultdict[tuple[Scope, str], Spending] = defaultdict(Spending)
         self._open: dict[str, tuple[float, Claim]] = {}
 
     async def reserve(self, claim: Claim) -> Reservation:
         self._expire()
-        notes: list[str] = []
-        for scope, account in claim.accounts:
-            for budget in self._budgets:
-                if budget.scope is not scope or budget.account not in ("", account):
-                    continue
-                why = passed(budget, account, self._accounts[scope, account], claim)
-                if why and budget.hard:
-                    raise exceeded(claim, why)
-                if why:
-                    notes.append(f"soft limit: {why}")
-        reservation = Reservation(id=uuid4().hex, claim=claim, notes=tuple(notes))
-        for account_key in claim.accounts:
-            spending = self._accounts[account_key]
-            spending.reserved_tokens += claim.tokens
-            spending.reserved_usd += claim.cost_usd
+        notes = check(self._budgets, claim, {key: self._spending(key) for key in claim.accounts})
+        reservation = Reservation(id=uuid4().hex, claim=claim, notes=notes)
+        for key in claim.accounts:
+            self._spending(key).hold(claim.tokens, claim.cost_usd)
         self._open[reservation.id] = (self._now() + RESERVATION_LIFE.total_seconds(), claim)
         return reservation
 
-    async def settle(self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None) -> None:
+    async def settle(
+        self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None, outcome: str = ""
+    ) -> None:
         if self._open.pop(reservation.id, None) is None:
             return
         self._close(reservation.claim, usage.total_tokens if usage else 0, cost_usd or Decimal(0))
@@ -156,7 +250,7 @@ class MemoryBudgets:
     def spending(self, scope: Scope, account: str) -> Spending:
         """What the account has spent and holds."""
         self._expire()
-        return self._accounts[scope, account]
+        return self._spending((scope, account))
 
     def _expire(self) -> None:
         now = self._now()
@@ -169,9 +263,12 @@ class MemoryBudgets:
             self._close(claim, claim.tokens, claim.cost_usd)
 
     def _close(self, claim: Claim, tokens: int, cost_usd: Decimal) -> None:
-        for account_key in claim.accounts:
-            spending = self._accounts[account_key]
-            spending.reserved_tokens -= claim.tokens
-            spending.reserved_usd -= claim.cost_usd
-            spending.tokens += tokens
-            spending.cost_usd += cost_usd
+        for key in claim.accounts:
+            spending = self._spending(key)
+            spending.hold(-claim.tokens, -claim.cost_usd)
+            spending.spend(tokens, cost_usd)
+
+    def _spending(self, key: tuple[Scope, str]) -> Spending:
+        spending = self._accounts[key]
+        spending.turn(self._today())
+        return spending

@@ -1,13 +1,14 @@
 """No interleaving spends more than a hard limit, and what is not settled counts as spent."""
 
 import asyncio
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Claim, MemoryBudgets, Scope, accounts_of
+from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Claim, MemoryBudgets, Period, Scope, accounts_of
 from pointsman.llm.errors import BudgetExceededError
 from pointsman.llm.types import LLMRequest, Role, TokenUsage, text_message
 
@@ -70,6 +71,31 @@ async def test_a_soft_limit_is_noted_only() -> None:
     books = MemoryBudgets([Budget(scope=Scope.USER, tokens=10, hard=False)])
     (note,) = (await books.reserve(claim(11))).notes
     assert note.startswith("soft limit: the token budget of user 'ada' is 10")
+
+
+@pytest.mark.parametrize(("period", "begins"), [(Period.DAY, date(2026, 11, 22)), (Period.MONTH, date(2026, 12, 1))])
+async def test_a_budget_of_a_period_begins_again_with_the_next(period: Period, begins: date) -> None:
+    today = [date(2026, 11, 21)]
+    books = MemoryBudgets([Budget(scope=Scope.USER, tokens=100, period=period)], today=lambda: today[0])
+    await books.settle(await books.reserve(claim(80)), used(80), Decimal(0))
+    held = await books.reserve(claim(15))
+    with pytest.raises(BudgetExceededError, match="80 are spent, 15 reserved"):
+        await books.reserve(claim(6))
+    today[0] = begins
+    with pytest.raises(BudgetExceededError, match="0 are spent, 15 reserved"):
+        await books.reserve(claim(86))
+    await books.settle(held, used(15), Decimal(0))
+    assert books.spending(*ADA).spent[period].tokens == 15
+    assert books.spending(*ADA).tokens == 95
+
+
+async def test_a_budget_of_a_month_lasts_longer_than_a_day() -> None:
+    today = [date(2026, 11, 21)]
+    books = MemoryBudgets([Budget(scope=Scope.USER, tokens=100, period=Period.MONTH)], today=lambda: today[0])
+    await books.settle(await books.reserve(claim(80)), used(80), Decimal(0))
+    today[0] = date(2026, 11, 30)
+    with pytest.raises(BudgetExceededError, match="'ada' for this month is 100: 80 are spent"):
+        await books.reserve(claim(21))
 
 
 async def test_a_claim_is_held_against_all_of_its_accounts_or_none() -> None:
