@@ -46,6 +46,13 @@ class Model(_Strict):
     replacement: str = ""
     also: tuple[str, ...] = ()
     """Other names of it."""
+    called: str = ""
+    """What its provider calls it, where that is another name."""
+
+    @property
+    def sent(self) -> str:
+        """The name that goes out, and that it has a price by."""
+        return self.called or self.name
 
     def retired(self, today: date) -> bool:
         return self.shutdown_on is not None and today >= self.shutdown_on
@@ -56,7 +63,9 @@ class Model(_Strict):
             return ""
         days = (self.shutdown_on - today).days
         successor = f"; {self.replacement} takes its place" if self.replacement else ""
-        return f"{self.name} is shut down on {self.shutdown_on.isoformat()}, in {days} days{successor}"
+        return (
+            f"{self.name} is shut down on {self.shutdown_on.isoformat()}, in {days} day{'s' * (days != 1)}{successor}"
+        )
 
 
 class Registry(_Strict):
@@ -89,10 +98,17 @@ class Registry(_Strict):
                     raise ValueError(f"tiers.{tier.value}.{provider}: model {name!r} is not among `models`")
                 if model.provider != provider:
                     raise ValueError(f"tiers.{tier.value}.{provider}: model {name!r} is of {model.provider}")
+        self._check_models()
+        return self
+
+    def _check_models(self) -> None:
+        owners: dict[str, str] = {}
         for model in self.models.values():
             if model.replacement and model.replacement not in self.models:
                 raise ValueError(f"models.{model.name}.replacement: {model.replacement!r} is not among `models`")
-        return self
+            for name in (model.name, *model.also):
+                if owners.setdefault(name, model.name) != model.name:
+                    raise ValueError(f"models.{model.name}: the name {name!r} is that of {owners[name]} already")
 
     @classmethod
     def load(cls, path: Path = BUILT_IN) -> "Registry":
@@ -109,6 +125,28 @@ class Registry(_Strict):
             first = error.errors(include_url=False)[0]
             where = ".".join(str(step) for step in first["loc"])
             raise RegistryError(f"models file {path}: {where + ': ' if where else ''}{first['msg']}") from error
+
+    def with_servers(
+        self, prefer: Sequence[str], models: Sequence[Model], tiers: Mapping[ModelTier, Mapping[str, str]]
+    ) -> "Registry":
+        """This registry with others preferred, and with models beside its own.
+
+        Raises:
+            RegistryError: a model has the name of one that is known, or `prefer` names a provider without a model.
+        """
+        for model in models:
+            if self.find(model.name) is not None:
+                raise RegistryError(f"model {model.name!r} of {model.provider}: the file of models has that name")
+        all_tiers = {tier: {**self.tiers[tier], **tiers.get(tier, {})} for tier in ModelTier}
+        providers = {provider for named in all_tiers.values() for provider in named}
+        for provider in prefer:
+            if provider not in providers:
+                raise RegistryError(
+                    f"provider {provider!r} cannot be preferred: there are {', '.join(sorted(providers))}"
+                )
+        order = tuple(dict.fromkeys((*prefer, *self.prefer)))
+        beside = {model.name: model for model in models}
+        return self.model_copy(update={"prefer": order, "tiers": all_tiers, "models": {**self.models, **beside}})
 
     def find(self, name: str) -> Model | None:
         """The model of that name, or of one of its other names."""
