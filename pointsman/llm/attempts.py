@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from decimal import Decimal
 
 from pointsman.llm.accounting import CANCELLED, Told, Try
-from pointsman.llm.budgets import Claim, Reservation, accounts_of, hosted_accounts_of
+from pointsman.llm.budgets import SUCCESS, Claim, Reservation, accounts_of, hosted_accounts_of
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import (
     InvalidResponseError,
@@ -99,6 +99,9 @@ class Attempts:
             cost_usd=most.cost_usd,
             provider=model.provider,
             model=model.sent,
+            price_version=most.version,
+            trace_id=self._request.trace_id,
+            source_agent=self._request.source_agent,
         )
         reservation = await self._rules.budgets.reserve(claim)
         self.notes += reservation.notes
@@ -129,7 +132,7 @@ class _Settle:
             finish_reason=response.finish_reason.value,
         )
         self._tell(told)
-        await self._budgets.settle(self._reservation, response.usage, response.cost_usd)
+        await self._budgets.settle(self._reservation, response.usage, response.cost_usd, SUCCESS)
 
     async def failed(self, error: ProviderError) -> None:
         claim, usage, cost_usd = self._reservation.claim, error.usage, Decimal(0)
@@ -138,19 +141,20 @@ class _Settle:
         kind = type(error).__name__
         self._tell(Told(error=kind, usage=usage or TokenUsage(), cost_usd=cost_usd, request_id=error.request_id))
         if usage is None and isinstance(error, _BILLING_UNKNOWN):
-            await self._all()
+            await self._all(kind)
         else:
-            await self._budgets.settle(self._reservation, usage, cost_usd)
+            await self._budgets.settle(self._reservation, usage, cost_usd, kind)
 
     async def unknown(self) -> None:
         """The call was left: its answer may come and be billed."""
         self._tell(Told(error=CANCELLED))
-        await self._all()
+        await self._all(CANCELLED)
 
-    async def _all(self) -> None:
+    async def _all(self, outcome: str) -> None:
         """All that was reserved counts as spent: the limit holds even if the provider billed the most."""
         claim = self._reservation.claim
-        await self._budgets.settle(self._reservation, TokenUsage(total_tokens=claim.tokens), claim.cost_usd)
+        most = TokenUsage(total_tokens=claim.tokens)
+        await self._budgets.settle(self._reservation, most, claim.cost_usd, outcome)
 
     def _tell(self, told: Told) -> None:
         if not self._is_told:

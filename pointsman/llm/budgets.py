@@ -20,6 +20,7 @@ from pointsman.llm.errors import BudgetExceededError
 from pointsman.llm.types import LLMRequest, TokenUsage, Value
 
 RESERVATION_LIFE = timedelta(minutes=15)
+SUCCESS = "success"
 
 
 class Scope(StrEnum):
@@ -94,7 +95,7 @@ class Budgets(Protocol):
     ) -> None:
         """Replace the reservation by what was used; None for both where nothing was billed. Idempotent by its id.
 
-        `outcome` is `success`, `abandoned`, or the name of the error.
+        `outcome` is `success`, `cancelled`, or the name of the error.
         """
 
 
