@@ -72,12 +72,23 @@ class Claim(Value):
     source_agent: str = ""
 
 
+class BudgetUse(Value):
+    """How far a budget is used with a claim that was granted: 1.0 is its limit, a soft one may be passed."""
+
+    scope: Scope
+    account: str = ""
+    """Empty where the budget is one of each account of the scope."""
+    share: float = Field(ge=0)
+
+
 class Reservation(Value):
     """A claim that was granted. `notes` tell of soft limits that it passes."""
 
     id: str
     claim: Claim
     notes: tuple[str, ...] = ()
+    uses: tuple[BudgetUse, ...] = ()
+    """Of each budget that it was held against."""
 
 
 class Budgets(Protocol):
@@ -205,6 +216,28 @@ def check(budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scop
     return tuple(notes)
 
 
+def uses_of(
+    budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]
+) -> tuple[BudgetUse, ...]:
+    """How far the claim would use each budget. Asked before it is held."""
+    return tuple(
+        BudgetUse(scope=scope, account=budget.account, share=_share(budget, spendings[scope, account], claim))
+        for scope, account in claim.accounts
+        for budget in budgets
+        if budget.applies(scope, account)
+    )
+
+
+def _share(budget: Budget, spending: Spending, claim: Claim) -> float:
+    """Of tokens or money, whichever is nearer to its limit. A limit of zero is passed by anything."""
+    spent = spending.spent[budget.period]
+    tokens = spent.tokens + spending.reserved_tokens + claim.tokens
+    cost = spent.cost_usd + spending.reserved_usd + claim.cost_usd
+    pairs = ((float(tokens), budget.tokens), (float(cost), budget.cost_usd))
+    shares = [used / float(limit) if limit else 2.0 * bool(used) for used, limit in pairs if limit is not None]
+    return max(shares, default=0.0)
+
+
 def exceeded(claim: Claim, why: str) -> BudgetExceededError:
     return BudgetExceededError(
         f"{why}. Nothing was sent. Ask for fewer tokens (max_tokens) or a cheaper model, or raise the budget.",
@@ -234,8 +267,10 @@ class MemoryBudgets:
 
     async def reserve(self, claim: Claim) -> Reservation:
         self._expire()
-        notes = check(self._budgets, claim, {key: self._spending(key) for key in claim.accounts})
-        reservation = Reservation(id=uuid4().hex, claim=claim, notes=notes)
+        spendings = {key: self._spending(key) for key in claim.accounts}
+        notes = check(self._budgets, claim, spendings)
+        uses = uses_of(self._budgets, claim, spendings)
+        reservation = Reservation(id=uuid4().hex, claim=claim, notes=notes, uses=uses)
         for key in claim.accounts:
             self._spending(key).hold(claim.tokens, claim.cost_usd)
         self._open[reservation.id] = (self._now() + RESERVATION_LIFE.total_seconds(), claim)

@@ -44,19 +44,29 @@ LLM_RATE_LIMITED: Final = "llm_rate_limit_errors"
 LLM_RETRY_DELAY: Final = "llm_rate_limit_retry_delay_seconds"
 LLM_ATTEMPTS: Final = "llm_attempts"
 LLM_CACHED: Final = "llm_cache_hits"
+LLM_CACHE_MISSES: Final = "llm_cache_misses"
+LLM_CACHE_SAVED_USD: Final = "llm_cache_saved_usd"
+LLM_BUDGET_RESERVATIONS: Final = "llm_budget_reservations"
+LLM_BUDGET_REFUSALS: Final = "llm_budget_refusals"
+LLM_BUDGET_USED: Final = "llm_budget_used_ratio"
+LLM_CIRCUITS: Final = "llm_circuit_breakers"
+LLM_QUEUE: Final = "llm_queue_depth"
 
 # Metrics of the audit log.
 AUDIT_PENDING: Final = PREFIX + "audit_pending"
 AUDIT_SIZE: Final = PREFIX + "audit_size"
 
 # Labels of metrics. Their values come from short lists; ids never become labels.
+LABEL_ACCOUNT: Final = "account"
 LABEL_AGENT: Final = "agent"
 LABEL_DIRECTION: Final = "direction"
 LABEL_KIND: Final = "kind"
+LABEL_LEVEL: Final = "level"
 LABEL_MODEL: Final = "model"
 LABEL_OUTCOME: Final = "outcome"
 LABEL_PROVIDER: Final = "provider"
 LABEL_REASON: Final = "reason"
+LABEL_SCOPE: Final = "scope"
 LABEL_SEVERITY: Final = "severity"
 LABEL_SOURCE_AGENT: Final = "source_agent"
 LABEL_STATE: Final = "state"
@@ -70,6 +80,7 @@ LABEL_VERB: Final = "verb"
 # Spans of ours.
 SPAN_RECEIVE: Final = "delivery.receive"
 SPAN_DISPATCH: Final = "delivery.dispatch"
+SPAN_LLM: Final = "llm.request"
 
 # Spans of libraries begin so; what follows is the name of a workflow, signal, update, activity or tool.
 SPANS_OF_TEMPORAL: Final = (
@@ -89,6 +100,40 @@ ATTRIBUTES_OF_TEMPORAL: Final = ("temporalWorkflowID", "temporalRunID", "tempora
 ATTRIBUTES_OF_MCP: Final = ("mcp.method.name", "jsonrpc.request.id", "rpc.response.status_code")
 ERROR_TYPE: Final = "error.type"
 """OpenTelemetry's own name: the class of what went wrong."""
+
+# OpenTelemetry's names of what models do, after its semantic conventions for generative AI. These are still in
+# development there: only this list follows them.
+GEN_AI_OPERATION: Final = "gen_ai.operation.name"
+GEN_AI_CHAT: Final = "chat"
+GEN_AI_PROVIDER: Final = "gen_ai.provider.name"
+GEN_AI_PROVIDERS: Final = {
+    "azure_openai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+}
+"""Providers that are called otherwise there."""
+GEN_AI_CONVERSATION: Final = "gen_ai.conversation.id"
+GEN_AI_AGENT: Final = "gen_ai.agent.name"
+GEN_AI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GEN_AI_REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+GEN_AI_REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+GEN_AI_REQUEST_SEED: Final = "gen_ai.request.seed"
+GEN_AI_REQUEST_STREAM: Final = "gen_ai.request.stream"
+GEN_AI_REQUEST_REASONING: Final = "gen_ai.request.reasoning.level"
+GEN_AI_RESPONSE_ID: Final = "gen_ai.response.id"
+GEN_AI_RESPONSE_MODEL: Final = "gen_ai.response.model"
+GEN_AI_FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+GEN_AI_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+GEN_AI_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+GEN_AI_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+GEN_AI_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+GEN_AI_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+GEN_AI_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+GEN_AI_TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - tokens of text
+GEN_AI_DURATION: Final = "gen_ai.client.operation.duration"
+GEN_AI_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - tokens of text
+GEN_AI_TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
 
 # Keys of log lines; the same names are attributes of spans, under ATTRIBUTE_PREFIX.
 CORRELATION_ID: Final = "correlation_id"
@@ -116,6 +161,11 @@ ESCALATION: Final = "escalation"
 KIND: Final = "kind"
 SEVERITY: Final = "severity"
 VERB: Final = "verb"
+REQUEST_ID: Final = "request_id"
+ATTEMPTS: Final = "attempts"
+SOURCE_AGENT: Final = "source_agent"
+LLM_TRACE_ID: Final = "llm_trace_id"
+"""Who asked a model named its request so; `trace_id` is the tracing's own."""
 TRACE_ID: Final = "trace_id"
 SPAN_ID: Final = "span_id"
 ATTRIBUTE_PREFIX: Final = "pointsman."
