@@ -4,6 +4,8 @@ Tokens are counted as everywhere in this package: prompt tokens include the cach
 """
 
 import asyncio
+import time
+from bisect import bisect_left
 from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from typing import NamedTuple
 
 from pointsman.llm.types import TokenUsage
 
+MILLION = 1_000_000
 # Providers that genai-prices knows by another name.
 PRICED_AS = {"azure_openai": "azure", "bedrock": "aws", "gemini": "google"}
 
@@ -31,22 +34,82 @@ async def price(provider: str, model: str, usage: TokenUsage) -> Price:
 
 
 def price_now(provider: str, model: str, usage: TokenUsage) -> Price:
-    from genai_prices import Usage, calc_price  # not at the top: 0.5 s that only a call should pay
-
     if not _is_known(provider, model):
         return Price(Decimal(0), _version(), f"no price known for {provider} model {model!r}: counted as 0 USD")
+    fresh = usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens
+    try:
+        if fresh < 0:
+            return Price(_by_table(provider, model, usage), _version())
+        minute = int(time.time() // 60)
+        starts = _starts(provider, model, minute)
+        above = starts[bisect_left(starts, usage.prompt_tokens) - 1] if usage.prompt_tokens else 0
+        rates = _rates(provider, model, above, minute)
+    except ValueError as error:
+        # Counts that contradict each other, for example more cached tokens than prompt tokens.
+        return Price(Decimal(0), _version(), f"no price for these counts: {error}")
+    metered = (
+        rates.fresh * fresh
+        + rates.read * usage.cached_tokens
+        + rates.written * usage.cache_write_tokens
+        + rates.output * usage.completion_tokens
+    )
+    return Price(rates.fixed + metered / MILLION, _version())
+
+
+class _Rates(NamedTuple):
+    """USD of a call, and of a million tokens of each kind, as long as no more of a prompt makes it all dearer."""
+
+    fixed: Decimal
+    fresh: Decimal
+    read: Decimal
+    written: Decimal
+    output: Decimal
+
+
+@lru_cache(maxsize=1_000)
+def _rates(provider: str, model: str, above: int, minute: int) -> _Rates:
+    """What the table asks for prompts of more than `above` tokens, found by asking it: it takes 0.1 ms an answer.
+
+    Prices may depend on the date and the time of day, so an answer holds for the minute in which it was given.
+    """
+    prompt = above + 1
+    fixed = _by_table(provider, model, TokenUsage())
+
+    def rate(usage: TokenUsage, count: int, rest: Decimal = fixed) -> Decimal:
+        return ((_by_table(provider, model, usage) - rest) * MILLION / count).normalize()
+
+    fresh = _by_table(provider, model, TokenUsage(prompt_tokens=prompt))
+    return _Rates(
+        fixed,
+        rate(TokenUsage(prompt_tokens=prompt), prompt),
+        rate(TokenUsage(prompt_tokens=prompt, cached_tokens=prompt), prompt),
+        rate(TokenUsage(prompt_tokens=prompt, cache_write_tokens=prompt), prompt),
+        rate(TokenUsage(prompt_tokens=prompt, completion_tokens=1), 1, fresh),
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _starts(provider: str, model: str, minute: int) -> tuple[int, ...]:
+    """Sizes of prompts above which other prices hold, the smallest first: 0."""
+    from genai_prices import calc_price  # as below
+    from genai_prices.types import TieredPrices
+
+    priced = calc_price({}, model, provider_id=PRICED_AS.get(provider, provider)).model_price
+    tiered = [value for value in vars(priced).values() if isinstance(value, TieredPrices)]
+    return tuple(sorted({0, *(tier.start for value in tiered for tier in value.tiers)}))
+
+
+def _by_table(provider: str, model: str, usage: TokenUsage) -> Decimal:
+    """Raises ValueError for counts that contradict each other."""
+    from genai_prices import Usage, calc_price  # not at the top: 0.5 s that only a call should pay
+
     counted = Usage(
         input_tokens=usage.prompt_tokens,
         cache_read_tokens=usage.cached_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         output_tokens=usage.completion_tokens,
     )
-    try:
-        total = calc_price(counted, model, provider_id=PRICED_AS.get(provider, provider)).total_price
-    except ValueError as error:
-        # Counts that contradict each other, for example more cached tokens than prompt tokens.
-        return Price(Decimal(0), _version(), f"no price for these counts: {error}")
-    return Price(total, _version())
+    return calc_price(counted, model, provider_id=PRICED_AS.get(provider, provider)).total_price
 
 
 @lru_cache(maxsize=1_000)

@@ -3,8 +3,11 @@
 from decimal import Decimal
 
 import pytest
+from genai_prices import Usage, calc_price
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pointsman.llm.prices import price, price_now
+from pointsman.llm.prices import PRICED_AS, price, price_now
 from pointsman.llm.types import TokenUsage
 
 
@@ -67,3 +70,25 @@ def test_cached_and_cache_written_tokens_of_claude_are_paid_once_each() -> None:
 def test_claude_is_dearer_above_a_hundred_thousand_tokens() -> None:
     assert price_now("anthropic", "claude-haiku-5-5", TokenUsage(prompt_tokens=100_000)).cost_usd == Decimal("0.01")
     assert price_now("anthropic", "claude-haiku-5-5", TokenUsage(prompt_tokens=200_000)).cost_usd == Decimal("0.1")
+
+
+MODELS = (
+    ("openai", "gpt-6-luna"),
+    ("openai", "gpt-4.1"),
+    ("anthropic", "claude-haiku-5-5"),
+    ("gemini", "gemini-2.5-pro"),
+    ("mistral", "mistral-medium-3-5"),
+)
+COUNTS = st.one_of(st.integers(0, 2_000_000), st.sampled_from([0, 1, 100_000, 100_001, 200_000, 200_001, 272_001]))
+
+
+@given(st.sampled_from(MODELS), COUNTS, COUNTS, COUNTS, COUNTS)
+def test_rates_that_are_kept_give_what_the_table_gives(
+    named: tuple[str, str], fresh: int, read: int, written: int, output: int
+) -> None:
+    provider, model = named
+    prompt = fresh + read + written
+    usage = TokenUsage(prompt_tokens=prompt, cached_tokens=read, cache_write_tokens=written, completion_tokens=output)
+    asked = Usage(input_tokens=prompt, cache_read_tokens=read, cache_write_tokens=written, output_tokens=output)
+    table = calc_price(asked, model, provider_id=PRICED_AS.get(provider, provider)).total_price
+    assert price_now(provider, model, usage).cost_usd == table
