@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pointsman.contracts.base import Contract
+from pointsman.contracts.models import ModelPolicy
 
 
 class Severity(StrEnum):
@@ -91,6 +92,7 @@ class AgentPolicy(Contract):
     name: str
     description: str = ""
     model: str
+    """A model's name, or a tier: fast, balanced, premium."""
     prompt: str
     """Content hash of the prompt's text."""
     tools: tuple[str, ...] = ()
@@ -134,6 +136,7 @@ class Policy(Contract):
     agents: tuple[AgentPolicy, ...] = ()
     tool_servers: tuple[ToolServer, ...] = ()
     ladders: tuple[Ladder, ...] = ()
+    models: ModelPolicy = ModelPolicy()
 
     def agent(self, name: str) -> AgentPolicy | None:
         return next((agent for agent in self.agents if agent.name == name), None)

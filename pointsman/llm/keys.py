@@ -1,6 +1,6 @@
 """Keys of providers: found when a call is made, by tenant and user, and never a part of what is kept or logged."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
@@ -10,6 +10,8 @@ from pointsman.llm.errors import AuthenticationError
 OPERATOR = "operator"
 # Stands for the credentials that the AWS chain finds (environment, profile, role): they are no text of ours.
 AWS_CHAIN = SecretStr("aws-chain")
+# Stands for tokens of Microsoft Entra ID, which a credential of azure-identity is asked for.
+ENTRA = SecretStr("entra")
 
 
 class Key(NamedTuple):
@@ -42,3 +44,60 @@ class OperatorKeys:
                 f"no key for {provider}; there are keys for: {given}. Nothing was sent.", provider=provider
             )
         return Key(OPERATOR, self._keys[provider])
+
+    def has(self, provider: str, tenant: str = "", user: str = "") -> bool:
+        """Whether a call would find a key."""
+        return provider in self._keys
+
+
+class KeyReference(NamedTuple):
+    """Whose key it is, and its name. No tenant: everybody's, as the key of a server of the operator's own."""
+
+    provider: str
+    key: str
+    tenant: str = ""
+    user: str = ""
+
+
+class ReferencedKeys:
+    """Keys by their names, looked up when a call is made: a user's before the tenant's, before the operator's.
+
+    `resolve` finds a secret by its name; None where there is none. A name that leads nowhere is an error, never a
+    reason to let the operator pay.
+    """
+
+    def __init__(
+        self, references: Sequence[KeyReference], resolve: Callable[[str], SecretStr | None], operator: OperatorKeys
+    ) -> None:
+        self._references = {(one.provider, one.tenant, one.user): one.key for one in references}
+        self._resolve = resolve
+        self._operator = operator
+
+    def __repr__(self) -> str:
+        return f"ReferencedKeys({sorted(set(self._references.values()))}, {self._operator!r})"
+
+    async def find(self, provider: str, tenant: str, user: str) -> Key:
+        name, is_own = self._named(provider, tenant, user)
+        if not name:
+            return await self._operator.find(provider, tenant, user)
+        secret = self._resolve(name)
+        if secret is None or not secret.get_secret_value():
+            whose = f"tenant {tenant!r}, user {user!r}" if is_own else "the operator"
+            raise AuthenticationError(
+                f"the key {name} of {whose} for {provider} is not set. Nothing was sent; set it where the keys of "
+                "this process are, or take it out of `models.keys` of the policy.",
+                provider=provider,
+            )
+        return Key(name if is_own else OPERATOR, secret)
+
+    def has(self, provider: str, tenant: str = "", user: str = "") -> bool:
+        """Whether a call would find a key, or should."""
+        return bool(self._named(provider, tenant, user)[0]) or self._operator.has(provider)
+
+    def _named(self, provider: str, tenant: str, user: str) -> tuple[str, bool]:
+        """Name of the key, and whether it is the caller's own."""
+        own = [(tenant, user), (tenant, "")] if tenant else []
+        for whose in own:
+            if name := self._references.get((provider, *whose)):
+                return name, True
+        return self._references.get((provider, "", ""), ""), False

@@ -27,6 +27,10 @@ TIER_OF: Mapping[Complexity, ModelTier] = {
 }
 
 
+Available = Callable[[str, str, str], bool]
+"""Whether there is a key: by provider, tenant, user."""
+
+
 class Selection(NamedTuple):
     """The model to ask, then those to ask if it cannot, and why that one."""
 
@@ -40,7 +44,7 @@ class NoModelError(LLMError):
 
 
 class Selector:
-    """`healthy` tells of a provider whether it is worth asking now."""
+    """`healthy` tells of a provider whether it is worth asking now, `available` whether a caller has a key for it."""
 
     def __init__(
         self,
@@ -49,12 +53,14 @@ class Selector:
         default_model: str = "",
         fallbacks: Mapping[str, Sequence[str]] | None = None,
         healthy: Callable[[str], bool] = lambda provider: True,
+        available: Available = lambda provider, tenant, user: True,
     ) -> None:
         self._registry = registry
         self._governance = governance
         self._default = default_model
         self._fallbacks = fallbacks or {}
         self._healthy = healthy
+        self._available = available
 
     async def select(self, request: LLMRequest, prefer: Sequence[str] = ()) -> Selection:
         """`prefer` names providers in the order in which this caller wants them.
@@ -88,12 +94,18 @@ class Selector:
         offered = sorted(offered, key=lambda model: order.index(model.provider))
         left_out: list[str] = []
         able: list[Model] = []
+        keyless: list[Model] = []
         for model in offered:
             lack = "is not allowed" if not self._governance.usable(model) else _lack(model, request)
             if lack:
                 left_out.append(f"{model.name} {lack}")
-            else:
+            elif self._available(model.provider, request.tenant, request.user):
                 able.append(model)
+            else:
+                keyless.append(model)
+        if not able:  # let the call say which key is missing
+            able, keyless = keyless[:1], []
+        left_out += [f"no key for {model.provider}" for model in keyless]
         if not able:
             raise NoModelError(f"no model of tier {tier.value} can take this request: {'; '.join(left_out)}")
         first = next((model for model in able if self._healthy(model.provider)), able[0])

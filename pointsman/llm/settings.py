@@ -27,6 +27,9 @@ ALLOWED_BY_DEFAULT = (
     "global.anthropic.claude-haiku-5-5",
     "global.anthropic.claude-sonnet-5-5",
     "global.anthropic.claude-opus-5-5",
+    "azure/gpt-6-luna",
+    "azure/gpt-6.1-terra",
+    "azure/gpt-6.1-sol",
 )
 
 
@@ -48,6 +51,9 @@ class LLMSettings(BaseSettings):
     google_base_url: str | None = None
     mistral_base_url: str | None = None
     bedrock_base_url: str | None = None
+    azure_openai_api_key: SecretStr | None = None
+    azure_openai_endpoint: str | None = None
+    """`https://NAME.openai.azure.com`. Without a key, Microsoft Entra ID is asked for tokens."""
     aws_region: str | None = None
     """Bedrock is used where this is set; its credentials are those of the AWS chain."""
 

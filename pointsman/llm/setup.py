@@ -1,13 +1,16 @@
 """A service put together from settings: registry, keys, a factory for each provider, rules."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from pointsman.llm.breakers import Breakers
 from pointsman.llm.client import LLMClient
 from pointsman.llm.governance import Governance, Violations
-from pointsman.llm.keys import AWS_CHAIN, Keys, OperatorKeys
+from pointsman.llm.keys import AWS_CHAIN, ENTRA, Keys, OperatorKeys
 from pointsman.llm.pool import ClientPool, Factory
 from pointsman.llm.registry import Registry
 from pointsman.llm.retries import RetryPolicy
@@ -16,9 +19,14 @@ from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings, load_settings
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 
-def factories(settings: LLMSettings) -> Mapping[str, Factory]:
-    """How to make a client of each provider. An SDK is imported when its provider is first used."""
+
+def factories(settings: LLMSettings, deployments: Mapping[str, str] = _NONE) -> Mapping[str, Factory]:
+    """How to make a client of each provider. An SDK is imported when its provider is first used.
+
+    `deployments` gives a model's deployment at Azure its name, where it has another than the model.
+    """
 
     def openai(key: SecretStr) -> LLMClient:
         from pointsman.llm.providers.openai.responses import OpenAIResponses  # 0.4 s that only its users should pay
@@ -40,26 +48,69 @@ def factories(settings: LLMSettings) -> Mapping[str, Factory]:
 
         return MistralChat(key, settings.mistral_base_url, settings.timeout)
 
+    made: dict[str, Factory] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
+    if settings.aws_region:
+        made["bedrock"] = _bedrock(settings, settings.aws_region)
+    if settings.azure_openai_endpoint:
+        made["azure_openai"] = _azure(settings, settings.azure_openai_endpoint, deployments)
+    return made
+
+
+def _bedrock(settings: LLMSettings, region: str) -> Factory:
     def bedrock(key: SecretStr) -> LLMClient:
         from pointsman.llm.providers.bedrock.converse import BedrockConverse  # as above
         from pointsman.llm.providers.bedrock.credentials import credentials_of  # as above
 
-        region = settings.aws_region or ""
         return BedrockConverse(credentials_of(key), region, settings.bedrock_base_url, settings.timeout)
 
-    made: dict[str, Factory] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
-    return {**made, "bedrock": bedrock} if settings.aws_region else made
+    return bedrock
+
+
+def _azure(settings: LLMSettings, endpoint: str, deployments: Mapping[str, str]) -> Factory:
+    def azure_openai(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.openai.azure import AzureOpenAI, AzureOpenAIByEntra  # as above
+
+        if key is ENTRA:
+            return AzureOpenAIByEntra(endpoint, settings.timeout, deployments)
+        return AzureOpenAI(endpoint, key, None, settings.timeout, deployments)
+
+    return azure_openai
+
+
+def server(name: str, base_url: str, timeout: timedelta) -> Factory:
+    """How to make a client of an operator's own server, which speaks Chat Completions. `name` is its provider's."""
+
+    def make(key: SecretStr) -> LLMClient:
+        from pointsman.llm.providers.openai.chat import OpenAIChat  # as above
+
+        return OpenAIChat(key, base_url, timeout, provider=name)
+
+    return make
+
+
+def operator_secrets(settings: LLMSettings) -> Mapping[str, SecretStr | None]:
+    """By provider. What stands for credentials that are found elsewhere counts as one."""
+    azure = settings.azure_openai_api_key or ENTRA
+    return {
+        "openai": settings.openai_api_key,
+        "anthropic": settings.anthropic_api_key,
+        "gemini": settings.google_api_key,
+        "mistral": settings.mistral_api_key,
+        "bedrock": AWS_CHAIN if settings.aws_region else None,
+        "azure_openai": azure if settings.azure_openai_endpoint else None,
+    }
 
 
 def keys_of(settings: LLMSettings) -> OperatorKeys:
-    return OperatorKeys(
-        {
-            "openai": settings.openai_api_key,
-            "anthropic": settings.anthropic_api_key,
-            "gemini": settings.google_api_key,
-            "mistral": settings.mistral_api_key,
-            "bedrock": AWS_CHAIN if settings.aws_region else None,
-        }
+    """The operator's keys, for everybody."""
+    return OperatorKeys(operator_secrets(settings))
+
+
+def retries_of(settings: LLMSettings) -> RetryPolicy:
+    return RetryPolicy(
+        retries_max=settings.llm_max_retries,
+        rate_limit_retries_max=settings.llm_rate_limit_max_retries,
+        base=settings.llm_retry_exponential_base,
     )
 
 
@@ -67,12 +118,15 @@ def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rul
     """The rules of the settings, in memory."""
     registry = Registry.load(settings.pointsman_models)
     governance = Governance(registry, settings.allowed_models, violations)
-    retries = RetryPolicy(
-        retries_max=settings.llm_max_retries,
-        rate_limit_retries_max=settings.llm_rate_limit_max_retries,
-        base=settings.llm_retry_exponential_base,
+    breakers = Breakers()
+    selector = Selector(
+        registry,
+        governance,
+        settings.llm_default_model,
+        healthy=breakers.healthy,
+        available=keys_of(settings).has,
     )
-    return Rules(governance, Selector(registry, governance, settings.llm_default_model), retries=retries)
+    return Rules(governance, selector, breakers=breakers, retries=retries_of(settings))
 
 
 def make_service(settings: LLMSettings, rules: Rules | None = None, keys: Keys | None = None) -> LLMService:

@@ -142,7 +142,7 @@ def test_models_that_anthropic_announces_to_end_end_on_that_day() -> None:
 
 def test_every_model_that_is_alive_has_a_price() -> None:
     alive = [model for model in REGISTRY.models.values() if not model.retired(TODAY)]
-    unpriced = [one.name for one in alive if price_now(one.provider, one.name, TokenUsage(prompt_tokens=9)).note]
+    unpriced = [one.name for one in alive if price_now(one.provider, one.sent, TokenUsage(prompt_tokens=9)).note]
     assert unpriced == ["claude-mythos-5-1", "claude-mythos-5"]  # Anthropic publishes none
 
 

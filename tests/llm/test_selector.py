@@ -61,7 +61,13 @@ async def test_a_default_does_not_stand_in_the_way_of_a_tier() -> None:
 async def test_a_tier_offers_every_provider_in_order() -> None:
     selection = await selector().select(request(tier="balanced"), prefer=("gemini",))
     assert selection.model.name == "gemini-3.8-flash"
-    assert [model.provider for model in selection.fallbacks] == ["openai", "anthropic", "mistral", "bedrock"]
+    assert [model.provider for model in selection.fallbacks] == [
+        "openai",
+        "anthropic",
+        "mistral",
+        "bedrock",
+        "azure_openai",
+    ]
     assert "tier balanced was asked for" in selection.rationale
 
 
@@ -70,7 +76,13 @@ async def test_who_does_not_answer_now_is_passed_over_and_named() -> None:
     selection = await ailing.select(request(tier="fast"))
     assert selection.model.provider == "gemini"
     assert "openai does not answer now; anthropic does not answer now" in selection.rationale
-    assert [model.provider for model in selection.fallbacks] == ["openai", "anthropic", "mistral", "bedrock"]
+    assert [model.provider for model in selection.fallbacks] == [
+        "openai",
+        "anthropic",
+        "mistral",
+        "bedrock",
+        "azure_openai",
+    ]
 
 
 async def test_where_nobody_answers_the_preferred_one_is_asked() -> None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from azure.core.credentials_async import AsyncTokenProvider
 from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity.aio import get_bearer_token_provider
+from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 from openai import AsyncAzureOpenAI
 from pydantic import SecretStr
 
@@ -85,3 +85,15 @@ class AzureOpenAI(OpenAIResponses):
     ) -> AuthenticationError | ProviderConnectionError:
         reason = f"Microsoft Entra ID gave no token: {type(error).__name__}. Nothing was sent to the model"
         return kind(reason, provider=self.provider)
+
+
+class AzureOpenAIByEntra(AzureOpenAI):
+    """With whatever identity azure-identity finds (environment, workload, managed identity, command line)."""
+
+    def __init__(self, endpoint: str, timeout: timedelta, deployments: Mapping[str, str] = _NONE) -> None:
+        self._credential = DefaultAzureCredential()
+        super().__init__(endpoint, None, self._credential, timeout, deployments)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self._credential.close()
