@@ -1,11 +1,13 @@
 """The base of every provider's adapter."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from time import perf_counter
 from types import TracebackType
 from typing import Self
+
+from pydantic import Field
 
 from pointsman.llm.attempt import Attempt
 from pointsman.llm.errors import ProviderError
@@ -22,6 +24,10 @@ class ListedModel(Value):
     """Tokens."""
     output_tokens_max: int | None = None
     shutdown_on: date | None = None
+    can: Mapping[str, bool] = Field(default_factory=dict)
+    """What it says that it can do or cannot, by the names of `registry.Ability`; the rest is not told."""
+    answers: bool | None = None
+    """Whether it is asked as a chat model is. False: it draws, speaks, transcribes, makes embeddings."""
 
 
 class Health(Value):

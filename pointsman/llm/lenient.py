@@ -32,6 +32,13 @@ def count_of(value: Mapping[str, Json], key: str) -> int:
     return max(0, int(found))
 
 
+def flags_of(value: Mapping[str, Json], names: Mapping[str, str]) -> dict[str, bool]:
+    """What a list of abilities says of each of `names` (ours to theirs): true, false, or an object that says so."""
+    found = {ours: value.get(theirs) for ours, theirs in names.items()}
+    told = {ours: flag.get("supported") if isinstance(flag, dict) else flag for ours, flag in found.items()}
+    return {ours: flag for ours, flag in told.items() if isinstance(flag, bool)}
+
+
 def date_of(value: Mapping[str, Json], key: str) -> date | None:
     """A day, from its name (ISO 8601, with a time or without) or from seconds since 1970."""
     found = value.get(key)

@@ -18,7 +18,7 @@ from pointsman.contracts.base import Json
 from pointsman.llm.client import Health, ListedModel, LLMClient, healthy
 from pointsman.llm.errors import AuthenticationError
 from pointsman.llm.events import StreamEvent, StreamFinished, UsageReported
-from pointsman.llm.lenient import count_of, date_of, objects, text_of
+from pointsman.llm.lenient import count_of, date_of, flags_of, object_of, objects, text_of
 from pointsman.llm.providers.anthropic.faults import AnthropicFaults
 from pointsman.llm.providers.anthropic.reply import Reading
 from pointsman.llm.providers.anthropic.request import body_of
@@ -168,12 +168,22 @@ class AnthropicMessages(LLMClient):
         return AnthropicFaults(self.provider, model, self._key.get_secret_value())
 
 
+# Our names of what a model can do, and the API's. Every Claude model calls tools and caches.
+_ABILITIES = {
+    "images": "image_input",
+    "documents": "pdf_input",
+    "schema": "structured_outputs",
+    "reasoning": "thinking",
+}
+
+
 def _listed(model: Mapping[str, Json]) -> ListedModel:
     return ListedModel(
         name=text_of(model, "id"),
         context_window=count_of(model, "max_input_tokens") or None,
         output_tokens_max=count_of(model, "max_tokens") or None,
         shutdown_on=date_of(model, "retires_at"),
+        can=flags_of(object_of(model, "capabilities"), _ABILITIES),
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 from pointsman.contracts.base import Json
@@ -118,11 +118,11 @@ class BedrockConverse(LLMClient):
     async def list_models(self) -> Sequence[ListedModel]:
         """The models, and the inference profiles that lead to them: most models are called by those only."""
         answer = await self._ask("bedrock", "list_foundation_models", {}, "")
-        ends: dict[str, date | None] = {}
-        for model in objects(answer.get("modelSummaries")):
-            ends[text_of(model, "modelId")] = date_of(object_of(model, "modelLifecycle"), "endOfLifeTime")
+        told = {text_of(model, "modelId"): model for model in objects(answer.get("modelSummaries"))}
         profiles = [text_of(profile, "inferenceProfileId") for profile in await self._profiles()]
-        return [ListedModel(name=name, shutdown_on=ends.get(base_model(name))) for name in (*ends, *profiles) if name]
+        bases = [_listed(name, model, is_called=_is_called_itself(model)) for name, model in told.items()]
+        reached = [_listed(name, told.get(base_model(name), {}), is_called=True) for name in profiles]
+        return [model for model in (*bases, *reached) if model.name]
 
     async def health(self) -> Health:
         return await healthy(lambda: self._ask("bedrock", "list_inference_profiles", {"maxResults": 1}, ""))
@@ -223,6 +223,24 @@ class BedrockConverse(LLMClient):
 
     def _faults(self, model: str) -> BedrockFaults:
         return BedrockFaults(self.provider, model, self._secrets)
+
+
+def _listed(name: str, model: Told, *, is_called: bool) -> ListedModel:
+    """The model by one of its names; `is_called` by that one."""
+    inputs, outputs = model.get("inputModalities"), model.get("outputModalities")
+    speaks = "TEXT" in outputs if isinstance(outputs, list) else None
+    return ListedModel(
+        name=name,
+        shutdown_on=date_of(object_of(model, "modelLifecycle"), "endOfLifeTime"),
+        can={"images": "IMAGE" in inputs} if isinstance(inputs, list) else {},
+        answers=speaks if is_called else False,
+    )
+
+
+def _is_called_itself(model: Told) -> bool:
+    """Whether it is called by its own id, not only by inference profiles that lead to it."""
+    ways = model.get("inferenceTypesSupported")
+    return not isinstance(ways, list) or "ON_DEMAND" in ways
 
 
 def _object(value: object) -> Told:

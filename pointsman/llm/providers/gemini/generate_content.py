@@ -292,4 +292,10 @@ def _read(text: str | bytes, attempt: Attempt, what: str) -> Mapping[str, Json]:
 
 def _listed(model: sdk.Model) -> ListedModel:
     name = (model.name or "").removeprefix("models/")
-    return ListedModel(name=name, context_window=model.input_token_limit, output_tokens_max=model.output_token_limit)
+    return ListedModel(
+        name=name,
+        context_window=model.input_token_limit,
+        output_tokens_max=model.output_token_limit,
+        can={} if model.thinking is None else {"reasoning": model.thinking},
+        answers=None if model.supported_actions is None else "generateContent" in model.supported_actions,
+    )

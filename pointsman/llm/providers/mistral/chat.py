@@ -23,7 +23,7 @@ from pointsman.llm.completion_stream import chunks
 from pointsman.llm.completions import Completion
 from pointsman.llm.errors import AuthenticationError
 from pointsman.llm.events import StreamEvent, StreamFinished, UsageReported
-from pointsman.llm.lenient import count_of, date_of, objects, text_of
+from pointsman.llm.lenient import count_of, date_of, flags_of, object_of, objects, text_of
 from pointsman.llm.providers.mistral.faults import FAILURES, MistralFaults, request_id_of
 from pointsman.llm.providers.mistral.request import body_of
 from pointsman.llm.tls import tls_context
@@ -114,6 +114,8 @@ class MistralChat(LLMClient):
                 name=text_of(model, "id"),
                 context_window=count_of(model, "max_context_length") or None,
                 shutdown_on=date_of(model, "deprecation"),
+                can=flags_of(object_of(model, "capabilities"), _ABILITIES),
+                answers=flags_of(object_of(model, "capabilities"), _CHAT).get("chat"),
             )
             for model in objects(listed.get("data"))
         ]
@@ -144,6 +146,11 @@ class MistralChat(LLMClient):
 
     def _faults(self, model: str) -> MistralFaults:
         return MistralFaults(self.provider, model, self._key.get_secret_value())
+
+
+# Our names of what a model can do, and the API's.
+_ABILITIES = {"tools": "function_calling", "images": "vision", "reasoning": "reasoning"}
+_CHAT = {"chat": "completion_chat"}
 
 
 async def _keep(response: httpx2.Response) -> None:
