@@ -5,17 +5,25 @@ Handlers take their parameters as one pydantic model. By position they are its f
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from pointsman.contracts.base import Json
 
+LOG = structlog.get_logger(__name__)
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 BATCH_MAX = 50
 """Calls in one batch; a longer one is refused as a whole."""
+BATCH_AT_ONCE = 8
+"""Calls of one batch that are under way at the same time."""
+# Half of a pair of escapes that stands for one character: no text that could be passed on.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 P = TypeVar("P", bound=BaseModel)
 C = TypeVar("C")
@@ -59,17 +67,43 @@ Methods = Mapping[str, Method[BaseModel, C]]
 async def answer(body: bytes, methods: Methods[C], context: C) -> Json | None:
     """The answer to a body; None where there is none to give, because all of it were notifications."""
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document = parse(body)
+    except RpcError as error:
+        return failed(None, error)
+    return await respond(document, methods, context)
+
+
+def parse(body: bytes) -> Json:
+    """The document that a body is.
+
+    Raises:
+        RpcError: it is no JSON (RFC 8259).
+    """
+    try:
+        document: Json = json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_finite)
+        if _SURROGATE.search(body):
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        return _failed(None, RpcError(PARSE_ERROR, "Parse error", {"reason": "the body is no JSON"}))
+        raise RpcError(PARSE_ERROR, "Parse error", {"reason": "the body is no JSON"}) from None
+    return document
+
+
+async def respond(document: Json, methods: Methods[C], context: C) -> Json | None:
+    """The answer to a document, one call or a batch of them; None where there is none to give."""
     if not isinstance(document, list):
         return await _one(document, methods, context)
     if not document:
-        return _failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": "the batch is empty"}))
+        return failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": "the batch is empty"}))
     if len(document) > BATCH_MAX:
         reason = f"the batch has {len(document)} calls, at most {BATCH_MAX} are taken. None was made."
-        return _failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": reason}))
-    answers = await asyncio.gather(*(_one(entry, methods, context) for entry in document))
+        return failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": reason}))
+    places = asyncio.Semaphore(BATCH_AT_ONCE)
+
+    async def placed(entry: Json) -> Json | None:
+        async with places:
+            return await _one(entry, methods, context)
+
+    answers = await asyncio.gather(*(placed(entry) for entry in document))
     return [one for one in answers if one is not None] or None
 
 
@@ -109,22 +143,46 @@ def read_parameters(call: Call, wanted: type[P]) -> P:
     try:
         return wanted.model_validate(given or {})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        reason = f"{where}: {first['msg']}" if where else first["msg"]
-        raise RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason}) from None
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError) -> RpcError:
+    """What is wrong with parameters, without the values: they may be anything."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(step) for step in first["loc"])
+    reason = f"{where}: {first['msg']}" if where else first["msg"]
+    return RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason})
+
+
+def failed(call_id: Json, error: RpcError) -> Json:
+    """The answer that an error is."""
+    return {"jsonrpc": "2.0", "error": error.document(), "id": call_id}
+
+
+def succeeded(call_id: Json, result: Json) -> Json:
+    """The answer that a result is."""
+    return {"jsonrpc": "2.0", "result": result, "id": call_id}
+
+
+def internal(error: Exception) -> RpcError:
+    """For what nobody foresaw: the log has it, the caller learns nothing of it."""
+    LOG.error("call failed", exc_info=error)
+    return RpcError(INTERNAL_ERROR, "Internal error", {"reason": "the log has it, under the answer's correlation id"})
 
 
 async def _one(document: Json, methods: Methods[C], context: C) -> Json | None:
     try:
         call = read_call(document)
     except RpcError as error:
-        return _failed(_id_of(document), error)
+        return failed(_id_of(document), error)
     try:
         result = await _call(call, methods, context)
     except RpcError as error:
-        return None if call.is_notification else _failed(call.call_id, error)
-    return None if call.is_notification else {"jsonrpc": "2.0", "result": result, "id": call.call_id}
+        return None if call.is_notification else failed(call.call_id, error)
+    except Exception as error:  # whatever it is, the other calls of the batch have their answers
+        told = internal(error)
+        return None if call.is_notification else failed(call.call_id, told)
+    return None if call.is_notification else succeeded(call.call_id, result)
 
 
 async def _call(call: Call, methods: Methods[C], context: C) -> Json:
@@ -135,10 +193,6 @@ async def _call(call: Call, methods: Methods[C], context: C) -> Json:
     return await method.handle(read_parameters(call, method.parameters), context)
 
 
-def _failed(call_id: Json, error: RpcError) -> Json:
-    return {"jsonrpc": "2.0", "error": error.document(), "id": call_id}
-
-
 def _id_of(document: Json) -> Json:
     """The id of a request that is not valid, where one can be made out."""
     found = document.get("id") if isinstance(document, dict) else None
@@ -147,3 +201,10 @@ def _id_of(document: Json) -> Json:
 
 def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON (RFC 8259)")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("larger than any number that can be given back")
+    return value
