@@ -14,6 +14,8 @@ from pointsman.llm.types import LLMRequest, ModelTier, Value
 
 BUILT_IN = Path(__file__).with_name("models.yaml")
 WARN_BEFORE = timedelta(days=14)
+CHEAPEST = "price"
+"""Among preferred providers: those that are not named before it, in the order of what they cost."""
 
 
 class RegistryError(LLMError):
@@ -140,7 +142,7 @@ class Registry(_Strict):
         all_tiers = {tier: {**self.tiers[tier], **tiers.get(tier, {})} for tier in ModelTier}
         providers = {provider for named in all_tiers.values() for provider in named}
         for provider in prefer:
-            if provider not in providers:
+            if provider not in providers and provider != CHEAPEST:
                 raise RegistryError(
                     f"provider {provider!r} cannot be preferred: there are {', '.join(sorted(providers))}"
                 )

@@ -1,23 +1,18 @@
 """Which model answers a request: by name, by tier, or by how much the request asks for. Always says why."""
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
+from decimal import Decimal
 from typing import NamedTuple
 
 from pointsman.llm.errors import InvalidRequestError, LLMError
 from pointsman.llm.estimates import estimate_tokens
 from pointsman.llm.governance import Governance
-from pointsman.llm.registry import Model, Registry, abilities_needed
-from pointsman.llm.types import LLMRequest, ModelTier, ReasoningEffort
+from pointsman.llm.prices import price
+from pointsman.llm.registry import CHEAPEST, Model, Registry, abilities_needed
+from pointsman.llm.types import Complexity, LLMRequest, ModelTier, ReasoningEffort, TokenUsage
 
 OUTPUT_TOKENS_ASSUMED = 4_096
 """Room that an answer needs where a request sets no limit."""
-
-
-class Complexity(StrEnum):
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
 
 
 TIER_OF: Mapping[Complexity, ModelTier] = {
@@ -37,6 +32,21 @@ class Selection(NamedTuple):
     model: Model
     fallbacks: Sequence[Model]
     rationale: str
+
+    def without(self, avoid: Sequence[str]) -> "Selection":
+        """The same choice among the others.
+
+        Raises:
+            NoModelError: there are none.
+        """
+        if not avoid:
+            return self
+        left = [model for model in (self.model, *self.fallbacks) if model.name not in avoid]
+        if not left:
+            raise NoModelError(f"{', '.join(avoid)} did not answer, and no other model can. Nothing was sent.")
+        if left[0] is self.model:
+            return self._replace(fallbacks=left[1:])
+        return Selection(left[0], left[1:], f"{left[0].name}: {', '.join(avoid)} did not answer; {self.rationale}")
 
 
 class NoModelError(LLMError):
@@ -65,19 +75,24 @@ class Selector:
     async def select(self, request: LLMRequest, prefer: Sequence[str] = ()) -> Selection:
         """`prefer` names providers in the order in which this caller wants them.
 
+        The word `price` among them puts those that are not named before it in the order of what this request may cost
+        at each: its prompt, and an answer at its limit.
+
         Raises:
             ModelNotAllowedError, ModelRetiredError: the model that was named may not be used.
             InvalidRequestError: the model that was named cannot do what is asked.
             NoModelError: no model of the tier can.
         """
-        name = request.model or (self._default if request.tier is None else "")
-        if name:
-            return await self._named(request, name)
         if request.tier is not None:
-            return self._of_tier(request, request.tier, prefer, f"tier {request.tier.value} was asked for")
+            return await self._of_tier(request, request.tier, prefer, f"tier {request.tier.value} was asked for")
+        if request.complexity is not None:
+            why = f"complexity {request.complexity.value} was asked for"
+            return await self._of_tier(request, TIER_OF[request.complexity], prefer, why)
+        if name := request.model or self._default:
+            return await self._named(request, name)
         complexity, features = measure(request)
         why = f"complexity {complexity.value} ({features})"
-        return self._of_tier(request, TIER_OF[complexity], prefer, why)
+        return await self._of_tier(request, TIER_OF[complexity], prefer, why)
 
     async def _named(self, request: LLMRequest, name: str) -> Selection:
         model = await self._governance.admit(request, name)
@@ -88,10 +103,8 @@ class Selector:
         named = "was named" if request.model else "is the default"
         return Selection(model, usable, f"{model.name}: it {named}")
 
-    def _of_tier(self, request: LLMRequest, tier: ModelTier, prefer: Sequence[str], why: str) -> Selection:
-        offered = self._registry.of_tier(tier)
-        order = [*prefer, *(model.provider for model in offered)]
-        offered = sorted(offered, key=lambda model: order.index(model.provider))
+    async def _of_tier(self, request: LLMRequest, tier: ModelTier, prefer: Sequence[str], why: str) -> Selection:
+        offered, costs = await self._in_order(request, self._registry.of_tier(tier), prefer)
         left_out: list[str] = []
         able: list[Model] = []
         keyless: list[Model] = []
@@ -110,12 +123,53 @@ class Selector:
             raise NoModelError(f"no model of tier {tier.value} can take this request: {'; '.join(left_out)}")
         first = next((model for model in able if self._healthy(model.provider)), able[0])
         ailing = [f"{model.provider} does not answer now" for model in able[: able.index(first)]]
-        told = "; ".join([f"{first.name}: {why}", *left_out, *ailing])
+        told = "; ".join([f"{first.name}: {why}", *costs, *left_out, *ailing])
         return Selection(first, [model for model in able if model is not first], told)
+
+    async def _in_order(
+        self, request: LLMRequest, offered: Sequence[Model], prefer: Sequence[str]
+    ) -> tuple[Sequence[Model], Sequence[str]]:
+        """The models in the order in which they are wanted, and what each may cost where that decides."""
+        order = [*prefer, *self._registry.prefer, *(model.provider for model in offered)]
+        before = order[: order.index(CHEAPEST)] if CHEAPEST in order else order
+        named = sorted(
+            (model for model in offered if model.provider in before), key=lambda one: before.index(one.provider)
+        )
+        rest = [model for model in offered if model.provider not in before]
+        if not rest:
+            return named, ()
+        costs = {model.name: await _cost_max(request, model) for model in rest}
+        # One whose price nobody knows is no bargain.
+        rest.sort(key=lambda model: (costs[model.name] is None, costs[model.name] or Decimal(0)))
+        told = [f"{model.name} may cost {_told_cost(costs[model.name])}" for model in rest]
+        return [*named, *rest], told
+
+
+async def _cost_max(request: LLMRequest, model: Model) -> Decimal | None:
+    """USD of the request at this model with the longest answer that it allows; None where no price is known."""
+    answer = min(request.max_tokens or OUTPUT_TOKENS_ASSUMED, model.output_max)
+    usage = TokenUsage(prompt_tokens=estimate_tokens(request), completion_tokens=answer)
+    found = await price(model.provider, model.sent, usage)
+    return None if found.note else found.cost_usd
+
+
+def _told_cost(cost: Decimal | None) -> str:
+    return "what nobody knows" if cost is None else f"{cost:.6f} USD"
 
 
 def measure(request: LLMRequest) -> tuple[Complexity, str]:
-    """How much a request asks for, by what can be counted in it, and the features that decided."""
+    """How much a request asks for, by what can be counted in it, and the features that decided.
+
+    | Feature | 1 point | 2 points |
+    | --- | --- | --- |
+    | tokens of the prompt, estimated | more than 4,000 | more than 50,000 |
+    | tools on offer | 1 or more | more than 10 |
+    | messages | more than 12 | |
+    | an answer by schema | yes | |
+    | effort of reasoning | medium | high, xhigh, max |
+
+    No point is low, one or two are medium, three or more are high.
+    """
     tokens, turns = estimate_tokens(request), len(request.messages)
     effort = request.reasoning_effort
     points = {

@@ -39,6 +39,14 @@ class ModelTier(StrEnum):
     PREMIUM = "premium"
 
 
+class Complexity(StrEnum):
+    """How hard a task is, where whoever asks knows it and names neither model nor tier."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class Role(StrEnum):
     SYSTEM = "system"
     USER = "user"
@@ -234,6 +242,8 @@ class LLMRequest(Value):
     model: str = ""
     """As the provider names it. Adapters need one; the service finds one for `tier`, or takes its default."""
     tier: ModelTier | None = None
+    complexity: Complexity | None = None
+    """Leads to a tier. Where none of the three is given, the request itself is measured."""
     messages: tuple[Message, ...] = Field(min_length=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     max_tokens: int | None = Field(default=None, gt=0)
@@ -267,6 +277,9 @@ class LLMRequest(Value):
     def _names_one_choice(self) -> Self:
         if self.model and self.tier is not None:
             raise ValueError(f"give a model or a tier, not both: got model {self.model!r} and tier {self.tier.value!r}")
+        if self.complexity is not None and (self.model or self.tier is not None):
+            named = f"model {self.model!r}" if self.model else f"tier {self.tier.value!r}" if self.tier else ""
+            raise ValueError(f"give a complexity or something that it would choose, not both: got {named}")
         return self
 
 

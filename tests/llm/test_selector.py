@@ -7,9 +7,10 @@ import pytest
 from pointsman.llm.errors import InvalidRequestError, ModelNotAllowedError
 from pointsman.llm.governance import Governance
 from pointsman.llm.registry import Registry
-from pointsman.llm.selector import Complexity, NoModelError, Selector, measure
+from pointsman.llm.selector import NoModelError, Selector, measure
 from pointsman.llm.settings import ALLOWED_BY_DEFAULT
 from pointsman.llm.types import (
+    Complexity,
     DocumentPart,
     LLMRequest,
     Message,
@@ -69,6 +70,49 @@ async def test_a_tier_offers_every_provider_in_order() -> None:
         "azure_openai",
     ]
     assert "tier balanced was asked for" in selection.rationale
+
+
+@pytest.mark.parametrize(
+    ("told", "name"), [("low", "gpt-6-luna"), ("medium", "gpt-6.1-terra"), ("high", "gpt-6.1-sol")]
+)
+async def test_whoever_knows_how_hard_a_task_is_says_it(told: str, name: str) -> None:
+    selection = await selector(default_model="gpt-6-sol").select(request(complexity=told))
+    assert selection.model.name == name
+    assert f"complexity {told} was asked for" in selection.rationale
+
+
+@pytest.mark.parametrize("named", [{"model": "gpt-6-luna"}, {"tier": "fast"}])
+def test_a_complexity_and_what_it_would_choose_are_not_given_together(named: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="not both"):
+        request(complexity="low", **named)
+
+
+async def test_the_cheapest_for_this_request_is_asked_first_where_price_is_preferred() -> None:
+    # Haiku and Luna cost the same up to 100,000 tokens; beyond, Haiku costs five times as much.
+    longer = text_message(Role.USER, "word " * 80_000)
+    allowed = ("gpt-6-luna", "claude-haiku-5-5", "gemini-3.5-flash-lite")
+    short = await selector(allowed).select(request(tier="fast"), prefer=("price",))
+    long = await selector(allowed).select(request(tier="fast", messages=(longer,)), prefer=("price",))
+    assert short.model.provider in ("openai", "anthropic")
+    assert [model.provider for model in (long.model, *long.fallbacks)] == ["openai", "gemini", "anthropic"]
+    assert "gpt-6-luna may cost 0.0" in long.rationale
+
+
+async def test_a_provider_that_is_named_comes_before_the_cheapest() -> None:
+    selection = await selector().select(request(tier="fast"), prefer=("gemini", "price"))
+    assert selection.model.provider == "gemini"
+    assert "gemini-3.5-flash-lite may cost" not in selection.rationale
+
+
+async def test_a_model_without_a_price_is_no_bargain() -> None:
+    unpriced = REGISTRY.models["claude-haiku-5-5"].model_copy(update={"name": "unheard-of"})
+    tiers = {**REGISTRY.tiers, ModelTier.FAST: {"openai": "gpt-6-luna", "anthropic": "unheard-of"}}
+    registry = REGISTRY.model_copy(
+        update={"models": {**REGISTRY.models, "unheard-of": unpriced}, "tiers": tiers, "prefer": ("price",)}
+    )
+    selection = await Selector(registry, Governance(registry, ("*",))).select(request(tier="fast"))
+    assert [model.name for model in (selection.model, *selection.fallbacks)] == ["gpt-6-luna", "unheard-of"]
+    assert "unheard-of may cost what nobody knows" in selection.rationale
 
 
 async def test_who_does_not_answer_now_is_passed_over_and_named() -> None:
