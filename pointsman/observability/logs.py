@@ -32,6 +32,8 @@ TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvic
 # They say on level debug what passes through them: results of activities with content, a document's parts.
 INDISCREET = ("temporalio.worker._activity", "markdown_it", "urllib3", "alembic")
 FAILED_ACTIVITIES = "temporalio.activity"
+OURS = "pointsman."
+_EXTRA = structlog.stdlib.ExtraAdder()
 
 
 def configure(
@@ -44,6 +46,7 @@ def configure(
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
+        _add_extra,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_trace,
         structlog.processors.StackInfoRenderer(),
@@ -135,9 +138,16 @@ def _places(error: BaseException | None) -> str:
     return "\n\nwhich led to\n\n".join(reversed(told))
 
 
+def _add_extra(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Fields that our packages log as `extra`. Those of libraries may quote content."""
+    return _EXTRA(logger, method, event) if str(event.get("logger", "")).startswith(OURS) else event
+
+
 def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     span = trace.get_current_span().get_span_context()
     if span.is_valid:
-        event[names.TRACE_ID] = trace.format_trace_id(span.trace_id)
+        told = trace.format_trace_id(span.trace_id)
+        # A request to a model is known by the id that its caller gave it, in the log of violations too.
+        event[names.TRACE_ID if event.get(names.TRACE_ID, told) == told else names.SPAN_TRACE_ID] = told
         event[names.SPAN_ID] = trace.format_span_id(span.span_id)
     return event

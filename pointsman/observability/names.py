@@ -96,6 +96,7 @@ SPANS_OF_TEMPORAL: Final = (
     "RunActivity:",
 )
 SPANS_OF_MCP: Final = ("MCP send ",)
+SPANS_OF_MODELS: Final = ("chat ",)
 ATTRIBUTES_OF_TEMPORAL: Final = ("temporalWorkflowID", "temporalRunID", "temporalActivityID")
 ATTRIBUTES_OF_MCP: Final = ("mcp.method.name", "jsonrpc.request.id", "rpc.response.status_code")
 ERROR_TYPE: Final = "error.type"
@@ -130,6 +131,27 @@ GEN_AI_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 GEN_AI_CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
 GEN_AI_CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
 GEN_AI_REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+ATTRIBUTES_OF_MODELS: Final = (
+    GEN_AI_OPERATION,
+    GEN_AI_PROVIDER,
+    GEN_AI_CONVERSATION,
+    GEN_AI_AGENT,
+    GEN_AI_REQUEST_MODEL,
+    GEN_AI_REQUEST_MAX_TOKENS,
+    GEN_AI_REQUEST_TEMPERATURE,
+    GEN_AI_REQUEST_SEED,
+    GEN_AI_REQUEST_STREAM,
+    GEN_AI_REQUEST_REASONING,
+    GEN_AI_RESPONSE_ID,
+    GEN_AI_RESPONSE_MODEL,
+    GEN_AI_FINISH_REASONS,
+    GEN_AI_FIRST_CHUNK,
+    GEN_AI_INPUT_TOKENS,
+    GEN_AI_OUTPUT_TOKENS,
+    GEN_AI_CACHE_READ_TOKENS,
+    GEN_AI_CACHE_WRITE_TOKENS,
+    GEN_AI_REASONING_TOKENS,
+)
 GEN_AI_TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 - tokens of text
 GEN_AI_DURATION: Final = "gen_ai.client.operation.duration"
 GEN_AI_TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105 - tokens of text
@@ -164,9 +186,9 @@ VERB: Final = "verb"
 REQUEST_ID: Final = "request_id"
 ATTEMPTS: Final = "attempts"
 SOURCE_AGENT: Final = "source_agent"
-LLM_TRACE_ID: Final = "llm_trace_id"
-"""Who asked a model named its request so; `trace_id` is the tracing's own."""
 TRACE_ID: Final = "trace_id"
+SPAN_TRACE_ID: Final = "span_trace_id"
+"""The trace of `span_id`, where whoever asked a model gave its request a `trace_id` of another kind."""
 SPAN_ID: Final = "span_id"
 ATTRIBUTE_PREFIX: Final = "pointsman."
 WHOSE: Final = (CORRELATION_ID, CHAIN_ID, TENANT, ITEM)

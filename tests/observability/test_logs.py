@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from opentelemetry import trace
 from pydantic import SecretStr
 
 from pointsman.observability import logs
@@ -125,6 +126,28 @@ def test_what_libraries_say_for_each_request_is_left_out(lines: io.StringIO) -> 
     logging.getLogger("uvicorn.access").info("GET /?code=%s", SECRET)
     logging.getLogger("httpx2").info("HTTP Request")
     assert lines.getvalue() == ""
+
+
+def test_fields_of_our_packages_are_in_the_line_and_those_of_libraries_are_not(lines: io.StringIO) -> None:
+    told = {"provider": "openai", "prompt_tokens": 7, "request_id": f"req {SECRET}", "api_key": "another-value-of-one"}
+    logging.getLogger("pointsman.llm").info("llm request", extra=told)
+    logging.getLogger("somebody").info("said", extra={"body": "Quagga"})
+    ours, theirs = read(lines)
+    assert (ours["provider"], ours["prompt_tokens"], ours["logger"]) == ("openai", 7, "pointsman.llm")
+    assert (ours["request_id"], ours["api_key"]) == (f"req {logs.MASK}", logs.MASK)
+    assert "body" not in theirs
+
+
+def test_a_request_keeps_the_trace_id_that_its_caller_gave_it(lines: io.StringIO) -> None:
+    inside = trace.NonRecordingSpan(trace.SpanContext(0xABC, 0xDEF, is_remote=False))
+    with trace.use_span(inside):
+        logging.getLogger("pointsman.llm").info("llm request", extra={"trace_id": "a2a-1"})
+        logging.getLogger("pointsman.llm").info("llm request", extra={"provider": "openai"})
+    own, taken = read(lines)
+    assert (own["trace_id"], own["span_trace_id"]) == ("a2a-1", f"{0xABC:032x}")
+    assert taken["trace_id"] == f"{0xABC:032x}"
+    assert "span_trace_id" not in taken
+    assert own["span_id"] == taken["span_id"] == f"{0xDEF:016x}"
 
 
 def test_a_line_break_in_a_value_does_not_forge_a_second_line(lines: io.StringIO) -> None:

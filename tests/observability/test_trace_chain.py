@@ -95,13 +95,14 @@ def test_no_span_ends_before_it_starts_or_begins_before_its_trace(spans: list[Sp
 
 
 def test_every_name_is_in_the_module_of_names(spans: list[Span]) -> None:
-    own = {names.SPAN_RECEIVE, names.SPAN_DISPATCH}
-    prefixes = (*names.SPANS_OF_TEMPORAL, *names.SPANS_OF_MCP)
+    own = {names.SPAN_RECEIVE, names.SPAN_DISPATCH, names.SPAN_LLM}
+    prefixes = (*names.SPANS_OF_TEMPORAL, *names.SPANS_OF_MCP, *names.SPANS_OF_MODELS)
     assert {span.name for span in spans if span.name not in own and not span.name.startswith(prefixes)} == set()
 
 
 def test_every_attribute_is_in_the_module_of_names(spans: list[Span]) -> None:
-    allowed = NAMED_BY_US | {*names.ATTRIBUTES_OF_TEMPORAL, *names.ATTRIBUTES_OF_MCP, names.ERROR_TYPE}
+    allowed = NAMED_BY_US | {*names.ATTRIBUTES_OF_TEMPORAL, *names.ATTRIBUTES_OF_MCP, *names.ATTRIBUTES_OF_MODELS}
+    allowed.add(names.ERROR_TYPE)
     assert {name for span in spans for name in span.attributes} - allowed == set()
 
 
