@@ -2,14 +2,13 @@
 
 import json
 from functools import lru_cache
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from jsonschema.protocols import Validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
+from typing import TYPE_CHECKING
 
 from pointsman.contracts.base import Json
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 SHOWN_CHARS_MAX = 200
 
@@ -19,6 +18,8 @@ def violation(schema: dict[str, Json], value: Json) -> str:
     validator = _validator(json.dumps(schema, sort_keys=True))
     if validator is None:
         return ""
+    from referencing.exceptions import Unresolvable  # as below
+
     error: ValidationError | None
     try:
         error = next(iter(validator.iter_errors(value)), None)
@@ -31,7 +32,11 @@ def violation(schema: dict[str, Json], value: Json) -> str:
 
 
 @lru_cache(maxsize=512)
-def _validator(schema: str) -> Validator | None:
+def _validator(schema: str) -> "Validator | None":
+    from jsonschema import Draft202012Validator  # a third of the time to load the service, and not every call has one
+    from jsonschema.exceptions import SchemaError  # as above
+    from referencing import Registry  # as above
+
     parsed = json.loads(schema)
     try:
         Draft202012Validator.check_schema(parsed)
