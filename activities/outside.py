@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.llm.errors import ProviderError
+from pointsman.llm.errors import LLMError, ProviderError
 from pointsman.ports import Rejected, Unavailable
 
 BEAT_SECONDS = 1.0  # the heartbeat timeout is 10 s: a dead worker or a cancellation is noticed within seconds
@@ -56,6 +56,8 @@ def outside(what: str) -> Generator[None]:
             next_retry_delay=error.retry_after,
             category=ApplicationErrorCategory.BENIGN if error.retryable else ApplicationErrorCategory.UNSPECIFIED,
         ) from error
+    except LLMError as error:  # of the service itself: no model can take the request
+        raise ApplicationError(f"{what}: {error}", type=type(error).__name__, non_retryable=True) from error
 
 
 @asynccontextmanager

@@ -2,27 +2,32 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
 from hashlib import sha256
+from typing import TypedDict
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.outside import beating, caller, chain, outside
 from pointsman.contracts.base import Json
-from pointsman.contracts.records import AttemptKind, Chain, StoredMessage
-from pointsman.contracts.turns import CallTool, Tell, Think, Thought, ToolCallRef, ToolOutcome, TurnRequest
+from pointsman.contracts.records import Attempt, AttemptKind, Chain, StoredMessage
+from pointsman.contracts.turns import CallTool, Fallback, Tell, Think, Thought, ToolCallRef, ToolOutcome, TurnRequest
 from pointsman.contracts.work_items import Usage
 from pointsman.domain import briefing
 from pointsman.domain.answers import ANSWER_SCHEMA, ANSWER_SCHEMA_NAME, read_answer
 from pointsman.domain.proposals import InvalidAnswer, canonical, refer
-from pointsman.llm.client import LLMClient
-from pointsman.llm.errors import ProviderError
-from pointsman.llm.events import StreamFinished
+from pointsman.llm.errors import CircuitOpenError, ProviderError
+from pointsman.llm.selector import Selection
+from pointsman.llm.service import LLMService
 from pointsman.llm.types import (
     FinishReason,
     LLMRequest,
     LLMResponse,
     Message,
+    ModelTier,
     Role,
     ToolCallPart,
     ToolResultPart,
@@ -31,14 +36,20 @@ from pointsman.llm.types import (
 )
 from pointsman.ports import Attempts, Contents, Toolbox, Transcripts, Unavailable
 
+NOTHING = Usage()
+ATTEMPTS_BEFORE_FALLBACK = 3
+"""Attempts at a model before another one is asked, where there is one."""
+WAIT_MAX = timedelta(seconds=30)
+"""Longer than this nobody waits for a model while another one may answer."""
+
 
 class Turns:
-    """`worker.py` hands in the model client, the tools and the books, tests hand in fakes."""
+    """`worker.py` hands in the model service, the tools and the books, tests hand in fakes."""
 
     def __init__(
-        self, model: LLMClient, toolbox: Toolbox, transcripts: Transcripts, contents: Contents, attempts: Attempts
+        self, models: LLMService, toolbox: Toolbox, transcripts: Transcripts, contents: Contents, attempts: Attempts
     ) -> None:
-        self._model = model
+        self._models = models
         self._toolbox = toolbox
         self._transcripts = transcripts
         self._contents = contents
@@ -46,16 +57,18 @@ class Turns:
 
     @activity.defn(name="turns.think")
     async def think(self, ask: Think) -> Thought:
-        """One model call over the conversation so far. The provider bills every attempt.
+        """One attempt at one model over the conversation so far. The provider bills every attempt.
 
         Safe to repeat: a reply that was kept is taken instead of asking again.
 
         Raises:
-            ApplicationError: a `ProviderError` by its class name, not retryable where no attempt can succeed, for
-                example `ContextWindowExceededError`, `AuthenticationError`.
+            ApplicationError: an `LLMError` by its class name, not retryable where no attempt can succeed, for
+                example `ContextWindowExceededError`, `BudgetExceededError`, `ModelNotAllowedError`; and where another
+                model may take over, with `Fallback` as its detail.
         """
         request = ask.request
-        with outside(f"model {request.agent.model}, step {ask.step} of {request.key}"):
+        what = f"model {request.agent.model}, step {ask.step} of {request.key}"
+        with outside(what), falling_back(ask, what):
             async with beating():
                 kept = await self._transcripts.find(request.transcript, _reply_slot(request, ask.step))
                 if kept is not None:
@@ -101,26 +114,28 @@ class Turns:
         which is why the call is made again.
         """
         request = ask.request
-        call = await self._request(ask)
         slot = _reply_slot(request, ask.step)
-        attempt = await self._attempts.begin(AttemptKind.MODEL, _chain(request), caller(), request.agent.model, slot)
+        begun: list[Attempt] = []
+
+        async def chosen(selection: Selection) -> None:
+            kind, target = AttemptKind.MODEL, selection.model.name
+            begun.append(await self._attempts.begin(kind, _chain(request), caller(), target, slot))
+
+        async def end(outcome: str, usage: Usage = NOTHING, request_id: str = "") -> None:
+            for attempt in begun:
+                await self._attempts.end(attempt, outcome, usage, request_id)
+
         try:
-            response = await self._answer(call)
+            response = await self._models.attempt(await self._request(ask), avoid=ask.avoid, chosen=chosen)
             kept = await self._keep(request, slot, Role.ASSISTANT, response)
         except ProviderError as error:
-            await self._attempts.end(attempt, type(error).__name__, request_id=error.request_id)
+            await end(type(error).__name__, request_id=error.request_id)
             raise
         except asyncio.CancelledError:
-            await self._attempts.end(attempt, "cancelled")
+            await end("cancelled")
             raise
-        await self._attempts.end(attempt, "ok", _usage(response), response.request_id)
+        await end("ok", _usage(response), response.request_id)
         return kept, response
-
-    async def _answer(self, call: LLMRequest) -> LLMResponse:
-        async for event in self._model.stream(call):
-            if isinstance(event, StreamFinished):
-                return event.response
-        raise Unavailable("the stream ended without an answer")
 
     async def _request(self, ask: Think) -> LLMRequest:
         request = ask.request
@@ -128,7 +143,7 @@ class Turns:
         stored = await self._transcripts.messages(request.transcript)
         definitions = await self._toolbox.definitions(agent.tools)
         return LLMRequest(
-            model=agent.model,
+            **asked_for(agent.model),
             messages=close_calls([_message(one) for one in stored]),
             temperature=agent.temperature,
             max_tokens=agent.max_output_tokens,
@@ -147,6 +162,7 @@ class Turns:
             source_agent=agent.name,
             session_id=request.transcript,
             tenant=request.tenant,
+            work_item=str(request.key),
         )
 
     async def _understand(self, request: TurnRequest, kept: StoredMessage, response: LLMResponse) -> Thought:
@@ -156,6 +172,9 @@ class Turns:
             finish=response.finish_reason,
             tool_calls=tuple(_call_ref(call) for call in response.tool_calls),
             usage=_usage(response),
+            model=response.model,
+            provider=response.provider,
+            rationale=response.rationale,
         )
         if thought.tool_calls:
             return thought
@@ -218,6 +237,46 @@ class Turns:
         assert reply is not None, f"{slot} is kept before its tool calls are scheduled"
         response = LLMResponse.model_validate_json(reply.body)
         return next(call for call in response.tool_calls if call.call_id == ask.call.call_id)
+
+
+class AskedFor(TypedDict, total=False):
+    """What `LLMRequest` calls a model, or a tier."""
+
+    model: str
+    tier: ModelTier
+
+
+def asked_for(wanted: str) -> AskedFor:
+    """What an agent's policy asks for: a tier by its name, or a model."""
+    return {"tier": ModelTier(wanted)} if wanted in set(ModelTier) else {"model": wanted}
+
+
+@contextmanager
+def falling_back(ask: Think, what: str) -> Generator[None]:
+    """Give up where another model may take over and this one is not worth another attempt.
+
+    Raises:
+        ApplicationError: not retryable, with `Fallback` as its detail.
+    """
+    try:
+        yield
+    except ProviderError as error:
+        if not ask.falls_back or not error.others or _worth_waiting(error):
+            raise
+        raise ApplicationError(
+            f"{what}: {error}",
+            Fallback(gave_up=error.model, others=error.others),
+            type=type(error).__name__,
+            non_retryable=True,
+            category=ApplicationErrorCategory.BENIGN,
+        ) from error
+
+
+def _worth_waiting(error: ProviderError) -> bool:
+    wait = error.retry_after or timedelta()
+    if isinstance(error, CircuitOpenError):
+        return False
+    return error.retryable and activity.info().attempt < ATTEMPTS_BEFORE_FALLBACK and wait <= WAIT_MAX
 
 
 def _reply_slot(request: TurnRequest, step: int) -> str:

@@ -38,7 +38,7 @@ from pointsman.temporal_server import DevServer
 from starter import work_items
 from tests import servers
 from tests.workflows.rig import Rig, policy
-from tests.worlds import answer, calls
+from tests.worlds import answer, calls, served
 
 AT_ONCE = 20
 WARM_UP = AT_ONCE
@@ -206,7 +206,7 @@ async def _long_turn(env: WorkflowEnvironment, folder: Path) -> tuple[int, int]:
         contents = Contents(store)
         for data in rig.contents.kept.values():
             await contents.put(data)
-        turns = Turns(rig.model, rig.toolbox, Transcripts(store), _Both(rig, contents), Attempts(store))
+        turns = Turns(served(rig.model), rig.toolbox, Transcripts(store), _Both(rig, contents), Attempts(store))
         others = [one for one in rig.activities() if not _name(one).startswith("turns.")]
         async with rig.worker([*others, *activities_of(turns)]):
             await deliver(rig, 0)

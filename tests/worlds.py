@@ -5,13 +5,35 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
+
+from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.llm.budgets import Budget, MemoryBudgets
 from pointsman.llm.client import Health, ListedModel, LLMClient
 from pointsman.llm.events import StreamEvent, StreamFinished
-from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse, Message, Role, TextPart, TokenUsage, ToolCallPart
+from pointsman.llm.governance import Governance
+from pointsman.llm.keys import OperatorKeys
+from pointsman.llm.limits import MemoryRateLimits
+from pointsman.llm.pool import ClientPool, Factory
+from pointsman.llm.registry import Ability, Registry
+from pointsman.llm.rules import Rules
+from pointsman.llm.selector import Selector
+from pointsman.llm.service import LLMService
+from pointsman.llm.types import (
+    FinishReason,
+    LLMRequest,
+    LLMResponse,
+    Message,
+    ModelTier,
+    Role,
+    TextPart,
+    TokenUsage,
+    ToolCallPart,
+)
 from pointsman.ports import Conflict, Missing, Unavailable
 
 ACCOUNT = "pointsman@fabrikam.example"
@@ -124,9 +146,8 @@ def _response(parts: tuple[TextPart | ToolCallPart, ...], finish: FinishReason) 
 class FakeModel(LLMClient):
     """Gives the scripted replies in order, then the last one again. `on_request` may wait, raise or look."""
 
-    provider = "fake"
-
-    def __init__(self, *script: LLMResponse | Exception) -> None:
+    def __init__(self, *script: LLMResponse | Exception, provider: str = "fake") -> None:
+        self.provider = provider
         self.script = list(script) or [answer()]
         self.requests: list[LLMRequest] = []
         self.on_request: Callable[[LLMRequest], object] = lambda request: None
@@ -152,6 +173,38 @@ class FakeModel(LLMClient):
 
     async def aclose(self) -> None:
         self.requests.clear()
+
+
+def served(*models: FakeModel, budgets: Sequence[Budget] = (), allowed: Sequence[str] = ("*",)) -> LLMService:
+    """The governed service over fakes. Each provider has one model, of its own name, in every tier."""
+    named = {model.provider: model for model in models}
+    registry = Registry.model_validate(
+        {
+            "version": "test",
+            "prefer": list(named),
+            "tiers": {tier: {provider: provider for provider in named} for tier in ModelTier},
+            "models": {
+                provider: {"provider": provider, "window": 1_000_000, "output_max": 100_000, "can": list(Ability)}
+                for provider in named
+            },
+        }
+    )
+    governance = Governance(registry, allowed)
+    chain = {provider: [other for other in named if other != provider] for provider in named}
+    # The test server skips the waits that a provider asks for, so they are over when the service looks again.
+    hours = count(step=3_600)
+    rules = Rules(
+        governance,
+        Selector(registry, governance, fallbacks=chain),
+        budgets=MemoryBudgets(budgets),
+        limits=MemoryRateLimits(now=lambda: float(next(hours))),
+    )
+    factories: dict[str, Factory] = {provider: _handing_out(model) for provider, model in named.items()}
+    return LLMService(ClientPool(OperatorKeys(dict.fromkeys(named, SecretStr("fake"))), factories), rules)
+
+
+def _handing_out(model: FakeModel) -> Factory:
+    return lambda key: model
 
 
 @dataclass(frozen=True)

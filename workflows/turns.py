@@ -10,6 +10,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from activities.turns import Turns
 from pointsman.contracts.turns import (
     CallTool,
+    Fallback,
     Tell,
     Think,
     Thought,
@@ -26,6 +27,8 @@ THINK_TIME = timedelta(minutes=10)
 THINK_ATTEMPTS = 10  # the provider bills every attempt
 TOOL_TIME = timedelta(minutes=2)
 TOOL_ATTEMPTS = 5
+FALLS_BACK = "fall-back"
+"""Runs that began before this end where their model does not answer."""
 REPAIRS_MAX = 1  # a model that misses the schema twice needs a human more than a third bill
 
 
@@ -41,6 +44,7 @@ class TakeTurn:
         self._made: list[ToolCallRef] = []
         self._step = 0
         self._repairs = 0
+        self._avoid: tuple[str, ...] = ()
 
     @workflow.run
     async def run(self, request: TurnRequest) -> TurnResult:
@@ -80,21 +84,37 @@ class TakeTurn:
         instructions, self._unread = tuple(self._unread), []
         self._tell_story("the model thinks")
         try:
-            thought = await workflow.execute_activity_method(
-                Turns.think,
-                Think(request=self._request, step=self._step, instructions=instructions),
-                start_to_close_timeout=THINK_TIME,
-                heartbeat_timeout=BEAT,
-                retry_policy=RetryPolicy(maximum_attempts=THINK_ATTEMPTS, maximum_interval=timedelta(minutes=1)),
-                # A cancelled turn ends when the provider's connection is closed and the attempt's outcome is kept.
-                cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=story.summary(f"step {self._step}: {self._request.agent.model}"),
+            thought = await self._ask(
+                Think(request=self._request, step=self._step, instructions=instructions, falls_back=True)
             )
         except ActivityError:
             self._unread = [*instructions, *self._unread]  # the next turn is told what has no answer yet
             raise
         self._used = limits.add(self._used, thought.usage)
         return thought
+
+    async def _ask(self, think: Think) -> Thought:
+        """Ask one model, or another where it does not answer: each in an activity of its own."""
+        while True:
+            think = think.model_copy(update={"avoid": self._avoid})
+            without = f" without {', '.join(self._avoid)}" if self._avoid else ""
+            try:
+                return await workflow.execute_activity_method(
+                    Turns.think,
+                    think,
+                    start_to_close_timeout=THINK_TIME,
+                    heartbeat_timeout=BEAT,
+                    retry_policy=RetryPolicy(maximum_attempts=THINK_ATTEMPTS, maximum_interval=timedelta(minutes=1)),
+                    # A cancelled turn ends when the provider's connection is closed and the outcome is kept.
+                    cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+                    summary=story.summary(f"step {self._step}: {self._request.agent.model}{without}"),
+                )
+            except ActivityError as error:
+                fallback = _fallback(error)
+                if fallback is None or not workflow.patched(FALLS_BACK):
+                    raise
+                # Models run out: each that is asked is one that was not avoided.
+                self._avoid = (*self._avoid, fallback.gave_up)
 
     async def _call_tools(self, calls: tuple[ToolCallRef, ...]) -> None:
         """All calls of one reply together."""
@@ -146,6 +166,15 @@ class TakeTurn:
 
     def _tell_story(self, doing: str) -> None:
         workflow.set_current_details(story.turn(self._request, self._step, self._used, doing))
+
+
+def _fallback(error: ActivityError) -> Fallback | None:
+    """What the activity says about others that may answer."""
+    cause = error.cause
+    details = cause.details if isinstance(cause, ApplicationError) else ()
+    if len(details) == 1 and isinstance(details[0], dict) and "gave_up" in details[0]:
+        return Fallback.model_validate(details[0])
+    return None
 
 
 def _reason(error: ActivityError) -> str:

@@ -27,6 +27,18 @@ class Think(Contract):
     request: TurnRequest
     step: int
     instructions: tuple[str, ...] = ()
+    falls_back: bool = False
+    """Whether who asks takes another model where this one does not answer: then the activity gives up sooner."""
+    avoid: tuple[str, ...] = ()
+    """Models that have not answered in this turn."""
+
+
+class Fallback(Contract):
+    """Detail of a model call that gave up because another model may take over."""
+
+    gave_up: str
+    """The model that did not answer."""
+    others: tuple[str, ...]
 
 
 class ToolCallRef(Contract):
@@ -52,6 +64,11 @@ class Thought(Contract):
     dropped: tuple[str, ...] = ()
     """Fields that the agent proposed and may not change."""
     usage: Usage = Usage()
+    model: str = ""
+    """The model that answered, as its provider names it."""
+    provider: str = ""
+    rationale: str = ""
+    """Why that one was asked."""
 
 
 class CallTool(Contract):

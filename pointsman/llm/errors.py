@@ -37,6 +37,8 @@ class ProviderError(LLMError):
         self.code = code
         self.retry_after = retry_after
         self.usage = usage
+        self.others: tuple[str, ...] = ()
+        """Models that may take the request over, where it was an attempt of the service's and that can help."""
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -112,6 +114,12 @@ class InvalidRequestError(ProviderError):
 
 class BudgetExceededError(ProviderError):
     """The call might cost more than is left. Nothing was sent."""
+
+
+class BooksUnavailableError(ProviderError):
+    """What a call may cost could not be written down, so that no budget would hold. Nothing was sent."""
+
+    retryable = True
 
 
 class QueueFullError(ProviderError):

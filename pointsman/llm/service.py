@@ -9,7 +9,7 @@ sleeps: it is for those who have another owner of retries, as a workflow has.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from contextvars import copy_context
 from datetime import timedelta
@@ -18,9 +18,11 @@ from typing import Self
 from pointsman.llm import accounting
 from pointsman.llm.attempts import Attempts
 from pointsman.llm.breakers import BreakerState
+from pointsman.llm.client import ListedModel
 from pointsman.llm.errors import (
     AuthenticationError,
     ContextWindowExceededError,
+    InvalidResponseError,
     LLMError,
     ProviderError,
     QueueFullError,
@@ -69,16 +71,41 @@ class LLMService:
                         event = StreamFinished(response=run.end(event.response))
                     yield event
 
-    async def attempt(self, request: LLMRequest, prefer: Sequence[str] = ()) -> LLMResponse:
-        """One attempt at the model that is selected: no retry, no fallback, no pause.
+    async def attempt(
+        self,
+        request: LLMRequest,
+        prefer: Sequence[str] = (),
+        avoid: Sequence[str] = (),
+        chosen: Callable[[Selection], Awaitable[None]] | None = None,
+    ) -> LLMResponse:
+        """One attempt at the model that is selected: no retry, no fallback, no pause. Streamed, so that a cut is seen.
+
+        `avoid` names models that have failed already. `chosen` is told which one it is before anything is sent.
 
         Raises:
             RateLimitedError: also where our own limit says so; `retry_after` tells when to come back.
+            NoModelError: all that could answer are to be avoided.
+            ProviderError: `others` names the models that may take over, where that can help.
         """
         run = self._run(request)
         with run.told():
-            selection = await run.select(prefer)
-            return run.end(await run.once(selection.model))
+            selection = (await run.select(prefer)).without(avoid)
+            if chosen is not None:
+                await chosen(selection)
+            return run.end(await run.once(selection))
+
+    async def select(self, request: LLMRequest, prefer: Sequence[str] = ()) -> Selection:
+        """Which model would be asked now, which ones after it, and why. Nothing is sent, nothing reserved."""
+        return await self._rules.selector.select(request, prefer)
+
+    async def list_models(self, provider: str, tenant: str = "", user: str = "") -> Sequence[ListedModel]:
+        """The models that the provider lists for this caller's key.
+
+        Raises:
+            ProviderError: there is no key, or it does not answer.
+        """
+        async with self._pool.lease(provider, tenant, user) as (_, client):
+            return await client.list_models()
 
     def circuit(self, name: str) -> BreakerState:
         """State of the circuit of a provider and key (`openai/operator`)."""
@@ -165,16 +192,33 @@ class _Run:
                 return response
         raise failures[0]
 
-    async def once(self, model: Model) -> LLMResponse:
-        wait = await self._rules.limits.take(model.provider, self._attempts.tokens_max(model))
-        if wait:
-            raise RateLimitedError(
-                f"the rate limit of {model.provider} is used up. Nothing was sent.",
-                provider=model.provider,
-                model=model.name,
-                retry_after=timedelta(seconds=wait),
-            )
-        return await self._attempts.complete(model)
+    async def once(self, selection: Selection) -> LLMResponse:
+        model = selection.model
+        try:
+            if wait := await self._rules.limits.take(model.provider, self._attempts.tokens_max(model)):
+                raise RateLimitedError(
+                    f"the rate limit of {model.provider} is used up. Nothing was sent.",
+                    provider=model.provider,
+                    model=model.name,
+                    retry_after=timedelta(seconds=wait),
+                )
+            return await self._streamed(model)
+        except ProviderError as error:
+            error.model = model.name  # as policy names it, which is not always what its provider calls it
+            if error.retryable or isinstance(error, _OTHERS_MAY):
+                error.others = tuple(other.name for other in selection.fallbacks)
+            raise
+
+    async def _streamed(self, model: Model) -> LLMResponse:
+        self._is_streamed = True
+        response: LLMResponse | None = None
+        async with aclosing(self._attempts.stream(model)) as events:
+            async for event in events:
+                if isinstance(event, StreamFinished):
+                    response = event.response
+        if response is not None:
+            return response
+        raise InvalidResponseError("the stream ended without an answer", provider=model.provider, model=model.name)
 
     async def stream(self, selection: Selection) -> AsyncGenerator[StreamEvent]:
         self._is_streamed = True

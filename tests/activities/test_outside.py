@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.outside import beating, caller, outside
 from pointsman.llm.errors import (
     AuthenticationError,
+    BooksUnavailableError,
     BudgetExceededError,
     CircuitOpenError,
     ContentRefusedError,
@@ -37,6 +38,7 @@ PASSING = [
     TruncatedStreamError("cut", received="half"),
     InvalidResponseError("no choices"),
     CircuitOpenError("left alone", retry_after=WAIT),
+    BooksUnavailableError("the store is locked"),
 ]
 LASTING = [
     AuthenticationError("key refused"),

@@ -16,7 +16,7 @@ from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.errors import RateLimitedError
 from pointsman.llm.types import LLMResponse, Message, Role, TextPart, ToolCallPart, ToolResultPart, text_message
 from tests.books import MemoryAttempts, MemoryContents, MemoryTranscripts
-from tests.worlds import FakeModel, FakeToolbox, answer, calls, says
+from tests.worlds import FakeModel, FakeToolbox, answer, calls, says, served
 
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=1)
 CALL_IDS = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
@@ -56,7 +56,7 @@ class Desk:
         self.transcripts = MemoryTranscripts()
         self.contents = MemoryContents()
         self.attempts = MemoryAttempts()
-        self.turns = Turns(self.model, self.toolbox, self.transcripts, self.contents, self.attempts)
+        self.turns = Turns(served(self.model), self.toolbox, self.transcripts, self.contents, self.attempts)
 
     async def request(self, number: int = 1) -> TurnRequest:
         prompt, snapshot = await self.contents.put(b"You triage."), await self.contents.put(b"{}")

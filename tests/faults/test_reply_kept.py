@@ -10,7 +10,7 @@ from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.types import Role, text_message
 from tests.books import MemoryAttempts, MemoryContents, MemoryTranscripts
 from tests.workflows.rig import policy
-from tests.worlds import FakeModel, FakeToolbox, says
+from tests.worlds import FakeModel, FakeToolbox, says, served
 
 KEY = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=6)
 CHAIN = Chain(tenant="default", correlation_id="c", key=KEY)
@@ -32,7 +32,7 @@ class DyingTranscripts(MemoryTranscripts):
 async def test_attempt_whose_reply_was_not_kept_stays_in_doubt() -> None:
     transcripts, attempts = DyingTranscripts(), MemoryAttempts()
     await transcripts.append("t", CHAIN, "open/item", Role.USER, text_message(Role.USER, "a bug").to_bytes())
-    turns = Turns(FakeModel(says("fine")), FakeToolbox(), transcripts, MemoryContents(), attempts)
+    turns = Turns(served(FakeModel(says("fine"))), FakeToolbox(), transcripts, MemoryContents(), attempts)
     request = TurnRequest(
         key=KEY,
         tenant="default",

@@ -30,7 +30,7 @@ from tests.books import (
     MemoryTranscripts,
 )
 from tests.workflows.rig import policy
-from tests.worlds import FakeModel, FakePeople, FakeToolbox, FakeTracker, answer
+from tests.worlds import FakeModel, FakePeople, FakeToolbox, FakeTracker, answer, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
@@ -140,7 +140,7 @@ def rooms(contents: MemoryContents) -> list[Callable[..., object]]:
     tracker, model = FakeTracker(), FakeModel(answer())
     tracker.add(1)
     items, ledger, attempts = MemoryItems(), MemoryLedger(), MemoryAttempts()
-    turns = Turns(model, FakeToolbox(), MemoryTranscripts(), contents, attempts)
+    turns = Turns(served(model), FakeToolbox(), MemoryTranscripts(), contents, attempts)
     return [
         *activities_of(WorkItems(tracker, contents, items, ledger, MemoryBodies())),
         *activities_of(turns),

@@ -44,7 +44,7 @@ from tests.books import (
     MemoryLedger,
     MemoryTranscripts,
 )
-from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker
+from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
@@ -97,6 +97,8 @@ class Rig:
         self.tracker = FakeTracker()
         self.tracker.add(1)
         self.model = FakeModel(*script)
+        self.other_models: list[FakeModel] = []
+        """Models of other providers, which are asked where the first does not answer."""
         self.toolbox = FakeToolbox()
         self.people = FakePeople()
         self.contents = MemoryContents()
@@ -112,7 +114,9 @@ class Rig:
     def activities(self) -> list[Callable[..., object]]:
         """All activities, over the fakes and the books in memory."""
         item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies)
-        turn_room = Turns(self.model, self.toolbox, self.transcripts, self.contents, self.attempts)
+        turn_room = Turns(
+            served(self.model, *self.other_models), self.toolbox, self.transcripts, self.contents, self.attempts
+        )
         asking_room = Asking(self.escalations, self.contents, self.people)
         return [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
 
