@@ -25,6 +25,8 @@ OTHER_VARIABLES = frozenset(
     {CONFIG_FILE_VARIABLE, *(PREFIX + name for name in ("TEMPORAL_BIN", "CACHE_DIR", "AZURE_SPECS", "COMPLETE"))}
 )
 MASK = "********"
+# Of RFC 6750: what may stand after `Bearer`.
+_RPC_TOKEN = re.compile(r"(?:[^\s:/,]+(?:/[^\s:,]+)?:)?[A-Za-z0-9\-._~+/]{32,512}=*")
 KIB = 1024
 
 
@@ -69,6 +71,15 @@ def _hook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _rpc_token(value: SecretStr) -> SecretStr:
+    if not _RPC_TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError(
+            "allowed: TOKEN, TENANT:TOKEN or TENANT/USER:TOKEN, a token of 32 to 512 letters, digits and -._~+/= "
+            "(for example of: openssl rand -hex 32)"
+        )
+    return value
+
+
 def _database_url(value: SecretStr) -> SecretStr:
     scheme = value.get_secret_value().partition(":")[0].partition("+")[0]
     if scheme not in ("sqlite", "postgresql"):
@@ -89,6 +100,7 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 OrganisationUrl = Annotated[str, AfterValidator(_organisation_url)]
 OwnPath = Annotated[Path, AfterValidator(_own_path)]
 HookSecret = Annotated[SecretStr, AfterValidator(_hook_secret)]
+RpcToken = Annotated[SecretStr, AfterValidator(_rpc_token)]
 
 
 @dataclass(frozen=True)
@@ -157,6 +169,14 @@ class Settings(BaseSettings):
         le=64 * KIB * KIB,
         description="Largest delivery in bytes: 2 MiB, the limit of Azure DevOps, and 256 KiB for the envelope.",
     )
+    rpc_tokens: Annotated[tuple[RpcToken, ...], NoDecode, BeforeValidator(_entries)] = Field(
+        default=(),
+        description="Bearer tokens of those who may call models over JSON-RPC, comma separated, each `TOKEN`, "
+        "`TENANT:TOKEN` or `TENANT/USER:TOKEN`; two of the same name while one is being replaced. None: it is off.",
+    )
+    rpc_max_bytes: int = Field(
+        default=8_192 * KIB, ge=KIB, le=64 * KIB * KIB, description="Largest body of a JSON-RPC request in bytes."
+    )
     dispatch_max_attempts: int = Field(
         default=10, ge=1, le=1_000, description="Attempts to hand a delivery over before it counts as dead."
     )
@@ -195,7 +215,9 @@ class Settings(BaseSettings):
         )
 
 
-SECRETS = frozenset({"database_url", "webhook_secrets", "azure_devops_token", "openai_api_key", "notify_webhook"})
+SECRETS = frozenset(
+    {"database_url", "webhook_secrets", "azure_devops_token", "openai_api_key", "notify_webhook", "rpc_tokens"}
+)
 
 
 def load(**given: object) -> Settings:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from starter.web import api, health, pages, webhooks
 from starter.web.errors import Frame, handle_errors
+from starter.web.rpc import endpoint
 from starter.web.services import Services
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -28,6 +29,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     )
     for part in (webhooks.router(services), api.router(services), health.router(services), pages.router(services)):
         app.include_router(part)
+    app.include_router(endpoint.router(services.rpc))
     handle_errors(app)
     app.add_middleware(Frame)
     return app

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 import structlog
@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.records import DeliveryState, Tally
+from pointsman.llm.breakers import BreakerState
 from pointsman.observability import metrics
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Inbox, Rejected, Unavailable
@@ -162,6 +163,18 @@ def intake_check(secrets: int) -> Check:
         return f"{secrets} active secrets"
 
     return Check("intake", probe)
+
+
+def models_check(circuits: Callable[[], Mapping[str, BreakerState]]) -> Check:
+    """`circuits` are those that are not closed, by `PROVIDER/KEY`. Asks no provider."""
+
+    async def probe() -> str:
+        troubled = sorted({name.partition("/")[0] for name in circuits()})
+        if troubled:
+            raise Unfit(f"left alone after failures: {', '.join(troubled)}")
+        return "all circuits are closed"
+
+    return Check("models", probe, required=False)
 
 
 def running_check(name: str, failed: Callable[[], str], *, required: bool = False) -> Check:

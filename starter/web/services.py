@@ -1,7 +1,7 @@
 """What the web process is made of: ports, settings it needs, and what readiness asks. The composition root fills it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -10,6 +10,7 @@ from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Tally
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Audit, Escalations, Inbox, Items
+from starter.web.rpc.endpoint import RpcServices
 
 
 class Unfit(Exception):
@@ -60,6 +61,7 @@ class Services:
     core_metrics_port: int = 0
     """Loopback port of a worker in this process; its metrics are served beside ours. 0 for none."""
     version: str = ""
+    rpc: RpcServices = field(default_factory=RpcServices)
 
 
 def now() -> datetime:
