@@ -36,6 +36,10 @@ VIOLATIONS = {
     "The model service knows neither store nor Temporal": ("pointsman.llm", "temporalio"),
     "Clients know ports, and no other side of the house": ("pointsman.clients", "pointsman.store"),
     "The store knows ports, and no other side of the house": ("pointsman.store", "pointsman.clients"),
+    "The store keeps the books of the model service, and knows nothing else of it": (
+        "pointsman.store",
+        "pointsman.llm",
+    ),
     "Policies know contracts and domain": ("pointsman.policies", "pointsman.ports"),
     "Observability knows contracts and ports": ("pointsman.observability", "pointsman.domain"),
     "The sandbox is the outside world: of ours it knows contracts": ("pointsman.sandbox", "pointsman.ports"),

@@ -39,17 +39,22 @@ class Insert:
     def rows(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Insert the rows, values in the order of the columns; returns how many went in. If it fails, some may be
         in: the transaction or savepoint around it must not be kept."""
+        return sum(statements.count(connection, *asked) for asked in self._asked(connection, rows))
+
+    def returned(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        """Like `rows`, where `then` ends with `RETURNING`: what that names, in no order."""
+        asked = self._asked(connection, rows)
+        return [row for statement, values in asked for row in statements.rows(connection, statement, values)]
+
+    def _asked(self, connection: Connection, rows: Sequence[Row]) -> Iterator[tuple[str, list[Value]]]:
         is_sqlite = connection.dialect.name == "sqlite"
         mark, (start, end) = ("?", self._sqlite) if is_sqlite else ("%s", self._postgresql)
-        inserted = 0
         for some in _in_powers(rows):
             values = list(chain.from_iterable(some))
             if is_sqlite:
                 for column in self._moments:
                     values[column] = [None if at is None else microseconds(at) for at in values[column]]
-            statement = f"{start} {_places(mark, self._width, len(some))} {end}"
-            inserted += statements.count(connection, statement, values)
-        return inserted
+            yield f"{start} {_places(mark, self._width, len(some))} {end}", values
 
 
 def _in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -1,0 +1,187 @@
+"""Budgets in the store: one set of books for all processes that share the database, and for those who come after.
+
+A reservation is a row before the call and a settlement after it, each in a short transaction that calls of the same
+moment share. Whoever is killed in between leaves a row that expires: then all that it held counts as spent.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from pointsman.domain.texts import clean
+from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Claim, Reservation, Scope, Spending, check
+from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
+from pointsman.llm.types import TokenUsage
+from pointsman.ports import Unavailable
+from pointsman.store import llm_ledger
+from pointsman.store.engine import Store
+from pointsman.store.ids import new_id
+from pointsman.store.llm_ledger import Account, Change, Entry, Settlement, nano_usd, usd
+
+LOG = logging.getLogger(__name__)
+EXPIRE_EVERY = timedelta(seconds=30)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class _Asked(NamedTuple):
+    entry: Entry
+    budgets: Sequence[Budget]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class StoreBudgets:
+    """`llm.budgets.Budgets` over the store. `life` is how long a call may take before its reservation expires."""
+
+    def __init__(
+        self,
+        store: Store,
+        budgets: Sequence[Budget] = (),
+        now: Callable[[], datetime] = _utc_now,
+        life: timedelta = RESERVATION_LIFE,
+    ) -> None:
+        self._store = store
+        self._budgets = tuple(budgets)
+        self._now = now
+        self._life = life
+        self._expired_at = _LONG_AGO
+        self._orphans: set[asyncio.Task[None]] = set()
+
+    async def reserve(self, claim: Claim) -> Reservation:
+        """As the protocol says.
+
+        Raises:
+            BudgetExceededError: a hard limit would be passed.
+            BooksUnavailableError: the database cannot now.
+        """
+        claim, now = _kept(claim), self._now()
+        entry = Entry(new_id(), now, now + self._life, claim)
+        try:
+            if now - self._expired_at >= EXPIRE_EVERY:
+                await self.expire()
+            written = asyncio.ensure_future(self._store.write_each(_reserve, _Asked(entry, self._budgets)))
+            answer = await self._answered(written, entry)
+        except (Unavailable, IntegrityError) as error:  # a row that is there already: its commit was not heard of
+            raise BooksUnavailableError(
+                f"what this call may cost could not be written down: {error} Nothing was sent.",
+                provider=claim.provider,
+                model=claim.model,
+            ) from error
+        if isinstance(answer, BudgetExceededError):
+            raise answer
+        return Reservation(id=entry.id, claim=claim, notes=answer)
+
+    async def settle(
+        self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None, outcome: str = ""
+    ) -> None:
+        """As the protocol says. Where the database cannot now, the answer is not lost with it: that is logged, and
+        the reservation expires as spent."""
+        end = Settlement(reservation.id, self._now(), usage or TokenUsage(), cost_usd or Decimal(0), clean(outcome))
+        try:
+            await self._store.write_each(_settle, end)
+        except Unavailable as error:
+            LOG.error("reservation %s of a model call is not settled and will expire as spent: %s", end.id, error)
+
+    async def expire(self) -> int:
+        """Count as spent what nobody settled in time; returns how many reservations that were."""
+        expired, now = 0, self._now()
+        while some := await self._store.write_each(_expire, now):
+            expired += some
+        self._expired_at = now
+        if expired:
+            LOG.warning("%d reservations of model calls were not settled in time and count as spent", expired)
+        return expired
+
+    async def _answered(self, written: "asyncio.Future[_Answer]", entry: Entry) -> "_Answer":
+        """What the database said. A caller who leaves meanwhile has sent nothing: the row is settled at nothing."""
+        try:
+            return await asyncio.shield(written)
+        except asyncio.CancelledError:
+            task = asyncio.ensure_future(self._given_back(written, entry))
+            self._orphans.add(task)
+            task.add_done_callback(self._orphans.discard)
+            raise
+
+    async def _given_back(self, written: "asyncio.Future[_Answer]", entry: Entry) -> None:
+        await asyncio.wait([written])
+        if written.exception() is None and not isinstance(written.result(), BudgetExceededError):
+            await self.settle(Reservation(id=entry.id, claim=entry.claim), None, None, "cancelled")
+
+
+_Answer = tuple[str, ...] | BudgetExceededError
+"""Notes of a reservation, or why there is none. An error that is raised would make the others in its transaction
+begin again."""
+
+
+def _kept(claim: Claim) -> Claim:
+    """The claim as the books hold it: text clean, each account once, money in whole billionths."""
+    accounts = tuple(dict.fromkeys((scope, clean(account)) for scope, account in claim.accounts))
+    changes = {
+        "accounts": accounts,
+        "tokens": min(claim.tokens, llm_ledger.TOKENS_MAX),
+        "cost_usd": usd(nano_usd(claim.cost_usd)),
+        "trace_id": clean(claim.trace_id),
+        "source_agent": clean(claim.source_agent),
+        "model": clean(claim.model),
+    }
+    return claim.model_copy(update=changes)
+
+
+def _reserve(connection: Connection, asked: Sequence[_Asked]) -> list[_Answer]:
+    """Hold all claims, which locks their accounts; look, one after another; give back what must not be held."""
+    held = _changes([one.entry.claim for one in asked], sign=1)
+    after = llm_ledger.charge(connection, held, max(one.entry.at for one in asked))
+    standing = {account: _without(spending, held[account]) for account, spending in after.items()}
+    answers = [_answer(one, standing) for one in asked]
+    together = list(zip(asked, answers, strict=True))
+    refused = [one.entry.claim for one, answer in together if isinstance(answer, BudgetExceededError)]
+    if refused:
+        llm_ledger.charge(connection, _changes(refused, sign=-1), max(one.entry.at for one in asked))
+    granted = [one.entry for one, answer in together if not isinstance(answer, BudgetExceededError)]
+    llm_ledger.add(connection, granted)
+    return answers
+
+
+def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
+    claim = asked.entry.claim
+    try:
+        notes = check(asked.budgets, claim, standing)
+    except BudgetExceededError as error:
+        return error
+    for account in claim.accounts:
+        standing[account].hold(claim.tokens, claim.cost_usd)
+    return notes
+
+
+def _changes(claims: Sequence[Claim], sign: int) -> defaultdict[tuple[Scope, str], Change]:
+    changes: defaultdict[tuple[Scope, str], Change] = defaultdict(Change)
+    for claim in claims:
+        nano = nano_usd(claim.cost_usd)
+        for account in claim.accounts:
+            changes[account].reserved_tokens += sign * claim.tokens
+            changes[account].reserved_nano_usd += sign * nano
+    return changes
+
+
+def _without(spending: Spending, held: Change) -> Spending:
+    """How the account stood before all that was held at once."""
+    spending.hold(-held.reserved_tokens, -usd(held.reserved_nano_usd))
+    return spending
+
+
+def _settle(connection: Connection, settlements: Sequence[Settlement]) -> list[None]:
+    llm_ledger.settle(connection, settlements)
+    return [None] * len(settlements)
+
+
+def _expire(connection: Connection, moments: Sequence[datetime]) -> list[int]:
+    return [llm_ledger.expire(connection, moment) for moment in moments]
