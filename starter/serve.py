@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 from pointsman import temporal
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.domain.organisations import organisation_of
-from pointsman.observability import logs, metrics, traces
+from pointsman.observability import logs, meters, metrics, traces
 from pointsman.observability.activities import Correlating
 from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
@@ -58,13 +58,14 @@ async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) ->
     wanted = frozenset(parts)
     check(settings, wanted)
     logs.configure(settings.log_level, settings.log_format, secrets_of(settings))
-    tracing = traces.configure(version=version("pointsman"))
+    telling = (traces.configure(version=version("pointsman")), meters.configure(version=version("pointsman")))
     try:
         async with runtime(settings) as rt:
             await _run(rt, wanted)
     finally:
-        if tracing is not None:
-            tracing.shutdown()
+        for provider in telling:
+            if provider is not None:
+                provider.shutdown()
 
 
 def secrets_of(settings: Settings) -> list[SecretStr | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-TRACES, NOTIFICATIONS = "/v1/traces", "/hooks/"
+TRACES, METRICS, NOTIFICATIONS = "/v1/traces", "/v1/metrics", "/hooks/"
 SPAN_ERROR = SpanMessage.DESCRIPTOR.file.message_types_by_name["Status"].enum_types_by_name["StatusCode"]
 
 
@@ -48,7 +49,7 @@ class Span:
 
 @dataclass
 class Receiver:
-    """Answers 200 to spans. The first notification gets 503, each later one 204."""
+    """Answers 200 to spans and metrics. The first notification gets 503, each later one 204."""
 
     port: int = 0
     requests: list[Request] = field(default_factory=list)
@@ -116,6 +117,8 @@ def receiving() -> Generator[Receiver]:
             )
             if self.path == TRACES:
                 self._answer(200, ExportTraceServiceResponse().SerializeToString())
+            elif self.path == METRICS:
+                self._answer(200, ExportMetricsServiceResponse().SerializeToString())
             else:
                 self._answer(503 if first else 204)
 

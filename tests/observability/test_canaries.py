@@ -16,7 +16,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
-from tests.observability.receiver import NOTIFICATIONS, TRACES, Receiver
+from tests.observability.receiver import METRICS, NOTIFICATIONS, TRACES, Receiver
 from tests.observability.searching import holds, payloads
 from tests.observability.watched import CONTENT, SECRETS, Run
 
@@ -46,7 +46,7 @@ def places(run: Run, receiver: Receiver) -> Places:
     return {
         "log": [run.log_bytes],
         "spans": [request.body for request in receiver.got(TRACES)],
-        "metrics": [run.metrics],
+        "metrics": [run.metrics, *(request.body for request in receiver.got(METRICS))],
         "pages": [run.pages],
         "histories": [event.SerializeToString() for event in events],
         "payloads": [text for event in events for text in payloads(event)],
