@@ -66,6 +66,10 @@ class LLMSettings(BaseSettings):
     llm_max_retries: int = Field(default=3, ge=0)
     llm_rate_limit_max_retries: int = Field(default=5, ge=0)
     llm_retry_exponential_base: float = Field(default=2.0, ge=1)
+    llm_governance_log: Path | None = None
+    """Folder of the governance log: a file a day. Without it, violations are in the log of the process alone."""
+    llm_governance_log_days: int = Field(default=90, ge=90)
+    """For so many days files of the governance log are kept."""
     pointsman_models: Path = BUILT_IN
     """The file of models."""
 
