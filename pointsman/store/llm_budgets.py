@@ -16,7 +16,17 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from pointsman.domain.texts import clean
-from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Claim, Reservation, Scope, Spending, check
+from pointsman.llm.budgets import (
+    RESERVATION_LIFE,
+    Budget,
+    BudgetUse,
+    Claim,
+    Reservation,
+    Scope,
+    Spending,
+    check,
+    uses_of,
+)
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
 from pointsman.llm.types import TokenUsage
 from pointsman.ports import Unavailable
@@ -78,7 +88,7 @@ class StoreBudgets:
             ) from error
         if isinstance(answer, BudgetExceededError):
             raise answer
-        return Reservation(id=entry.id, claim=claim, notes=answer)
+        return Reservation(id=entry.id, claim=claim, notes=answer.notes, uses=answer.uses)
 
     async def settle(
         self, reservation: Reservation, usage: TokenUsage | None, cost_usd: Decimal | None, outcome: str = ""
@@ -117,8 +127,13 @@ class StoreBudgets:
             await self.settle(Reservation(id=entry.id, claim=entry.claim), None, None, "cancelled")
 
 
-_Answer = tuple[str, ...] | BudgetExceededError
-"""Notes of a reservation, or why there is none. An error that is raised would make the others in its transaction
+class _Granted(NamedTuple):
+    notes: tuple[str, ...]
+    uses: tuple[BudgetUse, ...]
+
+
+_Answer = _Granted | BudgetExceededError
+"""What a reservation says, or why there is none. An error that is raised would make the others in its transaction
 begin again."""
 
 
@@ -157,9 +172,10 @@ def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
         notes = check(asked.budgets, claim, standing)
     except BudgetExceededError as error:
         return error
+    uses = uses_of(asked.budgets, claim, standing)
     for account in claim.accounts:
         standing[account].hold(claim.tokens, claim.cost_usd)
-    return notes
+    return _Granted(notes, uses)
 
 
 def _changes(claims: Sequence[Claim], sign: int) -> defaultdict[tuple[Scope, str], Change]:

@@ -86,6 +86,15 @@ async def test_a_soft_limit_is_noted_only(store: Store) -> None:
     assert note.startswith(f"soft limit: the token budget of user '{ada[1]}' is 10")
 
 
+async def test_a_reservation_says_how_far_it_uses_each_budget(store: Store) -> None:
+    ada = user()
+    limits = (Budget(scope=Scope.USER, account=ada[1], tokens=100), Budget(scope=Scope.USER, cost_usd=Decimal(10)))
+    kept = books(store, *limits)
+    await kept.reserve(claim(30, "1", ada))
+    uses = (await kept.reserve(claim(60, "1.5", ada))).uses
+    assert [(use.account, use.share) for use in uses] == [(ada[1], 0.9), ("", 0.25)]
+
+
 @pytest.mark.parametrize(("period", "later"), [(Period.DAY, {"hours": 12}), (Period.MONTH, {"days": 10})])
 async def test_a_budget_of_a_period_begins_again_with_the_next(
     store: Store, period: Period, later: dict[str, float]
