@@ -28,9 +28,12 @@ def tally(registry: CollectorRegistry) -> Json:
     rows: dict[_PLACE, dict[str, Json]] = defaultdict(dict)
     providers: dict[str, dict[str, Json]] = defaultdict(dict)
     violations: dict[str, float] = defaultdict(float)
+    limits: dict[str, Json] = {}
     for sample in _samples(registry):
         if sample.name == names.LLM_VIOLATIONS + _TOTAL:
             violations[sample.labels[names.LABEL_MODEL]] += sample.value
+        elif sample.name in _OF_ALL:
+            limits[_OF_ALL[sample.name]] = sample.value
         elif sample.name in _BY_PROVIDER:
             providers[sample.place[0]][_BY_PROVIDER[sample.name]] = sample.value
         elif sample.name in _BY_KIND:
@@ -44,6 +47,7 @@ def tally(registry: CollectorRegistry) -> Json:
         "models": [{"provider": provider, "model": model, **row} for (provider, model), row in sorted(rows.items())],
         "providers": [{"provider": provider, **row} for provider, row in sorted(providers.items())],
         "violations": dict(violations),
+        "rate_limits": limits,
     }
 
 
@@ -63,6 +67,9 @@ _BY_MODEL = {
 }
 _BY_PROVIDER = {
     names.LLM_ACTIVE: "active",
+    names.LLM_QUEUE: "waiting",
+}
+_OF_ALL = {
     names.LLM_RATE_LIMITED + _TOTAL: "rate_limited",
     names.LLM_RETRY_DELAY + _SUM: "retry_delay_seconds_sum",
     names.LLM_RETRY_DELAY + _COUNT: "retry_delay_seconds_count",
