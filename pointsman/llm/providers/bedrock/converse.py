@@ -5,37 +5,34 @@ one. Events of a stream come through a bounded pipe: a slow consumer slows the t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from pointsman.contracts.base import Json
 from pointsman.llm.client import Health, ListedModel, LLMClient, healthy
-from pointsman.llm.errors import AuthenticationError, InvalidRequestError, ProviderError
+from pointsman.llm.errors import InvalidRequestError, ProviderError
 from pointsman.llm.estimates import estimate_tokens
 from pointsman.llm.events import StreamEvent, StreamFinished, UsageReported
 from pointsman.llm.lenient import count_of, date_of, object_of, objects, text_of
-from pointsman.llm.providers.bedrock.connections import Connections, Exchange
+from pointsman.llm.providers.bedrock.calls import Calls, Told
+from pointsman.llm.providers.bedrock.connections import Exchange
 from pointsman.llm.providers.bedrock.credentials import AwsCredentials
-from pointsman.llm.providers.bedrock.faults import BROKEN, SILENT, UNREADABLE, BedrockFaults
+from pointsman.llm.providers.bedrock.faults import BROKEN, SILENT, UNREADABLE
 from pointsman.llm.providers.bedrock.models import base_model
 from pointsman.llm.providers.bedrock.pipe import Pipe, PipeClosed
 from pointsman.llm.providers.bedrock.reply import Reading, plain
 from pointsman.llm.providers.bedrock.request import parameters_of
-from pointsman.llm.providers.bedrock.services import Service, Services
 from pointsman.llm.types import LLMRequest, LLMResponse
 
-CALLS_MAX = 128
-CONNECT_TIMEOUT = timedelta(seconds=5)
 PIECES_MAX = 64
 """Events of a stream that wait to be taken."""
 # The end of the body follows the last event at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 PROFILES_PAGE = 1_000
-
-Told = Mapping[str, Json]
+_FIRST: Told = MappingProxyType({})
 
 
 class BedrockConverse(LLMClient):
@@ -54,32 +51,18 @@ class BedrockConverse(LLMClient):
         base_url: str | None = None,
         timeout: timedelta = timedelta(seconds=60),
     ) -> None:
-        if credentials is not None and not (credentials.access_key_id and credentials.secrets()):
-            raise AuthenticationError("no access key given", provider=self.provider)
-        if not region:
-            raise InvalidRequestError("no AWS region given: set AWS_REGION. Nothing was sent.", provider=self.provider)
-        self._region, self._base_url, self._timeout = region, base_url, timeout
-        self._secrets = credentials.secrets() if credentials else ()
-        self._connections = Connections(timeout, CONNECT_TIMEOUT, CALLS_MAX)
-        self._services = Services(credentials, region, base_url, self._connections)
-        self._threads = ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="bedrock")
-        self._exchanges: set[Exchange] = set()
-        self._closed = False
+        self._calls = Calls(credentials, region, base_url, timeout)
 
     def __repr__(self) -> str:
-        return f"BedrockConverse(region={self._region!r}, base_url={self._base_url!r}, timeout={self._timeout!r})"
+        return f"BedrockConverse({self._calls.where})"
 
     async def aclose(self) -> None:
-        self._closed = True
-        for exchange in tuple(self._exchanges):
-            exchange.end()
-        self._threads.shutdown(wait=False)
-        self._connections.close()
+        self._calls.close()
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
         parameters = parameters_of(request, self.provider)
         reading = self._reading(request, parameters.notes)
-        answer = await self._ask("bedrock-runtime", "converse", parameters.content, request.model)
+        answer = await self._calls.ask("bedrock-runtime", "converse", parameters.content, request.model)
         reading.attempt.request_id = _request_id(answer)
         reading.take_whole(answer)
         return await reading.finish(streamed=False)
@@ -87,19 +70,19 @@ class BedrockConverse(LLMClient):
     async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
         parameters = parameters_of(request, self.provider)
         reading = self._reading(request, parameters.notes)
-        pipe, exchange = Pipe[Told](PIECES_MAX), self._begin(request.model)
-        self._threads.submit(self._read, parameters.content, exchange, pipe)
-        try:
-            reading.attempt.request_id = await self._opened(pipe, request.model)
-            async for event in self._events(pipe, reading):
-                for said in reading.take(event):
-                    yield said
-            if not reading.ended:
-                raise reading.attempt.truncated("the stream ended without its terminal event")
-        finally:
-            exchange.end()
-            pipe.close()
-            self._exchanges.discard(exchange)
+        pipe = Pipe[Told](PIECES_MAX)
+        with self._calls.exchange(request.model) as exchange:
+            self._calls.threads.submit(self._read, parameters.content, exchange, pipe)
+            try:
+                reading.attempt.request_id = await self._opened(pipe, request.model)
+                async for event in self._events(pipe, reading):
+                    for said in reading.take(event):
+                        yield said
+                if not reading.ended:
+                    raise reading.attempt.truncated("the stream ended without its terminal event")
+            finally:
+                exchange.end()
+                pipe.close()
         response = await reading.finish(streamed=True)
         yield UsageReported(usage=response.usage)
         yield StreamFinished(response=response)
@@ -108,7 +91,7 @@ class BedrockConverse(LLMClient):
         """As the service counts them, which it does for some models only; of others they are estimated."""
         told = {"modelId": base_model(request.model), "input": {"converse": parameters_of(request, "bedrock").counted}}
         try:
-            count = await self._ask("bedrock-runtime", "count_tokens", told, request.model)
+            count = await self._calls.ask("bedrock-runtime", "count_tokens", told, request.model)
         except InvalidRequestError as error:
             if "counting tokens" not in error.reason:
                 raise
@@ -117,7 +100,7 @@ class BedrockConverse(LLMClient):
 
     async def list_models(self) -> Sequence[ListedModel]:
         """The models, and the inference profiles that lead to them: most models are called by those only."""
-        answer = await self._ask("bedrock", "list_foundation_models", {}, "")
+        answer = await self._calls.ask("bedrock", "list_foundation_models", {}, "")
         told = {text_of(model, "modelId"): model for model in objects(answer.get("modelSummaries"))}
         profiles = [text_of(profile, "inferenceProfileId") for profile in await self._profiles()]
         bases = [_listed(name, model, is_called=_is_called_itself(model)) for name, model in told.items()]
@@ -125,50 +108,29 @@ class BedrockConverse(LLMClient):
         return [model for model in (*bases, *reached) if model.name]
 
     async def health(self) -> Health:
-        return await healthy(lambda: self._ask("bedrock", "list_inference_profiles", {"maxResults": 1}, ""))
+        return await healthy(lambda: self._listed_profiles(1))
 
     async def _profiles(self) -> Sequence[Told]:
         profiles: list[Told] = []
         after: dict[str, Json] = {}
         while True:
-            page = await self._ask("bedrock", "list_inference_profiles", {"maxResults": PROFILES_PAGE, **after}, "")
+            page = await self._calls.ask(
+                "bedrock", "list_inference_profiles", {"maxResults": PROFILES_PAGE, **after}, ""
+            )
             profiles += objects(page.get("inferenceProfileSummaries"))
             token = text_of(page, "nextToken")
             if not token or after.get("nextToken") == token:
                 return profiles
             after = {"nextToken": token}
 
-    async def _ask(self, service: Service, operation: str, parameters: dict[str, Any], model: str) -> Told:
-        """The answer of an operation. Cancelling it closes its connection."""
-        exchange = self._begin(model)
-
-        def wait() -> Json:
-            with exchange.current():
-                return plain(self._services.ask(service, operation, parameters))
-
-        try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._threads, wait)
-        except asyncio.CancelledError:
-            exchange.end()
-            raise
-        except Exception as error:
-            raise self._faults(model).of_exception(error) from None
-        finally:
-            self._exchanges.discard(exchange)
-        return answer if isinstance(answer, dict) else {}
-
-    def _begin(self, model: str) -> Exchange:
-        if self._closed:
-            raise self._faults(model).not_reached(ConnectionError("the client is closed"))
-        exchange = Exchange()
-        self._exchanges.add(exchange)
-        return exchange
+    async def _listed_profiles(self, count: int, after: Told = _FIRST) -> Told:
+        return await self._calls.ask("bedrock", "list_inference_profiles", {"maxResults": count, **after}, "")
 
     def _read(self, parameters: dict[str, Any], exchange: Exchange, pipe: Pipe[Told]) -> None:
         """In a thread: put the answer's beginning into the pipe, then its events."""
         try:
             with exchange.current():
-                answer = self._services.ask("bedrock-runtime", "converse_stream", parameters)
+                answer = self._calls.services.ask("bedrock-runtime", "converse_stream", parameters)
                 events = answer.pop("stream")
                 try:
                     pipe.put(_object(answer))
@@ -188,7 +150,7 @@ class BedrockConverse(LLMClient):
         try:
             return _request_id(await anext(pipe))
         except Exception as error:
-            raise self._faults(model).of_exception(error) from None
+            raise self._calls.faults(model).of_exception(error) from None
 
     async def _events(self, pipe: Pipe[Told], reading: Reading) -> AsyncGenerator[Told]:
         """The events as far as they tell something; what goes wrong after the last of them does not matter."""
@@ -211,18 +173,15 @@ class BedrockConverse(LLMClient):
         """What ended a stream before its time."""
         attempt = reading.attempt
         if isinstance(error, SILENT):
-            return attempt.silent(self._timeout)
+            return attempt.silent(self._calls.timeout)
         if isinstance(error, BROKEN):
             return attempt.truncated(f"the connection broke in the middle of the stream: {type(error).__name__}")
         if isinstance(error, UNREADABLE):
             return attempt.invalid(f"an event of the stream cannot be read: {type(error).__name__}")
-        return attempt.billed(self._faults(reading.model).of_exception(error, attempt.request_id))
+        return attempt.billed(self._calls.faults(reading.model).of_exception(error, attempt.request_id))
 
     def _reading(self, request: LLMRequest, notes: Sequence[str]) -> Reading:
         return Reading(self.begin(request, notes), self.provider, request.model)
-
-    def _faults(self, model: str) -> BedrockFaults:
-        return BedrockFaults(self.provider, model, self._secrets)
 
 
 def _listed(name: str, model: Told, *, is_called: bool) -> ListedModel:

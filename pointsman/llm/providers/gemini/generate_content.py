@@ -7,20 +7,12 @@ stream that it reads keeps its connection until the garbage collector comes by.
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
-from functools import lru_cache
-from urllib.request import getproxies
 
 import aiohttp
-import httpx2
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
-from google import genai
 from google.genai import types as sdk
-from google.genai.models import AsyncModels
 from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
@@ -33,10 +25,10 @@ from pointsman.llm.providers.gemini.contents import Object
 from pointsman.llm.providers.gemini.faults import FAILURES, GeminiFaults, headers_of, request_id_of
 from pointsman.llm.providers.gemini.reply import Reading
 from pointsman.llm.providers.gemini.request import Body, body_of, wire_names
+from pointsman.llm.providers.gemini.sdk import CONNECT_TIMEOUT, GeminiSdk
 from pointsman.llm.sse import EventReader
 from pointsman.llm.types import LLMRequest, LLMResponse
 
-CONNECT_TIMEOUT = timedelta(seconds=5)
 # The end of the body follows the last response at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 MODELS_PER_PAGE = 1_000
@@ -68,26 +60,20 @@ class GeminiGenerateContent(LLMClient):
         self._key = api_key
         self._base_url = base_url
         self._timeout = timeout
-        self._connect_timeout = connect_timeout
-        self._opened: tuple[genai.Client, aiohttp.ClientSession] | None = None
+        self._sdk = GeminiSdk(api_key, base_url, connect_timeout, _hand_over)
 
     def __repr__(self) -> str:
         return f"GeminiGenerateContent(base_url={self._base_url!r}, timeout={self._timeout!r})"
 
     async def aclose(self) -> None:
-        if self._opened is not None:
-            client, session = self._opened
-            self._opened = None
-            await client.aio.aclose()
-            client.close()
-            await session.close()
+        await self._sdk.aclose()
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
         body = body_of(request, self.provider)
         reading = self._reading(request, body.notes)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                answered = await self._models().generate_content(
+                answered = await self._sdk.models().generate_content(
                     model=request.model,
                     contents=_CONTENTS,
                     config=_config(body.content, is_streamed=False),
@@ -126,7 +112,7 @@ class GeminiGenerateContent(LLMClient):
         whole |= {key: body[key] for key in _COUNTED if key in body}
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                counted = await self._models().count_tokens(
+                counted = await self._sdk.models().count_tokens(
                     model=request.model,
                     contents=_CONTENTS,
                     config={"http_options": {"extra_body": {"contents": [], "generateContentRequest": whole}}},
@@ -140,7 +126,7 @@ class GeminiGenerateContent(LLMClient):
     async def list_models(self) -> Sequence[ListedModel]:
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                pages = await self._models().list(config={"page_size": MODELS_PER_PAGE})
+                pages = await self._sdk.models().list(config={"page_size": MODELS_PER_PAGE})
                 return [_listed(model) async for model in pages]
         except FAILURES as error:
             raise self._faults("").of_exception(error) from None
@@ -148,18 +134,12 @@ class GeminiGenerateContent(LLMClient):
     async def health(self) -> Health:
         return await healthy(self.list_models)
 
-    def _models(self) -> AsyncModels:
-        if self._opened is None:
-            session = _session(self._connect_timeout)
-            self._opened = (_client(self._key, self._base_url, session), session)
-        return self._opened[0].aio.models
-
     async def _open(self, request: LLMRequest, body: Body, reading: Reading) -> aiohttp.ClientResponse:
         """The response of a stream, of which nothing is read yet."""
         token = _takes_stream.set(True)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                chunks = await self._models().generate_content_stream(
+                chunks = await self._sdk.models().generate_content_stream(
                     model=request.model, contents=_CONTENTS, config=_config(body.content, is_streamed=True)
                 )
                 await anext(chunks)
@@ -216,55 +196,6 @@ async def _hand_over(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     if _takes_stream.get() and response.status == 200:
         raise _Opened(response)
     return response
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """One for all: the SDK makes four for each client, which takes a quarter of a second."""
-    context = httpx2.create_ssl_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-class _Connector(aiohttp.TCPConnector):
-    """With a limit to connecting: the SDK sets none, and overrides the session's."""
-
-    def __init__(self, limit: timedelta) -> None:
-        super().__init__(limit=0)  # how many calls may run is not the transport's to decide
-        self._sock_connect_seconds = limit.total_seconds()
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        limited = aiohttp.ClientTimeout(
-            total=timeout.total,
-            connect=timeout.connect,
-            sock_read=timeout.sock_read,
-            sock_connect=self._sock_connect_seconds,
-        )
-        return await super().connect(req, traces, limited)
-
-
-def _session(connect_timeout: timedelta) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=_Connector(connect_timeout),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(_hand_over,),
-        trust_env=bool(getproxies()),  # looked up at each request, in a thread: only where there are any
-    )
-
-
-def _client(key: SecretStr, base_url: str | None, session: aiohttp.ClientSession) -> genai.Client:
-    options = sdk.HttpOptions(
-        base_url=base_url,
-        api_version="v1",
-        retry_options=sdk.HttpRetryOptions(attempts=1),  # without, the SDK sleeps and tries again by itself
-        aiohttp_client=session,
-        client_args={"verify": _tls()},
-        # Over a redirect the key would go along to whoever is named there.
-        async_client_args={"verify": _tls(), "ssl": _tls(), "allow_redirects": False},
-    )
-    return genai.Client(api_key=key.get_secret_value(), vertexai=False, http_options=options)
 
 
 def _config(body: Object, *, is_streamed: bool) -> sdk.GenerateContentConfigDict:
