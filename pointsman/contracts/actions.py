@@ -31,4 +31,6 @@ class Action(StrEnum):
     ESCALATION_WITHDRAWN = "escalation.withdrawn"
     ESCALATION_REFUSED = "escalation.refused"
     """A decision that could not be taken."""
+    MODEL_REFUSED = "model.refused"
+    """Somebody wanted a model that may not be used."""
     POLICY_LOADED = "policy.loaded"

@@ -19,7 +19,7 @@ class ResponseCache(Protocol):
 
     async def get(self, key: str) -> LLMResponse | None: ...
 
-    async def put(self, key: str, response: LLMResponse) -> None: ...
+    async def put(self, key: str, response: LLMResponse, tenant: str = "") -> None: ...
 
 
 class MemoryResponseCache:
@@ -41,7 +41,7 @@ class MemoryResponseCache:
         self._kept.move_to_end(key)
         return response
 
-    async def put(self, key: str, response: LLMResponse) -> None:
+    async def put(self, key: str, response: LLMResponse, tenant: str = "") -> None:
         self._kept[key] = (self._now() + self._life, response)
         self._kept.move_to_end(key)
         while len(self._kept) > self._entries_max:

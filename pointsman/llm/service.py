@@ -279,7 +279,7 @@ class _Run:
 
     async def _keep(self, model: Model, response: LLMResponse) -> None:
         if self._rules.cache is not None and may_be_kept(response):
-            await self._rules.cache.put(key_of(self._request, model.name), response)
+            await self._rules.cache.put(key_of(self._request, model.name), response, self._request.tenant)
 
     def _tell(self, end: LLMResponse | BaseException) -> None:
         model = self._attempts.last or (self._selection.model if self._selection else None)
