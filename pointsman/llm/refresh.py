@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 
+import yaml
 from pydantic import Field
 
 from pointsman.llm.client import ListedModel
@@ -82,7 +83,9 @@ def refresh(registry: Registry, listed: Mapping[str, Sequence[ListedModel]], tod
         for one in named.values():
             if one.name not in known and _is_chat(one):
                 differences.append(Difference(provider=provider, model=one.name, kind=Kind.NEW, now=_told(one)))
-                models[one.name] = _new(provider, one)
+                # Another provider may have a model of that name: Azure lists OpenAI's.
+                name = f"{provider}/{one.name}" if one.name in models else one.name
+                models[name] = _new(name, provider, one)
     changed = {"version": today.isoformat(), "models": models} if differences else {}
     return Refreshed(differences=tuple(differences), registry=registry.model_copy(update=changed), kept=tuple(kept))
 
@@ -95,6 +98,17 @@ def _area(name: str) -> str:
     """Where a profile of Bedrock may send prompts: an account lists those of its own area only."""
     found = _AREA.match(name)
     return found[1] if found else ""
+
+
+def document(registry: Registry) -> str:
+    """The registry as a file of models."""
+    read = registry.model_dump(mode="json", exclude_defaults=True)
+    for entry in read["models"].values():
+        del entry["name"]
+        if "can" in entry:
+            entry["can"] = sorted(entry["can"])
+    head = "# Models, their windows and outputs in tokens. Written by `pointsman models refresh`.\n"
+    return head + yaml.safe_dump(read, sort_keys=False, width=120, allow_unicode=True)
 
 
 def _needed(registry: Registry) -> set[str]:
@@ -134,9 +148,10 @@ def _changed(known: Model, listed: ListedModel) -> Model:
     )
 
 
-def _new(provider: str, listed: ListedModel) -> Model:
+def _new(name: str, provider: str, listed: ListedModel) -> Model:
     return Model(
-        name=listed.name,
+        name=name,
+        called=listed.name if listed.name != name else "",
         provider=provider,
         window=listed.context_window or WINDOW_UNTOLD,
         output_max=listed.output_tokens_max or OUTPUT_UNTOLD,

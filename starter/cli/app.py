@@ -16,7 +16,20 @@ import typer
 from typer.exceptions import TyperException
 
 from starter.cli.call import Given, example_text, help_alone
-from starter.cli.commands import audit, config, database, escalations, inbox, items, mcp, policy, running, temporal
+from starter.cli.commands import (
+    audit,
+    config,
+    database,
+    escalations,
+    inbox,
+    items,
+    llm,
+    mcp,
+    models,
+    policy,
+    running,
+    temporal,
+)
 from starter.cli.errors import CliError, ExitCode, unexpected
 from starter.cli.output import output
 
@@ -53,7 +66,7 @@ def root(
 
 
 running.register(app)
-for noun in (items, escalations, inbox, audit, temporal, mcp, database, config, policy):
+for noun in (items, escalations, inbox, audit, llm, models, temporal, mcp, database, config, policy):
     app.add_typer(noun.app)
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 
 
@@ -88,6 +89,9 @@ class Meaning:
     retryable: bool = False
 
 
+MODELS = "See what there is, and what it can do: pointsman llm models"
+ANOTHER_MODEL = "Try again, or see which other model would do: pointsman llm select"
+
 # By qualified name and not by class: importing the rooms that raise these would cost every command a second.
 KNOWN: Mapping[str, Meaning] = {
     "pointsman.config.Misconfigured": Meaning(
@@ -112,6 +116,35 @@ KNOWN: Mapping[str, Meaning] = {
     "starter.escalations.Unanswered": Meaning(
         "unanswered", ExitCode.TIMED_OUT, "Start a worker, then decide once more: pointsman worker", retryable=True
     ),
+    "pointsman.llm.settings.SettingsError": Meaning(
+        "misconfigured",
+        ExitCode.USAGE,
+        "See the names of all of them in .env.template, then look again: pointsman llm models",
+    ),
+    "pointsman.llm.registry.RegistryError": Meaning(
+        "misconfigured", ExitCode.USAGE, "Mend it, then look at it again: pointsman llm models"
+    ),
+    "pointsman.llm.errors.ModelNotAllowedError": Meaning("not_allowed", ExitCode.POLICY, MODELS),
+    "pointsman.llm.errors.ModelRetiredError": Meaning("retired", ExitCode.POLICY, MODELS),
+    "pointsman.llm.errors.ContentRefusedError": Meaning(
+        "refused", ExitCode.POLICY, "Word it in another way, or ask several: pointsman llm compare"
+    ),
+    "pointsman.llm.errors.BudgetExceededError": Meaning(
+        "budget", ExitCode.POLICY, "See what was spent: pointsman usage"
+    ),
+    "pointsman.llm.errors.AuthenticationError": Meaning(
+        "no_key", ExitCode.UNAUTHORISED, "See which keys are there: pointsman llm models"
+    ),
+    "pointsman.llm.errors.InvalidRequestError": Meaning("invalid_request", ExitCode.USAGE, MODELS),
+    "pointsman.llm.errors.ContextWindowExceededError": Meaning("too_long", ExitCode.USAGE, MODELS),
+    "pointsman.llm.selector.NoModelError": Meaning("no_model", ExitCode.POLICY, MODELS),
+    "pointsman.llm.errors.ProviderTimeoutError": Meaning(
+        "timed_out", ExitCode.TIMED_OUT, ANOTHER_MODEL, retryable=True
+    ),
+    "pointsman.llm.errors.RateLimitedError": Meaning("rate_limited", ExitCode.FAILURE, ANOTHER_MODEL, retryable=True),
+    "pointsman.llm.errors.QueueFullError": Meaning("queue_full", ExitCode.FAILURE, ANOTHER_MODEL, retryable=True),
+    "pointsman.llm.errors.ProviderError": Meaning("provider", ExitCode.FAILURE, ANOTHER_MODEL),
+    "pointsman.llm.errors.LLMError": Meaning("llm", ExitCode.FAILURE, MODELS),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
     "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
     "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is missing: pointsman doctor"),
@@ -127,10 +160,22 @@ def translated(error: BaseException) -> CliError | None:
         return error
     for kind in type(error).__mro__:
         if meaning := KNOWN.get(f"{kind.__module__}.{kind.__qualname__}"):
-            return CliError(meaning.code, str(error), meaning.hint, meaning.exit_code, retryable=meaning.retryable)
+            return CliError(
+                meaning.code,
+                f"{error}{_when(error)}",
+                meaning.hint,
+                meaning.exit_code,
+                retryable=meaning.retryable or getattr(error, "retryable", False) is True,
+            )
     if isinstance(error, OSError):
         return CliError("os", f"{error}", "See what is missing: pointsman doctor")
     return None
+
+
+def _when(error: BaseException) -> str:
+    """When to come back, where the error knows it."""
+    pause = getattr(error, "retry_after", None)
+    return f" It may be tried again in {pause.total_seconds():.0f} s." if isinstance(pause, timedelta) else ""
 
 
 def unexpected(error: BaseException) -> CliError:

@@ -83,6 +83,23 @@ class Output:
         self.stdout.buffer.write(data)
         self.stdout.flush()
 
+    def event(self, body: Record) -> None:
+        """One JSON document on one line, at once."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **body}, default=_plain, ensure_ascii=False)
+        self.stdout.write(text + "\n")
+        self.stdout.flush()
+
+    def piece(self, text: str) -> None:
+        """A part of a text that is still coming."""
+        self.stdout.write(printable(text) if self.terminal else text)
+        self.stdout.flush()
+
+    def murmur(self, text: str) -> None:
+        """A part of something that is no data, and is still coming."""
+        if not self.quiet:
+            self.stderr.write(printable(text) if self.stderr.isatty() else text)
+            self.stderr.flush()
+
     def say(self, text: str) -> None:
         """Talk: what is being done, where to look. Not data."""
         if not self.quiet:

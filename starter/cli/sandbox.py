@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from pointsman.config import Settings, variable
 from pointsman.sandbox import azure_devops
 from pointsman.sandbox.models import server as models
+from pointsman.sandbox.models.bedrock_converse.catalogue import REGION
+from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.config import ModelsConfig
 from starter.cli.call import Call
 from starter.cli.errors import ExitCode
@@ -51,7 +53,29 @@ async def _azure_devops(running: AsyncExitStack, settings: Settings, port: int) 
 async def _models(running: AsyncExitStack, settings: Settings, port: int) -> dict[str, str]:
     key = _secret(settings.openai_api_key)
     url = await running.enter_async_context(models.running(ModelsConfig(api_keys=(key,)), port=port))
-    return {variable("openai_base_url"): f"{url}/v1", variable("openai_api_key"): key.get_secret_value()}
+    return model_settings(url, key.get_secret_value())
+
+
+def model_settings(url: str, key: str) -> dict[str, str]:
+    """The settings that lead Pointsman, and the model service by itself, to the stand-in of every provider."""
+    return {
+        variable("openai_base_url"): f"{url}/v1",
+        variable("openai_api_key"): key,
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_KEY": key,
+        "ANTHROPIC_BASE_URL": f"{url}/anthropic",
+        "ANTHROPIC_API_KEY": key,
+        "GOOGLE_BASE_URL": f"{url}/gemini",
+        "GOOGLE_API_KEY": key,
+        "MISTRAL_BASE_URL": f"{url}/mistral",
+        "MISTRAL_API_KEY": key,
+        "BEDROCK_BASE_URL": f"{url}/bedrock",
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": key,
+        "AZURE_OPENAI_ENDPOINT": f"{url}/azure",
+        "AZURE_OPENAI_API_KEY": key,
+    }
 
 
 def _secret(given: SecretStr | None) -> SecretStr:
