@@ -17,6 +17,8 @@ OURS = {"activities", "bench", "pointsman", "starter", "tests", "worker", "workf
 
 def direct(*groups: str) -> set[str]:
     listed = list(PROJECT["project"]["dependencies"]) if "run" in groups else []
+    if "optional" in groups:
+        listed += [entry for extra in PROJECT["project"]["optional-dependencies"].values() for entry in extra]
     for group in groups:
         listed += [entry for entry in PROJECT["dependency-groups"].get(group, []) if isinstance(entry, str)]
     return {canonicalize_name(Requirement(entry).name) for entry in listed}
@@ -24,13 +26,22 @@ def direct(*groups: str) -> set[str]:
 
 def explained(heading: str) -> set[str]:
     text = (sources.ROOT / "docs/dependencies.md").read_text()
-    section = text.partition(f"## {heading}")[2].partition("\n## ")[0]
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| ([a-z0-9][\w.-]*) \|", section, re.MULTILINE))
 
 
-@pytest.mark.parametrize(("heading", "groups"), [("At run time", ["run"]), ("For development", ["dev", "build"])])
+@pytest.mark.parametrize(
+    ("heading", "groups"),
+    [
+        ("At run time", ["run"]),
+        ("At run time, where it is asked for", ["optional"]),
+        ("For development", ["dev", "build"]),
+    ],
+)
 def test_table_explains_each_direct_dependency_and_no_other(heading: str, groups: list[str]) -> None:
-    assert explained(heading) == direct(*groups)
+    # What is optional is tested, too, and so among the packages for development.
+    optional = set() if heading.endswith("asked for") else direct("optional")
+    assert explained(heading) == direct(*groups) - optional
 
 
 def test_what_the_product_imports_is_in_the_lock_for_running_it() -> None:
@@ -41,6 +52,6 @@ def test_what_the_product_imports_is_in_the_lock_for_running_it() -> None:
         for source in sources.read(sources.ROOT, sources.PRODUCT)
         for name, _ in sources.imported(source.tree)
         if (top := name.partition(".")[0]) not in sys.stdlib_module_names | OURS
-        and not {canonicalize_name(provider) for provider in providers.get(top, [])} & locked.keys()
+        and not {canonicalize_name(provider) for provider in providers.get(top, [])} & (locked.keys() | direct("optional"))
     }
     assert missing == set()
