@@ -5,7 +5,22 @@ from collections.abc import Collection
 from pydantic import SecretStr
 
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.contracts.policy import AgentPolicy, Policy
+from pointsman.llm.registry import Registry, RegistryError
+from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
+from pointsman.llm.types import ModelTier
 from pointsman.policies.loading import load
+from starter.models import keys_of, registry_of
+
+# What to set for a provider, as people know it.
+KEY_VARIABLES = {
+    "openai": variable("openai_api_key"),
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GOOGLE_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "bedrock": "AWS_REGION",
+    "azure_openai": "AZURE_OPENAI_ENDPOINT",
+}
 
 
 def check(settings: Settings, parts: Collection[str]) -> None:
@@ -14,24 +29,77 @@ def check(settings: Settings, parts: Collection[str]) -> None:
     Raises:
         PolicyError, Misconfigured: the text says what to do.
     """
-    load(settings.policy_dir)
+    policy = load(settings.policy_dir).policy
+    llm = llm_settings(settings)
+    known_models(llm, policy)
     if "worker" in parts:
-        credentials(settings)
+        model_keys(llm, policy)
+        tracker_token(settings)
 
 
-def credentials(settings: Settings) -> tuple[SecretStr, SecretStr]:
-    """What activities need: the model provider's key, and Azure DevOps' token.
+def llm_settings(settings: Settings) -> LLMSettings:
+    """Settings of the model service by their own names, with what Pointsman's settings say about OpenAI before them.
 
     Raises:
-        Misconfigured: one of them is missing.
+        Misconfigured: one of them cannot be used.
     """
-    return (
-        _needed(settings.openai_api_key, "openai_api_key", "the key of the model provider"),
-        _needed(settings.azure_devops_token, "azure_devops_token", "a personal access token with Work Items (R&W)"),
+    given: dict[str, object] = {}
+    if settings.openai_api_key is not None:
+        given["openai_api_key"] = settings.openai_api_key
+    if settings.openai_base_url:
+        given["openai_base_url"] = settings.openai_base_url
+    try:
+        return load_settings().model_copy(update=given)
+    except SettingsError as error:
+        raise Misconfigured(str(error)) from None
+
+
+def known_models(llm: LLMSettings, policy: Policy) -> Registry:
+    """The models that agents and callers may name.
+
+    Raises:
+        Misconfigured: the file of models cannot be used, or policy does not fit to it.
+    """
+    try:
+        return registry_of(llm, policy.models)
+    except RegistryError as error:
+        raise Misconfigured(f"{error}. Nothing was started.") from None
+
+
+def model_keys(llm: LLMSettings, policy: Policy) -> None:
+    """Look whether each agent has a provider with a key, its own tenants' included.
+
+    Raises:
+        Misconfigured: one has none, or policy and models do not fit together.
+    """
+    registry = known_models(llm, policy)
+    keys, own = keys_of(llm, policy.models), {one.provider for one in policy.models.keys}
+    for agent in policy.agents:
+        found = registry.find(agent.model)
+        tier = ModelTier(agent.model) if agent.model in set(ModelTier) else None
+        providers = [model.provider for model in registry.of_tier(tier)] if tier else [found.provider] if found else []
+        if providers and not any(keys.has(provider) or provider in own for provider in providers):
+            raise _keyless(agent, providers)
+
+
+def _keyless(agent: AgentPolicy, providers: Collection[str]) -> Misconfigured:
+    first, *others = [KEY_VARIABLES[provider] for provider in providers if provider in KEY_VARIABLES]
+    nor = f", nor {', '.join(others)}" if others else ""
+    return Misconfigured(
+        f"{first} is not set{nor}: agent {agent.name!r} of the policy needs the key of a model provider for "
+        f"{agent.model!r}. Nothing was started."
     )
 
 
-def _needed(secret: SecretStr | None, name: str, what: str) -> SecretStr:
-    if secret is None:
-        raise Misconfigured(f"{variable(name)} is not set: the worker needs {what}. Nothing was started.")
-    return secret
+def tracker_token(settings: Settings) -> SecretStr:
+    """The token of Azure DevOps.
+
+    Raises:
+        Misconfigured: it is missing.
+    """
+    if settings.azure_devops_token is None:
+        raise Misconfigured(
+            f"{variable('azure_devops_token')} is not set: the worker needs a personal access token with Work Items "
+            "(R&W). Nothing was started."
+        )
+    return settings.azure_devops_token

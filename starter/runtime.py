@@ -20,7 +20,7 @@ from pointsman.config import Settings, variable
 from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
-from pointsman.llm.providers.openai.responses import OpenAIResponses
+from pointsman.llm.service import LLMService
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
 from pointsman.policies.loading import LoadedPolicy, load
@@ -37,7 +37,8 @@ from pointsman.store.ledger import Ledger
 from pointsman.store.standing import Standings
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
-from starter.needs import credentials
+from starter.llm import governed
+from starter.needs import known_models, llm_settings, model_keys, tracker_token
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -81,6 +82,7 @@ class Runtime:
     store: Store
     books: Books
     policy: LoadedPolicy
+    models: LLMService
 
 
 @asynccontextmanager
@@ -88,14 +90,17 @@ async def runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """Open the store and load policy. Policy in force is told to the audit log, prompts go into the store.
 
     Raises:
-        StoreInUse, SchemaMismatch, PolicyError: nothing was started; the text says what to do.
+        StoreInUse, SchemaMismatch, PolicyError, Misconfigured: nothing was started; the text says what to do.
     """
     policy = load(settings.policy_dir)
+    llm = llm_settings(settings)
+    known_models(llm, policy.policy)
     async with Store.open(settings.database_url.get_secret_value()) as store:
         metrics = Metrics()
         books = open_books(store, metrics)
         await announce(policy, books)
-        yield Runtime(settings, metrics, store, books, policy)
+        async with governed(llm, policy.policy.models, store, metrics=metrics.registry) as models:
+            yield Runtime(settings, metrics, store, books, policy, models)
 
 
 async def announce(loaded: LoadedPolicy, books: Books) -> None:
@@ -124,20 +129,20 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         Misconfigured: a credential that activities need is missing.
     """
     settings, books = rt.settings, rt.books
-    key, token = credentials(settings)
+    model_keys(llm_settings(settings), rt.policy.policy)
+    token = tracker_token(settings)
     async with AsyncExitStack() as stack:
         organisations: dict[str, AzureDevOps] = {}
         for url in settings.azure_devops_url:
             client = await stack.enter_async_context(AzureDevOps(url, token))
             organisations[client.organisation] = client
-        model = await stack.enter_async_context(OpenAIResponses(key, settings.openai_base_url or None))
         policy = rt.policy.policy
         toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings, token), books.contents)
         stack.push_async_callback(toolbox.aclose)
         stack.push_async_callback(_ended, asyncio.create_task(warm(toolbox, policy)))
         tracker = Tracker(organisations)
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
-        turn_room = Turns(model, toolbox, books.transcripts, books.contents, books.attempts)
+        turn_room = Turns(rt.models, toolbox, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
 

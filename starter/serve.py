@@ -24,6 +24,7 @@ from pointsman.config import Misconfigured, Settings, variable
 from pointsman.domain.organisations import organisation_of
 from pointsman.observability import logs, meters, metrics, traces
 from pointsman.observability.activities import Correlating
+from pointsman.policies.loading import load
 from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
@@ -31,7 +32,8 @@ from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import AdvisoryLease, Alone
-from starter.needs import check
+from starter.models import secrets_named
+from starter.needs import check, llm_settings
 from starter.runtime import Runtime, activities, runtime
 from starter.web import health
 from starter.web.app import create_app, spare_the_collector
@@ -70,8 +72,9 @@ async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) ->
 
 def secrets_of(settings: Settings) -> list[SecretStr | None]:
     """Values that no log line may show."""
-    single = (settings.azure_devops_token, settings.openai_api_key, settings.notify_webhook)
-    return [*single, *settings.webhook_secrets]
+    policy = load(settings.policy_dir).policy.models
+    single = (settings.azure_devops_token, settings.notify_webhook)
+    return [*single, *settings.webhook_secrets, *secrets_named(llm_settings(settings), policy)]
 
 
 async def _run(rt: Runtime, parts: frozenset[str]) -> None:

@@ -11,12 +11,23 @@ from pydantic import Field
 
 from pointsman.contracts.base import Contract
 
+PROVIDERS = ("openai", "anthropic", "gemini", "mistral", "bedrock", "azure_openai")
+"""Those that there are adapters for. Servers of one's own have names beside them."""
+
 
 class BudgetScope(StrEnum):
     TENANT = "tenant"
     USER = "user"
     SESSION = "session"
     WORK_ITEM = "work_item"
+
+
+class BudgetPeriod(StrEnum):
+    """Months and days of the calendar, in UTC."""
+
+    EVER = "ever"
+    MONTH = "month"
+    DAY = "day"
 
 
 class ModelBudget(Contract):
@@ -28,6 +39,7 @@ class ModelBudget(Contract):
     cost_usd: Decimal | None = Field(default=None, ge=0)
     hard: bool = True
     """A hard budget refuses the call that might pass it, a soft one is noted in the answer."""
+    period: BudgetPeriod = BudgetPeriod.EVER
 
 
 class ModelRate(Contract):
@@ -54,9 +66,10 @@ class HostedQuota(Contract):
     tenant: str = ""
     """Empty: each tenant for which none is named."""
     user: str = ""
-    """Of that tenant; empty: the tenant as a whole."""
+    """Of that tenant; empty: the tenant as a whole; `*` without a tenant: each user for whom none is named."""
     tokens: int | None = Field(default=None, ge=0)
     cost_usd: Decimal | None = Field(default=None, ge=0)
+    period: BudgetPeriod = BudgetPeriod.EVER
 
 
 class ServedModel(Contract):

@@ -2,10 +2,11 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
 
 DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
@@ -41,6 +42,14 @@ Tool = Annotated[
     str,
     Field(pattern=r"^[a-z0-9-]+/(\*|[A-Za-z0-9_.-]+)$", description="`server/tool`, or `server/*` for all of a server"),
 ]
+
+
+ProviderName = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="a provider such as openai, or one of `models.servers`"),
+]
+KEY_NAMES = "the name of a variable that holds the key, such as OPENAI_KEY_OF_ALPHA; never the key itself"
+KeyName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", description=KEY_NAMES)]
 
 
 class Strict(BaseModel):
@@ -114,6 +123,62 @@ class FileLadder(Strict):
     rungs: list[FileRung] = Field(min_length=1, max_length=20)
 
 
+class FileBudget(Strict):
+    scope: BudgetScope
+    account: str = ""
+    tokens: int | None = Field(default=None, ge=0)
+    cost_usd: Money | None = None
+    hard: bool = True
+    period: BudgetPeriod = BudgetPeriod.EVER
+
+
+class FileRate(Strict):
+    provider: ProviderName
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+
+class FileKey(Strict):
+    provider: ProviderName
+    tenant: Name
+    user: str = ""
+    key: KeyName
+
+
+class FileQuota(Strict):
+    tenant: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$", description="the name of a tenant")
+    user: str = ""
+    tokens: int | None = Field(default=None, ge=0)
+    cost_usd: Money | None = None
+    period: BudgetPeriod = BudgetPeriod.EVER
+
+
+class FileServedModel(Strict):
+    name: Words
+    window: int = Field(ge=1)
+    output_max: int = Field(ge=1)
+    can: list[Literal["tools", "images", "documents", "reasoning", "schema", "cache"]] = []
+    tier: Literal["", "fast", "balanced", "premium"] = ""
+
+
+class FileServer(Strict):
+    name: ProviderName
+    base_url: str = Field(pattern=r"^https?://\S+$", description="http:// or https://")
+    key: str = Field(default="", pattern=r"^([A-Z][A-Z0-9_]*)?$", description=KEY_NAMES)
+    models: list[FileServedModel] = Field(min_length=1)
+
+
+class FileModels(Strict):
+    prefer: list[ProviderName] = []
+    fallbacks: dict[str, list[Words]] = {}
+    budgets: list[FileBudget] = []
+    rates: list[FileRate] = []
+    keys: list[FileKey] = []
+    hosted: list[FileQuota] = []
+    servers: list[FileServer] = []
+    deployments: dict[str, Words] = {}
+
+
 class PolicyFile(Strict):
     """All of `policy.yaml`."""
 
@@ -124,3 +189,4 @@ class PolicyFile(Strict):
     agents: list[FileAgent] = Field(min_length=1)
     tool_servers: list[FileToolServer] = []
     ladders: list[FileLadder] = []
+    models: FileModels = FileModels()

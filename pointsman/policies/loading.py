@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError as ContractError
 
 from pointsman.contracts.base import Json
+from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
 from pointsman.policies.file import PolicyFile
@@ -56,6 +57,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     file = _validated(PolicyFile, content, documents)
     _check_names(file, documents)
     _check_references(file, documents)
+    _check_models(file, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
     policy = _policy(file, prompts, documents)
     files = tuple(document.path for document in documents)
@@ -167,6 +169,22 @@ def _check_references(file: PolicyFile, documents: Sequence[Document]) -> None:
                 # Spelled otherwise, an approval would be asked for nothing, and the field written without one.
                 allowed = f"must be a field of may_change: {', '.join(agent.may_change) or '(none)'}"
                 _refuse(documents, ["agents", number, "needs_approval", place], field, allowed)
+
+
+def _check_models(file: PolicyFile, documents: Sequence[Document]) -> None:
+    """Providers that policy of models speaks of exist, and a server does not take the name of one."""
+    models = file.models
+    servers = [house.name for house in models.servers]
+    for number, name in enumerate(servers):
+        if name in PROVIDERS or name in servers[:number]:
+            _refuse(documents, ["models", "servers", number, "name"], name, "is the name of another provider")
+    known = (*PROVIDERS, *servers)
+    named: list[tuple[Steps, str]] = [(["models", "prefer", number], one) for number, one in enumerate(models.prefer)]
+    named += [(["models", "rates", number, "provider"], one.provider) for number, one in enumerate(models.rates)]
+    named += [(["models", "keys", number, "provider"], one.provider) for number, one in enumerate(models.keys)]
+    for steps, name in named:
+        if name not in known:
+            _refuse(documents, steps, name, f"must be one of: {', '.join(known)}")
 
 
 def _refuse(documents: Sequence[Document], steps: Steps, value: str, allowed: str) -> NoReturn:

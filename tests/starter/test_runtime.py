@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -21,7 +20,7 @@ from pointsman.contracts.records import Chain
 from pointsman.contracts.turns import Think, TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.types import Role, text_message
-from starter.needs import credentials
+from starter.needs import check
 from starter.runtime import Runtime, activities, runtime
 from tests.clients.mcp_rig import PLAIN, gone, until
 
@@ -169,8 +168,8 @@ async def test_policy_in_force_is_told_to_the_audit_log_and_its_prompts_are_kept
 @pytest.mark.parametrize("name", ["openai_api_key", "azure_devops_token"])
 def test_a_credential_that_is_missing_is_named_and_the_other_is_not_shown(name: str) -> None:
     complete = made()
-    assert credentials(complete) == (SecretStr(KEY), SecretStr(TOKEN))
+    check(complete, ["worker"])
     with pytest.raises(Misconfigured, match=f"POINTSMAN_{name.upper()} is not set") as told:
-        credentials(complete.model_copy(update={name: None}))
+        check(complete.model_copy(update={name: None}), ["worker"])
     assert KEY not in str(told.value)
     assert TOKEN not in str(told.value)
