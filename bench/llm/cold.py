@@ -7,6 +7,7 @@ Prints one JSON object. Nothing that the measured code needs is imported beforeh
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
 from typing import Any
 
@@ -62,7 +63,9 @@ def three_providers(url: str) -> None:
 
 
 def measured(what: str, *given: str) -> dict[str, Any]:
-    doing = {"facade": facade, "first-call": first_call, "three-providers": three_providers}[what]
+    known: Mapping[str, Callable[..., None]]
+    known = {"facade": facade, "first-call": first_call, "three-providers": three_providers}
+    doing = known[what]
     cpu, begun = process_time(), perf_counter()
     doing(*given)
     seconds, cpu_seconds = perf_counter() - begun, process_time() - cpu

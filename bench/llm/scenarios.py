@@ -36,8 +36,7 @@ async def at_once(call: Call, count: int, in_flight: int) -> Found:
             try:
                 await call()
             except Exception as error:
-                name = type(error).__name__
-                failures[name] = failures.get(name, 0) + 1
+                _count(error, failures)
             else:
                 walls.append(round((perf_counter() - begun) * 1000, 3))
 
@@ -50,20 +49,33 @@ async def at_once(call: Call, count: int, in_flight: int) -> Found:
 
 async def streams(stream: Stream, count: int, in_flight: int) -> Found:
     """Streams read to their end: processor time of one in ms, the time to each one's first text, and all pieces."""
-    left, firsts, pieces = count, list[float](), 0
+    left, firsts, pieces, failures = count, list[float](), 0, dict[str, int]()
+
+    async def read() -> None:
+        nonlocal pieces
+        begun, is_first = perf_counter(), True
+        async for text in stream():
+            if text:
+                pieces += 1
+                if is_first:
+                    firsts.append(round((perf_counter() - begun) * 1000, 4))
+                    is_first = False
 
     async def reader() -> None:
-        nonlocal left, pieces
+        nonlocal left
         while left > 0:
             left -= 1
-            begun, is_first = perf_counter(), True
-            async for text in stream():
-                if text:
-                    pieces += 1
-                    if is_first:
-                        firsts.append(round((perf_counter() - begun) * 1000, 4))
-                        is_first = False
+            try:
+                await read()
+            except Exception as error:
+                _count(error, failures)
 
     cpu = process_time()
     await asyncio.gather(*(reader() for _ in range(in_flight)))
-    return {"first_ms": firsts, "cpu_ms": (process_time() - cpu) * 1000 / count, "pieces": pieces}
+    cpu_ms = (process_time() - cpu) * 1000 / count
+    return {"first_ms": firsts, "cpu_ms": cpu_ms, "pieces": pieces, "failures": failures}
+
+
+def _count(error: Exception, failures: dict[str, int]) -> None:
+    name = type(error).__name__
+    failures[name] = failures.get(name, 0) + 1

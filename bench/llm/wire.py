@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 MODEL = "gpt-6-luna"
 ANSWER = "The points are set for track two, and the line is clear as far as the signal box. "
-PIECE = "clear "
 USAGE = {"prompt_tokens": 180, "completion_tokens": 24, "total_tokens": 204}
 _MODE = re.compile(r"^/d(?P<delay>\d+)-n(?P<pieces>\d+)-p(?P<pace>\d+)(?P<rest>/.*)$")
 
@@ -53,6 +52,11 @@ def streamed(path: str, pieces: int) -> Sequence[bytes]:
     return _chat_events(pieces) if path.endswith("/chat/completions") else _responses_events(pieces)
 
 
+def said(index: int) -> str:
+    """A piece of text. Each is another, because some clients take a repeated one for a fault of the model."""
+    return f"track {index} "
+
+
 def _chat_events(pieces: int) -> list[bytes]:
     base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": MODEL}
 
@@ -60,7 +64,7 @@ def _chat_events(pieces: int) -> list[bytes]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         return _event({**base, "choices": [choice]})
 
-    text = [chunk({"content": PIECE}) for _ in range(pieces)]
+    text = [chunk({"content": said(index)}) for index in range(pieces)]
     usage = _event({**base, "choices": [], "usage": USAGE})
     return [chunk({"role": "assistant", "content": ""}), *text, chunk({}, "stop"), usage, b"data: [DONE]\n\n"]
 
@@ -74,11 +78,11 @@ def _responses_events(pieces: int) -> list[bytes]:
     begun = {**_RESPONSE, "status": "in_progress", "output": [], "usage": None}
     item = {"id": "msg_1", "type": "message", "status": "in_progress", "role": "assistant", "content": []}
     part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-    text = PIECE * pieces
+    text = "".join(map(said, range(pieces)))
     done = {**item, "status": "completed", "content": [{**part, "text": text}]}
     kind = "response.output_text"
     deltas = [
-        event(f"{kind}.delta", 3 + index, **place, delta=PIECE, logprobs=[], obfuscation="x9Kd2mQp")
+        event(f"{kind}.delta", 3 + index, **place, delta=said(index), logprobs=[], obfuscation="x9Kd2mQp")
         for index in range(pieces)
     ]
     return [
