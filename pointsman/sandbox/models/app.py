@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -14,8 +13,14 @@ from pointsman.sandbox.models.caching import PromptCache
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Hold, Outcome, Script, Seen, as_text
 from pointsman.sandbox.models.documents import chunks
+from pointsman.sandbox.models.embeddings.bedrock import BedrockEmbeddings
+from pointsman.sandbox.models.embeddings.endpoint import EmbeddingEndpoint
+from pointsman.sandbox.models.embeddings.gemini import GeminiEmbeddings
+from pointsman.sandbox.models.embeddings.mistral import MistralEmbeddings
+from pointsman.sandbox.models.embeddings.openai import OpenAIEmbeddings
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Rendered, cut, sent_by
 from pointsman.sandbox.models.gemini_generate.format import GeminiGenerateFormat
+from pointsman.sandbox.models.leaving import unless_gone
 from pointsman.sandbox.models.mistral_chat.format import MistralChatFormat
 from pointsman.sandbox.models.openai_chat.format import OpenAIChatFormat
 from pointsman.sandbox.models.openai_chat.vllm import VllmChatFormat
@@ -58,6 +63,14 @@ def create_app(config: ModelsConfig) -> FastAPI:
             app.add_api_route(path, endpoint.respond, methods=["POST"], response_model=None)
         wire.add_routes(app)
     add_catalogue(app, config)
+    for made in (
+        OpenAIEmbeddings(OpenAIResponsesFormat(config)),
+        MistralEmbeddings(MistralChatFormat(config)),
+        GeminiEmbeddings(GeminiGenerateFormat(config)),
+        BedrockEmbeddings(BedrockConverseFormat(config)),
+    ):
+        for path in made.paths:
+            app.add_api_route(path, EmbeddingEndpoint(made, control).respond, methods=["POST"], response_model=None)
     _add_control(app, control)
     return app
 
@@ -113,7 +126,7 @@ class _Endpoint:
         named = {**self._wire.headers(), self._wire.request_id_header: seen.request_id}
         try:
             asked = self._read(raw, request, seen)
-            response = await _unless_gone(request, seen, self._answered(asked, as_text(raw), seen))
+            response = await unless_gone(request, seen, self._answered(asked, as_text(raw), seen))
         except ApiFault as fault:
             seen.end(Outcome.REFUSED if fault.status in (400, 401, 403) else Outcome.FAULTED, str(fault))
             fault.headers.update(named)
@@ -200,27 +213,6 @@ class _Endpoint:
 
 
 _BREAKING = (FaultKind.CUT, FaultKind.DROP, FaultKind.STALL, FaultKind.ERROR_EVENT, FaultKind.BAD_JSON)
-
-
-async def _unless_gone(request: Request, seen: Seen, work: Coroutine[None, None, Response]) -> Response:
-    """Do the work, and stop as soon as the client is gone."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            seen.end(Outcome.ABORTED, "the client went away before the answer")
-            return Response(status_code=499)
-        return await working
-    finally:
-        for task in (working, leaving):
-            task.cancel()
-            with suppress(asyncio.CancelledError, ApiFault):
-                await task
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _with_broken_arguments(reply: Reply) -> Reply:

@@ -259,7 +259,7 @@ class CountTokens(Strict):
     generate_content_request: GenerateContent | None = None
 
 
-Body = TypeVar("Body", bound=Strict)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def read_body(kind: type[Body], raw: bytes) -> Body:

@@ -4,7 +4,7 @@ Built after the API reference of Mistral and the types of its SDK, not after our
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,7 @@ CODES = {
     "rate_limited": "1300",
     "service_tier_capacity_exceeded": "3505",
 }
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def fault(status: int, message: Json, kind: str | None = None) -> ApiFault:
@@ -170,8 +171,13 @@ class CreateChat(_Strict):
 
 def read_request(raw: bytes) -> CreateChat:
     """Raises `ApiFault` 422, worded as the service does."""
+    return read_body(CreateChat, raw)
+
+
+def read_body(kind: type[Body], raw: bytes) -> Body:
+    """The same for any body of this service."""
     try:
-        return CreateChat.model_validate_json(raw)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         _refuse(error)
 

@@ -4,13 +4,15 @@ Built after the API reference of OpenAI and the types of its SDK, not after our 
 """
 
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.documents import Object, as_object
 from pointsman.sandbox.models.formats import ApiFault
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def fault(status: int, message: str, code: str | None = None, param: str | None = None, kind: str = "") -> ApiFault:
@@ -69,8 +71,13 @@ class CreateResponse(BaseModel):
 
 def read_request(raw: bytes) -> CreateResponse:
     """Raises `ApiFault` 400, worded and coded as the service does."""
+    return read_body(CreateResponse, raw)
+
+
+def read_body(kind: type[Body], raw: bytes) -> Body:
+    """The same for any body of this service."""
     try:
-        return CreateResponse.model_validate_json(raw)
+        return kind.model_validate_json(raw)
     except ValidationError as error:
         _refuse(error)
 
