@@ -38,6 +38,7 @@ COLUMNS = (
     *("input_usd", "output_usd", "lifecycle", "allowed", "key"),
 )
 ANY = b"\x00"
+NO_LIST = frozenset({"azure_openai"})
 SHORT = "Hello"
 """For whoever wants to know without a prompt."""
 
@@ -142,7 +143,10 @@ async def refreshed(call: Call, settings: Settings, providers: Sequence[str], wr
         registry = Registry.load(desk.llm.pointsman_models)
         for provider in providers:
             _check_provider(registry, provider)
-        wanted = list(dict.fromkeys(providers or (model.provider for model in registry.models.values())))
+        every = sorted({model.provider for model in registry.models.values()} - NO_LIST)
+        wanted = [provider for provider in dict.fromkeys(providers or every) if provider not in NO_LIST]
+        if len(wanted) < len(providers):
+            call.out.say("not asked: azure_openai, it lists what could be deployed, not what may be called")
         asked = [one for one in wanted if desk.has_key[one]]
         if not asked:
             raise _nobody(providers)
