@@ -48,7 +48,6 @@ class EventStream(Response):
     def __init__(self, frames: Documents, stream_id: str) -> None:
         self.status_code = 200
         self.background = None
-        self.body = b""
         self._frames = frames
         self.init_headers(
             {

@@ -20,6 +20,7 @@ from starter.web.rpc.codes import EVENTS_GONE, INVALID_PARAMS, NO_STREAM, TOO_MA
 
 LOG = structlog.get_logger(__name__)
 ID_BYTES = 24
+BEGINS_WITHIN = timedelta(seconds=15)
 KEEP_ALIVE = b": still there\n\n"
 
 Documents = AsyncGenerator[bytes]
@@ -68,7 +69,7 @@ class Stream:
         self._is_complete = False
         self._reader: object = None
         self._news = asyncio.Event()
-        self._leaving = self._expect()
+        self._leaving = self._expect(BEGINS_WITHIN)
         self._pumping = asyncio.create_task(self._pump(source))
 
     def is_over_after(self, number: int) -> bool:
@@ -89,7 +90,7 @@ class Stream:
         self._handed = after
         self._unhanded_bytes = sum(len(event.frame) for event in self._events if event.number > after)
         self._leaving.cancel()
-        self._leaving = self._expect()  # in case that nobody begins to read
+        self._leaving = self._expect(BEGINS_WITHIN)  # in case that nobody begins to read
         self._tell()
         return self._frames(me, after)
 
@@ -116,7 +117,7 @@ class Stream:
         finally:
             if self._reader is me:
                 self._reader = None
-                self._leaving = self._expect()
+                self._leaving = self._expect(self._rules.linger)
 
     async def _pump(self, source: Source) -> None:
         try:
@@ -161,12 +162,12 @@ class Stream:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _expect(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._rules.linger.total_seconds(), self._abandon)
+    def _expect(self, within: timedelta) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(within.total_seconds(), self._abandon)
 
     def _abandon(self) -> None:
         if not self._is_complete:
-            LOG.info("stream ends, nobody came back for it", waited_seconds=self._rules.linger.total_seconds())
+            LOG.info("stream ends, nobody came back for it")
         self._pumping.cancel()
         self._ended(self)
 

@@ -60,6 +60,7 @@ _BY_MODEL = {
     names.LLM_ATTEMPTS + _TOTAL: "attempts",
     names.LLM_COST_USD + _TOTAL: "cost_usd",
     names.LLM_CACHED + _TOTAL: "cache_hits",
+    names.LLM_BUDGET_REFUSALS + _TOTAL: "budget_refusals",
     names.LLM_SECONDS + _SUM: "seconds_sum",
     names.LLM_SECONDS + _COUNT: "seconds_count",
     names.LLM_FIRST_TOKEN_SECONDS + _SUM: "first_token_seconds_sum",
