@@ -13,12 +13,27 @@ AWS_CHAIN = SecretStr("aws-chain")
 # Stands for tokens of Microsoft Entra ID, which a credential of azure-identity is asked for.
 ENTRA = SecretStr("entra")
 
+# What to set for each provider, by the names that people know.
+KEY_VARIABLES: Mapping[str, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GOOGLE_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "bedrock": "AWS_REGION",
+    "azure_openai": "AZURE_OPENAI_ENDPOINT",
+}
+
 
 class Key(NamedTuple):
     """A secret, and the name that it may be spoken of by."""
 
     name: str
     secret: SecretStr
+
+
+def how_to_set(provider: str) -> str:
+    """What is to be set, to go on a sentence; empty for an operator's own server."""
+    return f": set {KEY_VARIABLES[provider]}" if provider in KEY_VARIABLES else ""
 
 
 class Keys(Protocol):
@@ -41,7 +56,8 @@ class OperatorKeys:
         if provider not in self._keys:
             given = ", ".join(sorted(self._keys)) or "no provider"
             raise AuthenticationError(
-                f"no key for {provider}; there are keys for: {given}. Nothing was sent.", provider=provider
+                f"no key for {provider}{how_to_set(provider)}; there are keys for: {given}. Nothing was sent.",
+                provider=provider,
             )
         return Key(OPERATOR, self._keys[provider])
 

@@ -6,42 +6,52 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import AuthenticationError
-from pointsman.llm.keys import Keys
+from pointsman.llm.keys import Keys, how_to_set
 
 CLIENTS_MAX = 64
 
 Factory = Callable[[SecretStr], LLMClient]
 
 
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Client = TypeVar("Client", bound=Closable)
+
+
 @dataclass
-class _Entry:
+class _Entry(Generic[Client]):
     name: str
-    client: LLMClient
+    client: Client
     loop: asyncio.AbstractEventLoop
     users: int = 0
     is_leaving: bool = False
 
 
-class ClientPool:
+class Pool(Generic[Client]):
     """`factories` make a provider's client from a key. They import its SDK, so nobody pays for what is not used."""
 
-    def __init__(self, keys: Keys, factories: Mapping[str, Factory], clients_max: int = CLIENTS_MAX) -> None:
+    def __init__(
+        self, keys: Keys, factories: Mapping[str, Callable[[SecretStr], Client]], clients_max: int = CLIENTS_MAX
+    ) -> None:
         self._keys = keys
         self._factories = dict(factories)
         self._clients_max = clients_max
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry[Client]] = OrderedDict()
 
     @property
     def providers(self) -> tuple[str, ...]:
         return tuple(self._factories)
 
     @asynccontextmanager
-    async def lease(self, provider: str, tenant: str = "", user: str = "") -> AsyncGenerator[tuple[str, LLMClient]]:
+    async def lease(self, provider: str, tenant: str = "", user: str = "") -> AsyncGenerator[tuple[str, Client]]:
         """The client, and the name of its circuit: provider and key, without the key.
 
         Raises:
@@ -62,11 +72,12 @@ class ClientPool:
         for entry in entries.values():
             await _close(entry)
 
-    async def _entry(self, provider: str, tenant: str, user: str) -> _Entry:
+    async def _entry(self, provider: str, tenant: str, user: str) -> _Entry[Client]:
         if provider not in self._factories:
             known = ", ".join(sorted(self._factories)) or "none"
             raise AuthenticationError(
-                f"no provider {provider!r} is set up; there are: {known}. Nothing was sent.", provider=provider
+                f"no provider {provider!r} is set up{how_to_set(provider)}; there are: {known}. Nothing was sent.",
+                provider=provider,
             )
         key = await self._keys.find(provider, tenant, user)
         # By what the key is, not by its name: a key that was replaced under its name is another one.
@@ -88,7 +99,11 @@ class ClientPool:
                 await _close(oldest)
 
 
-async def _close(entry: _Entry) -> None:
+class ClientPool(Pool[LLMClient]):
+    """Of clients that answer."""
+
+
+async def _close(entry: _Entry[Client]) -> None:
     """A loop that is over has taken its connections with it."""
     if entry.loop is asyncio.get_running_loop():
         await entry.client.aclose()

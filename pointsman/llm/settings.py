@@ -3,8 +3,9 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pointsman.llm.errors import LLMError
@@ -32,48 +33,90 @@ ALLOWED_BY_DEFAULT = (
     "azure/gpt-6.1-sol",
 )
 
+EMBEDDING_MODELS_BY_DEFAULT = (
+    "text-embedding-3-small",
+    "text-embedding-3-large",
+    "gemini-embedding-2",
+    "mistral-embed",
+    "amazon.titan-embed-text-v2:0",
+    "cohere.embed-v4:0",
+    "multilingual-e5-small-q4",
+)
+
 
 class SettingsError(LLMError):
     """A setting cannot be used: names it, its value and what is allowed."""
 
 
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("allowed: an http:// or https:// URL with a host")
+    if parts.password is not None:
+        raise ValueError("allowed: a URL without a password in it")
+    return value.rstrip("/")
+
+
+Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+
+
 class LLMSettings(BaseSettings):
     """Read once, where a service is made. Keys are never shown."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, use_attribute_docstrings=True
+    )
 
     openai_api_key: SecretStr | None = None
+    """Key of OpenAI."""
     anthropic_api_key: SecretStr | None = None
+    """Key of Anthropic."""
     google_api_key: SecretStr | None = None
+    """Key of the Gemini API."""
     mistral_api_key: SecretStr | None = None
-    openai_base_url: str | None = None
-    anthropic_base_url: str | None = None
-    google_base_url: str | None = None
-    mistral_base_url: str | None = None
-    bedrock_base_url: str | None = None
+    """Key of Mistral."""
+    openai_base_url: WebUrl | None = None
+    """Another address of OpenAI's API, with its version: `https://gateway.example.com/v1`."""
+    anthropic_base_url: WebUrl | None = None
+    """Another address of Anthropic's API, without its version."""
+    google_base_url: WebUrl | None = None
+    """Another address of the Gemini API, without its version."""
+    mistral_base_url: WebUrl | None = None
+    """Another address of Mistral's API."""
+    bedrock_base_url: WebUrl | None = None
+    """Another address of Bedrock, as of a VPC endpoint."""
     azure_openai_api_key: SecretStr | None = None
-    azure_openai_endpoint: str | None = None
-    """`https://NAME.openai.azure.com`. Without a key, Microsoft Entra ID is asked for tokens."""
-    aws_region: str | None = None
+    """Key of the resource at Azure OpenAI. Without one, Microsoft Entra ID is asked for tokens."""
+    azure_openai_endpoint: WebUrl | None = None
+    """`https://NAME.openai.azure.com`: Azure OpenAI is used where this is set."""
+    aws_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")
     """Bedrock is used where this is set; its credentials are those of the AWS chain."""
 
-    allowed_models: Annotated[tuple[str, ...], NoDecode] = ALLOWED_BY_DEFAULT
-    """Names or patterns, separated by commas."""
+    allowed_models: Names = ALLOWED_BY_DEFAULT
+    """Models that may be used, by name or pattern (`gpt-6*`), separated by commas; nothing else is ever sent."""
     llm_default_model: str = ""
-    """For requests that name neither model nor tier; empty: chosen by what the request asks for."""
-    llm_request_timeout: float = Field(default=60.0, gt=0)
-    """Seconds of silence."""
-    llm_max_retries: int = Field(default=3, ge=0)
-    llm_rate_limit_max_retries: int = Field(default=5, ge=0)
-    llm_retry_exponential_base: float = Field(default=2.0, ge=1)
+    """For requests that name neither model nor tier. Empty: chosen by what the request asks for."""
+    allowed_embedding_models: Names = EMBEDDING_MODELS_BY_DEFAULT
+    """The same as ALLOWED_MODELS, for models of vectors."""
+    llm_embedding_model: str = "text-embedding-3-small"
+    """Makes the vectors of requests that name no model. Vectors of two models do not compare, so keep to one."""
+    llm_request_timeout: float = Field(default=60.0, gt=0, le=3_600, allow_inf_nan=False)
+    """Seconds that a provider may be silent."""
+    llm_max_retries: int = Field(default=3, ge=0, le=100)
+    """Repetitions after a fault that may pass, in direct use. In a workflow, Temporal repeats."""
+    llm_rate_limit_max_retries: int = Field(default=5, ge=0, le=100)
+    """Repetitions after a rate limit, in direct use."""
+    llm_retry_exponential_base: float = Field(default=2.0, ge=1, le=10, allow_inf_nan=False)
+    """What each pause is longer by than the one before; 32 s at most."""
     llm_governance_log: Path | None = None
     """Folder of the governance log: a file a day. Without it, violations are in the log of the process alone."""
     llm_governance_log_days: int = Field(default=90, ge=90)
-    """For so many days files of the governance log are kept."""
+    """Days for which files of the governance log are kept."""
     pointsman_models: Path = BUILT_IN
-    """The file of models."""
+    """A file of models of your own, in place of the built-in one."""
 
-    @field_validator("allowed_models", mode="before")
+    @field_validator("allowed_models", "allowed_embedding_models", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -94,7 +137,14 @@ def load_settings(env_file: Path | None = Path(".env")) -> LLMSettings:
     try:
         return LLMSettings(_env_file=env_file)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "_".join(str(step) for step in first["loc"]).upper()
-        shown = "" if "KEY" in name else f" is {first['input']!r}"
-        raise SettingsError(f"setting {name}{shown}: {first['msg']}. Nothing was started.") from None
+        lines = [_complaint(fault["loc"], fault["input"], fault["msg"]) for fault in error.errors(include_url=False)]
+    except (OSError, UnicodeDecodeError) as error:
+        lines = [f"file {env_file} cannot be read: {error}"]
+    raise SettingsError("; ".join(lines) + ". Nothing was started.")
+
+
+def _complaint(where: tuple[int | str, ...], value: object, text: str) -> str:
+    name = str(where[0]).upper()
+    # Whoever writes a password into an address does not want to see it again.
+    shown = "" if "KEY" in name or "@" in str(value) else f" is {value!r}"
+    return f"setting {name}{shown}: {text.removeprefix('Value error, ')}"

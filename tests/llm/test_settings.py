@@ -8,6 +8,9 @@ import pytest
 from pydantic import SecretStr
 
 import pointsman.llm
+from pointsman.llm import LLMRequest, Role, text_message
+from pointsman.llm.errors import AuthenticationError
+from pointsman.llm.keys import KEY_VARIABLES
 from pointsman.llm.settings import ALLOWED_BY_DEFAULT, SettingsError, load_settings
 from pointsman.llm.setup import factories, keys_of, make_service, rules_of
 
@@ -41,6 +44,14 @@ def test_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.M
         ("LLM_REQUEST_TIMEOUT", "soon", "setting LLM_REQUEST_TIMEOUT is 'soon'"),
         ("LLM_MAX_RETRIES", "-1", "greater than or equal to 0"),
         ("LLM_RETRY_EXPONENTIAL_BASE", "0.5", "greater than or equal to 1"),
+        ("LLM_RETRY_EXPONENTIAL_BASE", "inf", "finite number"),
+        ("LLM_REQUEST_TIMEOUT", "nan", "finite number"),
+        ("LLM_REQUEST_TIMEOUT", "86400", "less than or equal to 3600"),
+        ("LLM_RATE_LIMIT_MAX_RETRIES", "many", "is 'many': Input should be a valid integer"),
+        ("ALLOWED_MODELS", ",", "at least 1 item"),
+        ("OPENAI_BASE_URL", "gateway:8080", "is 'gateway:8080': allowed: an http:// or https:// URL"),
+        ("MISTRAL_BASE_URL", "https://", "allowed: an http:// or https:// URL with a host"),
+        ("AWS_REGION", "Ireland", "setting AWS_REGION is 'Ireland': String should match pattern"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(
@@ -51,6 +62,48 @@ def test_a_setting_that_cannot_be_used_is_named(
         load_settings(None)
     assert told in str(caught.value)
     assert "Nothing was started" in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_BASE_URL", "https://ada:s3cret@gateway.example.com")
+    with pytest.raises(SettingsError, match="setting GOOGLE_BASE_URL: allowed: a URL without a password") as caught:
+        load_settings(None)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_all_that_is_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_MAX_RETRIES", "-1")
+    monkeypatch.setenv("LLM_REQUEST_TIMEOUT", "0")
+    with pytest.raises(SettingsError, match=r"LLM_REQUEST_TIMEOUT is '0'.*LLM_MAX_RETRIES is '-1'"):
+        load_settings(None)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"OPENAI_API_KEY=\xff\xfe")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(env_file)
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("gpt-6-luna", "OPENAI_API_KEY"),
+        ("claude-haiku-5-5", "ANTHROPIC_API_KEY"),
+        ("gemini-3.5-flash-lite", "GOOGLE_API_KEY"),
+        ("mistral-small-2603", "MISTRAL_API_KEY"),
+        ("global.anthropic.claude-haiku-5-5", "AWS_REGION"),
+        ("azure/gpt-6-luna", "AZURE_OPENAI_ENDPOINT"),
+    ],
+)
+async def test_a_provider_that_is_not_set_up_names_the_variable_that_it_wants(
+    monkeypatch: pytest.MonkeyPatch, model: str, variable: str
+) -> None:
+    for name in KEY_VARIABLES.values():
+        monkeypatch.delenv(name, raising=False)
+    async with make_service(load_settings(None)) as service:
+        with pytest.raises(AuthenticationError, match=rf"set {variable}\b.*Nothing was sent"):
+            await service.complete(LLMRequest(model=model, messages=(text_message(Role.USER, "Hello"),)))
 
 
 async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.MonkeyPatch) -> None:
