@@ -22,7 +22,10 @@ PREFIX = "POINTSMAN_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG_FILE"
 # Read by other modules straight from the environment, because they are needed before or without settings.
 OTHER_VARIABLES = frozenset(
-    {CONFIG_FILE_VARIABLE, *(PREFIX + name for name in ("TEMPORAL_BIN", "CACHE_DIR", "AZURE_SPECS", "COMPLETE"))}
+    {
+        CONFIG_FILE_VARIABLE,
+        *(PREFIX + name for name in ("TEMPORAL_BIN", "CACHE_DIR", "AZURE_SPECS", "COMPLETE", "MODELS")),
+    }
 )
 MASK = "********"
 # Of RFC 6750: what may stand after `Bearer`.

@@ -108,7 +108,7 @@ class LLMSettings(BaseSettings):
     llm_rate_limit_max_retries: int = Field(default=5, ge=0, le=100)
     """Repetitions after a rate limit, in direct use."""
     llm_retry_exponential_base: float = Field(default=2.0, ge=1, le=10, allow_inf_nan=False)
-    """What each pause is longer by than the one before; 32 s at most."""
+    """Factor by which the longest pause grows with each repetition, up to 32 s."""
     llm_governance_log: Path | None = None
     """Folder of the governance log: a file a day. Without it, violations are in the log of the process alone."""
     llm_governance_log_days: int = Field(default=90, ge=90)

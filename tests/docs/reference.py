@@ -1,12 +1,16 @@
 """Pages and files of the documentation that are written from the code: `python -m tests.docs.reference` writes them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, ItemsView, Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from prometheus_client import Metric
+from pydantic.fields import FieldInfo
 
 from pointsman import config
+from pointsman.llm.registry import BUILT_IN
+from pointsman.llm.settings import LLMSettings
 from pointsman.observability.metrics import Metrics
 from pointsman.policies import loading
 
@@ -45,7 +49,49 @@ Read from the environment by single parts, without the other ways:
 | `TEMPORAL_...` | Temporal's own client settings: TLS, API key, profile. They hold for the address that they name. |
 | `OTEL_...` | OpenTelemetry's own. Traces are sent when an OTLP endpoint is set. |
 | `NO_COLOR` | No colours on the terminal. |
+
+## Of the model service
+
+By the names that people know, without our prefix, from the environment or from a file `.env` in the folder of the
+process; the environment comes first, and a variable that is empty counts as unset. `.env.template` names them all.
+`POINTSMAN_OPENAI_API_KEY` and `POINTSMAN_OPENAI_BASE_URL` come before `OPENAI_API_KEY` and `OPENAI_BASE_URL`.
+
+| Variable | Default | What it is |
+| --- | --- | --- |
+{_llm_rows()}
 """
+
+
+def _llm_rows() -> str:
+    rows = ((name.upper(), _llm_default(name), field.description or "") for name, field in _llm_fields())
+    return "\n".join(
+        f"| `{name}` | {f'`{default}`' if default else 'not set'} | {told} |" for name, default, told in rows
+    )
+
+
+def _llm_fields() -> ItemsView[str, FieldInfo]:
+    return LLMSettings.model_fields.items()
+
+
+def _llm_default(name: str) -> str:
+    default: object = LLMSettings.model_fields[name].default
+    if default == BUILT_IN:
+        return ""  # its path depends on the machine that writes the page
+    return ",".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+
+
+def env_template() -> str:
+    """Every setting of the model service, with its default; those without one are empty, which counts as unset."""
+    parts = []
+    for name, field in _llm_fields():
+        default = _llm_default(name)
+        told = "\n".join(wrap(f"# {field.description}", 118, subsequent_indent="# "))
+        parts.append(f"{told}\n{'# ' if default else ''}{name.upper()}={default}\n")
+    return (
+        "# Settings of the model service. Copy this file to `.env`, fill in what you have, and keep it to yourself:\n"
+        "#   cp .env.template .env && chmod 600 .env\n"
+        "# Written by `python -m tests.docs.reference`. What is commented out shows the default.\n\n" + "\n".join(parts)
+    )
 
 
 def metrics() -> str:
@@ -80,6 +126,7 @@ def policy_schema() -> str:
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
+    ".env.template": env_template,
     "docs/reference/configuration.md": configuration,
     "docs/reference/metrics.md": metrics,
     "docs/schema/policy.schema.json": policy_schema,

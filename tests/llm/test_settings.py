@@ -1,5 +1,6 @@
 """Settings by the names that people know; what is wrong is named with its value, and keys are never shown."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pointsman.llm
 from pointsman.llm import LLMRequest, Role, text_message
 from pointsman.llm.errors import AuthenticationError
 from pointsman.llm.keys import KEY_VARIABLES
-from pointsman.llm.settings import ALLOWED_BY_DEFAULT, SettingsError, load_settings
+from pointsman.llm.settings import ALLOWED_BY_DEFAULT, LLMSettings, SettingsError, load_settings
 from pointsman.llm.setup import factories, keys_of, make_service, rules_of
 
 
@@ -62,6 +63,17 @@ def test_a_setting_that_cannot_be_used_is_named(
         load_settings(None)
     assert told in str(caught.value)
     assert "Nothing was started" in str(caught.value)
+
+
+def test_the_template_names_every_setting_with_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in LLMSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    template = (Path(__file__).parents[2] / ".env.template").read_text()
+    named = re.findall(r"^(?:# )?([A-Z_]+)=", template, re.MULTILINE)
+    assert named == [name.upper() for name in LLMSettings.model_fields]
+    env_file = tmp_path / ".env"
+    env_file.write_text(re.sub(r"^# (?=[A-Z_]+=)", "", template, flags=re.MULTILINE))
+    assert load_settings(env_file) == load_settings(None)
 
 
 def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
