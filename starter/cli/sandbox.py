@@ -1,6 +1,7 @@
 """The stand-ins on the command line: processes of their own, so that ours share nothing with them."""
 
 import secrets
+import shlex
 from contextlib import AsyncExitStack
 
 from pydantic import SecretStr
@@ -33,7 +34,7 @@ async def run(call: Call, settings: Settings, part: str, port: int) -> ExitCode:
             call.out.document({"sandbox": told})
         else:
             for name, value in told.items():
-                call.out.line(f"export {name}={value}")
+                call.out.line(f"export {name}={shlex.quote(value)}")
         call.out.flush()
         call.out.say(f"running; Ctrl-C stops it. {PERSON_VARIABLE} is the token of a person who files items.")
         await stop.wait()

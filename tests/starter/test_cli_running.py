@@ -44,6 +44,11 @@ class Machine:
             check=False,
         )
 
+    def evaluated(self, exports: str, *words: str) -> str:
+        """What a command prints in a shell that has evaluated `exports`."""
+        shell = ["sh", "-c", 'eval "$0"; exec "$@"', exports, *self.command(*words)]
+        return subprocess.run(shell, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True).stdout
+
     def start(self, *words: str) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE
         return subprocess.Popen(
@@ -167,7 +172,7 @@ def test_a_taken_port_is_told_before_anything_starts(machine: Machine) -> None:
 def test_the_sandbox_prints_the_settings_that_lead_to_it(machine: Machine) -> None:
     sandbox = machine.start("sandbox", "all")
     assert sandbox.stdout is not None
-    exports = [sandbox.stdout.readline() for _ in range(5)]
+    exports = [sandbox.stdout.readline() for _ in range(19)]
     settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in exports)
     # The token and the key of the settings are taken, so that a stand-in can be started again for the same service.
     assert settings["POINTSMAN_AZURE_DEVOPS_TOKEN"] == "nobody-asks-for-it"
@@ -175,6 +180,11 @@ def test_the_sandbox_prints_the_settings_that_lead_to_it(machine: Machine) -> No
     online = json.loads(machine.run("doctor", "--online", "--json").stdout)["checks"]
     status = {one["check"]: one["status"] for one in online}
     assert (status["azure_devops_online"], status["model_online"]) == ("ok", "ok")
+    rows = json.loads(machine.evaluated("".join(exports), "llm", "compare", "Hello", "--tier", "fast", "--json"))[
+        "models"
+    ]
+    answered = {row["provider"]: row["error"] for row in rows}
+    assert answered == dict.fromkeys(("openai", "anthropic", "gemini", "mistral", "bedrock", "azure_openai"), "")
     sandbox.send_signal(signal.SIGINT)
     sandbox.communicate(timeout=60)
     assert sandbox.returncode == ExitCode.OK
