@@ -21,10 +21,10 @@ COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url -
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up bench faults docs lock clean run-ready dev-ready coverage-gate
+.PHONY: help demo test check up bench bench-llm faults docs lock clean run-ready dev-ready coverage-gate
 
 help:
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: run-ready ## run three work items through everything, with a kill and a decision, and check the outcome
 	@$(BIN)/pointsman demo $(ARGS)
@@ -54,6 +54,9 @@ check: dev-ready ## lint, types, imports, secrets, licences, lock, tidiness
 
 bench: dev-ready ## measure against peers and limits; prints tables, writes bench/results/
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-llm: dev-ready ## measure the model service beside its peers, and write docs/benchmarks/llm.md
+	@$(BIN)/python -m bench.llm $(ARGS)
 
 faults: dev-ready ## kill processes at random points of a running load, N=200 times, and look for what was lost
 	@$(BIN)/python -m bench.faults --kills $(N) $(ARGS)

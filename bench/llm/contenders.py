@@ -36,6 +36,9 @@ class OpenAISDK:
     def _made(self, url: str) -> Any:
         return import_module("openai").AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0)
 
+    async def aclose(self) -> None:
+        await self._client.close()
+
     async def call(self) -> str:
         answer = await self._client.chat.completions.create(
             model=MODEL, messages=list(MESSAGES), max_completion_tokens=OUTPUT_TOKENS

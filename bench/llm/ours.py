@@ -58,6 +58,9 @@ class Pointsman:
             user="ada",
         )
 
+    async def aclose(self) -> None:
+        await self.service.aclose()
+
     async def call(self) -> str:
         return (await self.service.complete(self._request())).text
 

@@ -1,5 +1,6 @@
 """`docs/benchmarks/llm.md` and its pictures, from what a run measured."""
 
+import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,8 +39,9 @@ LAYERS_SHOWN = 12
 
 
 def write(document: Document, text: str, folder: Path) -> None:
-    """The page, with `text` (what people wrote about it) and the figures in it, and its pictures beside it."""
+    """The page, with `text` (what people wrote about it) and the figures in it; beside it its pictures and source."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "llm.json").write_text(json.dumps(document, separators=(",", ":")) + "\n")
     for name, picture in pictures(document).items():
         (folder / name).write_text(picture)
     (folder / "llm.md").write_text(page(document, text))
