@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from temporalio.worker import Worker
 from pointsman import temporal
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.domain.organisations import organisation_of
+from pointsman.llm.governance import Governance
 from pointsman.observability import logs, meters, metrics, traces
 from pointsman.observability.activities import Correlating
 from pointsman.policies.loading import load
@@ -32,11 +33,15 @@ from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import AdvisoryLease, Alone
-from starter.models import secrets_named
+from starter.models import keys_of, registry_of, secrets_named
 from starter.needs import check, llm_settings
 from starter.runtime import Runtime, activities, runtime
 from starter.web import health
 from starter.web.app import create_app, spare_the_collector
+from starter.web.rpc.callers import Callers, tokens_of
+from starter.web.rpc.catalogue import Catalogue
+from starter.web.rpc.endpoint import RpcServices
+from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -74,7 +79,8 @@ def secrets_of(settings: Settings) -> list[SecretStr | None]:
     """Values that no log line may show."""
     policy = load(settings.policy_dir).policy.models
     single = (settings.azure_devops_token, settings.notify_webhook)
-    return [*single, *settings.webhook_secrets, *secrets_named(llm_settings(settings), policy)]
+    tokens = tokens_of(settings.rpc_tokens)
+    return [*single, *settings.webhook_secrets, *tokens, *secrets_named(llm_settings(settings), policy)]
 
 
 async def _run(rt: Runtime, parts: frozenset[str]) -> None:
@@ -152,8 +158,9 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
         lease=Alone() if embedded else AdvisoryLease(settings.database_url.get_secret_value()),
         attempts_max=settings.dispatch_max_attempts,
     )
-    app = create_app(_services(rt, connection, dispatcher, sequencer, core_port), _spared)
-    web = _serve_web(_server(app, settings.web_host, settings.web_port))
+    services = _services(rt, connection, dispatcher, sequencer, core_port)
+    server = _server(create_app(services, _spared), settings.web_host, settings.web_port)
+    web = _serve_web(server, services.rpc.streams.aclose)
     return {"web": web, "dispatcher": dispatcher.run()}
 
 
@@ -176,6 +183,7 @@ def _services(
         health.intake_check(len(settings.webhook_secrets)),
         health.running_check("dispatcher", dispatcher.trouble),
         health.running_check("sequencer", sequencer.trouble),
+        health.models_check(rt.models.circuits),
     )
     return Services(
         inbox=books.inbox,
@@ -196,7 +204,17 @@ def _services(
         ui_url=settings.ui_url,
         core_metrics_port=core_port,
         version=version("pointsman"),
+        rpc=_rpc(rt),
     )
+
+
+def _rpc(rt: Runtime) -> RpcServices:
+    settings, policy = rt.settings, rt.policy.policy.models
+    llm = llm_settings(settings)
+    registry = registry_of(llm, policy)
+    catalogue = Catalogue(registry, Governance(registry, llm.allowed_models), keys_of(llm, policy), rt.models.circuit)
+    room = ModelRoom(rt.models, catalogue, rt.metrics.registry)
+    return RpcServices(Callers(settings.rpc_tokens), room, body_bytes_max=settings.rpc_max_bytes)
 
 
 async def _work(rt: Runtime, connection: Connection) -> None:
@@ -265,12 +283,18 @@ async def _serve_metrics(rt: Runtime, core_port: int) -> None:
     await _serve_web(_server(app, "127.0.0.1", rt.settings.metrics_port))
 
 
-async def _serve_web(server: _Server) -> None:
+async def _nothing() -> None:
+    return None
+
+
+async def _serve_web(server: _Server, ending: Callable[[], Awaitable[None]] = _nothing) -> None:
+    """`ending` lets go of those who would stay connected for as long as they may."""
     serving = asyncio.create_task(server.serve())
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:
         server.should_exit = True
+        await ending()
         await serving
         raise
 

@@ -93,7 +93,9 @@ def source_of(call: Call, asker: Asker, service: LLMService) -> Source:
         except Exception as error:  # whatever it is, the caller gets the answer that ends the stream
             yield encoded(failed(call.call_id, internal(error)))
 
-    closed = STREAM_CLOSED.error("nobody read it in time, or it was closed", **_context(request)._asdict())
+    closed = STREAM_CLOSED.error(
+        "nobody read it in time, or it was closed", retryable=True, **_context(request)._asdict()
+    )
     return Source(documents, encoded(failed(call.call_id, closed)))
 
 

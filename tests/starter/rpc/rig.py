@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.models import ModelPolicy
 from pointsman.llm.governance import Governance
-from pointsman.llm.metrics import LLMMetrics
-from pointsman.llm.registry import Registry
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
 from pointsman.sandbox.serving import hosting
 from pointsman.store.engine import Store
-from starter.llm import governed, keys_of, registry_of
+from starter.llm import governed
+from starter.models import keys_of, registry_of
 from starter.web.app import create_app
 from starter.web.rpc.callers import Callers
 from starter.web.rpc.catalogue import Catalogue
@@ -32,10 +32,8 @@ from tests.starter.web_rig import services
 
 TOKEN, NEXT_TOKEN = "r1-" + "north" * 8, "r2-" + "north" * 8
 OTHERS_TOKEN, ADAS_TOKEN = "r3-" + "south" * 8, "r4-" + "adas" * 8
-CALLERS = Callers(
-    [SecretStr(f"north:{TOKEN}"), SecretStr(f"north:{NEXT_TOKEN}"), SecretStr(f"south:{OTHERS_TOKEN}")]
-    + [SecretStr(f"north/ada:{ADAS_TOKEN}")]
-)
+ENTRIES = (f"north:{TOKEN}", f"north:{NEXT_TOKEN}", f"south:{OTHERS_TOKEN}", f"north/ada:{ADAS_TOKEN}")
+CALLERS = Callers([SecretStr(entry) for entry in ENTRIES])
 HELLO: Json = [{"role": "user", "content": "Hello"}]
 Document = dict[str, Any]  # Any: what a test looks up in it decides
 
@@ -61,7 +59,6 @@ class Rpc:
     http: httpx2.AsyncClient
     provider: Provider
     services: RpcServices
-    metrics: LLMMetrics
 
     async def send(self, body: bytes | str, **headers: str) -> httpx2.Response:
         given = {"Content-Type": "application/json", **bearer(), **headers}
@@ -130,10 +127,8 @@ async def wire(url: str, method: str, path: str, headers: Mapping[str, str], bod
     host, port = urlsplit(url).hostname, urlsplit(url).port
     reader, writer = await asyncio.open_connection(host, port)
     told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    writer.write(
-        f"{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{told}Content-Length: {len(body)}\r\n\r\n".encode()
-        + body
-    )
+    first = f"{method} {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n"
+    writer.write(f"{first}{told}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     try:
         yield Wire(reader, writer)
     finally:
@@ -170,25 +165,25 @@ def llm_of(provider: Provider, **changed: object) -> LLMSettings:
     return LLMSettings(_env_file=None, **{**given, **changed})  # type: ignore[arg-type]  # of the test
 
 
-def room_of(llm: LLMSettings, metrics: LLMMetrics) -> ModelRoom:
+def room_of(llm: LLMSettings, counted: CollectorRegistry) -> ModelRoom:
     policy = ModelPolicy()
-    service: LLMService = governed(llm, policy, observer=metrics)
+    service: LLMService = governed(llm, policy, metrics=counted)
     registry = registry_of(llm, policy)
     catalogue = Catalogue(registry, Governance(registry, llm.allowed_models), keys_of(llm, policy), service.circuit)
-    return ModelRoom(service, catalogue, metrics.registry)
+    return ModelRoom(service, catalogue, counted)
 
 
 @asynccontextmanager
 async def endpoint(
-    store: Store, provider: Provider, streams: Streams | None = None, room: ModelRoom | None = None, **llm: object
+    store: Store, provider: Provider, streams: Streams | None = None, **llm: object
 ) -> AsyncGenerator[Rpc]:
     """The web process with the endpoint set up."""
-    metrics = LLMMetrics(Registry.load().models)
-    made = room or room_of(llm_of(provider, **llm), metrics)
+    counted = CollectorRegistry()
+    made = room_of(llm_of(provider, **llm), counted)
     rpc = RpcServices(CALLERS, made, streams or Streams(), body_bytes_max=64 * 1024)
     async with hosting(create_app(replace(services(store), rpc=rpc))) as url:
         async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
-            yield Rpc(url, http, provider, rpc, metrics)
+            yield Rpc(url, http, provider, rpc)
         await rpc.streams.aclose()
         await made.service.aclose()
 

@@ -9,7 +9,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Call, Reply
 from starter.web.rpc.protocol import BATCH_MAX
-from tests.starter.rpc.rig import ADAS_TOKEN, HELLO, Document, Rpc, bearer, call, until
+from tests.starter.rpc.rig import ADAS_TOKEN, HELLO, OTHERS_TOKEN, Document, Rpc, bearer, call, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -213,7 +213,7 @@ async def test_governance_speaks_through_the_endpoint(rpc: Rpc) -> None:
 
 
 async def test_a_notification_is_carried_out_and_not_answered(rpc: Rpc) -> None:
-    sent: Json = {"jsonrpc": "2.0", "method": "llm.complete", "params": {"messages": HELLO}}
+    sent = {"jsonrpc": "2.0", "method": "llm.complete", "params": {"messages": HELLO}}
     response = await rpc.send(json.dumps(sent))
     assert (response.status_code, response.content) == (204, b"")
     assert rpc.provider.last.outcome is Outcome.ANSWERED
@@ -250,7 +250,8 @@ async def test_metrics_sum_up_what_was_called(rpc: Rpc) -> None:
     await rpc.result("llm.complete", {"messages": HELLO})
     rpc.provider.fails(FaultKind.STATUS, status=400, message="no")
     await rpc.error("llm.complete", {"messages": HELLO})
-    rpc.metrics.violations.labels("gpt-4", "triage of the south").inc()
+    gone = {"messages": HELLO, "model": "gpt-4", "source_agent": "triage of the south"}
+    await rpc.error("llm.complete", gone, **bearer(OTHERS_TOKEN))
     told = await rpc.result("llm.metrics")
     after = _row(told)
     assert after["requests"]["success"] == before.get("requests", {}).get("success", 0) + 1
