@@ -8,7 +8,7 @@ from pointsman.contracts.models import ModelPolicy
 from pointsman.llm.accounting import Observer
 from pointsman.llm.breakers import Breakers
 from pointsman.llm.budgets import MemoryBudgets
-from pointsman.llm.governance import Governance, LoggedViolations
+from pointsman.llm.governance import Governance, LoggedViolations, Violations
 from pointsman.llm.limits import MemoryRateLimits
 from pointsman.llm.metrics import CountedViolations, LLMMetrics, watched
 from pointsman.llm.pool import ClientPool
@@ -17,7 +17,11 @@ from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
 from pointsman.llm.setup import factories, retries_of
+from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
+from pointsman.store.llm_budgets import StoreBudgets
+from pointsman.store.llm_limits import StoreRateLimits
+from pointsman.store.llm_violations import AuditedViolations
 from starter.models import budgets_of, keys_of, rates_of, registry_of, servers_of
 
 
@@ -30,7 +34,8 @@ def governed(
 ) -> LLMService:
     """The one service of a process; whoever makes it closes it.
 
-    Without a store, budgets, limits and violations are those of this process alone. `metrics` is where it is counted.
+    Without a store, budgets and limits are those of this process alone, and violations are only logged. `metrics` is
+    where it is counted.
 
     Raises:
         RegistryError: the file of models and the policy do not fit together; the text names what.
@@ -38,15 +43,15 @@ def governed(
     registry = registry_of(llm, policy)
     keys = keys_of(llm, policy)
     counted = LLMMetrics(registry.models, metrics) if metrics is not None else None
-    kept = LoggedViolations()
+    kept: Violations = AuditedViolations(Audit(store)) if store is not None else LoggedViolations()
     violations = CountedViolations(counted, kept) if counted is not None else kept
     governance = Governance(registry, llm.allowed_models, violations)
     breakers = Breakers()
     rules = Rules(
         governance,
         Selector(registry, governance, llm.llm_default_model, policy.fallbacks, breakers.healthy, available=keys.has),
-        budgets=MemoryBudgets(budgets_of(policy)),
-        limits=MemoryRateLimits(rates_of(policy)),
+        budgets=StoreBudgets(store, budgets_of(policy)) if store is not None else MemoryBudgets(budgets_of(policy)),
+        limits=StoreRateLimits(store, rates_of(policy)) if store is not None else MemoryRateLimits(rates_of(policy)),
         breakers=breakers,
         retries=retries_of(llm),
     )

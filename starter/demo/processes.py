@@ -16,11 +16,19 @@ from pathlib import Path
 import httpx2
 
 from pointsman.temporal_server import DevServer, find_server, free_port
+from starter.cli.sandbox import model_settings
 
 STARTUP_SECONDS = 90.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
 LIVE_VARIABLES = ("POINTSMAN_OPENAI_API_KEY", "POINTSMAN_OPENAI_API_KEY_FILE", "POINTSMAN_OPENAI_BASE_URL")
+# By these the model service finds its providers; without --live the demo's own stand-in takes the place of each.
+MODEL_PREFIXES = ("OPENAI_", "ANTHROPIC_", "GOOGLE_", "MISTRAL_", "BEDROCK_", "AZURE_OPENAI_", "AWS_", "LLM_")
+POLICY = """# The policy of the demo: the built-in one, with one line changed.
+version: "demo"
+models:
+  prefer: [{provider}]
+"""
 Say = Callable[[str], None]
 
 
@@ -37,6 +45,7 @@ class Child:
     environment: Mapping[str, str]
     folder: Path
     module: str = "starter.cli.app"
+    live: bool = False
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
@@ -55,7 +64,8 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=log,
-                env={**surroundings(), **self.environment},
+                cwd=self.folder,  # where nobody's `.env` is
+                env={**surroundings(live=self.live), **self.environment},
                 start_new_session=True,
             )
 
@@ -84,17 +94,22 @@ class Child:
             raise DemoFailed(f"{self.name} ended with {self.process.returncode}. Its log {self.log} ends: {ending}")
 
 
-def surroundings() -> dict[str, str]:
-    """Our environment without anybody's settings of Pointsman and Temporal: the demo touches only what is its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("POINTSMAN_", "TEMPORAL_"))}
+def surroundings(*, live: bool = False) -> dict[str, str]:
+    """Our environment without anybody's settings of Pointsman, Temporal and models: the demo touches only its own.
+
+    `live` leaves the settings of models in it.
+    """
+    others = ("POINTSMAN_", "TEMPORAL_") if live else ("POINTSMAN_", "TEMPORAL_", "ALLOWED_MODELS", *MODEL_PREFIXES)
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)}
 
 
 class Stage:
     """Everything that runs for the demo, and where to reach it."""
 
-    def __init__(self, folder: Path, *, live: bool) -> None:
+    def __init__(self, folder: Path, *, live: bool, provider: str = "openai") -> None:
         self.folder = folder
         self.live = live
+        self.provider = provider
         self.organisation = "fabrikam"
         self.project = "Fabrikam"
         self.person_token = ""
@@ -110,6 +125,9 @@ class Stage:
         settings_file = folder / "config.toml"
         folder.mkdir(parents=True, exist_ok=True)
         settings_file.touch()
+        policy_dir = folder / "policy"
+        policy_dir.mkdir(exist_ok=True)
+        (policy_dir / "policy.yaml").write_text(POLICY.format(provider=provider), encoding="utf-8")
         common = {
             "POINTSMAN_CONFIG_FILE": str(settings_file),
             "POINTSMAN_AZURE_DEVOPS_TOKEN": self._service_token,
@@ -126,8 +144,10 @@ class Stage:
                 "POINTSMAN_WEBHOOK_SECRETS": self.hook_secret,
                 "POINTSMAN_AZURE_DEVOPS_URL": f"{self.azure_url}/{self.organisation}",
                 "POINTSMAN_METRICS_PORT": str(self.core_port),
+                "POINTSMAN_POLICY_DIR": str(policy_dir),
             },
             folder,
+            live=live,
         )
 
     def _model(self) -> dict[str, str]:
@@ -135,7 +155,7 @@ class Stage:
             given = {name: os.environ.get(name, "") for name in LIVE_VARIABLES}
             given[LIVE_VARIABLES[0]] = given[LIVE_VARIABLES[0]] or os.environ.get("OPENAI_API_KEY", "")
             return given
-        return {"POINTSMAN_OPENAI_API_KEY": self._model_key, "POINTSMAN_OPENAI_BASE_URL": f"{self.models_url}/v1"}
+        return model_settings(self.models_url, self._model_key)
 
     @property
     def server(self) -> DevServer:

@@ -47,6 +47,8 @@ class DemoOptions:
     keep: bool = False
     as_json: bool = False
     live: bool = False
+    provider: str = "openai"
+    """Whose models answer: the one line of policy that the demo changes."""
     decide: str = "auto"
     """auto: by a plain Temporal signal; ask: wait for the person."""
 
@@ -59,7 +61,9 @@ def run_demo(options: DemoOptions) -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
     try:
-        return asyncio.run(_stoppable(_Demo(options, Stage(folder, live=options.live)).run()))
+        return asyncio.run(
+            _stoppable(_Demo(options, Stage(folder, live=options.live, provider=options.provider)).run())
+        )
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
@@ -150,6 +154,7 @@ class _Demo:
     async def _play(self) -> None:
         stage = self._stage
         self.say(f"starting Temporal, the stand-ins and Pointsman; logs in {stage.folder}")
+        self.say(f"policy: models.prefer: [{stage.provider}]")
         await stage.start(self.say)
         self.say(
             f"ready: Temporal UI {stage.ui_url}  Pointsman {stage.web_url}  Azure DevOps stand-in {stage.azure_url}"

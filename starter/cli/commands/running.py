@@ -18,6 +18,14 @@ class Decide(StrEnum):
     ASK = "ask"
 
 
+class DemoProvider(StrEnum):
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    MISTRAL = "mistral"
+    BEDROCK = "bedrock"
+
+
 class SandboxPart(StrEnum):
     AZURE_DEVOPS = "azure-devops"
     MODELS = "models"
@@ -26,7 +34,7 @@ class SandboxPart(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Register the commands, in the order in which a newcomer meets them."""
-    command(app, "demo", "pointsman demo", "pointsman demo --keep", "pointsman demo --decide ask")(demo)
+    command(app, "demo", "pointsman demo", "pointsman demo --keep", "pointsman demo --provider anthropic")(demo)
     command(app, "up", "pointsman up", "pointsman up --detach")(up)
     command(app, "down", "pointsman down")(down)
     command(app, "doctor", "pointsman doctor", "pointsman doctor --online --json")(doctor)
@@ -43,6 +51,9 @@ def demo(
     decide: Annotated[
         Decide, typer.Option(help="auto: the demo decides the escalation; ask: it waits for you.")
     ] = Decide.AUTO,
+    provider: Annotated[
+        DemoProvider, typer.Option(help="Whose models answer: one line of the demo's policy.")
+    ] = DemoProvider.OPENAI,
 ) -> int:
     """Take three work items all the way, and check every step.
 
@@ -51,7 +62,7 @@ def demo(
     """
     from starter.demo.run import DemoOptions, run_demo
 
-    options = DemoOptions(keep=keep, as_json=call.out.as_json, live=live, decide=decide.value)
+    options = DemoOptions(keep=keep, as_json=call.out.as_json, live=live, provider=provider.value, decide=decide.value)
     return run_demo(options)
 
 
