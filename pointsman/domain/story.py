@@ -150,7 +150,9 @@ def how_to_decide(workflow_id: str, asked: Escalation, escalation_id: str) -> li
 
 
 def notification(asked: Escalation, escalation_id: str, workflow_id: str) -> str:
-    return "\n".join([asked.summary, "", asked.details, "", *how_to_decide(workflow_id, asked, escalation_id)]).strip()
+    """Markdown: which item, what is asked, and how to answer."""
+    how = how_to_decide(workflow_id, asked, escalation_id)
+    return "\n".join([_about(asked), "", asked.summary, "", asked.details, "", *how]).strip()
 
 
 def item_name(key: WorkItemKey) -> str:

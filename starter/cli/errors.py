@@ -78,7 +78,9 @@ def not_found(what: str, next_command: str) -> CliError:
 
 
 def usage(message: str, hint: str) -> CliError:
-    return CliError("usage", message, hint, ExitCode.USAGE)
+    # A command alone is no sentence.
+    told = f"See how it is used: {hint}" if hint.startswith("pointsman ") else hint
+    return CliError("usage", message, told, ExitCode.USAGE)
 
 
 @dataclass(frozen=True)

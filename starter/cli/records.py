@@ -106,6 +106,8 @@ def _escalation(row: EscalationRow) -> Record:
         "escalation": row.id,
         "item": f"{asked.key.organisation}/{asked.key.id}",
         "project": asked.key.project,
+        "title": asked.title,
+        "url": asked.url,
         "kind": asked.kind.value,
         "severity": asked.severity.value,
         "status": status(row),

@@ -149,8 +149,15 @@ def test_the_command_that_is_shown_is_a_decision_that_is_taken(asked: Escalation
 
 def test_a_notification_brings_the_question_and_the_commands() -> None:
     told = story.notification(APPROVAL, "", ID)
-    assert told.startswith("Is it so?\n\nIt may be.\n\n- Temporal's UI: More Actions, Send a Signal, name `decide`")
+    assert told.startswith(
+        "work item in harbour/Quay #41, agent triage\n\nIs it so?\n\nIt may be.\n\n- Temporal's UI: More"
+    )
     assert "`pointsman escalations approve ESC`" in told
+
+
+def test_a_notification_leads_to_the_work_item() -> None:
+    asked = APPROVAL.model_copy(update={"title": "Bug 41: Login", "url": "https://ado.example/41"})
+    assert story.notification(asked, "ESC-7", ID).startswith("[Bug 41: Login](https://ado.example/41) in ")
 
 
 def test_an_item_has_a_name_for_people() -> None:

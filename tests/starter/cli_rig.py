@@ -161,6 +161,8 @@ async def question(
         proposal=ProposalRef(hash=SUBJECT, fields=("System.State",), summary="System.State = Resolved"),
         ladder=LADDER,
         agent="closer",
+        title="Bug 42: Login fails",
+        url="https://ado.example/42",
     )
     escalations = Escalations(store)
     row = await escalations.open(asked, Caller(workflow_id=workflow_id, run_id="0199-esc"))

@@ -193,10 +193,19 @@ def test_an_escalation_shows_what_is_asked_and_who_was_told(rig: Rig, named: str
     answer = rig.run("escalations", "show", named, "--json")
     shown = answer.document()["escalation"]
     assert isinstance(shown, dict)
+    assert (shown["title"], shown["url"]) == ("Bug 42: Login fails", "https://ado.example/42")
     assert shown["proposal"] == "System.State = Resolved"
     assert shown["told"] == ["2026-01-05T09:00:00+00:00 rung 1: team told in the log"]
     assert shown["subject"] == cli_rig.SUBJECT
     assert rig.run("escalations", "show", named, "--exit-status").code == ExitCode.PENDING
+
+
+@pytest.mark.parametrize("noun", ["items", "inbox"])
+def test_a_state_that_is_none_is_told_with_those_that_are(rig: Rig, noun: str) -> None:
+    answer = rig.run(noun, "list", "--state", "nonsense")
+    assert answer.code == ExitCode.USAGE
+    assert "there is no state 'nonsense'; there are: " in answer.err
+    assert answer.err.endswith(f"\nSee how it is used: pointsman {noun} list --help\n")
 
 
 @pytest.mark.parametrize("named", ["ESC-9", "none"])
