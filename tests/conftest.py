@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.not_run import NotRun
 from tests.ordering import long_first
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that servers are stopped then, too
+    config.pluginmanager.register(NotRun())
     runs_tests = "PYTEST_XDIST_WORKER" in os.environ or not config.getoption("numprocesses", None)
     if config.getoption("measure") and runs_tests:
         from tests.gates.measuring import Measuring

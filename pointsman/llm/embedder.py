@@ -22,6 +22,7 @@ from pydantic import Field
 from pointsman.llm.errors import InvalidRequestError, InvalidResponseError, ProviderError
 from pointsman.llm.estimates import BYTES_PER_TOKEN
 from pointsman.llm.prices import price
+from pointsman.llm.structured import clean
 from pointsman.llm.types import TokenUsage, Value
 
 CALLS_AT_ONCE = 4
@@ -105,6 +106,7 @@ class Embedder(ABC):
             ProviderError: a batch failed. No vector is returned then.
         """
         asked = Asked(model or self.default_model, kind, dimensions)
+        texts = [clean(text) for text in texts]
         self._check(texts, asked)
         started = perf_counter()
         batches = list(batched(texts, self.limits(asked.model)))
