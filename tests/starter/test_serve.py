@@ -33,7 +33,7 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.signing import Verifier
 from pointsman.store.verification import verify
-from pointsman.temporal_server import DevServer, find_server
+from pointsman.temporal_server import DevServer, find_server, free_port
 from starter.cli.errors import ExitCode
 from starter.demo.outside import Outside, until
 from starter.demo.processes import Child, Stage, surroundings
@@ -228,24 +228,41 @@ def borrowed() -> Generator[None]:
     structlog.configure(**config)
 
 
-@pytest.mark.usefixtures("borrowed")
-async def test_what_is_there_when_the_web_part_starts_is_spared_by_the_collector(
-    migrated_file: Path, tmp_path: Path, free_port: int
-) -> None:
-    shutil.copy(migrated_file, tmp_path / "pointsman.db")
-    given: dict[str, Json] = {"data_dir": str(tmp_path), "web_port": free_port}
-    frozen = gc.get_freeze_count()
-    serving = asyncio.create_task(serve(Settings.model_validate(given), ("web",)))
-    async with httpx2.AsyncClient(trust_env=False) as http:
+@asynccontextmanager
+async def served(folder: Path, **given: Json) -> AsyncGenerator[httpx2.AsyncClient]:
+    """The web part in this very process."""
+    port = free_port()
+    settings = Settings.model_validate({"data_dir": str(folder), "web_port": port, **given})
+    serving = asyncio.create_task(serve(settings, ("web",)))
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
 
         async def alive() -> bool | None:
             try:
-                return (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200 or None
+                return (await http.get("/health/live")).status_code == 200 or None
             except httpx2.HTTPError:
                 return None
 
         await until("the web part", alive)
-    spared = gc.get_freeze_count() - frozen
+        yield http
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+
+
+@pytest.mark.usefixtures("borrowed")
+async def test_the_web_part_spares_the_collector_and_serves_models_without_any_key(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(migrated_file, tmp_path / "pointsman.db")
+    monkeypatch.chdir(tmp_path)  # no .env of anybody's
+    frozen, token = gc.get_freeze_count(), "web-part-" * 4
+    async with served(tmp_path, rpc_tokens=f"north:{token}") as http:
+        spared = gc.get_freeze_count() - frozen
+        headers = {"Authorization": f"Bearer {token}"}
+        asked = {"jsonrpc": "2.0", "method": "llm.models", "id": 1}
+        told = (await http.post("/rpc", json=asked, headers=headers)).json()["result"]
+        keyless = (await http.post("/rpc", json={**asked, "method": "llm.complete"}, headers=headers)).json()
+        ready = (await http.get("/health/ready")).json()
     assert spared > 1_000
+    assert {provider["has_key"] for provider in told["providers"]} == {False}
+    assert keyless["error"]["code"] == -32602
+    assert {check["name"]: check["status"] for check in ready["checks"]}["models"] == "ok"

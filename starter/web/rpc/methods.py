@@ -93,9 +93,8 @@ def source_of(call: Call, asker: Asker, service: LLMService) -> Source:
         except Exception as error:  # whatever it is, the caller gets the answer that ends the stream
             yield encoded(failed(call.call_id, internal(error)))
 
-    closed = STREAM_CLOSED.error(
-        "nobody read it in time, or it was closed", retryable=True, **_context(request)._asdict()
-    )
+    why = "nobody read it in time, it was closed, or the process ends"
+    closed = STREAM_CLOSED.error(why, retryable=True, **_context(request)._asdict())
     return Source(documents, encoded(failed(call.call_id, closed)))
 
 

@@ -36,13 +36,14 @@ ENTRIES = (f"north:{TOKEN}", f"north:{NEXT_TOKEN}", f"south:{OTHERS_TOKEN}", f"n
 CALLERS = Callers([SecretStr(entry) for entry in ENTRIES])
 HELLO: Json = [{"role": "user", "content": "Hello"}]
 Document = dict[str, Any]  # Any: what a test looks up in it decides
+Params = Any  # what is sent need not be what may be
 
 
 def bearer(token: str = TOKEN) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def call(method: str, params: Json = None, call_id: Json = 1) -> dict[str, Json]:
+def call(method: str, params: Params = None, call_id: Json = 1) -> dict[str, Json]:
     return {"jsonrpc": "2.0", "method": method, "params": params or {}, "id": call_id}
 
 
@@ -64,19 +65,19 @@ class Rpc:
         given = {"Content-Type": "application/json", **bearer(), **headers}
         return await self.http.post("/rpc", content=body, headers=given)
 
-    async def ask(self, method: str, params: Json = None, **headers: str) -> Document:
+    async def ask(self, method: str, params: Params = None, **headers: str) -> Document:
         response = await self.send(json.dumps(call(method, params)), **headers)
         assert response.status_code == 200, response.text
         answered: Document = response.json()
         assert (answered["jsonrpc"], answered["id"]) == ("2.0", 1)
         return answered
 
-    async def result(self, method: str, params: Json = None, **headers: str) -> Any:  # Any: as above
+    async def result(self, method: str, params: Params = None, **headers: str) -> Any:  # Any: as above
         answered = await self.ask(method, params, **headers)
         assert "error" not in answered, answered
         return answered["result"]
 
-    async def error(self, method: str, params: Json = None, **headers: str) -> Document:
+    async def error(self, method: str, params: Params = None, **headers: str) -> Document:
         answered = await self.ask(method, params, **headers)
         assert "result" not in answered, answered
         told: Document = answered["error"]
@@ -87,7 +88,7 @@ class Rpc:
         return await self.http.get(f"/rpc/streams/{stream_id}", headers=headers)
 
     @asynccontextmanager
-    async def streaming(self, params: Json = None, call_id: Json = 1) -> AsyncGenerator["Wire"]:
+    async def streaming(self, params: Params = None, call_id: Json = 1) -> AsyncGenerator["Wire"]:
         """A stream over a TCP connection of its own, which may be broken."""
         body = json.dumps(call("llm.stream", params or {"messages": HELLO, "model": "gpt-6-luna"}, call_id)).encode()
         async with wire(self.url, "POST", "/rpc", {**bearer(), "Content-Type": "application/json"}, body) as opened:
