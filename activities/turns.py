@@ -24,17 +24,19 @@ from pointsman.llm.selector import Selection
 from pointsman.llm.service import LLMService
 from pointsman.llm.types import (
     FinishReason,
+    ImagePart,
     LLMRequest,
     LLMResponse,
     Message,
     ModelTier,
+    ReasoningEffort,
     Role,
     ToolCallPart,
     ToolResultPart,
     ToolSpec,
     text_message,
 )
-from pointsman.ports import Attempts, Contents, Toolbox, Transcripts, Unavailable
+from pointsman.ports import Attempts, Contents, Toolbox, ToolImage, Transcripts, Unavailable
 
 NOTHING = Usage()
 ATTEMPTS_BEFORE_FALLBACK = 3
@@ -147,6 +149,7 @@ class Turns:
             messages=close_calls([_message(one) for one in stored]),
             temperature=agent.temperature,
             max_tokens=agent.max_output_tokens,
+            reasoning_effort=ReasoningEffort(agent.reasoning_effort) if agent.reasoning_effort else None,
             tools=tuple(
                 ToolSpec(name=one.name, description=one.description, parameters=dict(one.parameters))
                 for one in definitions
@@ -215,6 +218,7 @@ class Turns:
         request = ask.request
         wanted = await self._wanted(ask)
         attempt = await self._attempts.begin(AttemptKind.TOOL, _chain(request), caller(), ask.call.name, slot)
+        images: Sequence[ToolImage] = ()
         if wanted.invalid:
             ok, text = False, f"The arguments are not a JSON object: {wanted.invalid}"
         else:
@@ -223,8 +227,14 @@ class Turns:
             except Unavailable:
                 await self._attempts.end(attempt, "Unavailable")
                 raise
-            ok, text = result.ok, result.text
-        part = ToolResultPart(call_id=wanted.call_id, name=wanted.name, text=text, is_error=not ok)
+            ok, text, images = result.ok, result.text, result.images
+        part = ToolResultPart(
+            call_id=wanted.call_id,
+            name=wanted.name,
+            text=text,
+            is_error=not ok,
+            images=tuple(ImagePart(data=one.data, media_type=one.media_type) for one in images) or None,
+        )
         body = Message(role=Role.TOOL, parts=(part,)).to_bytes()
         kept = await self._transcripts.append(request.transcript, _chain(request), slot, Role.TOOL, body)
         await self._attempts.end(attempt, "ok" if ok else "tool_error", Usage(tool_calls=1))

@@ -70,11 +70,22 @@ class WorkTracker(Protocol):
         """Unique name of the account that we write as in the organisation; cached."""
 
 
+class ToolImage(Protocol):
+    """An image that a model can be shown: PNG, JPEG, GIF or WebP."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def media_type(self) -> str: ...
+
+
 class ToolResult(Protocol):
     @property
     def ok(self) -> bool: ...
     @property
     def text(self) -> str: ...
+    @property
+    def images(self) -> Sequence[ToolImage]: ...
 
 
 class ToolDefinition(Protocol):

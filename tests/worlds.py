@@ -34,7 +34,7 @@ from pointsman.llm.types import (
     TokenUsage,
     ToolCallPart,
 )
-from pointsman.ports import Conflict, Missing, Unavailable
+from pointsman.ports import Conflict, Missing, ToolImage, Unavailable
 
 ACCOUNT = "pointsman@fabrikam.example"
 PERSON = "ada@fabrikam.example"
@@ -218,6 +218,7 @@ class FakeDefinition:
 class FakeResult:
     ok: bool
     text: str
+    images: Sequence[ToolImage] = ()
 
 
 class FakeToolbox:

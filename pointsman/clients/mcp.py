@@ -6,10 +6,9 @@ tool's own schema before anything leaves, and whatever comes back is data.
 
 import asyncio
 import hashlib
-import json
 import re
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TypeVar
 
@@ -18,13 +17,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp.types import CallToolResult, ContentBlock, EmbeddedResource, ResourceLink, TextContent, TextResourceContents
 from mcp.types import Tool as OfferedTool
 from pydantic import TypeAdapter, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from pointsman.clients.mcp_connection import Connection
+from pointsman.clients.mcp_results import Image, images_of, text_of
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import ToolServer
 from pointsman.domain.texts import clean, cleaned
@@ -62,6 +61,7 @@ class ToolAnswer:
     ok: bool
     text: str
     stored: str = ""
+    images: tuple[Image, ...] = ()
 
 
 class Mcp:
@@ -146,7 +146,9 @@ class Mcp:
         if result is None:
             text = f"{tool.name} took longer than {limit:g} s and was stopped. Ask for less, or do without."
             return ToolAnswer(False, text)
-        return await self._sized(clean(_text(result)), ok=not result.is_error)
+        images = images_of(result)
+        answer = await self._sized(clean(text_of(result, images)), ok=not result.is_error)
+        return replace(answer, images=images)
 
     async def _sized(self, text: str, *, ok: bool) -> ToolAnswer:
         if len(text) <= self._max_chars:
@@ -267,26 +269,3 @@ def fault(tool: McpTool, arguments: Json) -> str:
     if not faults:
         return ""
     return f"{tool.name} was not called, its arguments do not fit its schema: " + "; ".join(faults[:FAULTS_SHOWN])
-
-
-def _text(result: CallToolResult) -> str:
-    """All that a result says, as text. Structured content is told only where there is no text: it is the same."""
-    parts = [part for block in result.content if (part := _block(block))]
-    if parts:
-        return "\n".join(parts)
-    if result.structured_content is not None:
-        return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
-    return "(no result)"
-
-
-def _block(block: ContentBlock) -> str:
-    match block:
-        case TextContent():
-            return block.text
-        case ResourceLink():
-            return f"[{block.name}: {block.uri}]"
-        case EmbeddedResource():
-            resource = block.resource
-            return resource.text if isinstance(resource, TextResourceContents) else f"[binary: {resource.uri}]"
-        case _:
-            return f"[{block.type}, {block.mime_type}, {len(block.data) * 3 // 4} bytes: not shown]"

@@ -105,6 +105,8 @@ class AgentPolicy(Contract):
     limits: Limits = Limits()
     max_output_tokens: int = Field(default=8_000, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    reasoning_effort: str = ""
+    """none | minimal | low | medium | high | xhigh | max; empty: as the model does by itself."""
 
 
 class Rung(Contract):

@@ -104,6 +104,7 @@ class FileAgent(Strict):
     limits: FileLimits = FileLimits()
     max_output_tokens: int = Field(default=8_000, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    reasoning_effort: Literal["", "none", "minimal", "low", "medium", "high", "xhigh", "max"] = ""
 
 
 class FileToolServer(Strict):

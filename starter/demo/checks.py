@@ -170,7 +170,7 @@ def one_request_repeated(seen: Evidence) -> Check:
     return Check(
         "after the kill one model request is repeated",
         ok,
-        f"item {seen.killed}, step {', '.join(sorted(steps))}: {' then '.join(outcomes)}; {reason}",
+        f"item {seen.killed}, {doubt[0].subject if doubt else 'no step'}: {' then '.join(outcomes)}; {reason}",
     )
 
 

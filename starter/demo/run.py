@@ -184,8 +184,8 @@ class _Demo:
         story = await outside.file(*STORY)
         await outside.deliveries(hold=[{"event_type": "workitem.created", "item_id": story}])
         await outside.edit(story, "System.Description", f"<p>{STORY[2]} Accents must not matter.</p>")
-        key = f"{self._stage.organisation}/{self._stage.project}/{story}"
-        hold = "" if self._stage.live else await outside.hold_request(key, skip=1)
+        # By what is said in it: not every provider's format has a place for whose request it is.
+        hold = "" if self._stage.live else await outside.hold_request(STORY[1], skip=1)
         await outside.deliveries(paused=False)
         self.say(f"2  created items {bug}, {closing}, {story}; each delivery comes twice, {story}'s update first")
         return bug, closing, story, hold
