@@ -5,7 +5,8 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 
 from pointsman.contracts.models import ModelPolicy
-from pointsman.llm.accounting import Observer
+from pointsman.llm import governance_log
+from pointsman.llm.accounting import Observer, Together
 from pointsman.llm.breakers import Breakers
 from pointsman.llm.budgets import MemoryBudgets
 from pointsman.llm.governance import Governance, LoggedViolations, Violations
@@ -17,12 +18,15 @@ from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
 from pointsman.llm.setup import factories, retries_of
+from pointsman.llm.tracing import Traced
+from pointsman.observability import meters, traces
+from pointsman.observability.logs import Redaction
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from pointsman.store.llm_budgets import StoreBudgets
 from pointsman.store.llm_limits import StoreRateLimits
 from pointsman.store.llm_violations import AuditedViolations
-from starter.models import budgets_of, keys_of, rates_of, registry_of, servers_of
+from starter.models import budgets_of, keys_of, rates_of, registry_of, secrets_named, servers_of
 
 
 def governed(
@@ -35,11 +39,15 @@ def governed(
     """The one service of a process; whoever makes it closes it.
 
     Without a store, budgets and limits are those of this process alone, and violations are only logged. `metrics` is
-    where it is counted.
+    where it is counted; OpenTelemetry is told where the standard variables name a receiver.
 
     Raises:
         RegistryError: the file of models and the policy do not fit together; the text names what.
+        GovernanceLogError: the folder of the governance log cannot be written.
     """
+    if llm.llm_governance_log is not None:
+        scrub = Redaction(secrets_named(llm, policy)).text
+        governance_log.keep(llm.llm_governance_log, llm.llm_governance_log_days, scrub)
     registry = registry_of(llm, policy)
     keys = keys_of(llm, policy)
     counted = LLMMetrics(registry.models, metrics) if metrics is not None else None
@@ -55,8 +63,9 @@ def governed(
         breakers=breakers,
         retries=retries_of(llm),
     )
-    if observer is not None:
-        rules = replace(rules, observer=observer)
+    told = [Traced()] if traces.wanted() or meters.wanted() else []
+    if observer is not None or told:
+        rules = replace(rules, observer=Together(*told, *([observer] if observer is not None else [])))
     if counted is not None:
         rules = watched(rules, counted)
     made = {**factories(llm, policy.deployments), **servers_of(llm, policy)}

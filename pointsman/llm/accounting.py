@@ -79,7 +79,7 @@ class Observer(Protocol):
         """It came back."""
 
     def waits(self, provider: str, seconds: float) -> None:
-        """A pause before another attempt begins, because of a rate limit."""
+        """Another attempt is put off for so long because of a rate limit, here or by whoever repeats it."""
 
     def told(self, record: CallRecord) -> None:
         """The request is over."""

@@ -205,6 +205,8 @@ class _Run:
             return await self._streamed(model)
         except ProviderError as error:
             error.model = model.name  # as policy names it, which is not always what its provider calls it
+            if isinstance(error, RateLimitedError) and error.retry_after is not None:
+                self._rules.observer.waits(model.provider, error.retry_after.total_seconds())
             if error.retryable or isinstance(error, _OTHERS_MAY):
                 error.others = tuple(other.name for other in selection.fallbacks)
             raise

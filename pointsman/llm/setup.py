@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from pointsman.llm import governance_log
 from pointsman.llm.breakers import Breakers
 from pointsman.llm.client import LLMClient
 from pointsman.llm.governance import Governance, Violations
@@ -116,6 +117,8 @@ def retries_of(settings: LLMSettings) -> RetryPolicy:
 
 def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rules:
     """The rules of the settings, in memory."""
+    if settings.llm_governance_log is not None:
+        governance_log.keep(settings.llm_governance_log, settings.llm_governance_log_days)
     registry = Registry.load(settings.pointsman_models)
     governance = Governance(registry, settings.allowed_models, violations)
     breakers = Breakers()
