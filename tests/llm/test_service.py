@@ -230,7 +230,7 @@ async def test_a_tier_goes_to_a_provider_that_there_is_a_key_for(bench: Bench) -
 
 
 async def test_without_any_key_the_first_error_is_told(bench: Bench) -> None:
-    with pytest.raises(errors.AuthenticationError, match=r"no key for openai; there are keys for: mistral\."):
+    with pytest.raises(errors.AuthenticationError, match=r"no key for openai: set OPENAI_API_KEY; there are keys for: mistral\."):
         await bench.service(keys={"mistral": KEY}).complete(request())
     assert bench.provider.control.seen == []
 
