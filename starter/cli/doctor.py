@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pointsman.config import Misconfigured, Settings, load, unknown_variables
-from starter.cli import probes_here, probes_outside
+from starter.cli import probes_here, probes_models, probes_outside
 from starter.cli.call import Call
 from starter.cli.errors import ExitCode
 from starter.cli.output import Listing
@@ -64,8 +64,8 @@ PROBES = (
     Probe(
         "azure_devops_online", "the token may be expired", probes_outside.azure_devops, ("azure_devops",), online=True
     ),
-    Probe("model_key", "agents need a model", probes_here.model_key),
-    Probe("model_online", "the key may be refused", probes_outside.model, ("model_key",), online=True),
+    Probe("model_key", "agents need a model", probes_models.model_key, ("policy",)),
+    Probe("model_online", "the key may be refused", probes_models.model_online, ("model_key",), online=True),
 )
 
 

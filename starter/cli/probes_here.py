@@ -170,9 +170,3 @@ async def azure_devops(settings: Settings) -> Finding:
     if settings.azure_devops_token is None:
         return fail("no token is set", f"export {variable('azure_devops_token')}=...")
     return ok(", ".join(settings.azure_devops_url))
-
-
-async def model_key(settings: Settings) -> Finding:
-    if settings.openai_api_key is None:
-        return warn("no key is set", f"export {variable('openai_api_key')}=...")
-    return ok(f"set, for {settings.openai_base_url or 'OpenAI'}")

@@ -1,11 +1,8 @@
-"""Probes of what this machine talks to: Temporal, the web port, Azure DevOps, the model provider."""
+"""Probes of what this machine talks to: Temporal, the web port, Azure DevOps."""
 
 import asyncio
-import json
 import socket
 import time
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, build_opener
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -23,7 +20,6 @@ from starter.cli.probes import Finding, fail, ok, warn
 from starter.cli.settings import local, own_url
 
 ANSWER_SECONDS_MAX = 5.0
-OPENAI_URL = "https://api.openai.com/v1"
 
 
 async def temporal_binary(settings: Settings) -> Finding:
@@ -120,24 +116,3 @@ async def azure_devops(settings: Settings) -> Finding:
             return fail(f"{url}: {error}", f"export {variable('azure_devops_token')}=...")
         told.append(f"{url} knows us as {who} ({(time.perf_counter() - began) * 1_000:.0f} ms)")
     return ok("; ".join(told))
-
-
-async def model(settings: Settings) -> Finding:
-    """List the models: costs nothing, and needs a valid key."""
-    assert settings.openai_api_key is not None
-    url = f"{settings.openai_base_url or OPENAI_URL}/models"
-    fix = f"export {variable('openai_api_key')}=..."
-    try:
-        count = await asyncio.to_thread(_models, url, settings.openai_api_key.get_secret_value())
-    except HTTPError as error:
-        return fail(f"{url} answered {error.code} {error.reason}", fix)
-    except (URLError, OSError, ValueError) as error:
-        return fail(f"{url} cannot be asked: {error}", f"export {variable('openai_base_url')}=...")
-    return ok(f"{url} lists {count} models")
-
-
-def _models(url: str, key: str) -> int:
-    request = Request(url, headers={"Authorization": f"Bearer {key}"})  # noqa: S310 - checked by the settings
-    opener = local() if url.startswith(("http://127.0.0.1", "http://localhost")) else build_opener()
-    with opener.open(request, timeout=ANSWER_SECONDS_MAX) as answer:
-        return len(json.loads(answer.read())["data"])

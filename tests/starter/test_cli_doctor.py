@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from pointsman.sandbox import azure_devops
 from pointsman.sandbox.azure_devops.config import demo_config
+from pointsman.sandbox.models import server as models
+from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.temporal import SEARCH_ATTRIBUTES
 from pointsman.temporal_server import DevServer
 from starter.cli.call import Call
@@ -18,6 +20,7 @@ from starter.cli.doctor import PROBES, Probe, examined
 from starter.cli.errors import ExitCode
 from starter.cli.output import Output
 from starter.cli.probes import Finding, Status
+from starter.cli.sandbox import model_settings
 from tests.starter import cli_rig
 from tests.starter.cli_rig import Rig
 
@@ -177,6 +180,22 @@ def test_services_outside_are_asked_only_on_request(rig: Rig, monkeypatch: pytes
     online = checks(rig, "--online")
     assert online["azure_devops_online"]["status"] == "fail"
     assert online["model_online"]["status"] == "fail"
+    assert "openai" in str(online["model_online"]["what"])
+
+
+async def test_each_model_provider_with_a_key_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with models.running(ModelsConfig(api_keys=(SecretStr("k" * 20),))) as url:
+        for name, value in model_settings(url, "k" * 20).items():
+            monkeypatch.setenv(name, value)
+        found = await asked(tmp_path, "policy", "model_key", "model_online")
+        assert found["model_key"] == (Status.OK, "set, for anthropic, azure_openai, bedrock, gemini, mistral, openai")
+        assert found["model_online"][0] is Status.OK
+        assert "mistral lists 3 models" in found["model_online"][1]
+        monkeypatch.setenv("MISTRAL_API_KEY", "wrong")
+        refused = await asked(tmp_path, "policy", "model_key", "model_online")
+        assert refused["model_online"][0] is Status.FAIL
+        assert "anthropic lists" in refused["model_online"][1]
 
 
 async def test_azure_devops_says_whose_token_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

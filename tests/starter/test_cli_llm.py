@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Generator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -149,6 +151,7 @@ def test_ctrl_c_cancels_the_call_at_the_provider(rig: Rig, stage: Stage, verb: s
             break
         time.sleep(0.01)
     assert stage.control.seen[0].outcome is Outcome.ABORTED
+    assert ledger(rig) == [("cli", "gpt-6-luna", "settled", "cancelled")]
 
 
 def test_models_are_compared_side_by_side_and_a_failing_one_is_a_row(rig: Rig, stage: Stage) -> None:
@@ -243,6 +246,16 @@ def test_a_wrong_setting_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
     answer = rig.run("llm", "complete", "Hello")
     assert answer.code == ExitCode.USAGE
     assert "LLM_REQUEST_TIMEOUT is '0'" in answer.err
+
+
+def test_a_call_is_in_the_books(rig: Rig) -> None:
+    assert rig.run("llm", "complete", "Hello", "--tier", "fast").code == ExitCode.OK
+    assert ledger(rig) == [("cli", "gpt-6-luna", "settled", "success")]
+
+
+def ledger(rig: Rig) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(rig.database)) as books:
+        return books.execute("SELECT source_agent, model, state, outcome FROM llm_ledger").fetchall()
 
 
 def test_while_a_service_holds_the_books_the_call_is_made_and_that_is_said(rig: Rig) -> None:

@@ -123,7 +123,7 @@ def test_a_new_model_a_changed_window_and_a_day_of_shutdown_are_shown_and_writte
     assert told["claude-haiku-4-5", "window"] == ("100_000", "200_000")
     assert told["claude-sonnet-4-5", "shutdown"] == ("2027-01-01", "2026-11-30")
     assert told["claude-opus-4-6", "ability"] == ("no reasoning", "reasoning")
-    assert told["claude-opus-5", "new"][1].startswith("window 1_000_000, documents images reasoning schema")
+    assert str(told["claude-opus-5", "new"][1]).startswith("window 1_000_000, documents images reasoning schema")
     written = Registry.load(tmp_path / "new.yaml")
     assert written.models["claude-haiku-4-5"].window == 200_000
     assert written.models["claude-opus-5"].provider == "anthropic"
@@ -140,7 +140,7 @@ def own_file(folder: Path) -> Path:
     serves = ("claude-fable-5-2", "claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-opus-4-6",
               "claude-haiku-4-5", "claude-sonnet-4-5")  # fmt: skip
     models = {name: model for name, model in registry.models.items() if model.provider != "anthropic" or name in serves}
-    older = {
+    older: dict[str, dict[str, object]] = {
         "claude-haiku-4-5": {"window": 100_000},
         "claude-sonnet-4-5": {"shutdown_on": date(2027, 1, 1)},
         "claude-opus-4-6": {"can": models["claude-opus-4-6"].can - {"reasoning"}},
