@@ -5,6 +5,8 @@ repeat the key.
 """
 
 import re
+import socket
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -37,6 +39,13 @@ BY_STATUS: Mapping[int, type[ProviderError]] = {
 }
 _KEY = re.compile(r"\b(?:(?:sk|sess|pk)-|AIza|AKIA|ASIA)[\w*.\-]{4,}")
 _RETIRED = re.compile(r"\b(deprecated|retired|shut down|no longer available)\b", re.IGNORECASE)
+
+
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (ConnectionRefusedError, "nobody listens there (ConnectionRefusedError)"),
+    (socket.gaierror, "the host's name has no address (gaierror)"),
+    (ssl.SSLError, "TLS could not be agreed on (SSLError)"),
+)
 
 
 class Faults:
@@ -73,8 +82,7 @@ class Faults:
 
     def not_reached(self, cause: BaseException | None, request_id: str = "") -> ProviderError:
         """Names the kind of the cause only: its text may hold the request."""
-        named = type(cause).__name__ if cause else "no cause given"
-        return self.make(ProviderConnectionError, f"the connection failed: {named}", request_id=request_id)
+        return self.make(ProviderConnectionError, f"the connection failed: {_cause_of(cause)}", request_id=request_id)
 
     def safe(self, text: str) -> str:
         """The text without anything that looks like a key, at most 500 characters."""
@@ -94,6 +102,17 @@ class Faults:
         error.code = self.safe(code)
         error.retry_after = waits
         return error
+
+
+def _cause_of(error: BaseException | None) -> str:
+    """What is at the bottom of it: SDKs and transports wrap it, and some call every failure to connect a time-out."""
+    cause = error
+    while cause is not None:
+        for kind, told in _CAUSES:
+            if isinstance(cause, kind):
+                return told
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__ if error else "no cause given"
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> timedelta | None:

@@ -1,6 +1,5 @@
 """No adapter speaks to a server that offers nothing newer than TLS 1.1. A new adapter is added to `ADAPTERS`."""
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Generator
@@ -19,28 +18,41 @@ from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
+from pointsman.llm.embedder import Embedder
 from pointsman.llm.errors import ProviderConnectionError
+from pointsman.llm.providers.anthropic.messages import AnthropicMessages
 from pointsman.llm.providers.bedrock.converse import BedrockConverse
 from pointsman.llm.providers.bedrock.credentials import AwsCredentials
+from pointsman.llm.providers.bedrock.embeddings import BedrockEmbedder
+from pointsman.llm.providers.gemini.embeddings import GeminiEmbedder
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
 from pointsman.llm.providers.mistral.chat import MistralChat
+from pointsman.llm.providers.mistral.embeddings import MistralEmbedder
 from pointsman.llm.providers.openai.azure import AzureOpenAI
 from pointsman.llm.providers.openai.chat import OpenAIChat
+from pointsman.llm.providers.openai.embeddings import OpenAIEmbedder
 from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.llm.tls import tls_context
 from pointsman.llm.types import LLMRequest, Role, text_message
+from tests.llm.wiring import until
 
 KEY = SecretStr("sk-test-4f1d0c7a9b2e")
+AWS = AwsCredentials(access_key_id="AKIA0", secret_access_key=KEY)
 REQUEST = LLMRequest(model="any", messages=(text_message(Role.USER, "hello"),))
 ADAPTERS: dict[str, Callable[[str], LLMClient]] = {
     "openai": lambda root: OpenAIResponses(KEY, f"{root}/v1"),
     "openai chat": lambda root: OpenAIChat(KEY, f"{root}/v1"),
+    "anthropic": lambda root: AnthropicMessages(KEY, root),
     "mistral": lambda root: MistralChat(KEY, root),
     "azure_openai": lambda root: AzureOpenAI(root, KEY),
     "gemini": lambda root: GeminiGenerateContent(KEY, root),
-    "bedrock": lambda root: BedrockConverse(
-        AwsCredentials(access_key_id="AKIA0", secret_access_key=KEY), "us-east-1", root
-    ),
+    "bedrock": lambda root: BedrockConverse(AWS, "us-east-1", root),
+}
+EMBEDDERS: dict[str, Callable[[str], Embedder]] = {
+    "openai": lambda root: OpenAIEmbedder(KEY, f"{root}/v1"),
+    "gemini": lambda root: GeminiEmbedder(KEY, root),
+    "mistral": lambda root: MistralEmbedder(KEY, root),
+    "bedrock": lambda root: BedrockEmbedder(AWS, "us-east-1", root),
 }
 
 
@@ -129,9 +141,18 @@ async def test_server_with_nothing_newer_than_tls_1_1_is_refused(certificate: Pa
         async with ADAPTERS[name](f"https://127.0.0.1:{server.port}") as adapter:
             with pytest.raises(ProviderConnectionError):
                 await (anext(adapter.stream(REQUEST)) if streamed else adapter.complete(REQUEST))
-        async with asyncio.timeout(5):
-            while not server.handshakes:  # noqa: ASYNC110 - the server keeps a record, it tells nobody
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(server.handshakes))
+    assert server.handshakes == ["UNSUPPORTED_PROTOCOL"]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("name", EMBEDDERS)
+async def test_embedders_refuse_it_too(certificate: Path, name: str) -> None:
+    with old_server(certificate) as server:
+        async with EMBEDDERS[name](f"https://127.0.0.1:{server.port}") as embedder:
+            with pytest.raises(ProviderConnectionError):
+                await embedder.embed(["hello"])
+        await until(lambda: bool(server.handshakes))
     assert server.handshakes == ["UNSUPPORTED_PROTOCOL"]
 
 

@@ -66,7 +66,7 @@ def answered(status: int, code: str, message: str) -> exceptions.ClientError:
             answered(400, "ValidationException", "Output blocked by content filtering policy"),
             errors.ContentRefusedError,
         ),
-        (exceptions.ConnectTimeoutError(endpoint_url="x"), errors.ProviderTimeoutError),
+        (exceptions.ConnectTimeoutError(endpoint_url="x"), errors.ProviderConnectionError),
         (exceptions.EndpointConnectionError(endpoint_url="x"), errors.ProviderConnectionError),
         (ResponseParserError("x"), errors.InvalidResponseError),
         (ExchangeEnded("x"), errors.ProviderConnectionError),

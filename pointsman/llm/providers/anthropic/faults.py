@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import anthropic
+import httpx2
 
 from pointsman.contracts.base import Json
 from pointsman.llm.errors import (
@@ -62,7 +63,7 @@ class AnthropicFaults(Faults):
 
     def of_exception(self, error: anthropic.AnthropicError, request_id: str = "") -> ProviderError:
         """What the SDK raised."""
-        if isinstance(error, anthropic.APITimeoutError):
+        if isinstance(error, anthropic.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
             return self.timed_out(request_id)
         if isinstance(error, anthropic.APIConnectionError):
             return self.not_reached(error.__cause__, request_id)

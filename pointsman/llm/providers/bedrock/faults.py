@@ -103,7 +103,7 @@ class BedrockFaults(Faults):
                 return self._of_answer(error)
             case urllib3.exceptions.NewConnectionError() | exceptions.EndpointConnectionError():
                 return self.not_reached(error, request_id)
-        if isinstance(error, SILENT + _LATE):
+        if isinstance(error, SILENT) and not isinstance(error, _LATE):
             return self.timed_out(request_id)
         if isinstance(error, BROKEN):
             return self.not_reached(error, request_id)
