@@ -72,6 +72,15 @@ def test_a_file_of_secrets_may_hold_one_a_line(monkeypatch: pytest.MonkeyPatch, 
     assert [secret.get_secret_value() for secret in load().webhook_secrets] == [f"{SECRET}-1", f"{SECRET}-2"]
 
 
+def test_tokens_of_callers_name_a_tenant_and_a_user_where_they_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "dGhlIHRva2Vu-._~+/" * 2 + "=="
+    given = [token, f"north:{token}", f"north/ada@north.example:{token}"]
+    monkeypatch.setenv("POINTSMAN_RPC_TOKENS", ", ".join(given))
+    settings = load()
+    assert [entry.get_secret_value() for entry in settings.rpc_tokens] == given
+    assert token not in repr(settings) + repr(settings.explain()) + settings.model_dump_json()
+
+
 def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "POINTSMAN_AZURE_DEVOPS_URL", "https://dev.azure.com/fabrikam/, https://contoso.visualstudio.com"
@@ -90,6 +99,7 @@ def test_lists_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
         ("AZURE_DEVOPS_URL", "https://dev.azure.com/", "names the organisation"),
         ("WEBHOOK_MAX_BYTES", "12", "1024"),
         ("WEBHOOK_USER", "a:b", "'a:b'"),
+        ("RPC_MAX_BYTES", "12", "1024"),
     ],
 )
 def test_a_wrong_value_is_told_with_variable_value_and_what_is_allowed(
@@ -116,6 +126,10 @@ def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ("WEBHOOK_SECRETS", f"{SECRET} with blanks"),
         ("DATABASE_URL", f"mysql://ada:{SECRET}@host/db"),
         ("NOTIFY_WEBHOOK", f"ftp://host/{SECRET}"),
+        ("RPC_TOKENS", SECRET[:20]),
+        ("RPC_TOKENS", f"north:ada:{SECRET * 3}"),
+        ("RPC_TOKENS", f"north/:{SECRET * 3}"),
+        ("RPC_TOKENS", f"{SECRET * 3} with blanks"),
         ("PUBLIC_URL", f"https://ada:{SECRET}@host"),
     ],
 )
