@@ -7,7 +7,7 @@ in a savepoint of its own, commits once, and only then answers. What one change 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import chain, groupby
 from typing import Any, Generic, TypeVar
@@ -22,16 +22,19 @@ Work = Callable[[Connection, Sequence[A]], Sequence[R]]
 """A change: gets the arguments of all calls that run together, returns one result for each, in their order."""
 
 WAITING_LIMIT = 20_000
+QUICK = "quick"
+"""Execution option of a transaction whose commit does not wait for the disk; whoever makes the engine sees to it."""
 
 
 class Job(Generic[A, R]):
     """One caller's change, and the future that tells them."""
 
-    __slots__ = ("argument", "error", "future", "loop", "result", "work")
+    __slots__ = ("argument", "error", "future", "is_quick", "loop", "result", "work")
 
-    def __init__(self, work: Work[A, R], argument: A) -> None:
+    def __init__(self, work: Work[A, R], argument: A, is_quick: bool) -> None:
         self.work = work
         self.argument = argument
+        self.is_quick = is_quick
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[R] = self.loop.create_future()
         self.result: R | None = None
@@ -51,12 +54,14 @@ AnyJob = Job[Any, Any]  # changes of every type wait in one queue
 
 
 class Committer:
-    """Threads that run changes. With one thread (SQLite) any changes share a transaction; with several
-    (PostgreSQL) only calls of the same work do, so that unrelated changes do not wait for each other."""
+    """Threads that run changes. Where they are mixed (SQLite, with one thread) any changes share a transaction;
+    else (PostgreSQL) only calls of the same work do, so that unrelated changes do not wait for each other."""
 
-    def __init__(self, engine: Engine, threads: int, jobs_per_commit: int) -> None:
+    def __init__(self, engine: Engine, threads: int, jobs_per_commit: int, *, is_mixed: bool) -> None:
+        assert threads == 1 or not is_mixed, "whoever holds the gate holds up one writer"
         self._engine = engine
-        self._mixed = threads == 1
+        self._quick_engine = engine.execution_options(**{QUICK: True})
+        self._mixed = is_mixed
         self._limit = jobs_per_commit
         self._waiting: deque[AnyJob] = deque()
         self._wake = threading.Condition()
@@ -76,13 +81,15 @@ class Committer:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def submit(self, work: Work[A, R], argument: A) -> "asyncio.Future[R]":
+    def submit(self, work: Work[A, R], argument: A, is_quick: bool = False) -> "asyncio.Future[R]":
         """Queue a change. The future is done when the change is durable, or when it failed and nothing is changed.
+
+        One that is quick waits for no disk: it survives this process, and the machine only after about a second.
 
         Raises:
             Unavailable: the queue is full, or the store is closed.
         """
-        job = Job(work, argument)
+        job = Job(work, argument, is_quick)
         with self._wake:
             if self._closing:
                 raise Unavailable("the store is closed: nothing was changed")
@@ -126,7 +133,7 @@ class Committer:
 
     def _committed_at_once(self, jobs: list[AnyJob]) -> bool:
         try:
-            with self._between(), self._engine.begin() as connection:
+            with self._between(), self._engine_for(jobs).begin() as connection:
                 _run(connection, jobs)
         except Exception as error:  # a change may raise anything: it belongs to its caller
             jobs[0].error = error
@@ -135,12 +142,16 @@ class Committer:
 
     def _commit_with_savepoints(self, groups: list[list[AnyJob]]) -> None:
         try:
-            with self._between(), self._engine.begin() as connection:
+            with self._between(), self._engine_for(chain.from_iterable(groups)).begin() as connection:
                 for group in groups:
                     _run_apart(connection, group)
         except Exception as error:  # whatever kept the transaction from its end, every caller in it must hear
             for job in chain.from_iterable(groups):
                 job.error = error
+
+    def _engine_for(self, jobs: Iterable[AnyJob]) -> Engine:
+        """A transaction waits for the disk if anything in it must."""
+        return self._quick_engine if all(job.is_quick for job in jobs) else self._engine
 
     def _between(self) -> AbstractContextManager[object]:
         return self.gate if self._mixed else nullcontext()

@@ -31,9 +31,16 @@ READERS = sqlite.READERS
 class Store:
     """Made by `Store.open`. Methods may be called from any event loop; `close` ends what waits."""
 
-    def __init__(self, reader: Engine, committer: Committer | None, closers: Sequence[Callable[[], None]]) -> None:
+    def __init__(
+        self,
+        reader: Engine,
+        committer: Committer | None,
+        quick: Committer | None,
+        closers: Sequence[Callable[[], None]],
+    ) -> None:
         self._reader = reader
         self._committer = committer
+        self._quick = quick
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
         self._closers = closers
 
@@ -63,7 +70,7 @@ class Store:
         if read_only:
             schema.check(url)
             reader = sqlite.reader_engine(path, read_only=True)
-            return cls(reader, None, [reader.dispose])
+            return cls(reader, None, None, [reader.dispose])
         lock = sqlite.ServiceLock(path)
         try:
             schema.check(url)
@@ -71,10 +78,10 @@ class Store:
             lock.release()
             raise
         writer, reader = sqlite.writer_engine(path), sqlite.reader_engine(path, read_only=False)
-        committer = Committer(writer, threads=1, jobs_per_commit=JOBS_PER_COMMIT)
+        committer = Committer(writer, threads=1, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=True)
         checkpoints = sqlite.Checkpoints(path, committer)
         closers = [committer.close, checkpoints.close, reader.dispose, writer.dispose, lock.release]
-        return cls(reader, committer, closers)
+        return cls(reader, committer, committer, closers)
 
     @classmethod
     def _open_postgres(cls, url: str, read_only: bool) -> Self:
@@ -85,9 +92,13 @@ class Store:
         reader = engine.execution_options(isolation_level="REPEATABLE READ")
         if read_only:
             event.listen(engine, "connect", _look_only)
-            return cls(reader, None, [engine.dispose])
-        committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT)
-        return cls(reader, committer, [committer.close, engine.dispose])
+            return cls(reader, None, None, [engine.dispose])
+        committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=False)
+        # Quick changes are many, small, and of few rows: several writers would only wait for each other's.
+        hurried = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
+        event.listen(hurried, "connect", _wait_for_no_disk)
+        quick = Committer(hurried, threads=1, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=False)
+        return cls(reader, committer, quick, [committer.close, quick.close, hurried.dispose, engine.dispose])
 
     @property
     def dialect(self) -> str:
@@ -115,15 +126,18 @@ class Store:
 
         return await self.write_each(alone, None)
 
-    async def write_each(self, work: Work[A, R], argument: A) -> R:
+    async def write_each(self, work: Work[A, R], argument: A, *, is_quick: bool = False) -> R:
         """Like `write`; calls of one `work` that wait at the same time run as one. It gets all their arguments.
 
         If they fail together each runs again alone: `work` must bear being repeated when a commit's answer was lost.
+        One that `is_quick` waits for no disk: when this returns it survives the end of the process, however that
+        comes, but the end of the machine (or of PostgreSQL) only about a second later.
         """
-        if self._committer is None:
+        committer = self._quick if is_quick else self._committer
+        if committer is None:
             raise Rejected("the store was opened read-only: nothing was changed. Ask the running service instead.")
         try:
-            return await self._committer.submit(work, argument)
+            return await committer.submit(work, argument, is_quick)
         except DBAPIError as error:
             raise _translated(error) from error
 
@@ -153,8 +167,16 @@ class Store:
 
 
 def _look_only(raw: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    _prepare(raw, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+
+
+def _wait_for_no_disk(raw: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    _prepare(raw, "SET synchronous_commit = off")
+
+
+def _prepare(raw: DBAPIConnection, statement: str) -> None:
     cursor = raw.cursor()
-    cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    cursor.execute(statement)
     cursor.close()
     raw.commit()
 

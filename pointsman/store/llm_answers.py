@@ -67,7 +67,8 @@ class StoreResponseCache:
         try:
             # Escaped, JSON holds only what a database takes as text.
             body = response.model_dump_json(ensure_ascii=True)
-            await self._store.write_each(_put, _Kept(key, clean(tenant), now, now + self._life, body))
+            kept = _Kept(key, clean(tenant), now, now + self._life, body)
+            await self._store.write_each(_put, kept, is_quick=True)
         except (Unavailable, PydanticSerializationError) as error:
             LOG.warning("an answer could not be put into the cache: %s", error)
 

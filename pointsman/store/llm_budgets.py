@@ -1,7 +1,8 @@
 """Budgets in the store: one set of books for all processes that share the database, and for those who come after.
 
 A reservation is a row before the call and a settlement after it, each in a short transaction that calls of the same
-moment share. Whoever is killed in between leaves a row that expires: then all that it held counts as spent.
+moment share. Whoever is killed in between leaves a row that expires: then all that it held counts as spent. No call
+waits for the disk: when a machine loses power, what was written in its last second may be lost.
 """
 
 import asyncio
@@ -22,7 +23,6 @@ from pointsman.llm.budgets import (
     BudgetUse,
     Claim,
     Reservation,
-    Scope,
     Spending,
     check,
     uses_of,
@@ -78,7 +78,7 @@ class StoreBudgets:
         try:
             if now - self._expired_at >= EXPIRE_EVERY:
                 await self.expire()
-            written = asyncio.ensure_future(self._store.write_each(_reserve, _Asked(entry, self._budgets)))
+            written = asyncio.ensure_future(self._store.write_each(_keep, _Asked(entry, self._budgets), is_quick=True))
             answer = await self._answered(written, entry)
         except (Unavailable, IntegrityError) as error:  # a row that is there already: its commit was not heard of
             raise BooksUnavailableError(
@@ -88,6 +88,7 @@ class StoreBudgets:
             ) from error
         if isinstance(answer, BudgetExceededError):
             raise answer
+        assert answer is not None, "a claim is answered"
         return Reservation(id=entry.id, claim=claim, notes=answer.notes, uses=answer.uses)
 
     async def settle(
@@ -97,21 +98,21 @@ class StoreBudgets:
         the reservation expires as spent."""
         end = Settlement(reservation.id, self._now(), usage or TokenUsage(), cost_usd or Decimal(0), clean(outcome))
         try:
-            await self._store.write_each(_settle, end)
+            await self._store.write_each(_keep, end, is_quick=True)
         except Unavailable as error:
             LOG.error("reservation %s of a model call is not settled and will expire as spent: %s", end.id, error)
 
     async def expire(self) -> int:
         """Count as spent what nobody settled in time; returns how many reservations that were."""
         expired, now = 0, self._now()
-        while some := await self._store.write_each(_expire, now):
+        while some := await self._store.write_each(_expire, now, is_quick=True):
             expired += some
         self._expired_at = now
         if expired:
             LOG.warning("%d reservations of model calls were not settled in time and count as spent", expired)
         return expired
 
-    async def _answered(self, written: "asyncio.Future[_Answer]", entry: Entry) -> "_Answer":
+    async def _answered(self, written: "asyncio.Future[_Answer | None]", entry: Entry) -> "_Answer | None":
         """What the database said. A caller who leaves meanwhile has sent nothing: the row is settled at nothing."""
         try:
             return await asyncio.shield(written)
@@ -121,7 +122,7 @@ class StoreBudgets:
             task.add_done_callback(self._orphans.discard)
             raise
 
-    async def _given_back(self, written: "asyncio.Future[_Answer]", entry: Entry) -> None:
+    async def _given_back(self, written: "asyncio.Future[_Answer | None]", entry: Entry) -> None:
         await asyncio.wait([written])
         if written.exception() is None and not isinstance(written.result(), BudgetExceededError):
             await self.settle(Reservation(id=entry.id, claim=entry.claim), None, None, "cancelled")
@@ -151,19 +152,23 @@ def _kept(claim: Claim) -> Claim:
     return claim.model_copy(update=changes)
 
 
-def _reserve(connection: Connection, asked: Sequence[_Asked]) -> list[_Answer]:
-    """Hold all claims, which locks their accounts; look, one after another; give back what must not be held."""
-    held = _changes([one.entry.claim for one in asked], sign=1)
-    after = llm_ledger.charge(connection, held, max(one.entry.at for one in asked))
-    standing = {account: _without(spending, held[account]) for account, spending in after.items()}
-    answers = [_answer(one, standing) for one in asked]
-    together = list(zip(asked, answers, strict=True))
-    refused = [one.entry.claim for one, answer in together if isinstance(answer, BudgetExceededError)]
-    if refused:
-        llm_ledger.charge(connection, _changes(refused, sign=-1), max(one.entry.at for one in asked))
-    granted = [one.entry for one, answer in together if not isinstance(answer, BudgetExceededError)]
-    llm_ledger.add(connection, granted)
-    return answers
+def _keep(connection: Connection, jobs: Sequence[_Asked | Settlement]) -> list[_Answer | None]:
+    """Settle, hold all claims, which locks their accounts; look, one after another; give back what must not be held.
+
+    Claims and settlements are of one work so that they share transactions: those of one tenant change one row.
+    """
+    asked = [job for job in jobs if isinstance(job, _Asked)]
+    changes = llm_ledger.settle(connection, [job for job in jobs if isinstance(job, Settlement)])
+    held = _hold(defaultdict(Change), [one.entry.claim for one in asked], sign=1)
+    _hold(changes, [one.entry.claim for one in asked], sign=1)
+    now = max(job.entry.at if isinstance(job, _Asked) else job.at for job in jobs)
+    after = llm_ledger.charge(connection, changes, now)
+    standing = {account: _without(after[account], change) for account, change in held.items()}
+    answers = {one.entry.id: _answer(one, standing) for one in asked}
+    refused = [one.entry.claim for one in asked if not isinstance(answers[one.entry.id], _Granted)]
+    llm_ledger.charge(connection, _hold(defaultdict(Change), refused, sign=-1), now)
+    llm_ledger.add(connection, [one.entry for one in asked if isinstance(answers[one.entry.id], _Granted)])
+    return [answers[job.entry.id] if isinstance(job, _Asked) else None for job in jobs]
 
 
 def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
@@ -178,13 +183,13 @@ def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
     return _Granted(notes, uses)
 
 
-def _changes(claims: Sequence[Claim], sign: int) -> defaultdict[tuple[Scope, str], Change]:
-    changes: defaultdict[tuple[Scope, str], Change] = defaultdict(Change)
+def _hold(changes: defaultdict[Account, Change], claims: Sequence[Claim], sign: int) -> defaultdict[Account, Change]:
+    """The changes, and what the claims reserve; what they give back where `sign` is -1."""
     for claim in claims:
-        nano = nano_usd(claim.cost_usd)
+        tokens, nano = sign * claim.tokens, sign * nano_usd(claim.cost_usd)
         for account in claim.accounts:
-            changes[account].reserved_tokens += sign * claim.tokens
-            changes[account].reserved_nano_usd += sign * nano
+            changes[account].reserved_tokens += tokens
+            changes[account].reserved_nano_usd += nano
     return changes
 
 
@@ -192,11 +197,6 @@ def _without(spending: Spending, held: Change) -> Spending:
     """How the account stood before all that was held at once."""
     spending.hold(-held.reserved_tokens, -usd(held.reserved_nano_usd))
     return spending
-
-
-def _settle(connection: Connection, settlements: Sequence[Settlement]) -> list[None]:
-    llm_ledger.settle(connection, settlements)
-    return [None] * len(settlements)
 
 
 def _expire(connection: Connection, moments: Sequence[datetime]) -> list[int]:

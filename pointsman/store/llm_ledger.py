@@ -7,7 +7,7 @@ transactions wait for each other in turn, and never in a circle.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
 from operator import attrgetter
@@ -27,6 +27,7 @@ NANO = 9
 EXPIRED_AT_ONCE_MAX = 200
 # No call comes near these; a provider that tells nonsense must not make a sum that the database cannot hold.
 TOKENS_MAX, NANO_USD_MAX = 10**12, 10**15
+_NOTHING = Decimal(0)
 
 Account = tuple[Scope, str]
 
@@ -38,6 +39,8 @@ def nano_usd(cost_usd: Decimal) -> int:
 
 def usd(nano: int) -> Decimal:
     """Exactly, without zeros at the end."""
+    if not nano:
+        return _NOTHING
     told = Decimal(nano).scaleb(-NANO).normalize()
     return told.quantize(Decimal(1)) if told == told.to_integral_value() else told
 
@@ -132,7 +135,8 @@ def charge(connection: Connection, changes: Mapping[Account, Change], now: datet
     rows = []
     for (scope, account), change in sorted(changes.items()):
         spent = (change.tokens, change.nano_usd)
-        rows.append((scope.value, account, *astuple(change), month, *spent, day, *spent))
+        held = (change.reserved_tokens, change.reserved_nano_usd)
+        rows.append((scope.value, account, *held, *spent, month, *spent, day, *spent))
     return {(Scope(row[0]), row[1]): spending(row[2:], now.date()) for row in _accounts.returned(connection, rows)}
 
 
@@ -180,8 +184,9 @@ def _row(entry: Entry) -> tuple[object, ...]:
     )
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
-    """Close the reservations that are open; those that are closed stay as they are."""
+def settle(connection: Connection, settlements: Sequence[Settlement]) -> defaultdict[Account, Change]:
+    """Close the reservations that are open; those that are closed stay as they are. What becomes of their accounts
+    is charged by the caller."""
     changes: defaultdict[Account, Change] = defaultdict(Change)
     for one in sorted(settlements, key=attrgetter("id")):
         usage, nano = one.usage, nano_usd(one.cost_usd)
@@ -194,8 +199,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> None:
         spent = min(usage.total_tokens, TOKENS_MAX)
         for accounts, held, held_nano in statements.rows(connection, _marked(connection, _SETTLE), values):
             _close(changes, accounts, held, held_nano, spent, nano)
-    if changes:
-        charge(connection, changes, max(one.at for one in settlements))
+    return changes
 
 
 def expire(connection: Connection, now: datetime) -> int:

@@ -103,12 +103,12 @@ class StoreRateLimits:
         until = max(now + wait, self._not_before.get(name, EPOCH))
         self._not_before[name] = until
         try:
-            await self._store.write_each(_limit, _Call(name, now, 0, RateLimit(), until))
+            await self._store.write_each(_limit, _Call(name, now, 0, RateLimit(), until), is_quick=True)
         except Unavailable as error:
             LOG.error("other processes do not hear that %s wants no call for %s: %s", provider, wait, error)
 
     async def _taken(self, call: _Call) -> float:
-        return self._wanted(call.provider) or await self._store.write_each(_take, call)
+        return self._wanted(call.provider) or await self._store.write_each(_take, call, is_quick=True)
 
     async def _look(self, name: str) -> None:
         now = self._monotonic()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from pointsman.ports import Rejected
-from pointsman.store.commits import Committer
+from pointsman.store.commits import QUICK, Committer
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,9 @@ def writer_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        # The log is synced by the next commit that waits for the disk, or by the next checkpoint.
+        level = "NORMAL" if connection.get_execution_options().get(QUICK) else "FULL"
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -230,3 +230,53 @@ async def test_a_database_that_is_away_is_said_to_be(postgres_database: str) -> 
             await store.write(cut)
         await store.write_each(put, "b")
         assert await names(store) == ["a", "b"]
+
+
+SYNCED = {"1": "quick", "off": "quick", "2": "synced", "on": "synced"}
+
+
+def commits_how(connection: Connection, asked: Sequence[None]) -> Sequence[str]:
+    """Whether the transaction will wait for the disk, as the database says."""
+    question = "PRAGMA synchronous" if connection.dialect.name == "sqlite" else "SHOW synchronous_commit"
+    return [SYNCED[str(connection.exec_driver_sql(question).scalar())]] * len(asked)
+
+
+async def test_only_a_quick_change_waits_for_no_disk(store: Store) -> None:
+    for is_quick in (True, False, True):
+        assert await store.write_each(commits_how, None, is_quick=is_quick) == ("quick" if is_quick else "synced")
+
+
+async def test_a_transaction_waits_for_the_disk_if_anything_in_it_must(sqlite_url: str) -> None:
+    """With one writer, changes of both kinds share one."""
+    go = threading.Event()
+
+    def block(_: Session) -> bool:
+        return go.wait(10)
+
+    async with Store.open(sqlite_url) as store:
+        blocked = asyncio.ensure_future(store.write(block))
+        while store.waiting:  # noqa: ASYNC110 - a thread takes it
+            await asyncio.sleep(0.001)
+        together = [
+            asyncio.ensure_future(store.write_each(commits_how, None, is_quick=True)),
+            asyncio.ensure_future(store.write_each(put, "durable")),
+            asyncio.ensure_future(store.write_each(commits_how, None, is_quick=True)),
+        ]
+        await asyncio.sleep(0)
+        go.set()
+        assert [await blocked, *await asyncio.gather(*together)] == [True, "synced", 1, "synced"]
+
+
+async def test_quick_changes_begin_again_on_another_connection(postgres_store_url: str) -> None:
+    ending = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def end(session: Session) -> None:
+        session.execute(ending)
+
+    async with Store.open(postgres_store_url) as store:
+        assert await store.write_each(commits_how, None, is_quick=True) == "quick"
+        await store.write(end)
+        assert await store.write_each(commits_how, None, is_quick=True) == "quick"
