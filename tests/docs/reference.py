@@ -9,10 +9,12 @@ from prometheus_client import Metric
 from pydantic.fields import FieldInfo
 
 from pointsman import config
-from pointsman.llm.registry import BUILT_IN
+from pointsman.llm.metrics import LLMMetrics
+from pointsman.llm.registry import BUILT_IN, Registry
 from pointsman.llm.settings import LLMSettings
 from pointsman.observability.metrics import Metrics
 from pointsman.policies import loading
+from starter.web.rpc.reference import reference_markdown
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = "<!-- Written by `python -m tests.docs.reference`. Change the code, not this page. -->"
@@ -95,7 +97,7 @@ def env_template() -> str:
 
 
 def metrics() -> str:
-    rows = [_row(metric) for metric in Metrics().registry.collect()]
+    ours, models = Metrics(), LLMMetrics(Registry.load().models)
     return f"""# Metrics
 
 {WRITTEN}
@@ -105,20 +107,41 @@ def metrics() -> str:
 both on that port, on loopback. Counters count what the process did since it started; gauges are read from the store at
 the moment of the request, so all processes tell the same.
 
-| Metric | Type | Labels | What it is |
-| --- | --- | --- | --- |
-""" + "".join(sorted(rows))
+{_table(ours)}
+## Of the model service
+
+Each process tells what it did itself, gauges too. [Watch the model service](../llm/metrics.md) has alerts and a
+dashboard. `model` and `provider` are those of the file of models, and `other`; `status` is `success`, `cached`,
+`cancelled`, or the name of an error, as `error_type` is.
+
+{_table(models)}"""
 
 
-def _row(metric: Metric) -> str:
+def _table(owner: Metrics | LLMMetrics) -> str:
+    rows = sorted(_row(metric, owner) for metric in owner.registry.collect())
+    return "".join(["| Metric | Type | Labels | What it is |\n", "| --- | --- | --- | --- |\n", *rows])
+
+
+def _row(metric: Metric, owner: Metrics | LLMMetrics) -> str:
     name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-    labels = ", ".join(f"`{label}`" for label in _labels(metric.name)) or "none"
+    labels = ", ".join(f"`{label}`" for label in _labels(metric.name, owner)) or "none"
     return f"| `{name}` | {metric.type} | {labels} | {metric.documentation} |\n"
 
 
-def _labels(name: str) -> tuple[str, ...]:
-    found = next(one for one in vars(Metrics()).values() if getattr(one, "_name", "") == name)
+def _labels(name: str, owner: Metrics | LLMMetrics) -> tuple[str, ...]:
+    found = next(one for one in vars(owner).values() if getattr(one, "_name", "") == name)
     return tuple(getattr(found, "_labelnames", ()))
+
+
+def json_rpc() -> str:
+    return f"""# JSON-RPC
+
+{WRITTEN}
+
+`POST /rpc` of the web process takes [JSON-RPC 2.0](https://www.jsonrpc.org/specification), one call or a batch.
+[Models over JSON-RPC](../llm/json-rpc.md) shows how it is used.
+
+{reference_markdown()}"""
 
 
 def policy_schema() -> str:
@@ -128,6 +151,7 @@ def policy_schema() -> str:
 GENERATED: Mapping[str, Callable[[], str]] = {
     ".env.template": env_template,
     "docs/reference/configuration.md": configuration,
+    "docs/reference/json-rpc.md": json_rpc,
     "docs/reference/metrics.md": metrics,
     "docs/schema/policy.schema.json": policy_schema,
 }
