@@ -9,6 +9,7 @@ A sixth provider needs an endpoint to talk to (`pointsman/sandbox/models/`), and
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from itertools import count
@@ -48,10 +49,11 @@ from pointsman.llm.types import (
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Call, Reply
 from tests.llm.conftest import KEY, Provider
+from tests.llm.contract_wire import WireContract
 from tests.llm.wiring import COLOUR, ERRORS, HELLO, LOOK, MODES, PIXEL, Wiring, ask, until
 
 
-class ProviderContract:
+class ProviderContract(WireContract):
     """Inherited tests run against the adapter that `wiring` makes."""
 
     wiring: ClassVar[Wiring]
@@ -220,7 +222,17 @@ class ProviderContract:
     @MODES
     async def test_closed_port_is_a_connection_error(self, free_port: int, streamed: bool) -> None:
         async with self.wiring.make(f"http://127.0.0.1:{free_port}", SecretStr(KEY), timedelta(seconds=5)) as adapter:
-            with pytest.raises(errors.ProviderConnectionError):
+            with pytest.raises(errors.ProviderConnectionError, match="nobody listens there"):
+                await ask(adapter, self.request(), streamed)
+
+    @MODES
+    async def test_unknown_host_is_a_connection_error(self, monkeypatch: pytest.MonkeyPatch, streamed: bool) -> None:
+        def unknown(*_: object, **__: object) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)  # what resolvers do with such a name is theirs to decide
+        async with self.wiring.make("http://host.invalid", SecretStr(KEY), timedelta(seconds=5)) as adapter:
+            with pytest.raises(errors.ProviderConnectionError, match="has no address"):
                 await ask(adapter, self.request(), streamed)
 
     async def test_body_that_is_no_json_is_an_invalid_response(self, provider: Provider, adapter: LLMClient) -> None:

@@ -89,8 +89,8 @@ async def ask(adapter: LLMClient, asked: LLMRequest, streamed: bool) -> LLMRespo
     return last.response
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what the stand-in notices by itself."""
-    async with asyncio.timeout(5):
+async def until(holds: Callable[[], bool], pause: float = 0.01) -> None:
+    """Wait for what the stand-in notices by itself; `pause` is in seconds."""
+    async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110 - the stand-in keeps a record, it tells nobody
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
