@@ -80,6 +80,7 @@ LABEL_VERB: Final = "verb"
 # Spans of ours.
 SPAN_RECEIVE: Final = "delivery.receive"
 SPAN_DISPATCH: Final = "delivery.dispatch"
+SPAN_RPC: Final = "rpc.call"
 SPAN_LLM: Final = "llm.request"
 
 # Spans of libraries begin so; what follows is the name of a workflow, signal, update, activity or tool.

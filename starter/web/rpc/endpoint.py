@@ -13,13 +13,15 @@ from fastapi import APIRouter, Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.responses import Response
 from fastapi.security.base import SecurityBase
+from opentelemetry.trace import SpanKind
 
 from pointsman.contracts.base import Json
+from pointsman.observability import names, traces
 from starter.web.bodies import Garbled, Incomplete, TooLarge, read_body, read_raw
 from starter.web.rpc import codes
 from starter.web.rpc.answers import EVENT_STREAM, EventStream, document, refusal, refused, unless_gone
 from starter.web.rpc.callers import Caller, Callers
-from starter.web.rpc.context import context_of
+from starter.web.rpc.context import TRACEPARENT, context_of
 from starter.web.rpc.methods import STREAM, Asker, ModelRoom, methods_of, source_of
 from starter.web.rpc.protocol import RpcError, failed, parse, read_call, respond
 from starter.web.rpc.reference import BODY_SCHEMA, RESPONSES
@@ -144,6 +146,11 @@ class _Endpoint:
         except RpcError as error:
             return document(failed(None, error))
         asker = Asker(caller, context_of(request.headers))
+        incoming = request.headers.get(TRACEPARENT, "")
+        with traces.span(names.SPAN_RPC, traceparent=incoming, kind=SpanKind.SERVER, tenant=caller.tenant):
+            return await self._answer(request, told, asker)
+
+    async def _answer(self, request: Request, told: Json, asker: Asker) -> Response:
         if isinstance(told, dict) and told.get("method") == STREAM and "id" in told:
             return self._stream(request, told, asker)
         answer = await unless_gone(request, respond(told, self._methods, asker))

@@ -1,5 +1,6 @@
 """What is written of the endpoint: its description in OpenAPI, and its reference in the documentation."""
 
+import json
 from collections.abc import Iterable
 
 from pydantic import BaseModel
@@ -7,10 +8,13 @@ from pydantic.fields import FieldInfo
 
 from pointsman.contracts.base import Json
 from starter.web.rpc.codes import OF_ENDPOINT, OF_MODELS, Code
+from starter.web.rpc.context import CHARS_MAX
 from starter.web.rpc.methods import COMPLETE, METRICS, MODELS, STREAM
 from starter.web.rpc.parameters import Ask, ListModels, Nothing
 from starter.web.rpc.protocol import BATCH_AT_ONCE, BATCH_MAX
+from starter.web.rpc.streams import StreamRules
 
+RULES = StreamRules()
 METHODS: tuple[tuple[str, type[BaseModel], str], ...] = (
     (COMPLETE, Ask, "The whole answer of a model."),
     (STREAM, Ask, "The answer as it comes, as Server-Sent Events. Not in a batch, and not as a notification."),
@@ -75,7 +79,34 @@ def reference_markdown() -> str:
     return f"""## Methods
 
 {methods}
-A batch has at most {BATCH_MAX} calls, of which {BATCH_AT_ONCE} are under way at the same time.
+By position, parameters come in the order of these tables. A result of `llm.complete`, and the last event of
+`llm.stream`, is the answer with `text`, `message`, `finish_reason`, `usage`, `model`, `provider`, `cost_usd`,
+`latency_ms`, `attempts`, `rationale`, `notes`, and the context.
+
+## Headers
+
+| Header | Of | What it is |
+| --- | --- | --- |
+| `Authorization` | request | `Bearer TOKEN`, one of `POINTSMAN_RPC_TOKENS`. |
+| `Content-Type` | request | `application/json`, in UTF-8. |
+| `Content-Encoding` | request | `gzip`, or none. |
+| `traceparent` | request | W3C Trace Context; its trace id is the call's, unless `trace_id` says another. |
+| `X-Source-Agent` | request | As `source_agent`, at most {CHARS_MAX} characters. |
+| `X-Session-Id` | request | As `session_id`, at most {CHARS_MAX} characters. |
+| `Last-Event-ID` | request to a stream | Number of the last event that came; without it, from the first. |
+| `X-Stream-Id` | stream | The stream's id. |
+| `X-Correlation-Id` | response | What our log calls this request. |
+
+## Limits
+
+| Limit | Value |
+| --- | --- |
+| Body | `POINTSMAN_RPC_MAX_BYTES`, as sent and unpacked |
+| Calls in a batch | {BATCH_MAX}, of which {BATCH_AT_ONCE} are under way at the same time |
+| Streams | {RULES.caller_streams_max} of a token, {RULES.streams_max} of a process |
+| Time to come back to a stream | {RULES.linger.total_seconds():g} s |
+| Kept of a stream | {RULES.buffer_bytes_max // 1024 // 1024} MiB |
+| Silence of a stream | {RULES.keep_alive.total_seconds():g} s, then a comment goes out |
 
 ## Errors of the endpoint
 
@@ -97,21 +128,16 @@ A batch has at most {BATCH_MAX} calls, of which {BATCH_AT_ONCE} are under way at
 def _method(name: str, parameters: type[BaseModel], told: str) -> str:
     if not parameters.model_fields:
         return f"### {name}\n\n{told} No parameters.\n"
+    first = next(other for other, taken, _ in METHODS if taken is parameters)
+    if first != name:
+        return f"### {name}\n\n{told} Its parameters are those of `{first}`.\n"
     rows = _rows(_parameter(*field) for field in parameters.model_fields.items())
     return f"### {name}\n\n{told}\n\n| Parameter | Default | What it is |\n| --- | --- | --- |\n{rows}"
 
 
 def _parameter(name: str, field: FieldInfo) -> str:
-    default = "required" if field.is_required() else f"`{encoded_default(field)}`"
+    default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
     return f"`{name}` | {default} | {field.description}"
-
-
-def encoded_default(field: FieldInfo) -> str:
-    """As JSON has it."""
-    default = field.default
-    return {None: "null", True: "true", False: "false"}.get(default) or (
-        f'"{default}"' if isinstance(default, str) else "[]" if default == () else "{}"
-    )
 
 
 def _class(code: Code) -> str:
