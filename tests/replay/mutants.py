@@ -106,6 +106,12 @@ MUTANTS = {
         ("        if follows and self._only_echoes:\n",),
         ("        if False:\n",),
     ),
+    "the patch that asks another model is dropped": Mutant(
+        "turns.py", "TakeTurn.fallen-back", (" or not workflow.patched(FALLS_BACK)",), ("",)
+    ),
+    "a turn ends where its model does not answer": Mutant(
+        "turns.py", "TakeTurn.fallen-back", ("fallback is None or not workflow.patched(FALLS_BACK)",), ("True",)
+    ),
     "a run does not continue as new": Mutant(
         "work_items.py",
         "DeliverWorkItem.continued-1",

@@ -17,7 +17,7 @@ from tests.workflows.obstacles import DeafPeople, HeldEscalations, HeldTracker, 
 from tests.workflows.plain_rig import PlainRig
 from tests.workflows.rig import policy
 from tests.workflows.test_events import Pause, instructed
-from tests.worlds import answer, calls, says
+from tests.worlds import FakeModel, answer, calls, says
 
 CLOSING = answer(System__State="Resolved")
 LOOKS = calls(("known__look", {"id": 7}), ("known__look", {"id": 8}))
@@ -174,6 +174,16 @@ async def invalid(item: Recording) -> None:
 async def failed(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "reject", comment="no key this year")
+    await _ended(item)
+
+
+def _another_model(item: Recording) -> None:
+    item.other_models = [FakeModel(LOOKS, answer("The other one answers."), provider="other")]
+
+
+@path(AuthenticationError("key refused", provider="fake"), set_up=_another_model, DeliverWorkItem=ITEM, TakeTurn=TURN)
+async def fallen_back(item: Recording) -> None:
+    await item.deliver()
     await _ended(item)
 
 

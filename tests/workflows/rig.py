@@ -32,6 +32,7 @@ from pointsman.contracts.policy import (
 )
 from pointsman.contracts.records import Delivery, EscalationRow
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
+from pointsman.llm.service import LLMService
 from pointsman.llm.types import LLMResponse
 from pointsman.temporal import activities_of
 from starter import escalations, work_items
@@ -49,7 +50,7 @@ from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
 
-PATIENCE = 20.0  # seconds until a test that waits for something gives up
+PATIENCE = 60.0  # seconds until a test that waits for something gives up
 
 
 def policy(**agent: object) -> Policy:
@@ -114,11 +115,13 @@ class Rig:
     def activities(self) -> list[Callable[..., object]]:
         """All activities, over the fakes and the books in memory."""
         item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies)
-        turn_room = Turns(
-            served(self.model, *self.other_models), self.toolbox, self.transcripts, self.contents, self.attempts
-        )
+        turn_room = Turns(self.models(), self.toolbox, self.transcripts, self.contents, self.attempts)
         asking_room = Asking(self.escalations, self.contents, self.people)
         return [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+
+    def models(self) -> LLMService:
+        """The model service of the turns."""
+        return served(self.model, *self.other_models)
 
     def worker(self, activities: Sequence[Callable[..., object]] = ()) -> Worker:
         return Worker(
