@@ -39,6 +39,10 @@ class UtcTime(TypeDecorator[datetime]):
         return EPOCH + timedelta(microseconds=value) if isinstance(value, int) else value.astimezone(UTC)
 
 
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 def microseconds(moment: datetime) -> int:
     """Since 1970: how SQLite keeps an aware moment."""
     return (moment - EPOCH) // MICROSECOND

@@ -5,7 +5,7 @@ An answer is kept under the hash of what was asked, which binds the tenant: nobo
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from pointsman.domain.texts import clean
 from pointsman.llm.response_cache import LIFE
 from pointsman.llm.types import LLMResponse
 from pointsman.ports import Unavailable
+from pointsman.store.columns import utc_now
 from pointsman.store.engine import Store
 from pointsman.store.inserts import Insert
 from pointsman.store.tables import metadata
@@ -39,14 +40,10 @@ class _Kept(NamedTuple):
     body: str
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class StoreResponseCache:
     """`llm.response_cache.ResponseCache` over the store. A cache fails no call: what goes wrong is logged."""
 
-    def __init__(self, store: Store, life: timedelta = LIFE, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, store: Store, life: timedelta = LIFE, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._life = life
         self._now = now

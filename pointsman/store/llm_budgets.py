@@ -31,6 +31,7 @@ from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
 from pointsman.llm.types import TokenUsage
 from pointsman.ports import Unavailable
 from pointsman.store import llm_ledger
+from pointsman.store.columns import utc_now
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.llm_ledger import Account, Change, Entry, Settlement, nano_usd, usd
@@ -45,10 +46,6 @@ class _Asked(NamedTuple):
     budgets: Sequence[Budget]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class StoreBudgets:
     """`llm.budgets.Budgets` over the store. `life` is how long a call may take before its reservation expires."""
 
@@ -56,7 +53,7 @@ class StoreBudgets:
         self,
         store: Store,
         budgets: Sequence[Budget] = (),
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         life: timedelta = RESERVATION_LIFE,
     ) -> None:
         self._store = store

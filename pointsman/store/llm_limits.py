@@ -7,7 +7,7 @@ on; whoever would move it further than a minute ahead waits. Clocks of hosts are
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, select
@@ -16,7 +16,7 @@ from pointsman.domain.texts import clean
 from pointsman.llm.errors import BooksUnavailableError
 from pointsman.llm.limits import MINUTE, RateLimit
 from pointsman.ports import Unavailable
-from pointsman.store.columns import EPOCH
+from pointsman.store.columns import EPOCH, utc_now
 from pointsman.store.engine import Store
 from pointsman.store.inserts import Insert
 from pointsman.store.tables import metadata
@@ -54,10 +54,6 @@ class _Call(NamedTuple):
     not_before: datetime = EPOCH
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class StoreRateLimits:
     """`llm.limits.RateLimits` over the store.
 
@@ -69,7 +65,7 @@ class StoreRateLimits:
         self,
         store: Store,
         limits: Mapping[str, RateLimit] | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store

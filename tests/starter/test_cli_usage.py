@@ -1,0 +1,154 @@
+"""`pointsman usage`: sums of the ledger and what is left of budgets, read while anybody may write."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pointsman.llm.budgets import Claim, Scope
+from pointsman.llm.types import TokenUsage
+from pointsman.store.engine import Store
+from pointsman.store.llm_budgets import StoreBudgets
+from starter.cli.errors import CliError, ExitCode
+from starter.cli.usage import moment
+from tests.starter import cli_rig
+from tests.starter.cli_rig import Rig
+
+SPENT = TokenUsage(prompt_tokens=70, completion_tokens=30, total_tokens=100, cached_tokens=40)
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def rig(
+    tmp_path: Path, migrated_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Rig:
+    return cli_rig.made(tmp_path / "data", migrated_file, capsys, monkeypatch)
+
+
+async def spend(store: Store) -> None:
+    """One call that was answered and one that is under way, of one tenant; one of another, years ago."""
+    kept, past = StoreBudgets(store), StoreBudgets(store, now=lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    for books, tenant in ((kept, "rail"), (past, "road")):
+        held = await books.reserve(claimed(tenant))
+        await books.settle(held, SPENT, Decimal("0.25"), "success")
+    await kept.reserve(claimed("rail"))
+
+
+def claimed(tenant: str) -> Claim:
+    return Claim(
+        accounts=((Scope.TENANT, tenant), (Scope.WORK_ITEM, f"{tenant}/7")),
+        tokens=500,
+        cost_usd=Decimal(1),
+        provider="openai",
+        model="gpt-6-luna",
+    )
+
+
+def test_nothing_used_is_an_empty_list_and_no_error(rig: Rig) -> None:
+    answer = rig.run("usage", "--json")
+    assert answer.code == ExitCode.OK
+    assert answer.document() == {"schema_version": 1, "usage": []}
+    assert rig.run("usage").out == ""
+
+
+def test_usage_is_told_by_provider_and_model(rig: Rig) -> None:
+    rig.fill(spend)
+    assert rig.run("usage").out == "openai\tgpt-6-luna\t3\t0\t140\t60\t80\t200\t0.5\t1\n"
+
+
+def test_usage_is_told_by_what_is_asked_in_the_order_asked(rig: Rig) -> None:
+    rig.fill(spend)
+    lines = [line.split("\t")[:3] for line in rig.run("usage", "--by", "day,tenant", "--by", "day").out.splitlines()]
+    assert lines[0][1:] == ["rail", "2"]
+    assert lines[1:] == [["2020-01-01", "road", "1"]]
+    usage = rig.run("usage", "--by", "work-item", "--tenant", "rail", "--json").document()["usage"]
+    assert usage == [
+        {
+            "work_item": "rail/7",
+            "attempts": 2,
+            "failed": 0,
+            "prompt_tokens": 70,
+            "completion_tokens": 30,
+            "cached_tokens": 40,
+            "total_tokens": 100,
+            "cost_usd": "0.25",
+            "held_tokens": 500,
+            "held_usd": "1",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "tenants"),
+    [
+        (["--since", "1h"], ["rail"]),
+        (["--until", "2020-01-02"], ["road"]),
+        (["--since", "2020-01-01", "--until", "2020-01-01"], []),
+        (["--tenant", "road"], ["road"]),
+        (["--provider", "mistral"], []),
+        (["--limit", "1"], ["rail"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_usage_is_only_of_what_is_asked(rig: Rig, words: list[str], tenants: list[str]) -> None:
+    rig.fill(spend)
+    lines = rig.run("usage", "--by", "tenant", *words).out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == tenants
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--by", "colour"], "there are day, tenant"), (["--since", "yesterday"], "is no time: write 2026-11-21")],
+)
+def test_what_is_not_understood_says_what_would_be(rig: Rig, words: list[str], told: str) -> None:
+    answer = rig.run("usage", *words)
+    assert answer.code == ExitCode.USAGE
+    assert told in answer.err
+    assert answer.err.rstrip().endswith("pointsman usage --help")
+
+
+@pytest.mark.parametrize(
+    ("told", "means"),
+    [
+        ("2026-11-20", NOW - timedelta(hours=36)),
+        ("2026-11-21T13:00:00+01:00", NOW),
+        ("2026-11-21T12:00Z", NOW),
+        ("90m", NOW - timedelta(minutes=90)),
+        ("2w", NOW - timedelta(weeks=2)),
+    ],
+)
+def test_a_time_is_a_date_or_how_long_ago(told: str, means: datetime) -> None:
+    assert moment(told, "--since", NOW) == means
+
+
+def test_no_time_is_refused_by_the_name_of_its_option() -> None:
+    with pytest.raises(CliError, match="--until '9y' is no time"):
+        moment("9y", "--until", NOW)
+
+
+BUDGETS = """\
+models:
+  budgets:
+    - {scope: tenant, cost_usd: "10", period: month}
+    - {scope: tenant, account: rail, tokens: 1000, hard: false}
+    - {scope: user, tokens: 5}
+"""
+
+
+def test_budgets_say_what_is_left_of_them(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "policy"
+    folder.mkdir()
+    (folder / "policy.yaml").write_text(BUDGETS)
+    monkeypatch.setenv("POINTSMAN_POLICY_DIR", str(folder))
+    rig.fill(spend)
+    lines = [line.split("\t") for line in rig.run("usage", "--budgets").out.splitlines()]
+    assert ["tenant", "rail", "month", "hard", "", "", "10", "8.75", "500", "1"] in lines
+    assert ["tenant", "road", "month", "hard", "", "", "10", "10", "0", "0"] in lines
+    assert ["tenant", "rail", "ever", "soft", "1000", "400", "", "", "500", "1"] in lines
+    assert ["user", "*", "ever", "hard", "5", "5", "", "", "0", "0"] in lines
+    budgets = rig.run("usage", "--budgets", "--json").document()["budgets"]
+    assert isinstance(budgets, list)
+    assert {"tokens_spent", "cost_usd_spent"} <= set(budgets[0])
+    assert json.dumps(budgets).count('"scope"') == len(lines) == 4
