@@ -104,7 +104,7 @@ def test_secrets_are_told_to_the_process_that_needs_them_only() -> None:
         return {variable for variable in compose.environment(SERVICES[name]) if re.search("SECRET|TOKEN|KEY", variable)}
 
     assert told("migrate") == set()
-    assert told("web") == {"POINTSMAN_WEBHOOK_SECRETS"}
+    assert told("web") == {"POINTSMAN_WEBHOOK_SECRETS", "POINTSMAN_RPC_TOKENS", "POINTSMAN_OPENAI_API_KEY"}
     assert told("worker") == {"POINTSMAN_AZURE_DEVOPS_TOKEN", "POINTSMAN_OPENAI_API_KEY"}
 
 
