@@ -29,6 +29,7 @@ from starter.cli.commands import (
     policy,
     running,
     temporal,
+    usage,
 )
 from starter.cli.errors import CliError, ExitCode, unexpected
 from starter.cli.output import output
@@ -68,6 +69,7 @@ def root(
 running.register(app)
 for noun in (items, escalations, inbox, audit, llm, models, temporal, mcp, database, config, policy):
     app.add_typer(noun.app)
+usage.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
