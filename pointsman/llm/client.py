@@ -43,7 +43,93 @@ class LLMClient(ABC):
     """One provider under one key. Makes exactly one attempt per call: whoever calls owns the retries.
 
     Every failure is a `ProviderError`. Cancelling a call, or closing its stream, closes the connection, which
-    tells the provider to stop.
+    tells the provider to stop. A complete adapter, for a server that speaks text over Chat Completions:
+
+        class SmallChat(LLMClient):
+            provider = "small"
+
+            def __init__(self, key: SecretStr, base_url: str, timeout: timedelta) -> None:
+                self._key, self._timeout = key.get_secret_value(), timeout
+                headers = {"authorization": f"Bearer {self._key}"}
+                self._http = httpx2.AsyncClient(
+                    base_url=base_url, headers=headers, timeout=timeout.total_seconds(), verify=tls_context()
+                )
+
+            async def complete(self, request: LLMRequest) -> LLMResponse:
+                reading = self._reading(request)
+                async with self._open(request, reading) as http:
+                    reading.take_whole(await self._json(http, reading))
+                return await reading.finish(streamed=False)
+
+            async def stream(self, request: LLMRequest) -> AsyncGenerator[StreamEvent]:
+                reading = self._reading(request)
+                counted = {"include_usage": True}
+                async with self._open(request, reading, stream=True, stream_options=counted) as http:
+                    async with aclosing(chunks(http, reading, self._timeout)) as told:
+                        async for chunk in told:
+                            for event in reading.take(chunk):
+                                yield event
+                response = await reading.finish(streamed=True)
+                yield UsageReported(usage=response.usage)
+                yield StreamFinished(response=response)
+
+            async def list_models(self) -> Sequence[ListedModel]:
+                reading = self._reading(LLMRequest(messages=(text_message(Role.USER, ""),)))
+                async with self._sent("GET", "/models", None, reading) as http:
+                    listed = await self._json(http, reading)
+                return [ListedModel(name=text_of(model, "id")) for model in objects(listed.get("data"))]
+
+            async def health(self) -> Health:
+                return await healthy(self.list_models)
+
+            async def aclose(self) -> None:
+                await self._http.aclose()
+
+            def _reading(self, request: LLMRequest) -> Completion:
+                faults = Faults(self.provider, request.model, self._key)
+                return Completion(
+                    self.begin(request),
+                    self.provider,
+                    lambda body: faults.make(ProviderOverloadedError, text_of(object_of(body, "error"), "message")),
+                )
+
+            def _open(self, request: LLMRequest, reading: Completion, **more: Json) -> AsyncContextManager[Response]:
+                told = [{"role": message.role.value, "content": message.text} for message in request.messages]
+                body = {"model": request.model, "messages": told, **more}
+                if request.max_tokens:
+                    body["max_completion_tokens"] = request.max_tokens
+                return self._sent("POST", "/chat/completions", body, reading)
+
+            @asynccontextmanager
+            async def _sent(self, method: str, path: str, body: Json, reading: Completion) -> AsyncGenerator[Response]:
+                model = body.get("model", "") if isinstance(body, dict) else ""
+                faults = Faults(self.provider, model, self._key)
+                try:
+                    http = await self._http.send(self._http.build_request(method, path, json=body), stream=True)
+                except httpx2.TimeoutException:
+                    raise faults.timed_out() from None
+                except httpx2.HTTPError as error:
+                    raise faults.not_reached(error) from None
+                try:
+                    reading.attempt.request_id = request_id = http.headers.get("x-request-id", "")
+                    if http.status_code != 200:
+                        error = object_of(await self._json(http, reading), "error")
+                        code, reason = text_of(error, "code"), text_of(error, "message")
+                        raise faults.of_status(http.status_code, code, reason, http.headers, request_id)
+                    yield http
+                finally:
+                    await http.aclose()
+
+            async def _json(self, http: Response, reading: Completion) -> Mapping[str, Json]:
+                try:
+                    found = json.loads(await http.aread())
+                except ValueError:
+                    found = None
+                if not isinstance(found, dict):
+                    raise reading.attempt.invalid("an answer that is no JSON object")
+                return found
+
+    `docs/llm/new-provider.md` goes on from here; `tests/llm/contract.py` says what every adapter promises.
     """
 
     provider: str

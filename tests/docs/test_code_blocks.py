@@ -30,6 +30,7 @@ def groups() -> list[tuple[str, list[Block]]]:
 
 
 GROUPS = groups()
+TESTS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
@@ -56,7 +57,7 @@ def exists(test: str) -> bool:
     if not file.endswith(".py"):
         return name in (ROOT / file).read_text(encoding="utf-8").splitlines()
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    return name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return name in {node.name for node in ast.walk(tree) if isinstance(node, TESTS)}
 
 
 def test_test_that_does_not_exist_is_found() -> None:

@@ -66,7 +66,9 @@ class Wiring:
     make: Callable[[str, SecretStr, timedelta], LLMClient]
     """The adapter, from the root URL of the stand-in, a key and the longest silence."""
     faults: Mapping[type[ProviderError], Said]
-    """For each of `ERRORS`."""
+    """For each of `ERRORS`, as far as the adapter tells them apart."""
+    is_priced: bool = True
+    """Whether the price of its models is known."""
     shows_reasoning: bool = True
     counts_reasoning: bool = True
     """Whether the provider says how many tokens of the answer were reasoning."""
