@@ -120,7 +120,7 @@ class Registry(_Strict):
             RegistryError: it cannot be read, or what it says does not hold together.
         """
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text()))
+            return cls.model_validate(yaml.load(path.read_text(), Loader=yaml.CSafeLoader))
         except (OSError, yaml.YAMLError) as error:
             raise RegistryError(f"models file {path}: {error}") from error
         except ValidationError as error:

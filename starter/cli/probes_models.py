@@ -11,7 +11,7 @@ from starter.llm import governed
 from starter.models import keys_of, registry_of
 from starter.needs import llm_settings
 
-ANSWER_SECONDS_MAX = 10.0
+ANSWER_SECONDS_MAX = 30.0  # of which an SDK may take some to load
 
 
 async def model_key(settings: Settings) -> Finding:
