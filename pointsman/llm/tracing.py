@@ -44,7 +44,7 @@ class Traced(Unobserved):
         if request.is_recording():
             request.set_attributes(_of_request(record))
             if record.outcome not in ("success", CACHED):
-                request.set_status(Status(StatusCode.ERROR, record.outcome))
+                request.set_status(Status(StatusCode.ERROR))
             around = trace.set_span_in_context(request)
             for one in record.tries:
                 call = self._tracer.start_span(
@@ -55,7 +55,7 @@ class Traced(Unobserved):
                     start_time=one.started_ns,
                 )
                 if one.told.error:
-                    call.set_status(Status(StatusCode.ERROR, one.told.error))
+                    call.set_status(Status(StatusCode.ERROR))
                 call.end(one.ended_ns)
             ended_ns = max(ended_ns, *(one.ended_ns for one in record.tries)) if record.tries else ended_ns
         request.end(ended_ns)

@@ -16,6 +16,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
+from pointsman.observability import names
 from tests.observability.receiver import METRICS, NOTIFICATIONS, TRACES, Receiver
 from tests.observability.searching import holds, payloads
 from tests.observability.watched import CONTENT, SECRETS, Run
@@ -75,6 +76,16 @@ def test_the_search_finds_what_is_in_each_place(places: Places, place: str) -> N
 
 
 @slow
+def test_what_models_were_asked_is_counted_for_both_who_collect(run: Run, receiver: Receiver) -> None:
+    whose = 'model="gpt-6.1-terra",provider="openai"'
+    assert f'llm_requests_total{{{whose},status="success"}} 2.0' in run.metrics.decode()
+    assert f'llm_errors_total{{error_type="ProviderOverloadedError",{whose}}} 1.0' in run.metrics.decode()
+    sent = b"".join(request.body for request in receiver.got(METRICS))
+    for name in (names.GEN_AI_DURATION, names.GEN_AI_TOKEN_USAGE):
+        assert name.encode() in sent
+
+
+@slow
 @pytest.mark.parametrize("place", LANDMARKS)
 @pytest.mark.parametrize("secret", asdict(SECRETS))
 def test_no_secret_is_in_any_place(places: Places, place: str, secret: str) -> None:
@@ -127,7 +138,7 @@ def test_the_store_keeps_all_content(places: Places, word: str) -> None:
 @slow
 def test_every_table_that_holds_content_is_searched(run: Run) -> None:
     empty = {name for name, values in run.tables.items() if not values}
-    assert empty <= {"audit_pending"}
+    assert empty <= {"audit_pending", "llm_answer", "llm_rate"}, "answers are not kept and rates not limited here"
     assert {"inbox", "content", "message", "attempt", "ledger", "escalation", "audit_event"} <= run.tables.keys()
     packed = [value for value in run.tables["content"] if value.startswith(b"\x78")]
     assert any(holds(value, CONTENT.description_end) for value in packed), "contents are compressed, and still found"

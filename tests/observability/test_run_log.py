@@ -62,7 +62,21 @@ def test_lines_of_workflows_carry_the_correlation_id_of_the_first_delivery(
 
 def test_the_only_warnings_are_the_faults_that_happened(told: list[dict[str, Json]]) -> None:
     warned = [str(line["event"]) for line in told if line["level"] != "info"]
-    assert sorted(warned) == ["attempt failed", "attempt failed", "delivery refused"]
+    assert sorted(warned) == ["attempt failed", "attempt failed", "delivery refused", "llm request"]
+
+
+def test_each_request_to_a_model_is_told_once_with_all_that_it_came_to(run: Run, told: list[dict[str, Json]]) -> None:
+    lines = [line for line in told if line["event"] == "llm request"]
+    assert [line["outcome"] for line in lines] == ["ProviderOverloadedError", "success", "success"]
+    for line in lines:
+        assert (line["trace_id"], line["model"], line["provider"]) == (run.chain_id, "gpt-6.1-terra", "openai")
+        assert (line["source_agent"], line["attempts"]) == ("closer", 1)
+        assert float(str(line["latency_ms"])) > 0
+        assert line["span_id"]
+    for line in lines[1:]:
+        assert int(str(line["prompt_tokens"])) > 0
+        assert int(str(line["completion_tokens"])) > 0
+        assert float(str(line["cost_usd"])) > 0
 
 
 def test_one_item_does_not_flood_the_log(told: list[dict[str, Json]]) -> None:

@@ -73,6 +73,17 @@ def test_what_the_agent_does_descends_from_the_webhook(chain: list[Span]) -> Non
     assert ancestry(chain, "RunActivity:turns.think")[:4] == TO_THE_TOOL[:4]
 
 
+def test_what_a_model_is_asked_descends_from_the_step_that_asks(chain: list[Span]) -> None:
+    known = {span.id: span for span in chain}
+    calls = named(chain, "chat gpt-6.1-terra")
+    assert len(calls) == 3
+    for call in calls:
+        request = known[call.parent]
+        assert (request.name, known[request.parent].name) == (names.SPAN_LLM, "RunActivity:turns.think")
+    assert [call.attributes.get(names.GEN_AI_FINISH_REASONS) is None for call in calls] == [True, False, False]
+    assert all(int(call.attributes[names.GEN_AI_INPUT_TOKENS]) > 0 for call in calls[1:])
+
+
 def test_the_question_to_a_human_is_in_the_same_trace(chain: list[Span]) -> None:
     held = {span.name for span in chain}
     assert {"StartChildWorkflow:ResolveEscalation", "HandleUpdate:decide", "RunActivity:escalations.settle"} <= held
@@ -128,11 +139,14 @@ def test_steps_say_what_was_done_and_how_it_ended(chain: list[Span]) -> None:
 def test_a_failed_attempt_is_seen_by_its_type_and_by_nothing_that_was_said(chain: list[Span]) -> None:
     failed = [span for span in chain if names.ERROR_TYPE in span.attributes]
     assert [(span.name, span.attributes[names.ERROR_TYPE]) for span in failed] == [
+        ("chat gpt-6.1-terra", "ProviderOverloadedError"),
+        (names.SPAN_LLM, "ProviderOverloadedError"),
         ("RunActivity:turns.think", "ProviderOverloadedError"),
         ("RunActivity:escalations.notify", "Unavailable"),
     ]
     for span in failed:
-        assert span.events == ({"name": "exception", "exception.type": "temporalio.exceptions.ApplicationError"},)
+        raised = ({"name": "exception", "exception.type": "temporalio.exceptions.ApplicationError"},)
+        assert span.events == (raised if span.name.startswith("RunActivity:") else ())
     assert {span.status for span in chain} == {""}
 
 
