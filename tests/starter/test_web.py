@@ -147,6 +147,8 @@ async def test_the_interface_is_described_without_foreign_scripts(web: Web) -> N
         "/health/live",
         "/health/ready",
         "/metrics",
+        "/rpc",
+        "/rpc/streams/{stream_id}",
     }
     hook = described["paths"]["/webhooks/azure-devops"]["post"]
     assert set(hook["responses"]) >= {"202", "401", "413", "503"}
