@@ -29,7 +29,11 @@ def usage(
     call: Call,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", help="day, tenant, user, session, work_item, agent, provider, model: comma separated."),
+        typer.Option(
+            "--by",
+            metavar="NAMES",
+            help="day, tenant, user, session, work_item, agent, provider, model: comma separated.",
+        ),
     ] = None,
     since: Since = "",
     until: Until = "",
