@@ -22,6 +22,8 @@ BATCH_MAX = 50
 """Calls in one batch; a longer one is refused as a whole."""
 BATCH_AT_ONCE = 8
 """Calls of one batch that are under way at the same time."""
+PLACE_CHARS_MAX = 200
+"""Of the name of a parameter that does not fit: it may be deep inside of what was sent."""
 # Half of a pair of escapes that stands for one character: no text that could be passed on.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -149,7 +151,7 @@ def read_parameters(call: Call, wanted: type[P]) -> P:
 def invalid(error: ValidationError) -> RpcError:
     """What is wrong with parameters, without the values: they may be anything."""
     first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(step) for step in first["loc"])
+    where = ".".join(str(step) for step in first["loc"])[:PLACE_CHARS_MAX]
     reason = f"{where}: {first['msg']}" if where else first["msg"]
     return RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason})
 

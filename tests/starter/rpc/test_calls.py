@@ -6,8 +6,10 @@ import json
 import pytest
 
 from pointsman.contracts.base import Json
+from pointsman.observability import traces
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Call, Reply
+from starter.web.rpc.catalogue import Catalogue
 from starter.web.rpc.protocol import BATCH_MAX
 from tests.starter.rpc.rig import ADAS_TOKEN, HELLO, OTHERS_TOKEN, Document, Rpc, bearer, call, until
 
@@ -158,6 +160,18 @@ async def test_a_trace_that_is_none_begins_here(rpc: Rpc, traceparent: str) -> N
     assert len(told["trace_id"]) == 32
     assert told["trace_id"] != TRACE
     assert rpc.provider.last.metadata["trace_id"] == told["trace_id"]
+
+
+async def test_the_trace_of_the_header_goes_on_within(rpc: Rpc, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+
+    async def tell(*_: object) -> Json:
+        found.append(traces.traceparent())
+        return None
+
+    monkeypatch.setattr(Catalogue, "tell", tell)
+    await rpc.result("llm.models", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+    assert [text[:35] for text in found] == [f"00-{TRACE}"]
 
 
 async def test_a_tenant_is_its_token_and_nothing_else(rpc: Rpc) -> None:

@@ -160,12 +160,13 @@ async def test_what_is_no_json_is_a_parse_error(rpc: Rpc, body: bytes) -> None:
 
 
 async def test_depth_has_an_end(rpc: Rpc) -> None:
-    for depth in (50, 200, 500, 900):
+    for depth in (50, 200, 252, 254, 256, 300, 900):
         schema: object = {}
         for _ in range(depth):
             schema = {"a": schema}
         response = await rpc.send(json.dumps(call("llm.complete", {"messages": HELLO, "response_schema": schema})))
-        assert {"result", "error"} & response.json().keys()
+        answered = response.json()
+        assert "result" in answered or answered["error"]["code"] != -32603, (depth, answered)
 
 
 NAMES = st.sampled_from(["jsonrpc", "method", "params", "id", "messages", "model", "role", "content", "x"])
