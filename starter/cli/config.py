@@ -1,6 +1,12 @@
 """Settings on the command line."""
 
-from pointsman.config import Explained, Settings, unknown_variables
+import os
+from collections.abc import Iterator
+
+from pydantic import SecretStr
+
+from pointsman.config import MASK, Explained, Settings, unknown_variables
+from pointsman.llm.settings import LLMSettings, load_settings
 from starter.cli.call import Call
 from starter.cli.errors import not_found
 from starter.cli.output import Listing, Record
@@ -33,7 +39,20 @@ def warn_of_misspelt(call: Call) -> None:
 
 def _chosen(settings: Settings, name: str) -> list[Explained]:
     wanted = name.casefold().removeprefix("pointsman_")
-    chosen = [one for one in settings.explain() if not name or one.name == wanted]
+    every = [*settings.explain(), *_of_models()]
+    chosen = [one for one in every if not name or one.name.casefold().removeprefix("pointsman_") == wanted]
     if not chosen:
         raise not_found(f"There is no setting {name!r}.", "pointsman config show")
     return chosen
+
+
+def _of_models() -> Iterator[Explained]:
+    """Settings of the model service, which go by the names of their variables."""
+    llm = load_settings()
+    for name, field in LLMSettings.model_fields.items():
+        value: object = getattr(llm, name)
+        secret, variable = isinstance(value, SecretStr), name.upper()
+        told = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+        given = "file .env" if name in llm.model_fields_set else "default"
+        origin = f"environment {variable}" if os.environ.get(variable) else given
+        yield Explained(variable, variable, MASK if secret else told, origin, field.description or "", secret)

@@ -121,7 +121,7 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.llm.settings.SettingsError": Meaning(
         "misconfigured",
         ExitCode.USAGE,
-        "See the names of all of them in .env.template, then look again: pointsman llm models",
+        "See every setting and where it comes from: pointsman config explain",
     ),
     "pointsman.llm.registry.RegistryError": Meaning(
         "misconfigured", ExitCode.USAGE, "Mend it, then look at it again: pointsman llm models"

@@ -115,6 +115,7 @@ async def selected(call: Call, settings: Settings, asked: Asked, needs: Sequence
         {
             "model": selection.model.name,
             "provider": selection.model.provider,
+            "key": desk.has_key[selection.model.provider],
             "why": selection.rationale,
             "then": [model.name for model in selection.fallbacks],
             "prompt_tokens": estimate_tokens(request),
@@ -147,6 +148,8 @@ async def refreshed(call: Call, settings: Settings, providers: Sequence[str], wr
         wanted = [provider for provider in dict.fromkeys(providers or every) if provider not in NO_LIST]
         if len(wanted) < len(providers):
             call.out.say("not asked: azure_openai, it lists what could be deployed, not what may be called")
+            if not wanted:
+                return ExitCode.OK
         asked = [one for one in wanted if desk.has_key[one]]
         if not asked:
             raise _nobody(providers)

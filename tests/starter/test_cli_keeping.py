@@ -225,6 +225,21 @@ def test_settings_say_who_set_them_and_hide_secrets(rig: Rig) -> None:
     assert rig.run("config", "show", "nothing").code == ExitCode.NOT_FOUND
 
 
+def test_settings_of_the_model_service_are_explained_beside_the_others(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LLM_MAX_RETRIES", raising=False)
+    (tmp_path / ".env").write_text("LLM_MAX_RETRIES=7\n")
+    monkeypatch.setenv("MISTRAL_API_KEY", "sk-planted-3141")
+    assert rig.run("config", "explain", "LLM_MAX_RETRIES").out.split("\t")[:3] == ["LLM_MAX_RETRIES", "7", "file .env"]
+    key = rig.run("config", "explain", "mistral_api_key").out.split("\t")
+    assert key[:3] == ["MISTRAL_API_KEY", "********", "environment MISTRAL_API_KEY"]
+    assert rig.run("config", "show", "POINTSMAN_MODELS").out.startswith("POINTSMAN_MODELS\t")
+    monkeypatch.setenv("LLM_MAX_RETRIES", "-7")
+    assert "LLM_MAX_RETRIES is '-7'" in rig.run("config", "explain").err
+
+
 def test_a_misspelt_variable_is_warned_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POINTSMAN_WEB_PROT", "1")
     assert "POINTSMAN_WEB_PROT" in rig.run("config", "explain").err
