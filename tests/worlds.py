@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pointsman.contracts.base import Json
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.llm.breakers import Breakers
 from pointsman.llm.budgets import Budget, MemoryBudgets
 from pointsman.llm.client import Health, ListedModel, LLMClient
 from pointsman.llm.events import StreamEvent, StreamFinished
@@ -191,13 +192,14 @@ def served(*models: FakeModel, budgets: Sequence[Budget] = (), allowed: Sequence
     )
     governance = Governance(registry, allowed)
     chain = {provider: [other for other in named if other != provider] for provider in named}
-    # The test server skips the waits that a provider asks for, so they are over when the service looks again.
-    hours = count(step=3_600)
+    # The test server skips the waits between attempts, so they are over when the service looks again.
+    hours = map(float, count(step=3_600))
     rules = Rules(
         governance,
         Selector(registry, governance, fallbacks=chain),
         budgets=MemoryBudgets(budgets),
-        limits=MemoryRateLimits(now=lambda: float(next(hours))),
+        limits=MemoryRateLimits(now=lambda: next(hours)),
+        breakers=Breakers(now=lambda: next(hours)),
     )
     factories: dict[str, Factory] = {provider: _handing_out(model) for provider, model in named.items()}
     return LLMService(ClientPool(OperatorKeys(dict.fromkeys(named, SecretStr("fake"))), factories), rules)
