@@ -2,7 +2,7 @@
 
 import sys
 
-from starter.cli.app import run
+from starter.cli.app import main
 
 if __name__ == "__main__":
-    sys.exit(run(["worker", *sys.argv[1:]]))
+    main(["worker", *sys.argv[1:]])

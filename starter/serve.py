@@ -32,7 +32,7 @@ from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
-from starter.lease import AdvisoryLease, Alone
+from starter.lease import Alone, Lease
 from starter.models import keys_of, registry_of, secrets_named
 from starter.needs import check, llm_settings
 from starter.runtime import Runtime, activities, runtime
@@ -147,7 +147,6 @@ class _Sequencing:
 
 def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core_port: int) -> dict[str, Part]:
     settings, books = rt.settings, rt.books
-    embedded = rt.store.dialect == "sqlite"
     dispatcher = Dispatcher(
         books.inbox,
         books.items,
@@ -155,13 +154,21 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
         rt.policy.policy,
         deliver_by(connection, rt.policy.policy, settings.task_queue),
         rt.metrics,
-        lease=Alone() if embedded else AdvisoryLease(settings.database_url.get_secret_value()),
+        lease=_lease(rt),
         attempts_max=settings.dispatch_max_attempts,
     )
     services = _services(rt, connection, dispatcher, sequencer, core_port)
     server = _server(create_app(services, _spared), settings.web_host, settings.web_port)
     web = _serve_web(server, services.rpc.streams.aclose)
     return {"web": web, "dispatcher": dispatcher.run()}
+
+
+def _lease(rt: Runtime) -> Lease:
+    if rt.store.dialect == "sqlite":
+        return Alone()
+    from starter.advisory_lease import AdvisoryLease
+
+    return AdvisoryLease(rt.settings.database_url.get_secret_value())
 
 
 @asynccontextmanager

@@ -42,11 +42,11 @@ def test_stopped_clock_is_noticed_where_it_was_stopped(monkeypatch: pytest.Monke
         handle = await client.start_workflow(SleepThreeDays.run, id=name, task_queue=name)
         await handle.terminate("to be noticed")
 
-    monkeypatch.setattr(servers, "CLOCK_SECONDS_MAX", 1.0)
     server = servers.TimeSkippingServer()
     try:
         server.env()
         server.check_clock()
+        monkeypatch.setattr(servers, "CLOCK_SECONDS_MAX", 1.0)
         asyncio.run(leave_a_task_undone(server.env().client))
         with pytest.raises(pytest.fail.Exception, match="left a workflow open or its task undone"):
             server.check_clock()

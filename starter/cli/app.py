@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from starter import loading
 from starter.cli.call import Given, example_text, help_alone
 from starter.cli.commands import (
     audit,
@@ -74,6 +75,7 @@ usage.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Console script. Leaves with one of `ExitCode`, and never with a traceback."""
+    loading.begin()
     leave(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
 
+from starter import loading
 from starter.cli.errors import CliError, ExitCode, translated, unexpected, usage
 from starter.cli.output import Listing, Output, Single, output
 
@@ -47,6 +48,7 @@ class Call:
     def run(self, work: Coroutine[object, object, T]) -> T:
         import asyncio  # 80 ms that `--help` need not pay
 
+        loading.end()
         return asyncio.run(work)
 
     def confirm(self, question: str, yes: bool) -> None:

@@ -15,6 +15,7 @@ from pointsman.config import Settings
 from pointsman.store import schema
 from pointsman.temporal import TemporalUnreachable, connect
 from pointsman.temporal_server import DevServer, find_server, free_port
+from starter import loading
 from starter.cli.call import Call
 from starter.cli.context import stored_in_sqlite
 from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_already
@@ -35,6 +36,7 @@ def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
     if "web" in parts:
         call.show(Single("serve", _record(settings, settings.ui_url)))
         call.out.flush()
+    loading.end()
     asyncio.run(serve_parts(settings, parts))
     return ExitCode.OK
 

@@ -17,6 +17,7 @@ from temporalio.client import Client
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import DeliveryState, ItemRow
+from starter import loading
 from starter.demo import inside, report
 from starter.demo.checks import Check, Evidence, all_checks
 from starter.demo.inside import Inside, Told
@@ -61,6 +62,7 @@ def run_demo(options: DemoOptions) -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
     try:
+        loading.end()
         return asyncio.run(
             _stoppable(_Demo(options, Stage(folder, live=options.live, provider=options.provider)).run())
         )

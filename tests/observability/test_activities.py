@@ -22,7 +22,7 @@ from pointsman.store.ids import new_id
 from pointsman.temporal_server import DevServer
 
 ASK = TakeIn(key=WorkItemKey(organisation="harbour", project="Quay", id=41), tenant="north", correlation_id="c-1")
-LIMIT = timedelta(seconds=20)
+LIMIT = timedelta(seconds=60)
 
 
 class Nested(Contract):

@@ -196,7 +196,7 @@ async def _script_model(stage: Stage, item: int, key: str) -> str:
         "message": f"The server failed over {CONTENT.fault} of {SECRETS.model_key}",
         "retry_after": "0.05",
     }
-    async with httpx2.AsyncClient(base_url=stage.models_url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=stage.models_url, trust_env=False, timeout=60) as http:
         for what, order in (("scripts", {"match": key, "replies": replies}), ("faults", fault)):
             (await http.post(f"/_sandbox/{what}", json=order)).raise_for_status()
         answered = await http.post("/_sandbox/holds", json={"match": key, "skip": 0, "count": 1})
@@ -205,7 +205,7 @@ async def _script_model(stage: Stage, item: int, key: str) -> str:
 
 async def _knock(stage: Stage) -> None:
     """Somebody who does not know the password."""
-    async with httpx2.AsyncClient(trust_env=False, auth=("pointsman", SECRETS.refused)) as http:
+    async with httpx2.AsyncClient(trust_env=False, auth=("pointsman", SECRETS.refused), timeout=60) as http:
         answer = await http.post(f"{stage.web_url}/webhooks/azure-devops", json={"eventType": SECRETS.refused})
     assert answer.status_code == 401, answer.text
 
@@ -224,7 +224,7 @@ async def _all_settled(books: Inside) -> bool | None:
 
 async def _look(run: Run, stage: Stage, client: Client) -> None:
     """What Temporal and the web process show while everything runs."""
-    async with httpx2.AsyncClient(base_url=stage.web_url, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=stage.web_url, trust_env=False, timeout=60) as http:
         run.metrics = (await http.get("/metrics")).content
         run.commands = await asyncio.to_thread(Path(f"/proc/{stage.pointsman.pid}/cmdline").read_bytes)
         run.pages = b"".join([(await http.get(path)).content for path in ("/", "/health/ready", "/openapi.json")])

@@ -85,7 +85,7 @@ async def azure_devops(time_scale: float = IMMEDIATE, seeded: bool = False) -> A
         hosting(app) as url,
         AzureDevOps(f"{url}/fabrikam", SecretStr(PERSON_TOKEN)) as person,
         AzureDevOps(f"{url}/fabrikam", SecretStr(SERVICE_TOKEN)) as service,
-        httpx2.AsyncClient() as http,
+        httpx2.AsyncClient(timeout=60) as http,
     ):
         yield Azure(url, person, service, http, app.state.sandbox.world)
 

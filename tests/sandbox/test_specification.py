@@ -55,7 +55,7 @@ async def everything(azure: Azure) -> list[Exchange]:
         await response.aread()
         exchanges.append(Exchange.of(response))
 
-    async with httpx2.AsyncClient(event_hooks={"response": [record]}) as http:
+    async with httpx2.AsyncClient(event_hooks={"response": [record]}, timeout=60) as http:
         client = AzureDevOps(azure.base_url, SecretStr(SERVICE_TOKEN), http=http)
         await _work_on_items(client)
         await _work_on_hooks(client)

@@ -99,7 +99,7 @@ class Rig:
 
     async def settled(self, *receipts: Receipt) -> list[Delivery]:
         """The rows, once none of them is pending."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 rows = [row for receipt in receipts if (row := await self.inbox.get(receipt.id))]
                 if all(row.state is not DeliveryState.PENDING for row in rows):
@@ -117,7 +117,7 @@ class Rig:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             if holds():
                 return

@@ -3,7 +3,8 @@
 import psycopg
 from sqlalchemy import make_url
 
-from starter.lease import CONFIRM_SECONDS, NAME, AdvisoryLease, Alone
+from starter.advisory_lease import CONFIRM_SECONDS, NAME, AdvisoryLease
+from starter.lease import Alone
 
 
 def stale(lease: AdvisoryLease) -> None:

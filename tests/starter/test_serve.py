@@ -26,7 +26,10 @@ from pointsman.contracts.work_items import WorkItemState
 from pointsman.sandbox.azure_devops import server as azure_devops
 from pointsman.sandbox.azure_devops.config import demo_config
 from pointsman.sandbox.models import server as models
+from pointsman.sandbox.models.app import create_app as create_models
 from pointsman.sandbox.models.config import ModelsConfig
+from pointsman.sandbox.models.control import Fault, FaultKind
+from pointsman.sandbox.serving import hosting
 from pointsman.store import schema
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
@@ -133,7 +136,7 @@ async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_i
     stage.pointsman.environment = environment(stage, POINTSMAN_TEMPORAL_ADDRESS=server.address)
     async with running(stage.pointsman):
         await answer(stage.pointsman, f"{stage.web_url}/health/live", 200)
-        async with httpx2.AsyncClient(base_url=stage.web_url, trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=stage.web_url, timeout=60, trust_env=False) as http:
             accepted = await http.post(HOOK, content=created(), headers=basic(password=stage.hook_secret))
         assert accepted.status_code == 202
         unwell = (await answer(stage.pointsman, f"{stage.web_url}/health/ready", 200)).json()
@@ -246,6 +249,32 @@ async def served(folder: Path, **given: Json) -> AsyncGenerator[httpx2.AsyncClie
         yield http
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+
+
+@pytest.mark.usefixtures("borrowed")
+async def test_who_reads_a_stream_when_the_process_ends_is_told_so(
+    migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(migrated_file, tmp_path / "pointsman.db")
+    monkeypatch.chdir(tmp_path)
+    token, key = "web-part-" * 4, "sk-test-4f1d0c7a9b2e"
+    provider = create_models(ModelsConfig(api_keys=(SecretStr(key),)))
+    provider.state.control.faults.append(Fault(kind=FaultKind.SILENCE))
+    told: list[str] = []
+    async with hosting(provider) as url, AsyncExitStack() as reading:
+        given = {"rpc_tokens": f"north:{token}", "openai_api_key": key, "openai_base_url": f"{url}/v1"}
+        async with served(tmp_path, **given) as http:
+            params = {"messages": [{"role": "user", "content": "Hello"}], "model": "gpt-6-luna"}
+            asked = {"jsonrpc": "2.0", "method": "llm.stream", "id": 7, "params": params}
+            headers = {"Authorization": f"Bearer {token}"}
+            client = await reading.enter_async_context(httpx2.AsyncClient(trust_env=False))
+            url = f"{http.base_url}/rpc"
+            response = await reading.enter_async_context(client.stream("POST", url, json=asked, headers=headers))
+            lines = response.aiter_lines()
+            told.append(await anext(lines))
+        told += [line async for line in lines if line.startswith("data: ")]
+    last = json.loads(told[-1].removeprefix("data: "))
+    assert (last["id"], last["error"]["code"], last["error"]["data"]["retryable"]) == (7, -32011, True)
 
 
 @pytest.mark.usefixtures("borrowed")

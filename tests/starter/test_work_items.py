@@ -74,7 +74,7 @@ async def runs(client: Client, name: str) -> int:
 
 async def eventually(wanted: int, count: Callable[[], Awaitable[int]]) -> None:
     """Lists of Temporal follow its runs with a delay."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await count() != wanted:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.1)
 

@@ -118,12 +118,12 @@ def services(store: Store) -> Services:
 async def serving(given: Services) -> AsyncGenerator[Web]:
     woken: list[str] = []
     given = replace(given, accepted=lambda: woken.append("woken"))
-    server = uvicorn.Server(uvicorn.Config(create_app(given), log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(create_app(given), log_config=None, access_log=False, timeout_keep_alive=75))
     with socket.create_server(("127.0.0.1", 0)) as listening:  # callers queue here until the server takes over
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            async with httpx2.AsyncClient(base_url=url) as http:
+            async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
                 yield Web(http, given, woken)
         finally:
             server.should_exit = True

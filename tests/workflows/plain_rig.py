@@ -1,5 +1,8 @@
 """The rig on a server whose clock runs as ours does: what is cancelled or terminated in the middle needs a real one."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -18,3 +21,11 @@ class PlainRig(Rig):
     async def result(self) -> DeliverResult:
         """How it ended, over all runs that it continued as."""
         return await self.handle.result()
+
+
+@asynccontextmanager
+async def plain_rig(client: Client, *script: LLMResponse | Exception) -> AsyncGenerator[PlainRig]:
+    """One whose worker runs."""
+    made = await PlainRig(client, *script).prompt()
+    async with made.worker():
+        yield made

@@ -7,7 +7,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.work_items import EventKind, WorkItemState
 from pointsman.llm.types import LLMRequest
-from tests.workflows.rig import Rig, rig
+from pointsman.temporal_server import DevServer
+from tests.workflows.plain_rig import plain_rig
+from tests.workflows.rig import PATIENCE, Rig, rig
 from tests.worlds import answer, calls
 
 
@@ -36,7 +38,7 @@ async def instructed(item: Rig, number: int = 1) -> None:
         history = await turn.fetch_history()
         return sum(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await signals() < number:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.05)
 
@@ -69,8 +71,8 @@ async def test_an_edit_is_told_before_an_answer_that_did_not_know_it(env: Workfl
     assert "new" in json.dumps([row.values for row in item.ledger.kept.values()])
 
 
-async def test_a_deletion_withdraws_the_item_and_cancels_the_turn(env: WorkflowEnvironment) -> None:
-    async with rig(env) as item:
+async def test_a_deletion_withdraws_the_item_and_cancels_the_turn(dev_server: DevServer) -> None:
+    async with plain_rig(await dev_server.connect()) as item:
         pause = Pause(item)
         await item.deliver()
         await pause.reached.wait()
@@ -103,8 +105,8 @@ async def test_a_deletion_that_was_overtaken_by_its_undoing_changes_nothing(env:
         assert (await item.result()).state is WorkItemState.DONE
 
 
-async def test_a_deletion_while_a_human_is_asked_closes_the_question(env: WorkflowEnvironment) -> None:
-    async with rig(env, answer(System__State="Resolved")) as item:
+async def test_a_deletion_while_a_human_is_asked_closes_the_question(dev_server: DevServer) -> None:
+    async with plain_rig(await dev_server.connect(), answer(System__State="Resolved")) as item:
         await item.deliver()
         row = await item.asked()
         item.tracker.remove(1)

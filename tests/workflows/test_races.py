@@ -23,7 +23,7 @@ from tests.workflows.obstacles import (
     Hold,
     RefusingBodies,
 )
-from tests.workflows.plain_rig import PlainRig
+from tests.workflows.plain_rig import PlainRig, plain_rig
 from tests.workflows.rig import Rig, policy
 from tests.workflows.test_events import Pause, instructed, told
 from tests.worlds import FakeTracker, answer, calls
@@ -143,8 +143,8 @@ async def test_a_turn_that_is_terminated_in_temporal_loses_nothing_that_was_said
     assert any("only on Safari" in text for text in told(item, -1))
 
 
-async def test_a_question_that_is_cancelled_in_temporal_withdraws_the_item(env: WorkflowEnvironment) -> None:
-    async with running(Rig(env, (CLOSING,), policy())) as item:
+async def test_a_question_that_is_cancelled_in_temporal_withdraws_the_item(dev_server: DevServer) -> None:
+    async with plain_rig(await dev_server.connect(), CLOSING) as item:
         await item.deliver()
         row = await item.asked()
         await item.client.get_workflow_handle(row.workflow_id).cancel()
@@ -218,8 +218,8 @@ async def test_events_that_cannot_be_judged_are_given_up_when_a_human_says_so(en
     assert (result.state, list(item.escalations.kept)) == (WorkItemState.FAILED, ["ESC-1"])
 
 
-async def test_an_item_that_was_destroyed_is_withdrawn(env: WorkflowEnvironment) -> None:
-    async with running(Rig(env, (CLOSING,), policy())) as item:
+async def test_an_item_that_was_destroyed_is_withdrawn(dev_server: DevServer) -> None:
+    async with plain_rig(await dev_server.connect(), CLOSING) as item:
         await item.deliver()
         await item.asked()
         item.tracker.items.clear()

@@ -13,7 +13,9 @@ from pointsman.contracts.work_items import WorkItemKey, WorkItemState
 from pointsman.llm.errors import AuthenticationError, RateLimitedError
 from pointsman.llm.types import Message, ToolResultPart
 from pointsman.ports import Rejected, Unavailable
+from pointsman.temporal_server import DevServer
 from starter import work_items
+from tests.workflows.plain_rig import plain_rig
 from tests.workflows.rig import policy, rig
 from tests.worlds import answer, calls, says
 
@@ -241,8 +243,8 @@ async def test_a_write_whose_answer_was_lost_is_not_written_again(env: WorkflowE
     assert [row.status for row in item.ledger.kept.values()] == ["written"]
 
 
-async def test_an_operator_can_cancel(env: WorkflowEnvironment) -> None:
-    async with rig(env, answer(System__State="Resolved")) as item:
+async def test_an_operator_can_cancel(dev_server: DevServer) -> None:
+    async with plain_rig(await dev_server.connect(), answer(System__State="Resolved")) as item:
         await item.deliver()
         row = await item.asked()
         await work_items.cancel(item.client, work_items.workflow_id(item.key), "not needed")

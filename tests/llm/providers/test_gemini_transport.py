@@ -183,7 +183,7 @@ async def test_answer_is_there_although_the_server_keeps_the_stream_open() -> No
         await reader.read()
         raise ConnectionError
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert (await answered(linger)).text == "Grüße 😀"
 
 
@@ -282,7 +282,7 @@ async def test_closed_stream_does_not_wait_for_the_garbage_collector(
             if isinstance(event, TextDelta):
                 break
         await stream.aclose()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while provider.last.outcome is not Outcome.ABORTED:  # noqa: ASYNC110 - the stand-in tells nobody
                 await asyncio.sleep(0.01)
     finally:

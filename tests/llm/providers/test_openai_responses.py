@@ -339,7 +339,7 @@ async def test_answer_that_is_no_json_is_invalid(provider: Provider, client: Ope
 
 async def until(provider: Provider, outcome: Outcome) -> None:
     """Wait for the stand-in's own record: it has nothing to wait on."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not provider.control.seen or provider.last.outcome is not outcome:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
 

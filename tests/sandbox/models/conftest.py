@@ -23,7 +23,7 @@ async def url() -> AsyncGenerator[str]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def sandbox(url: str) -> AsyncGenerator[httpx2.AsyncClient]:
     """The control API, reset."""
-    async with httpx2.AsyncClient(base_url=f"{url}/_sandbox") as control:
+    async with httpx2.AsyncClient(base_url=f"{url}/_sandbox", timeout=60) as control:
         await control.post("/reset")
         yield control
 

@@ -100,7 +100,7 @@ def shape(block: dict[str, object]) -> object:
 async def test_pings_come_between(url: str, sandbox: httpx2.AsyncClient) -> None:
     headers = {"authorization": f"Bearer {KEY}", "anthropic-version": "2026-10-21"}
     body = {"model": HAIKU, "max_tokens": 100, "messages": [HELLO], "stream": True}
-    async with httpx2.AsyncClient(base_url=url) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
         told = await http.post("/anthropic/v1/messages", json=body, headers=headers)
     assert 'event: ping\ndata: {"type":"ping"}\n\n' in told.text
     assert told.headers["content-type"].startswith("text/event-stream")
@@ -363,7 +363,7 @@ async def test_wrong_key_and_wrong_version_are_refused(url: str) -> None:
     async with AsyncAnthropic(api_key="sk-wrong", base_url=f"{url}/anthropic", max_retries=0) as wrong:
         with pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"):
             await wrong.models.list()
-    async with httpx2.AsyncClient(base_url=f"{url}/anthropic/v1") as http:
+    async with httpx2.AsyncClient(base_url=f"{url}/anthropic/v1", timeout=60) as http:
         assert (await http.get("/models")).status_code == 401
         key = {"x-api-key": KEY}
         assert "header is required" in (await http.get("/models", headers=key)).text

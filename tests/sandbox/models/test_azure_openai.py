@@ -32,7 +32,7 @@ async def test_key_is_taken_from_its_own_header(url: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"api-key": "wrong"}, {"authorization": "Bearer wrong"}])
 async def test_neither_is_refused_in_azures_words(url: str, headers: dict[str, str]) -> None:
-    async with httpx2.AsyncClient(base_url=url, headers=headers) as http:
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
         answer = await http.post("/azure/openai/v1/responses", json={"model": "gpt-6-luna", "input": "go"})
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "401"

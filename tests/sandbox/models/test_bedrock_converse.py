@@ -131,7 +131,7 @@ async def test_signature_holds_for_this_body_and_this_moment_only(url: str) -> N
     signed = AWSRequest("POST", place, data=body, headers={"content-type": "application/json"})
     SigV4Auth(Credentials(ACCESS_KEY_ID, KEY), "bedrock", "us-east-1").add_auth(signed)
     headers = dict(signed.headers.items())
-    async with httpx2.AsyncClient() as http:
+    async with httpx2.AsyncClient(timeout=60) as http:
         genuine = await http.post(place, content=body, headers=headers)
         forged = await http.post(place, content=body + b" ", headers=headers)
         late = await http.post(place, content=body, headers={**headers, "X-Amz-Date": "20200101T000000Z"})

@@ -44,7 +44,7 @@ async def google(url: str) -> AsyncGenerator[genai.Client]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def http(url: str) -> AsyncGenerator[httpx2.AsyncClient]:
     headers = {"x-goog-api-key": KEY}
-    async with httpx2.AsyncClient(base_url=f"{url}/gemini/v1", headers=headers) as client:
+    async with httpx2.AsyncClient(base_url=f"{url}/gemini/v1", headers=headers, timeout=60) as client:
         yield client
 
 
@@ -312,7 +312,7 @@ async def test_streams_break_as_on_the_wire(google: genai.Client, sandbox: httpx
 
 async def test_wrong_key_unknown_model_and_broken_body_are_refused(url: str, http: httpx2.AsyncClient) -> None:
     path = f"{url}/gemini/v1/models/{FLASH}:generateContent"
-    async with httpx2.AsyncClient() as anybody:
+    async with httpx2.AsyncClient(timeout=60) as anybody:
         nobody = await anybody.post(path, json={"contents": [HELLO]})
         wrong = await anybody.post(path, json={"contents": [HELLO]}, headers={"x-goog-api-key": "AIzaWrong"})
     assert (nobody.status_code, nobody.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -364,7 +364,7 @@ async def test_equal_beginnings_are_cached_without_being_asked_for(google: genai
 async def test_client_that_goes_away_is_noticed(google: genai.Client, sandbox: httpx2.AsyncClient) -> None:
     await sandbox.post("/holds", json={})
     asking = asyncio.create_task(google.aio.models.generate_content(model=FLASH, contents="hello", config=config()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await sandbox.get("/counters")).json()["held"] != 1:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.01)
         asking.cancel()

@@ -43,7 +43,7 @@ async def mistral(url: str, sandbox: httpx2.AsyncClient) -> AsyncGenerator[Mistr
 async def ask(url: str, **fields: object) -> httpx2.Response:
     """Past the SDK, which would not send what the service refuses."""
     body = {"model": "mistral-medium-3-5", "messages": [USER], **fields}
-    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {KEY}"}) as http:
+    async with httpx2.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as http:
         return await http.post(f"{url}/mistral/v1/chat/completions", json=body)
 
 

@@ -103,7 +103,7 @@ async def test_wrong_key_is_refused(url: str, key: str) -> None:
 
 
 async def test_missing_key_and_broken_body_are_refused(url: str) -> None:
-    async with httpx2.AsyncClient(base_url=url) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
         assert (await http.get("/v1/models")).status_code == 401
         headers = {"authorization": f"Bearer {KEY}"}
         assert (await http.post("/v1/responses", content=b"{", headers=headers)).status_code == 400
@@ -145,7 +145,7 @@ async def test_released_request_goes_on(sdk: AsyncOpenAI, sandbox: httpx2.AsyncC
 
 async def until(sandbox: httpx2.AsyncClient, counter: str, value: int) -> None:
     """Ask until the counter has the value: whoever is outside of the stand-in can only ask."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await sandbox.get("/counters")).json()[counter] != value:  # noqa: ASYNC110 - it can only be asked
             await asyncio.sleep(0.01)
 
