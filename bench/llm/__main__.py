@@ -7,8 +7,6 @@ pictures in `docs/benchmarks`. A figure that misses its goal is shown as missed 
 import argparse
 import asyncio
 import json
-import os
-import platform
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from bench.llm import cases, page
 from bench.llm.environments import ROOT, pin, python_of, versions
 from bench.llm.figures import figures
+from bench.llm.machine import clock, described
 from bench.llm.run import CONTENDERS, RESPONSES, SCENARIOS, Run, fake_provider
 from bench.results import show
 
@@ -30,18 +29,18 @@ async def measured(rounds: int, *, quick: bool) -> dict[str, Any]:
     contenders = (*CONTENDERS, *RESPONSES)
     installed = {name: versions(python_of(name)) for name in contenders}
     scenarios = [scenario.small() for scenario in SCENARIOS] if quick else SCENARIOS
-    run = Run()
+    run, before = Run(), clock()
     async with fake_provider() as url:
         await run.measure(scenarios, rounds, url)
         cold = await cases.cold(url, rounds)
         profile = await cases.profile(url)
+    after = clock()
     return {
         "schema_version": 1,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "processors": os.cpu_count(),
+        "machine": described(),
+        "others": before.others(after) if before and after else None,
         "rounds": rounds,
-        "load": [round(load, 2) for load in run.load],
         "versions": installed,
         "pieces": {scenario.name: scenario.mode.pieces for scenario in scenarios},
         "slices": run.slices,
@@ -50,17 +49,6 @@ async def measured(rounds: int, *, quick: bool) -> dict[str, Any]:
         "profile": profile,
         "ledger": await cases.ledger(quick=quick),
     }
-
-
-def machine() -> str:
-    """What it ran on."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{platform.system()}, {processor}, {os.cpu_count()} processors, Python {platform.python_version()}"
 
 
 def main() -> None:

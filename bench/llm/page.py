@@ -36,6 +36,8 @@ NAMES: Mapping[str, str] = {
 ALL = (*CONTENDERS, *RESPONSES)
 SHARES = ("p50", "p90", "p95", "p99")
 LAYERS_SHOWN = 12
+QUIET_SHARE_MAX = 0.05
+"""Others have less of a machine that can be called quiet."""
 
 
 def write(document: Document, text: str, folder: Path) -> None:
@@ -109,7 +111,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _goals(document: Document) -> str:
     def row(figure: Any) -> Sequence[str]:
         held = "" if figure.held is None else "held" if figure.held else "**missed**"
-        value = f"{shown(figure.value)} {figure.unit}".strip().replace(" us", " µs").replace(" ratio", "")
+        value = f"{shown(round(figure.value, 3))} {figure.unit}".strip().replace(" us", " µs").replace(" ratio", "")
         goal = figure.goal.replace("<=", "≤").replace(">=", "≥")
         return figure.name, value, goal, held, figure.note
 
@@ -187,13 +189,14 @@ def _memory(document: Document) -> str:
 
 
 def _machine(document: Document) -> str:
-    load: Sequence[float] = document["load"]
-    busy = statistics.median(load) > document["processors"]
-    shared = "\n\n**Other work shared the machine**, so ratios can be relied on more than times." if busy else ""
-    return (
-        f"Measured on {document['at'][:10]}: {document['machine']}, in {document['rounds']} rounds; the load average "
-        f"was {min(load):.1f} to {max(load):.1f} on {document['processors']} processors.{shared}"
-    )
+    told = f"Measured on {document['at'][:10]}: {document['machine']}, in {document['rounds']} rounds."
+    others = document["others"]
+    if others is None:
+        return told
+    told += f" Meanwhile other work had {others:.0%} of the processors."
+    if others < QUIET_SHARE_MAX:
+        return told
+    return told + " **So it was no quiet machine**: ratios can be relied on more than times."
 
 
 def _versions(document: Document) -> str:

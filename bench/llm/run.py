@@ -5,9 +5,9 @@ What one slice measured is kept as percentiles; latencies of all slices are adde
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -51,9 +51,9 @@ SCENARIOS = (
     Scenario("short streams", "streams", Mode(pieces=20, pace=5), 8, in_flight=8),
     Scenario("long streams", "streams", Mode(pieces=220, pace=5), 8, in_flight=8),
     Scenario("first token", "streams", Mode(delay=10, pieces=3, pace=1), 40),
-    Scenario("16 in flight", "at_once", Mode(delay=50), 480, in_flight=16, contenders=CONTENDERS),
-    Scenario("100 in flight", "at_once", Mode(delay=50), 1_500, in_flight=100, contenders=CONTENDERS),
-    Scenario("1000 in flight", "at_once", Mode(delay=50), 2_000, in_flight=1_000, contenders=CONTENDERS),
+    Scenario("16 in flight", "at_once", Mode(delay=50), 160, in_flight=16, times=3, contenders=CONTENDERS),
+    Scenario("100 in flight", "at_once", Mode(delay=50), 400, in_flight=100, times=3, contenders=CONTENDERS),
+    Scenario("1000 in flight", "at_once", Mode(delay=50), 1_500, in_flight=1_000, contenders=CONTENDERS),
 )
 
 
@@ -123,9 +123,9 @@ class Run:
         self.slices = defaultdict(lambda: defaultdict(list))
         self.histograms: defaultdict[str, defaultdict[str, defaultdict[int, int]]]
         self.histograms = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-        self.load: list[float] = []
 
     async def measure(self, scenarios: Sequence[Scenario], rounds: int, url: str) -> None:
+        begun = time.monotonic()
         async with AsyncExitStack() as opened:
             workers = {
                 name: await opened.enter_async_context(process(name, python_of(name), "bench.llm.worker", name))
@@ -133,7 +133,10 @@ class Run:
             }
             for number in range(rounds):
                 for scenario in scenarios:
-                    print(f"round {number + 1} of {rounds}: {scenario.name}", flush=True)
+                    print(
+                        f"{time.monotonic() - begun:4.0f} s: round {number + 1} of {rounds}, {scenario.name}",
+                        flush=True,
+                    )
                     await self._all(scenario, workers, url, number)
 
     async def _all(self, scenario: Scenario, workers: Mapping[str, Process], url: str, number: int) -> None:
@@ -147,7 +150,6 @@ class Run:
                 asked = {"what": scenario.what, "url": f"{url}{scenario.mode.path}/v1", "count": scenario.count}
                 found = await workers[name].ask({**asked, "in_flight": scenario.in_flight})
                 self._keep(scenario.name, name, found)
-            self.load.append(os.getloadavg()[0])
 
     def _keep(self, scenario: str, name: str, found: dict[str, Any]) -> None:
         kept: dict[str, Any] = {key: value for key, value in found.items() if not isinstance(value, list)}

@@ -13,6 +13,7 @@ from bench.llm import page, plot
 from bench.llm.__main__ import TEXT
 from bench.llm.environments import OF_CONTENDER, PEERS, WANTED, place
 from bench.llm.figures import added, cpu_ms, failures, figures, middle, per_second, piece_us, share
+from bench.llm.machine import read_clock
 from bench.llm.profiling import by_layer, layer_of
 from bench.llm.run import CONTENDERS, RESPONSES, SCENARIOS, bucket_of, start_of
 from bench.results import Figure
@@ -35,9 +36,8 @@ def document() -> dict[str, Any]:
     return {
         "at": "2026-11-21T10:00:00+00:00",
         "machine": "Linux",
-        "processors": 2,
+        "others": 0.01,
         "rounds": 3,
-        "load": [0.5, 1.5],
         "versions": {name: {"openai": "3.52.0"} for name in ALL},
         "pieces": {scenario.name: scenario.mode.pieces for scenario in SCENARIOS},
         "slices": slices,
@@ -106,13 +106,25 @@ def test_the_page_has_every_part_and_shows_what_was_missed(document: dict[str, A
     text = (tmp_path / "llm.md").read_text()
     assert "<<" not in text
     assert "| ledger, p95 | 9 ms | < 5 | **missed** |" in text
-    assert "Other work shared the machine" not in text
+    assert "no quiet machine" not in text
     shown = set(re.findall(r"\]\((llm-[a-z]+\.svg)\)", text))
     assert shown == {path.name for path in tmp_path.glob("*.svg")}
 
 
 def test_the_page_says_so_where_the_machine_was_shared(document: dict[str, Any]) -> None:
-    assert "**Other work shared the machine**" in page.page({**document, "load": [3.0, 4.0]}, "<<machine>>")
+    told = page.page({**document, "others": 0.3}, "<<machine>>")
+    assert "other work had 30% of the processors. **So it was no quiet machine**" in told
+
+
+def test_the_page_says_nothing_of_others_where_the_system_does_not_tell(document: dict[str, Any]) -> None:
+    assert page.page({**document, "others": None}, "<<machine>>").endswith("in 3 rounds.")
+
+
+def test_others_had_what_was_busy_and_not_ours_and_what_the_host_took() -> None:
+    before = read_clock("cpu  100 0 100 800 0 0 0 0 0 0", 100, ours=1.0)
+    after = read_clock("cpu  500 0 200 1000 100 0 0 200 0 0", 100, ours=4.0)
+    # 10 s in all: 3 idle or waiting, 2 stolen, 5 at work, 3 of them ours.
+    assert before.others(after) == pytest.approx(0.4)
 
 
 def test_pictures_draw_negative_values_to_the_left(tmp_path: Path) -> None:
