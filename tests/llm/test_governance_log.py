@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -106,6 +107,14 @@ def test_less_than_90_days_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LLM_GOVERNANCE_LOG_DAYS", "30")
     with pytest.raises(SettingsError, match=r"LLM_GOVERNANCE_LOG_DAYS is '30'.* 90"):
         load_settings(None)
+
+
+def test_a_line_that_cannot_be_written_is_told_and_refuses_nothing_else(
+    kept: DailyFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(kept.folder)
+    kept.handle(told(TODAY + timedelta(days=1)))
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:

@@ -252,7 +252,12 @@ def test_watched_rules_keep_who_watched_before() -> None:
     before, after = measured(), measured()
     rules = Rules(governance, Selector(REGISTRY, governance), observer=before)
     both = watched(rules, after)
+    both.observer.started("openai")
+    both.observer.ended("openai", "gpt-6-luna", None)
+    both.observer.waits("openai", 2.0)
     both.observer.told(record())
     for one in (before, after):
+        assert value(one, "llm_attempts_total", **WHERE) == 1
+        assert value(one, "llm_rate_limit_retry_delay_seconds_sum") == 2
         assert value(one, "llm_requests_total", **WHERE, status="success") == 1
     assert both.cache is None
