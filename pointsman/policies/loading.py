@@ -92,7 +92,8 @@ def _explain(document: Document, fault: ValidationError) -> str:
         known = list(fault.schema["properties"]) if isinstance(fault.schema, Mapping) else []
         unknown = next(key for key in fault.instance if key not in known)
         return document.fault([*path, unknown], unknown, f"unknown key; allowed: {', '.join(known)}")
-    return document.fault(path, fault.instance, _allowed(fault))
+    shown = "(not shown)" if path[:1] == ["models"] and path[-1] == "key" else fault.instance  # it may be the key
+    return document.fault(path, shown, _allowed(fault))
 
 
 def _allowed(fault: ValidationError) -> str:

@@ -21,6 +21,18 @@ WRONG = {
         "scope: [{name: a, match: {tags: [no]}}]\n",
         "1: scope.0.match.tags.0: false: must be text: put it into quotation marks",
     ),
+    "preferred provider that does not exist": (
+        "models:\n  prefer: [anthropik]\n",
+        "2: models.prefer.0: anthropik: must be one of: openai, anthropic, gemini, mistral, bedrock, azure_openai",
+    ),
+    "key in place of its name": (
+        "models: {keys: [{provider: openai, tenant: alpha, key: sk-1}]}\n",
+        "1: models.keys.0.key: (not shown): must be the name of a variable that holds the key",
+    ),
+    "server by the name of a provider": (
+        "models: {servers: [{name: openai, base_url: 'http://h', models: [{name: m, window: 9, output_max: 9}]}]}\n",
+        "1: models.servers.0.name: openai: is the name of another provider",
+    ),
     "null": ("routes:\n", "1: routes: null: must be a list"),
     "text for number": (
         f"agents:\n- {AGENT[:-1]}, max_output_tokens: many}}\n",
