@@ -25,7 +25,7 @@ from pointsman.llm.providers.anthropic.request import body_of
 from pointsman.llm.tls import tls_context
 from pointsman.llm.types import LLMRequest, LLMResponse
 
-CONNECT_TIMEOUT = timedelta(seconds=5)
+CONNECT_TIMEOUT = timedelta(seconds=15)
 # The end of the body follows the terminal event at once; waiting for it lets the connection be used again.
 DRAIN_TIMEOUT = timedelta(milliseconds=250)
 MODELS_PAGE = 1_000

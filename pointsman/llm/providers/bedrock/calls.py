@@ -17,7 +17,7 @@ from pointsman.llm.providers.bedrock.services import Service, Services
 
 PROVIDER = "bedrock"
 CALLS_MAX = 128
-CONNECT_TIMEOUT = timedelta(seconds=5)
+CONNECT_TIMEOUT = timedelta(seconds=15)
 
 Told = Mapping[str, Json]
 Answer = dict[str, Any]

@@ -14,7 +14,7 @@ from google.genai import types as sdk
 from google.genai.models import AsyncModels
 from pydantic import SecretStr
 
-CONNECT_TIMEOUT = timedelta(seconds=5)
+CONNECT_TIMEOUT = timedelta(seconds=15)
 
 
 class GeminiSdk:
