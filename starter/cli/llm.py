@@ -65,6 +65,8 @@ class Asked:
     schema: Path | None = None
     images: Sequence[Path] = ()
     documents: Sequence[Path] = ()
+    tenant: str = ""
+    user: str = ""
 
     def request(self) -> LLMRequest:
         """The request.
@@ -88,6 +90,8 @@ class Asked:
             reasoning_effort=ReasoningEffort(self.effort) if self.effort else None,
             response_schema=_schema(self.schema) if self.schema else None,
             source_agent=AGENT,
+            tenant=self.tenant,
+            user=self.user,
         )
 
 
@@ -99,11 +103,13 @@ class Desk:
     registry: Registry
     llm: LLMSettings
     has_key: dict[str, bool]
-    """By provider."""
+    """By provider: whether there is one for whoever asks."""
 
 
 @asynccontextmanager
-async def opened(settings: Settings, out: Output, *, accounted: bool = True) -> AsyncGenerator[Desk]:
+async def opened(
+    settings: Settings, out: Output, asked: Asked | None = None, *, accounted: bool = True
+) -> AsyncGenerator[Desk]:
     """The governed service of this call; `accounted` with the books, where they can be written."""
     # A command tells its one outcome itself; the library's log lines are for processes that go on.
     logging.getLogger("pointsman.llm").addHandler(logging.NullHandler())
@@ -115,7 +121,9 @@ async def opened(settings: Settings, out: Output, *, accounted: bool = True) -> 
         service = await stack.enter_async_context(governed(llm, rules, store))
         registry, keys = registry_of(llm, rules), keys_of(llm, rules)
         providers = {model.provider for model in registry.models.values()}
-        yield Desk(service, registry, llm, {provider: keys.has(provider) for provider in sorted(providers)})
+        tenant, user = (asked.tenant, asked.user) if asked else ("", "")
+        has_key = {provider: keys.has(provider, tenant, user) for provider in sorted(providers)}
+        yield Desk(service, registry, llm, has_key)
 
 
 def _books(settings: Settings, out: Output) -> Store | None:
@@ -133,7 +141,7 @@ def _books(settings: Settings, out: Output) -> Store | None:
 async def complete(call: Call, settings: Settings, asked: Asked) -> None:
     """Print the answer. Cancelling closes the connection to the provider."""
     request = asked.request()
-    async with opened(settings, call.out) as desk:
+    async with opened(settings, call.out, asked) as desk:
         response = await desk.service.complete(request, asked.prefer)
     if call.out.as_json:
         call.out.document({"response": document(response)})
@@ -146,7 +154,7 @@ async def stream(call: Call, settings: Settings, asked: Asked, *, reasoning: boo
     """Print the answer as it comes; with `--json` each event as a line. Cancelling ends the provider's work."""
     request = asked.request()
     async with (
-        opened(settings, call.out) as desk,
+        opened(settings, call.out, asked) as desk,
         aclosing(desk.service.stream(request, asked.prefer)) as events,
     ):
         async for event in events:
@@ -173,7 +181,7 @@ def _tell(out: Output, event: StreamEvent, *, reasoning: bool) -> None:
 async def compare(call: Call, settings: Settings, asked: Asked, models: Sequence[str]) -> ExitCode:
     """Ask all at the same time, and print one row each. 1 where none of them answered."""
     request = asked.request().model_copy(update={"tier": None, "model": ""})
-    async with opened(settings, call.out) as desk:
+    async with opened(settings, call.out, asked) as desk:
         names = list(dict.fromkeys(models)) or _of_tier(desk, ModelTier(asked.tier or ModelTier.BALANCED))
         rows = await asyncio.gather(*(_row(desk.service, request, name) for name in names))
     columns = ("model", "seconds", "first_token_seconds", "input_tokens", "output_tokens", "cost_usd", "answer")

@@ -107,7 +107,7 @@ def _lifecycle(model: Model, today: date) -> str:
 async def selected(call: Call, settings: Settings, asked: Asked, needs: Sequence[str]) -> Single:
     """Which model a request with these needs would be given to, and why. Nothing is sent."""
     request = _with_needs(replace(asked, prompt=asked.prompt or SHORT).request(), needs)
-    async with opened(settings, call.out, accounted=False) as desk:
+    async with opened(settings, call.out, asked, accounted=False) as desk:
         selection = await desk.service.select(request, asked.prefer)
     complexity, features = measure(request)
     return Single(

@@ -6,7 +6,7 @@ import pytest
 
 from pointsman.contracts.base import Json
 from pointsman.llm.estimates import estimate_tokens
-from pointsman.llm.lenient import count_of, date_of, object_of, objects, text_of
+from pointsman.llm.lenient import count_of, date_of, flags_of, object_of, objects, text_of
 from pointsman.llm.schemas import violation
 from pointsman.llm.types import (
     DocumentPart,
@@ -104,3 +104,9 @@ def test_a_result_of_text_and_json_is_both() -> None:
     assert ToolResultPart(call_id="c", text="two", data=[1, 2]).content == "two\n[1,2]"
     assert ToolResultPart(call_id="c", text="", data={"a": "é"}).content == '{"a":"é"}'
     assert ToolResultPart(call_id="c", text="plain").content == "plain"
+
+
+def test_abilities_are_told_where_the_provider_tells_them_and_nowhere_else() -> None:
+    listed: dict[str, Json] = {"vision": True, "pdf": {"supported": False}, "tools": "yes", "thinking": {}}
+    names = {"images": "vision", "documents": "pdf", "tools": "tools", "reasoning": "thinking", "schema": "json"}
+    assert flags_of(listed, names) == {"images": True, "documents": False}

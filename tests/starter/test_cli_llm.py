@@ -241,6 +241,22 @@ def test_a_wrong_key_is_never_shown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
     assert "sk-wrong-key-5577" not in answer.err + answer.out
 
 
+def test_a_tenant_asks_with_its_own_key(
+    rig: Rig, stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy"
+    policy.mkdir()
+    keys = "models:\n  keys:\n    - {provider: openai, tenant: acme, key: ACME_OPENAI_KEY}\n"
+    (policy / "policy.yaml").write_text(f"version: own\n{keys}")
+    monkeypatch.setenv("POINTSMAN_POLICY_DIR", str(policy))
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.delenv("POINTSMAN_OPENAI_API_KEY")
+    monkeypatch.setenv("ACME_OPENAI_KEY", KEY)
+    words = ("llm", "complete", "Hello", "--model", "gpt-6-luna")
+    assert rig.run(*words, "--tenant", "acme").code == ExitCode.OK
+    assert rig.run(*words).code == ExitCode.UNAUTHORISED
+
+
 def test_a_wrong_setting_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLM_REQUEST_TIMEOUT", "0")
     answer = rig.run("llm", "complete", "Hello")

@@ -63,6 +63,8 @@ Images = Annotated[
 Documents = Annotated[
     list[Path] | None, typer.Option("--document", metavar="FILE", dir_okay=False, help="PDF. Repeat it.")
 ]
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose keys and budgets; none is the operator's.")]
+User = Annotated[str, typer.Option("--user", help="Of that tenant.")]
 Provider = Annotated[str, typer.Option("--provider", help="Only of this provider.", show_default=False)]
 
 
@@ -87,6 +89,8 @@ def complete(
     schema: Schema = None,
     image: Images = None,
     document: Documents = None,
+    tenant: Tenant = "",
+    user: User = "",
 ) -> None:
     """Print a model's answer.
 
@@ -98,7 +102,7 @@ def complete(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (),
+        effort or "", schema, image or (), document or (), tenant, user,
     )  # fmt: skip
     call.run(llm.complete(call, settings_of(call), asked))
 
@@ -123,6 +127,8 @@ def stream(
     schema: Schema = None,
     image: Images = None,
     document: Documents = None,
+    tenant: Tenant = "",
+    user: User = "",
     show_reasoning: Annotated[
         bool, typer.Option("--show-reasoning", help="What the model lets see of it, on stderr.")
     ] = False,
@@ -137,7 +143,7 @@ def stream(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (),
+        effort or "", schema, image or (), document or (), tenant, user,
     )  # fmt: skip
     call.run(llm.stream(call, settings_of(call), asked, reasoning=show_reasoning))
 
@@ -163,6 +169,8 @@ def compare(
     schema: Schema = None,
     image: Images = None,
     document: Documents = None,
+    tenant: Tenant = "",
+    user: User = "",
 ) -> int:
     """Ask several models the same at once, and show answers, time, tokens and cost side by side.
 
@@ -175,7 +183,7 @@ def compare(
 
     asked = llm.Asked(
         prompt, "", tier, system=system, temperature=temperature, max_tokens=max_tokens, effort=effort or "",
-        schema=schema, images=image or (), documents=document or (),
+        schema=schema, images=image or (), documents=document or (), tenant=tenant, user=user,
     )  # fmt: skip
     return call.run(llm.compare(call, settings_of(call), asked, model or ()))
 
@@ -216,6 +224,8 @@ def select(
     max_tokens: MaxTokens = None,
     effort: EffortName = None,
     schema: Schema = None,
+    tenant: Tenant = "",
+    user: User = "",
     need: Annotated[list[Need] | None, typer.Option("--need", help="What the model must take. Repeat it.")] = None,
 ) -> None:
     """Say which model would be asked, which ones after it, and why. Nothing is sent."""
@@ -224,6 +234,6 @@ def select(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), max_tokens=max_tokens, effort=effort or "",
-        schema=schema,
+        schema=schema, tenant=tenant, user=user,
     )  # fmt: skip
     call.show(call.run(models.selected(call, settings_of(call), asked, need or ())))

@@ -149,6 +149,14 @@ async def test_profiles_end_with_their_models(provider: Provider) -> None:
     assert ends[MODEL] is None
 
 
+async def test_a_model_that_is_reached_by_profiles_answers_by_those_alone(provider: Provider) -> None:
+    async with adapter_of(provider.root) as adapter:
+        listed = {model.name: model for model in await adapter.list_models()}
+    assert listed["anthropic.claude-haiku-5-5"].answers is False
+    assert listed["us.anthropic.claude-haiku-5-5"].answers is True
+    assert listed["us.anthropic.claude-haiku-5-5"].can == {"images": True}
+
+
 async def test_request_that_boto3_does_not_send_says_nothing_of_the_conversation(provider: Provider) -> None:
     async with adapter_of(provider.root) as adapter:
         with pytest.raises(errors.InvalidRequestError) as caught:
