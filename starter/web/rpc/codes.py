@@ -87,6 +87,7 @@ OF_MODELS = (
     _of(-32033, errors.ContentRefusedError, "Content refused", "Say it in another way."),
     _of(-32034, errors.AuthenticationError, "Provider refuses our key", "The operator looks at the provider's key."),
     _of(-32035, errors.InvalidRequestError, "Provider refuses the request", "`data.reason` says what is wrong."),
+    _of(-32038, errors.BooksUnavailableError, "Books unavailable", "Try again. The operator looks at the store."),
     _of(-32036, ProviderError, "Provider failed", "`data.reason` says how."),
     _of(-32037, LLMError, "Model call failed", "`data.reason` says how."),
 )

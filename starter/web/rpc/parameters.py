@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pointsman.contracts.base import Json
-from pointsman.llm.types import LLMRequest, Message, ModelTier, ReasoningEffort, ToolSpec
+from pointsman.llm.types import Complexity, LLMRequest, Message, ModelTier, ReasoningEffort, ToolSpec
 from starter.web.rpc.callers import Caller
 from starter.web.rpc.context import CHARS_MAX, Context
 from starter.web.rpc.protocol import INVALID_PARAMS, RpcError, invalid
@@ -50,6 +50,7 @@ class Ask(_Parameters):
     session_id: ContextText = Field("", description="Of the conversation; before the header `X-Session-Id`.")
     user: ContextText = Field("", description="Whose call it is. Not taken where the token names a user.")
     work_item: ContextText = Field("", description="The work item that it is charged to.")
+    complexity: Complexity | None = Field(None, description="`low`, `medium` or `high`, instead of model and tier.")
 
 
 class ListModels(_Parameters):

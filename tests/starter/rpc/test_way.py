@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.serving import hosting
@@ -200,7 +201,9 @@ async def test_what_nobody_foresaw_is_an_internal_error_of_one_call(rpc: Rpc, mo
     room = rpc.services.room
     assert room is not None
     monkeypatch.setattr(type(room.catalogue), "tell", fail)
-    response = await rpc.send(json.dumps([call("llm.models"), call("llm.metrics", None, 2)]))
+    with capture_logs() as logged:
+        response = await rpc.send(json.dumps([call("llm.models"), call("llm.metrics", None, 2)]))
+    assert [line["event"] for line in logged] == ["call failed"]
     first, second = response.json()
     assert (first["error"]["code"], second["id"]) == (-32603, 2)
     assert "RuntimeError" not in response.text
