@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import ModuleType
 from typing import get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pointsman import contracts
@@ -37,7 +38,7 @@ def current() -> Shapes:
     return found
 
 
-def shape(thing: type[Contract] | type[StrEnum]) -> Shape:
+def shape(thing: type[BaseModel] | type[StrEnum]) -> Shape:
     if issubclass(thing, StrEnum):
         return {member.value: "value" for member in thing}
     return {name: _field(info) for name, info in sorted(thing.model_fields.items())}

@@ -26,7 +26,7 @@ from pointsman.llm.types import (
     text_message,
 )
 
-SHAPES = Path(__file__).parent / "shapes"
+SHAPES = Path(__file__).parent / "recorded"
 
 texts = st.text(max_size=20)
 json_values: st.SearchStrategy[Json] = st.recursive(
