@@ -1,6 +1,7 @@
 """The governed model service of our processes, put together in one place: settings, policy, books, and who counts."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
@@ -13,16 +14,18 @@ from pointsman.llm.governance import Governance, LoggedViolations, Violations
 from pointsman.llm.limits import MemoryRateLimits
 from pointsman.llm.metrics import CountedViolations, LLMMetrics, watched
 from pointsman.llm.pool import ClientPool
+from pointsman.llm.response_cache import MemoryResponseCache, ResponseCache
 from pointsman.llm.rules import Rules
 from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
-from pointsman.llm.setup import factories, retries_of
+from pointsman.llm.setup import cache_life_of, factories, retries_of
 from pointsman.llm.tracing import Traced
 from pointsman.observability import meters, traces
 from pointsman.observability.logs import Redaction
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
+from pointsman.store.llm_answers import StoreResponseCache
 from pointsman.store.llm_budgets import StoreBudgets
 from pointsman.store.llm_limits import StoreRateLimits
 from pointsman.store.llm_violations import AuditedViolations
@@ -61,6 +64,7 @@ def governed(
         budgets=StoreBudgets(store, budgets_of(policy)) if store is not None else MemoryBudgets(budgets_of(policy)),
         limits=StoreRateLimits(store, rates_of(policy)) if store is not None else MemoryRateLimits(rates_of(policy)),
         breakers=breakers,
+        cache=_cache(cache_life_of(llm), store),
         retries=retries_of(llm),
     )
     told = [Traced()] if traces.wanted() or meters.wanted() else []
@@ -73,3 +77,9 @@ def governed(
     if counted is not None:
         counted.watch(service)
     return service
+
+
+def _cache(life: timedelta, store: Store | None) -> ResponseCache | None:
+    if not life:
+        return None
+    return StoreResponseCache(store, life) if store is not None else MemoryResponseCache(life=life)

@@ -67,7 +67,12 @@ class Attempts:
         self.last = model
         async with self._pool.lease(model.provider, request.tenant, request.user) as (circuit, client):
             rules.breakers.enter(circuit, model.provider)
-            settle = _Settle(rules, await self._reserve(model, circuit), model, self.tries)
+            try:
+                reservation = await self._reserve(model, circuit)
+            except BaseException:  # nothing is sent: whoever comes next may try a circuit that is half open
+                rules.breakers.abandoned(circuit)
+                raise
+            settle = _Settle(rules, reservation, model, self.tries)
             self.count += 1
             rules.observer.started(model.provider)
             failure: ProviderError | None = None

@@ -264,8 +264,8 @@ class CountedCache:
             self._metrics.cache_saved_usd.inc(float(found.cost_usd))
         return found
 
-    async def put(self, key: str, response: LLMResponse) -> None:
-        await self._inner.put(key, response)
+    async def put(self, key: str, response: LLMResponse, tenant: str = "") -> None:
+        await self._inner.put(key, response, tenant)
 
 
 class CountedViolations:

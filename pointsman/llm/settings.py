@@ -109,6 +109,8 @@ class LLMSettings(BaseSettings):
     """Repetitions after a rate limit, in direct use."""
     llm_retry_exponential_base: float = Field(default=2.0, ge=1, le=10, allow_inf_nan=False)
     """Factor by which the longest pause grows with each repetition, up to 32 s."""
+    llm_response_cache_seconds: float = Field(default=0, ge=0, le=31_536_000, allow_inf_nan=False)
+    """For so long a whole answer is given again to the same question of the same tenant. 0: never."""
     llm_governance_log: Path | None = None
     """Folder of the governance log: a file a day. Without it, violations are in the log of the process alone."""
     llm_governance_log_days: int = Field(default=90, ge=90)

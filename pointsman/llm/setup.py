@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
+from importlib import import_module
 from types import MappingProxyType
 
 from pydantic import SecretStr
@@ -14,6 +15,7 @@ from pointsman.llm.governance import Governance, Violations
 from pointsman.llm.keys import AWS_CHAIN, ENTRA, Keys, OperatorKeys
 from pointsman.llm.pool import ClientPool, Factory
 from pointsman.llm.registry import Registry
+from pointsman.llm.response_cache import MemoryResponseCache
 from pointsman.llm.retries import RetryPolicy
 from pointsman.llm.rules import Rules
 from pointsman.llm.selector import Selector
@@ -21,6 +23,24 @@ from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings, load_settings
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+
+ADAPTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "openai": "pointsman.llm.providers.openai.responses",
+        "azure_openai": "pointsman.llm.providers.openai.azure",
+        "anthropic": "pointsman.llm.providers.anthropic.messages",
+        "gemini": "pointsman.llm.providers.gemini.generate_content",
+        "mistral": "pointsman.llm.providers.mistral.chat",
+        "bedrock": "pointsman.llm.providers.bedrock.converse",
+    }
+)
+
+
+def load_adapter(provider: str) -> None:
+    """Import a provider's SDK ahead of its first call: seconds on a busy machine, in which a loop does nothing else."""
+    if provider in ADAPTERS:
+        import_module(ADAPTERS[provider])
 
 
 def factories(settings: LLMSettings, deployments: Mapping[str, str] = _NONE) -> Mapping[str, Factory]:
@@ -115,6 +135,11 @@ def retries_of(settings: LLMSettings) -> RetryPolicy:
     )
 
 
+def cache_life_of(settings: LLMSettings) -> timedelta:
+    """How long an answer is kept; nothing where none is."""
+    return timedelta(seconds=settings.llm_response_cache_seconds)
+
+
 def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rules:
     """The rules of the settings, in memory."""
     if settings.llm_governance_log is not None:
@@ -129,7 +154,9 @@ def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rul
         healthy=breakers.healthy,
         available=keys_of(settings).has,
     )
-    return Rules(governance, selector, breakers=breakers, retries=retries_of(settings))
+    life = cache_life_of(settings)
+    cache = MemoryResponseCache(life=life) if life else None
+    return Rules(governance, selector, breakers=breakers, cache=cache, retries=retries_of(settings))
 
 
 def make_service(settings: LLMSettings, rules: Rules | None = None, keys: Keys | None = None) -> LLMService:

@@ -230,7 +230,9 @@ async def test_a_tier_goes_to_a_provider_that_there_is_a_key_for(bench: Bench) -
 
 
 async def test_without_any_key_the_first_error_is_told(bench: Bench) -> None:
-    with pytest.raises(errors.AuthenticationError, match=r"no key for openai: set OPENAI_API_KEY; there are keys for: mistral\."):
+    with pytest.raises(
+        errors.AuthenticationError, match=r"no key for openai: set OPENAI_API_KEY; there are keys for: mistral\."
+    ):
         await bench.service(keys={"mistral": KEY}).complete(request())
     assert bench.provider.control.seen == []
 
@@ -279,6 +281,23 @@ async def test_a_response_that_failed_is_settled_as_reported(bench: Bench) -> No
         await bench.service(budgets=budgets, retries=RetryPolicy(retries_max=0)).complete(request())
     assert caught.value.usage is not None
     assert budgets.spending(Scope.TENANT, "rail").reserved_tokens == 0
+
+
+async def test_a_call_that_is_refused_does_not_keep_others_from_trying_the_provider_again(bench: Bench) -> None:
+    now = [0.0]
+    breakers = Breakers(BreakerPolicy(failures_max=1, open_seconds=10), lambda: now[0])
+    bench.provider.fails(FaultKind.STATUS, status=503)
+    service = bench.service(
+        breakers=breakers,
+        retries=RetryPolicy(retries_max=0),
+        budgets=MemoryBudgets([Budget(scope=Scope.TENANT, tokens=500)]),
+    )
+    with pytest.raises(errors.ProviderOverloadedError):
+        await service.complete(request(max_tokens=20))
+    now[0] = 11.0
+    with pytest.raises(errors.BudgetExceededError):
+        await service.complete(request(max_tokens=1_000))
+    assert (await service.complete(request(max_tokens=20))).attempts == 1
 
 
 async def test_two_hundred_calls_against_a_budget_for_one_hundred(bench: Bench) -> None:

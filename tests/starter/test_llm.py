@@ -173,6 +173,28 @@ async def test_azure_is_called_by_the_names_of_its_deployments(outside: Outside)
     assert answered.rationale.startswith("azure/gpt-6-luna")
 
 
+@pytest.mark.parametrize("has_store", [False, True])
+async def test_an_answer_is_given_again_where_that_is_wanted(outside: Outside, tmp_path: Path, has_store: bool) -> None:
+    llm, policy = outside.settings(openai_api_key=ADAS, llm_response_cache_seconds=60), ModelPolicy()
+    request = LLMRequest(tier=ModelTier.FAST, messages=HELLO, tenant="beta")
+    url = f"sqlite:///{tmp_path}/books.db"
+    upgrade(url)
+    async with Store.open(url) as store:
+        async with governed(llm, policy, store if has_store else None, metrics=CollectorRegistry()) as service:
+            said = await service.complete(request)
+            again = await service.complete(request)
+            other = await service.complete(request.model_copy(update={"tenant": "gamma"}))
+        # Another process remembers what is in the store.
+        async with governed(llm, policy, store if has_store else None) as service:
+            later = await service.complete(request)
+    assert said.cost_usd > 0
+    assert (again.message, again.cost_usd, again.attempts) == (said.message, Decimal(0), 0)
+    assert again.notes == (f"from the cache: {said.cost_usd} USD saved",)
+    assert other.attempts == 1
+    assert later.attempts == (0 if has_store else 1)
+    assert len(outside.control.seen) == (2 if has_store else 3)
+
+
 async def test_with_a_store_spending_and_violations_are_in_its_books(outside: Outside, tmp_path: Path) -> None:
     metrics = CollectorRegistry()
     llm, budget = outside.settings(openai_api_key=ADAS), ModelBudget(scope=BudgetScope.TENANT, tokens=200)
