@@ -66,6 +66,13 @@ class AttemptKind(StrEnum):
     WRITE = "write"
 
 
+class Chosen(Contract):
+    """Whose model is asked, and why that one."""
+
+    provider: str = ""
+    rationale: str = ""
+
+
 class Attempt(Contract):
     """A call to the outside: a row before it, its outcome after. Without outcome it is in doubt."""
 
@@ -83,6 +90,8 @@ class Attempt(Contract):
     """ok, or the error's type; empty while in doubt."""
     usage: Usage = Usage()
     request_id: str = ""
+    chosen: Chosen = Chosen()
+    """Of a model call."""
 
 
 class AuditEvent(Contract):
@@ -111,7 +120,7 @@ class EscalationRow(Contract):
 
 
 class ItemRow(Contract):
-    """Where an item stands, as the last transition told it."""
+    """Where an item stands, as the last transition told it; `usage` and `waited_seconds` are those of all its runs."""
 
     key: WorkItemKey
     tenant: str

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import reduce
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Caller, Chain, ItemRow, ItemTransition
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
+from pointsman.domain import limits
 from pointsman.store import audit
 from pointsman.store.chains import needed_key
 from pointsman.store.engine import Store
@@ -58,9 +60,9 @@ class Items:
             row.workflow_id, row.run_id = caller.workflow_id, caller.run_id
             row.state, row.reason = transition.after.value, transition.reason
             row.agent = transition.agent or row.agent
-            # A run that has asked nobody yet says nothing of what the item has cost.
-            row.usage = usage.model_dump_json() if usage != Usage() else row.usage
-            row.waited_seconds = waited_seconds or row.waited_seconds
+            session.flush()
+            total, row.waited_seconds = _used(session, needed_key(chain))
+            row.usage = total.model_dump_json()
             row.changed_at = transition.at
             told: dict[str, Json] = {
                 "number": transition.number,
@@ -174,6 +176,24 @@ def _transition_row(
         usage=usage.model_dump_json(),
         waited_seconds=waited_seconds,
     )
+
+
+def _used(session: Session, key: WorkItemKey) -> tuple[Usage, float]:
+    """What all runs of the item have used up, and how long they have waited for humans.
+
+    A run tells what it has used since its first transition, over all that it continued as; so the last transition
+    before each first one counts.
+    """
+    following = func.lead(col(TransitionRow.number)).over(order_by=col(TransitionRow.sequence)).label("following")
+    told = (
+        select(col(TransitionRow.usage), col(TransitionRow.waited_seconds), following)
+        .where(col(TransitionRow.organisation) == key.organisation, col(TransitionRow.item_id) == key.id)
+        .subquery()
+    )
+    last = select(told.c.usage, told.c.waited_seconds).where(or_(told.c.following.is_(None), told.c.following == 1))
+    rows = session.execute(last).all()
+    usages = (Usage.model_validate_json(usage) for usage, _ in rows)
+    return reduce(limits.add, usages, Usage()), sum(waited for _, waited in rows)
 
 
 def _counts(session: Session, key: WorkItemKey) -> tuple[int, int]:

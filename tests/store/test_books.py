@@ -11,6 +11,7 @@ from sqlalchemy import text
 from pointsman.contracts.escalations import Decision, Refusal, Resolution, Verb
 from pointsman.contracts.records import AttemptKind, AuditEvent, Caller, Chain, WriteIntent
 from pointsman.contracts.work_items import Transition, Usage, WorkItemKey, WorkItemState
+from pointsman.domain import limits
 from pointsman.ports import Missing, Rejected
 from pointsman.store.attempts import Attempts
 from pointsman.store.audit import Audit
@@ -63,6 +64,21 @@ async def test_a_run_that_asked_nobody_does_not_hide_what_the_item_has_cost(stor
     row = await items.get("fabrikam", 42)
     assert row is not None
     assert (row.state, row.usage, row.waited_seconds) == ("received", USAGE, 1.5)
+
+
+async def test_an_item_has_cost_what_all_its_runs_have_and_each_run_once(store: Store) -> None:
+    items = Items(store)
+    continued = CALLER.model_copy(update={"run_id": "run-1-continued"})
+    twice = limits.add(USAGE, USAGE)
+    for _ in range(2):  # told again, nothing is counted again
+        await items.record(step(1, WorkItemState.RECEIVED), CHAIN, CALLER, Usage(), 0.0)
+        await items.record(step(2, WorkItemState.WAITING), CHAIN, CALLER, USAGE, 0.0)
+        await items.record(step(3, WorkItemState.DONE), CHAIN, continued, twice, 1.5)
+        await items.record(step(1, WorkItemState.RECEIVED), CHAIN, OTHER_RUN, Usage(), 0.0)
+        await items.record(step(2, WorkItemState.DONE), CHAIN, OTHER_RUN, USAGE, 2.0)
+    row = await items.get("fabrikam", 42)
+    assert row is not None
+    assert (row.usage, row.waited_seconds) == (limits.add(twice, USAGE), 3.5)
 
 
 async def test_transitions_told_at_once_leave_one_row_each(store: Store) -> None:
