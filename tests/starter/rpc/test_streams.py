@@ -60,7 +60,7 @@ async def settled(counting: Counting) -> int:
     seen = -1
     while counting.taken != seen:
         seen = counting.taken
-        for _ in range(50):
+        for _ in range(5):
             await asyncio.sleep(0)
     return seen
 
