@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.faults import report
+from bench.faults.load import OPEN_MAX
 from bench.faults.run import Run, Wanted
 from pointsman.temporal_server import DevServerFailed, ServerNotFound
 from starter.demo.processes import DemoFailed
@@ -29,6 +30,7 @@ def main() -> int:
         "--patience", type=float, default=PATIENCE_SECONDS, help="seconds for everything to end after the last kill"
     )
     parser.add_argument("--minutes", type=float, default=MINUTES_MAX, help="begin no further kill after this time")
+    parser.add_argument("--open", type=int, default=OPEN_MAX, help="items that are under way at once")
     parser.add_argument("--keep", action="store_true", help="keep logs and state although all is well")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped then, too
@@ -38,7 +40,7 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.1f} s  {line}", flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="pointsman-faults-"))
-    wanted = Wanted(options.kills, options.seed, timedelta(minutes=options.minutes), options.patience)
+    wanted = Wanted(options.kills, options.seed, timedelta(minutes=options.minutes), options.patience, options.open)
     try:
         outcome = asyncio.run(Run(wanted, folder, say).run())
     except KeyboardInterrupt:

@@ -44,6 +44,7 @@ class Load:
 
     outside: Outside
     chance: random.Random
+    open_max: int = OPEN_MAX
     filed: list[int] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
     edits: int = 0
@@ -57,7 +58,7 @@ class Load:
 
     async def run(self) -> None:
         while True:
-            if len(self.filed) - len(self.ended) < OPEN_MAX:
+            if len(self.filed) - len(self.ended) < self.open_max:
                 await self._file()
             elif self.chance.random() < 0.1:
                 await self._touch(self.chance.choice(self._at_hand()))

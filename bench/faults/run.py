@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from bench.faults.evidence import Evidence, gather
 from bench.faults.killer import Kill, kill_often, plan
-from bench.faults.load import DECIDE_SECONDS, Deciders, Load
+from bench.faults.load import DECIDE_SECONDS, OPEN_MAX, Deciders, Load
 from bench.faults.stage import FaultStage
 from pointsman.contracts.records import DeliveryState
 from pointsman.contracts.work_items import ENDED
@@ -40,6 +40,8 @@ class Wanted:
     """After this no further kill is begun, however many were wanted."""
     patience_seconds: float
     """How long everything may take to come to its end after the last kill."""
+    open_max: int = OPEN_MAX
+    """Items that are under way at once."""
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Run:
             self._say(
                 f"ready; {len(subscriptions)} service hooks, waits between delivery attempts x {stage.time_scale:.3f}"
             )
-            load = Load(outside, random.Random(f"{wanted.seed}/load"))
+            load = Load(outside, random.Random(f"{wanted.seed}/load"), wanted.open_max)
             people = Deciders(client, random.Random(f"{wanted.seed}/people"))
             async with _meanwhile(self._watch(store, load), self._decide(store, people)):
                 async with _meanwhile(load.run()):

@@ -30,7 +30,7 @@ from pointsman.contracts.work_items import Transition, WorkItemKey, WorkItemStat
 from pointsman.store.verification import Finding, LogState, Report
 from tests.gates.sources import ROOT
 
-KILLS = 10
+KILLS, OPEN_MAX = 10, 6
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=6)
 COMMENT = "<p>Looks like #1.</p>"
@@ -40,7 +40,8 @@ LOG = Report((LogState("default", 9, "root", 1, "note"),), 0, (), 0.1)
 @pytest.mark.slow(90)
 def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path) -> None:
     document = tmp_path / "faults.json"
-    command = [sys.executable, "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1", "--json", str(document)]
+    command = [sys.executable, "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1", "--open", str(OPEN_MAX)]
+    command += ["--json", str(document)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-6_000:] + ended.stderr[-3_000:]
     told = json.loads(document.read_text())
