@@ -108,6 +108,8 @@ def _cause_of(error: BaseException | None) -> str:
     """What is at the bottom of it: SDKs and transports wrap it, and some call every failure to connect a time-out."""
     cause = error
     while cause is not None:
+        if "Proxy" in type(cause).__name__:
+            return f"{type(cause).__name__}, the proxy did not let it through"
         for kind, told in _CAUSES:
             if isinstance(cause, kind):
                 return told

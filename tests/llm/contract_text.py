@@ -171,6 +171,7 @@ class TextContract:
         assert not health.ok
         assert "connection failed" in health.reason
 
+    @pytest.mark.slow(1)
     async def test_hundred_calls_at_once_all_end(self, provider: Provider, adapter: LLMClient) -> None:
         answers = await asyncio.gather(
             *(ask(adapter, self.request(), number % 2 == 0) for number in range(100)), return_exceptions=True

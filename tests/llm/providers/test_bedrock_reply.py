@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -116,13 +116,6 @@ async def test_any_events_are_read(told: list[dict[str, Json]]) -> None:
 async def test_any_content_is_read(content: list[Json], reason: Json) -> None:
     response = await whole(answer(*content, stop=reason, usage=reason))
     assert response.message.role is Role.ASSISTANT
-
-
-@settings(max_examples=12)
-@given(st.integers(1, 400))
-async def test_any_split_of_the_bytes_gives_the_same_answer(size: int) -> None:
-    body = frames(TOLD)
-    assert timeless(await streamed(body, size)) == timeless(await streamed(body))
 
 
 async def test_stream_and_whole_answer_are_the_same() -> None:
