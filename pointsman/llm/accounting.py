@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol, Required, TypedDict
 
 from pointsman.llm.errors import LLMError, ProviderError
-from pointsman.llm.types import LLMRequest, LLMResponse, TokenUsage, Value
+from pointsman.llm.types import LLMRequest, LLMResponse, TokenUsage
 
 LOG = logging.getLogger("pointsman.llm")
 CACHED, CANCELLED = "cached", "cancelled"
+NOTHING = TokenUsage()
 
 
 class Told(NamedTuple):
@@ -17,7 +18,7 @@ class Told(NamedTuple):
 
     error: str = ""
     """The error's name, or `cancelled`; empty where it answered."""
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NOTHING
     cost_usd: Decimal = Decimal(0)
     request_id: str = ""
     response_id: str = ""
@@ -35,9 +36,12 @@ class Try(NamedTuple):
     told: Told
 
 
-class CallRecord(Value):
+class CallRecord(NamedTuple):
     """One request from its beginning to its end. Holds nothing of what was said."""
 
+    outcome: str
+    """`success`, `cached`, `cancelled`, or the name of the error."""
+    latency_ms: float
     trace_id: str = ""
     source_agent: str = ""
     session_id: str = ""
@@ -45,15 +49,12 @@ class CallRecord(Value):
     provider: str = ""
     model: str = ""
     """As the registry names it: that of the last try, else the one that was selected or asked for."""
-    outcome: str
-    """`success`, `cached`, `cancelled`, or the name of the error."""
     started_ns: int = 0
     """Nanoseconds since the epoch."""
-    latency_ms: float
     time_to_first_token_ms: float | None = None
     attempts: int = 0
     tries: tuple[Try, ...] = ()
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = NOTHING
     """Of the answer, or what the last try was billed."""
     cost_usd: Decimal = Decimal(0)
     """Of all tries."""
@@ -176,7 +177,7 @@ def _outcome(end: LLMResponse | BaseException, was_asked: bool) -> _End:
     if isinstance(end, ProviderError):
         return {
             "outcome": type(end).__name__,
-            "usage": end.usage or TokenUsage(),
+            "usage": end.usage or NOTHING,
             "request_id": end.request_id,
         }
     return {"outcome": type(end).__name__ if isinstance(end, LLMError) else CANCELLED}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -28,6 +28,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320)
 PAUSES = (0.1, 0.5, 1, 2, 4, 8, 16, 32)
 
 _BY_MODEL = (names.LABEL_PROVIDER, names.LABEL_MODEL)
+Labelled = TypeVar("Labelled", Counter, Gauge, Histogram)
 _BY_PROVIDER = (names.LABEL_PROVIDER,)
 
 
@@ -47,6 +48,7 @@ class LLMMetrics:
         self._models = frozenset(models)
         self._providers = frozenset(model.provider for model in models.values())
         self._agents: set[str] = set()
+        self._series: dict[tuple[object, tuple[str, ...]], object] = {}
         self._services: list[Watchable] = []
         self._count_requests()
         self._count_attempts()
@@ -135,14 +137,14 @@ class LLMMetrics:
         )
 
     def started(self, provider: str) -> None:
-        self.active.labels(self._provider(provider)).inc()
+        self._of(self.active, self._provider(provider)).inc()
 
     def ended(self, provider: str, model: str, error: ProviderError | None) -> None:
         provider = self._provider(provider)
-        self.active.labels(provider).dec()
-        self.attempts.labels(provider, self._model(model)).inc()
+        self._of(self.active, provider).dec()
+        self._of(self.attempts, provider, self._model(model)).inc()
         if error is not None:
-            self.errors.labels(provider, self._model(model), type(error).__name__).inc()
+            self._of(self.errors, provider, self._model(model), type(error).__name__).inc()
         if isinstance(error, RateLimitedError):
             self.rate_limited.inc()
 
@@ -151,35 +153,35 @@ class LLMMetrics:
 
     def told(self, record: CallRecord) -> None:
         where = (self._provider(record.provider), self._model(record.model))
-        self.requests.labels(*where, record.outcome).inc()
-        self.seconds.labels(*where).observe(record.latency_ms / 1000)
+        self._of(self.requests, *where, record.outcome).inc()
+        self._of(self.seconds, *where).observe(record.latency_ms / 1000)
         for one in record.tries:
             self._billed(one)
         if record.outcome == CACHED:
-            self.cached.labels(*where).inc()
+            self._of(self.cached, *where).inc()
         elif not record.tries and record.outcome != CANCELLED:
-            self.errors.labels(*where, record.outcome).inc()
+            self._of(self.errors, *where, record.outcome).inc()
         elif record.time_to_first_token_ms is not None:
-            self.first_token_seconds.labels(*where).observe(record.time_to_first_token_ms / 1000)
+            self._of(self.first_token_seconds, *where).observe(record.time_to_first_token_ms / 1000)
 
     def violated(self, violation: Violation) -> None:
         agent = violation.source_agent
         if agent not in self._agents and len(self._agents) < AGENTS_MAX:
             self._agents.add(agent)
         shown = agent if agent in self._agents else OTHER
-        self.violations.labels(self._model(violation.attempted_model), shown).inc()
+        self._of(self.violations, self._model(violation.attempted_model), shown).inc()
 
     def reserved(self, reservation: Reservation) -> None:
         shares: dict[str, float] = {}
         for use in reservation.uses:
             shares[use.scope.value] = max(use.share, shares.get(use.scope.value, 0.0))
             if use.account:
-                self.budget_used.labels(use.scope.value, use.account).set(use.share)
+                self._of(self.budget_used, use.scope.value, use.account).set(use.share)
         for scope, share in shares.items():
-            self.reservations.labels(scope, _level(share)).inc()
+            self._of(self.reservations, scope, _level(share)).inc()
 
     def refused(self, error: BudgetExceededError) -> None:
-        self.refusals.labels(self._provider(error.provider), self._model(error.model)).inc()
+        self._of(self.refusals, self._provider(error.provider), self._model(error.model)).inc()
 
     def watch(self, service: Watchable) -> None:
         """Tell of its queues and circuits too, at the moment of each scrape."""
@@ -199,9 +201,16 @@ class LLMMetrics:
 
     def _billed(self, one: Try) -> None:
         where = (self._provider(one.provider), self._model(one.model))
-        self.tokens.labels(*where, "prompt").inc(one.told.usage.prompt_tokens)
-        self.tokens.labels(*where, "completion").inc(one.told.usage.completion_tokens)
-        self.cost_usd.labels(*where).inc(float(one.told.cost_usd))
+        self._of(self.tokens, *where, "prompt").inc(one.told.usage.prompt_tokens)
+        self._of(self.tokens, *where, "completion").inc(one.told.usage.completion_tokens)
+        self._of(self.cost_usd, *where).inc(float(one.told.cost_usd))
+
+    def _of(self, metric: Labelled, *labels: str) -> Labelled:
+        """The metric's series: `labels()` locks and builds a key each time, which is half of what counting costs."""
+        kept = self._series.get((metric, labels))
+        if kept is None:
+            kept = self._series[metric, labels] = metric.labels(*labels)
+        return cast(Labelled, kept)
 
     def _model(self, name: str) -> str:
         return name if name in self._models else OTHER

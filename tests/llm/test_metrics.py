@@ -71,7 +71,7 @@ def record(**changes: object) -> CallRecord:
         attempts=1,
         tries=(tried(),),
     )
-    return whole.model_copy(update=changes)
+    return whole._replace(**changes)  # type: ignore[arg-type]  # fields of the record
 
 
 def violation(model: str, agent: str) -> Violation:
