@@ -145,6 +145,9 @@ KNOWN: Mapping[str, Meaning] = {
     ),
     "pointsman.llm.errors.RateLimitedError": Meaning("rate_limited", ExitCode.FAILURE, ANOTHER_MODEL, retryable=True),
     "pointsman.llm.errors.QueueFullError": Meaning("queue_full", ExitCode.FAILURE, ANOTHER_MODEL, retryable=True),
+    "pointsman.llm.errors.BooksUnavailableError": Meaning(
+        "books_unavailable", ExitCode.FAILURE, "See that the database runs: pointsman doctor", retryable=True
+    ),
     "pointsman.llm.errors.ProviderError": Meaning("provider", ExitCode.FAILURE, ANOTHER_MODEL),
     "pointsman.llm.errors.LLMError": Meaning("llm", ExitCode.FAILURE, MODELS),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
