@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.outside import beating, caller, chain, outside
 from pointsman.contracts.base import Json
-from pointsman.contracts.records import Attempt, AttemptKind, Chain, StoredMessage
+from pointsman.contracts.records import Attempt, AttemptKind, Chain, Chosen, StoredMessage
 from pointsman.contracts.turns import CallTool, Fallback, Tell, Think, Thought, ToolCallRef, ToolOutcome, TurnRequest
 from pointsman.contracts.work_items import Usage
 from pointsman.domain import briefing
@@ -120,8 +120,17 @@ class Turns:
         begun: list[Attempt] = []
 
         async def chosen(selection: Selection) -> None:
-            kind, target = AttemptKind.MODEL, selection.model.name
-            begun.append(await self._attempts.begin(kind, _chain(request), caller(), target, slot))
+            model, why = selection.model, selection.rationale
+            begun.append(
+                await self._attempts.begin(
+                    AttemptKind.MODEL,
+                    _chain(request),
+                    caller(),
+                    model.name,
+                    slot,
+                    Chosen(provider=model.provider, rationale=why),
+                )
+            )
 
         async def end(outcome: str, usage: Usage = NOTHING, request_id: str = "") -> None:
             for attempt in begun:

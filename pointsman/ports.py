@@ -15,6 +15,7 @@ from pointsman.contracts.records import (
     AuditEvent,
     Caller,
     Chain,
+    Chosen,
     Delivery,
     DeliveryState,
     EscalationRow,
@@ -134,7 +135,9 @@ class Transcripts(Protocol):
 class Attempts(Protocol):
     """Calls to the outside, each with a row before and an outcome after; both leave their audit event."""
 
-    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt: ...
+    async def begin(
+        self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str, chosen: Chosen = ...
+    ) -> Attempt: ...
     async def end(self, attempt: Attempt, outcome: str, usage: Usage = ..., request_id: str = "") -> None: ...
     async def of_item(self, key: WorkItemKey) -> Sequence[Attempt]: ...
 

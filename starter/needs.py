@@ -1,6 +1,6 @@
 """What a process needs before it starts. Unlike the rooms that serve, this loads at once: mistakes are told at once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from pydantic import SecretStr
 
@@ -80,6 +80,21 @@ def model_keys(llm: LLMSettings, policy: Policy) -> None:
         providers = [model.provider for model in registry.of_tier(tier)] if tier else [found.provider] if found else []
         if providers and not any(keys.has(provider) or provider in own for provider in providers):
             raise _keyless(agent, providers)
+
+
+def likely_providers(llm: LLMSettings, policy: Policy) -> Sequence[str]:
+    """Those that the agents ask first, as far as there are keys for them."""
+    registry, keys = known_models(llm, policy), keys_of(llm, policy.models)
+    asked: dict[str, None] = {}
+    for agent in policy.agents:
+        found = registry.find(agent.model)
+        offered = (
+            registry.of_tier(ModelTier(agent.model)) if agent.model in set(ModelTier) else [found] if found else []
+        )
+        first = next((model.provider for model in offered if keys.has(model.provider)), None)
+        if first is not None:
+            asked[first] = None
+    return tuple(asked)
 
 
 def _keyless(agent: AgentPolicy, providers: Collection[str]) -> Misconfigured:

@@ -21,6 +21,7 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
 from pointsman.llm.service import LLMService
+from pointsman.llm.setup import load_adapter
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
 from pointsman.policies.loading import LoadedPolicy, load
@@ -38,7 +39,7 @@ from pointsman.store.standing import Standings
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter.llm import governed
-from starter.needs import known_models, llm_settings, model_keys, tracker_token
+from starter.needs import known_models, likely_providers, llm_settings, model_keys, tracker_token
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -129,7 +130,11 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         Misconfigured: a credential that activities need is missing.
     """
     settings, books = rt.settings, rt.books
-    model_keys(llm_settings(settings), rt.policy.policy)
+    llm = llm_settings(settings)
+    model_keys(llm, rt.policy.policy)
+    for provider in likely_providers(llm, rt.policy.policy):
+        # In a thread, so that a worker that shares its process goes on beating meanwhile.
+        await asyncio.to_thread(load_adapter, provider)
     token = tracker_token(settings)
     async with AsyncExitStack() as stack:
         organisations: dict[str, AzureDevOps] = {}

@@ -11,6 +11,7 @@ from pointsman.contracts.records import (
     AttemptKind,
     Caller,
     Chain,
+    Chosen,
     Delivery,
     DeliveryState,
     EscalationRow,
@@ -23,6 +24,7 @@ from pointsman.contracts.records import (
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
 
 NOTHING = Usage()
+UNCHOSEN = Chosen()
 
 
 def now() -> datetime:
@@ -64,7 +66,9 @@ class MemoryAttempts:
     def __init__(self) -> None:
         self.kept: dict[str, Attempt] = {}
 
-    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt:
+    async def begin(
+        self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str, chosen: Chosen = UNCHOSEN
+    ) -> Attempt:
         attempt = Attempt(
             id=str(uuid4()),
             kind=kind,
@@ -73,6 +77,7 @@ class MemoryAttempts:
             target=target,
             subject=subject,
             started_at=now(),
+            chosen=chosen,
         )
         self.kept[attempt.id] = attempt
         return attempt

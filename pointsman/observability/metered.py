@@ -15,6 +15,7 @@ from pointsman.contracts.records import (
     AttemptKind,
     Caller,
     Chain,
+    Chosen,
     EscalationRow,
     ItemRow,
     ItemTransition,
@@ -30,6 +31,7 @@ LOG = structlog.get_logger(__name__)
 TARGETS_MAX = 200
 OTHER = "other"
 NOTHING = Usage()
+UNCHOSEN = Chosen()
 
 
 class MeteredAttempts:
@@ -40,8 +42,10 @@ class MeteredAttempts:
         self._metrics = metrics
         self._targets: set[str] = set()
 
-    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt:
-        return await self._inner.begin(kind, chain, caller, target, subject)
+    async def begin(
+        self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str, chosen: Chosen = UNCHOSEN
+    ) -> Attempt:
+        return await self._inner.begin(kind, chain, caller, target, subject, chosen)
 
     async def end(self, attempt: Attempt, outcome: str, usage: Usage = NOTHING, request_id: str = "") -> None:
         await self._inner.end(attempt, outcome, usage, request_id)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
-from pointsman.contracts.records import Attempt, AttemptKind, Caller, Chain
+from pointsman.contracts.records import Attempt, AttemptKind, Caller, Chain, Chosen
 from pointsman.contracts.work_items import Usage, WorkItemKey
 from pointsman.ports import Missing
 from pointsman.store import audit
@@ -18,6 +18,7 @@ from pointsman.store.ids import new_id
 from pointsman.store.tables import AttemptRow, col
 
 NO_USAGE = Usage()
+UNCHOSEN = Chosen()
 
 
 class Attempts:
@@ -26,7 +27,9 @@ class Attempts:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt:
+    async def begin(
+        self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str, chosen: Chosen = UNCHOSEN
+    ) -> Attempt:
         """Not idempotent: each call to the outside is one row."""
 
         def change(session: Session) -> Attempt:
@@ -45,9 +48,12 @@ class Attempts:
                 outcome="",
                 usage=Usage().model_dump_json(),
                 request_id="",
+                provider=chosen.provider,
+                rationale=chosen.rationale,
             )
             session.add(row)
-            _tell(session, row, Action.ATTEMPT_BEGUN, {"number": caller.attempt, "subject": subject})
+            why = chosen.model_dump(exclude_defaults=True)
+            _tell(session, row, Action.ATTEMPT_BEGUN, {"number": caller.attempt, "subject": subject, **why})
             return _attempt(row)
 
         return await self._store.write(change)
@@ -95,6 +101,7 @@ def _attempt(row: AttemptRow) -> Attempt:
         outcome=row.outcome,
         usage=Usage.model_validate_json(row.usage),
         request_id=row.request_id,
+        chosen=Chosen(provider=row.provider, rationale=row.rationale),
     )
 
 

@@ -173,6 +173,8 @@ class AttemptRow(SQLModel, table=True):
     outcome: str = Field(sa_type=CleanText)
     usage: str = Field(sa_type=CleanText)
     request_id: str = Field(sa_type=CleanText)
+    provider: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
+    rationale: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
 
 
 class LedgerRow(SQLModel, table=True):

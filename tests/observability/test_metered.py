@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pointsman.contracts.records import Attempt, AttemptKind, Caller, Chain, WriteIntent, WriteRecord
+from pointsman.contracts.records import Attempt, AttemptKind, Caller, Chain, Chosen, WriteIntent, WriteRecord
 from pointsman.contracts.work_items import Usage, WorkItemKey
 from pointsman.observability import names
 from pointsman.observability.metered import NOTHING, TARGETS_MAX, MeteredAttempts, MeteredLedger
@@ -12,6 +12,7 @@ from pointsman.observability.metrics import Metrics
 KEY = WorkItemKey(organisation="harbour", project="Quay", id=41)
 CHAIN = Chain(tenant="north", correlation_id="c-1", key=KEY)
 CALLER = Caller(workflow_id="w", run_id="r")
+UNCHOSEN = Chosen()
 
 
 class Book:
@@ -21,7 +22,9 @@ class Book:
         self.ended: list[tuple[str, str, Usage, str]] = []
         self.settled: list[tuple[str, str, int]] = []
 
-    async def begin(self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str) -> Attempt:
+    async def begin(
+        self, kind: AttemptKind, chain: Chain, caller: Caller, target: str, subject: str, chosen: Chosen = UNCHOSEN
+    ) -> Attempt:
         now = datetime.now(UTC)
         return Attempt(id="a", kind=kind, chain=chain, caller=caller, target=target, subject=subject, started_at=now)
 

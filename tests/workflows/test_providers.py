@@ -20,6 +20,7 @@ from pointsman.contracts.turns import CallTool, Think, Thought, TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey, WorkItemState
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import load_settings
+from pointsman.llm.setup import load_adapter
 from pointsman.llm.types import LLMResponse, Message, ReasoningPart, Role, ToolResultPart
 from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
@@ -50,6 +51,13 @@ SAID: Json = {
     "tags": ["seen"],
     "question": "",
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _adapters() -> None:
+    """As a worker does before it takes work: an import in the middle of it would keep it from beating."""
+    for provider in FIVE:
+        load_adapter(provider)
 
 
 class Picture(NamedTuple):
@@ -125,6 +133,8 @@ async def test_one_line_of_policy_takes_the_agent_to_another_provider(
     assert "tier balanced was asked for" in looked.rationale
     calls = [one for one in item.attempts.kept.values() if one.kind is AttemptKind.MODEL]
     assert [one.outcome for one in calls] == ["ProviderOverloadedError", "ok", "ok"]
+    assert {one.chosen.provider for one in calls} == {provider}
+    assert all("tier balanced was asked for" in one.chosen.rationale for one in calls)
     # One attempt of the activity is one at the provider, and streamed.
     assert [one.outcome for one in world.control.seen] == [Outcome.FAULTED, Outcome.ANSWERED, Outcome.ANSWERED]
     assert all(one.stream for one in world.control.seen)
