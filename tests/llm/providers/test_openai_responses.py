@@ -363,14 +363,3 @@ async def test_stream_that_nobody_reads_on_is_closed(provider: Provider, client:
             break
     await stream.aclose()
     await until(provider, Outcome.ABORTED)
-
-
-async def test_hundred_calls_at_once_all_end(provider: Provider, client: OpenAIResponses) -> None:
-    for number in range(5):
-        provider.fails(FaultKind.STATUS, status=500, skip=number * 3)
-    asked = [client.complete(request(metadata={"n": str(n)})) for n in range(100)]
-    results = await asyncio.gather(*asked, return_exceptions=True)
-    failed = [result for result in results if isinstance(result, BaseException)]
-    assert all(isinstance(error, errors.ProviderOverloadedError) for error in failed)
-    assert len(failed) == 5
-    assert len(provider.control.seen) == 100
