@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "pointsman" / "llm"
 MODULES = (
-    *("service", "setup", "types", "events", "errors", "client"),
+    *("service", "setup", "types", "events", "errors", "client", "embedder"),
     *("selector", "registry", "governance", "budgets", "limits", "retries", "breakers"),
 )
 HEAD = """# Python interface

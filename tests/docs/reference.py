@@ -15,6 +15,7 @@ from pointsman.llm.settings import LLMSettings
 from pointsman.observability.metrics import Metrics
 from pointsman.policies import loading
 from starter.web.rpc.reference import reference_markdown
+from tests.docs import api
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = "<!-- Written by `python -m tests.docs.reference`. Change the code, not this page. -->"
@@ -150,6 +151,7 @@ def policy_schema() -> str:
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     ".env.template": env_template,
+    "docs/llm/api.md": lambda: api.page(WRITTEN),
     "docs/reference/configuration.md": configuration,
     "docs/reference/json-rpc.md": json_rpc,
     "docs/reference/metrics.md": metrics,
