@@ -125,7 +125,7 @@ async def test_a_provider_that_is_not_set_up_is_named(made: list[Client]) -> Non
 async def test_a_missing_key_is_named_and_no_key_is_shown() -> None:
     keys = OperatorKeys({"openai": SecretStr("sk-very-secret"), "mistral": None, "gemini": SecretStr("")})
     assert await keys.find("openai", "", "") == Key("operator", SecretStr("sk-very-secret"))
-    with pytest.raises(AuthenticationError, match="no key for mistral: set MISTRAL_API_KEY; there are keys for: openai"):
+    with pytest.raises(AuthenticationError, match="mistral: set MISTRAL_API_KEY; there are keys for: openai"):
         await keys.find("mistral", "", "")
     assert repr(keys) == "OperatorKeys(['openai'])"
     assert "very" not in repr(await keys.find("openai", "", ""))
