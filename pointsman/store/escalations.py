@@ -10,6 +10,7 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.records import Caller, Chain, EscalationRow
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.ports import Missing
 from pointsman.store import audit
 from pointsman.store.engine import Store
@@ -17,6 +18,7 @@ from pointsman.store.locks import wait_turn
 from pointsman.store.tables import EscalationEntry, EscalationRung, col
 
 PREFIX = "ESC-"
+LEFT_OPEN = "the run of its item was ended from outside before anybody decided"
 _ENDED = {
     "decided": Action.ESCALATION_DECIDED,
     "expired": Action.ESCALATION_EXPIRED,
@@ -96,18 +98,7 @@ class Escalations:
             row = _held(session, escalation_id)
             if row.closed_at is not None:
                 return _told(session, row)
-            row.decision = decision.model_dump_json() if decision else ""
-            row.resolution, row.closed_at = resolution.model_dump_json(), datetime.now(UTC)
-            about: dict[str, Json] = {
-                "verb": resolution.verb.value if resolution.verb else None,
-                "outcome": resolution.outcome,
-                "proposal": resolution.proposal.hash if resolution.proposal else None,
-                "channel": decision.channel if decision else "",
-            }
-            if resolution.reason:
-                about["reason"] = resolution.reason
-            action = _ENDED.get(resolution.outcome, Action.ESCALATION_DECIDED)
-            _tell(session, row, action, resolution.by or audit.by(caller), about)
+            _close(session, row, decision, resolution, caller)
             return _told(session, row)
 
         return await self._store.write(change)
@@ -151,6 +142,36 @@ class Escalations:
             return [_row(row, lines.get(row.number or 0, ())) for row in rows]
 
         return await self._store.read(look)
+
+
+def close_left_open(session: Session, key: WorkItemKey, caller: Caller) -> None:
+    """Withdraw the item's open questions. For its runs when they begin, and no child of theirs is open: what is open
+    then was left by a run that was terminated, and its question with it."""
+    query = select(EscalationEntry).where(
+        col(EscalationEntry.organisation) == key.organisation,
+        col(EscalationEntry.item_id) == key.id,
+        col(EscalationEntry.closed_at).is_(None),
+    )
+    for row in session.scalars(query.with_for_update()).all():
+        left = Resolution(escalation_id=f"{PREFIX}{row.number}", outcome="withdrawn", reason=LEFT_OPEN)
+        _close(session, row, None, left, caller)
+
+
+def _close(
+    session: Session, row: EscalationEntry, decision: Decision | None, resolution: Resolution, caller: Caller
+) -> None:
+    row.decision = decision.model_dump_json() if decision else ""
+    row.resolution, row.closed_at = resolution.model_dump_json(), datetime.now(UTC)
+    about: dict[str, Json] = {
+        "verb": resolution.verb.value if resolution.verb else None,
+        "outcome": resolution.outcome,
+        "proposal": resolution.proposal.hash if resolution.proposal else None,
+        "channel": decision.channel if decision else "",
+    }
+    if resolution.reason:
+        about["reason"] = resolution.reason
+    action = _ENDED.get(resolution.outcome, Action.ESCALATION_DECIDED)
+    _tell(session, row, action, resolution.by or audit.by(caller), about)
 
 
 def _number(escalation_id: str) -> int:

@@ -15,6 +15,7 @@ from pointsman.domain import limits
 from pointsman.store import audit
 from pointsman.store.chains import needed_key
 from pointsman.store.engine import Store
+from pointsman.store.escalations import close_left_open
 from pointsman.store.locks import wait_turn
 from pointsman.store.tables import EscalationEntry, Message, TransitionRow, WorkItem, col
 
@@ -26,7 +27,8 @@ class Items:
         self._store = store
 
     async def take_in(self, facts: Facts, chain: Chain, caller: Caller) -> ItemRow:
-        """Keep the facts as read. Idempotent: the same snapshot leaves one event for a run."""
+        """Keep the facts as read, and close the questions that an earlier run left open. Idempotent: the same snapshot
+        leaves one event for a run."""
 
         def change(session: Session) -> ItemRow:
             row = _held(session, facts.key, chain, caller)
@@ -35,6 +37,7 @@ class Items:
             told: dict[str, Json] = {"rev": facts.rev, "snapshot": facts.snapshot, "deleted": facts.deleted}
             once = (caller.workflow_id, caller.run_id, facts.rev, facts.snapshot, facts.deleted)
             audit.add(session, audit.event_of(Action.ITEM_TAKEN_IN, audit.by(caller), chain, told, once=once))
+            close_left_open(session, facts.key, caller)
             return _item(row)
 
         return await self._store.write(change)

@@ -335,3 +335,24 @@ async def test_why_a_question_was_withdrawn_is_in_the_log(store: Store) -> None:
     (told,) = await Audit(store).find(action="escalation.withdrawn")
     assert (told.data["reason"], told.data["outcome"]) == ("terminated in Temporal", "withdrawn")
     assert (await escalations.open(escalation(), CALLER)).closed_at is not None
+
+
+async def test_a_question_that_a_terminated_run_left_open_is_closed_when_the_next_one_reads_the_item(
+    store: Store,
+) -> None:
+    escalations, items = Escalations(store), Items(store)
+    await items.take_in(FACTS, CHAIN, CALLER)
+    left = await escalations.open(escalation(), CALLER)
+    other = await escalations.open(
+        escalation(2).model_copy(update={"key": KEY.model_copy(update={"id": 43})}),
+        OTHER_RUN.model_copy(update={"workflow_id": "another"}),
+    )
+    for _ in range(2):
+        await items.take_in(FACTS, CHAIN, OTHER_RUN)
+    assert [row.id for row in await escalations.find()] == [other.id]
+    closed = await escalations.get(left.id)
+    assert closed is not None
+    assert closed.resolution is not None
+    assert (closed.resolution.outcome, closed.decision) == ("withdrawn", None)
+    assert "ended from outside" in closed.resolution.reason
+    assert (await log(store)).count("escalation.withdrawn") == 1
