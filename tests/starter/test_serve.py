@@ -38,6 +38,7 @@ from pointsman.store.signing import Verifier
 from pointsman.store.verification import verify
 from pointsman.temporal_server import DevServer, find_server, free_port
 from starter.cli.errors import ExitCode
+from starter.cli.sandbox import model_settings
 from starter.demo.outside import Outside, until
 from starter.demo.processes import Child, Stage, surroundings
 from starter.serve import serve
@@ -113,7 +114,7 @@ def test_what_would_end_it_is_told_before_anything_is_made(stage: Stage, tmp_pat
     policy.mkdir()
     (policy / "policy.yaml").write_text('version: "7"\n\nscoop: []\n')
     wrong = {
-        "POINTSMAN_OPENAI_API_KEY is not set": {"POINTSMAN_OPENAI_API_KEY": ""},
+        "POINTSMAN_OPENAI_API_KEY is not set": dict.fromkeys(model_settings("", ""), ""),
         "POINTSMAN_AZURE_DEVOPS_TOKEN is not set": {"POINTSMAN_AZURE_DEVOPS_TOKEN": ""},
         "policy.yaml:3": {"POINTSMAN_POLICY_DIR": str(policy)},
     }
