@@ -17,6 +17,7 @@ from bench.llm.environments import ROOT, pin, python_of, versions
 from bench.llm.figures import figures
 from bench.llm.machine import clock, described
 from bench.llm.run import CONTENDERS, RESPONSES, SCENARIOS, Run, fake_provider
+from bench.llm.wire import DELAY_SPREAD
 from bench.results import show
 
 TARGET = ROOT / "bench" / "results" / "llm.json"
@@ -41,6 +42,7 @@ async def measured(rounds: int, *, quick: bool) -> dict[str, Any]:
         "machine": described(),
         "others": before.others(after) if before and after else None,
         "rounds": rounds,
+        "delay_spread": DELAY_SPREAD,
         "versions": installed,
         "pieces": {scenario.name: scenario.mode.pieces for scenario in scenarios},
         "slices": run.slices,

@@ -60,6 +60,7 @@ def page(document: Document, text: str) -> str:
         "start": _start,
         "profile": _profile,
         "memory": _memory,
+        "delay": _delay,
         "machine": _machine,
         "versions": _versions,
     }
@@ -197,6 +198,11 @@ def _machine(document: Document) -> str:
     if others < QUIET_SHARE_MAX:
         return told
     return told + " **So it was no quiet machine**: ratios can be relied on more than times."
+
+
+def _delay(document: Document) -> str:
+    spread = document.get("delay_spread", 0)
+    return f"{50 * (1 - spread):.0f} to {50 * (1 + spread):.0f} ms, at random" if spread else "50 ms"
 
 
 def _versions(document: Document) -> str:

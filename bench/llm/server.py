@@ -8,6 +8,7 @@ than some of its clients do.
 
 import asyncio
 import json
+import random
 import re
 import sys
 from functools import lru_cache
@@ -53,14 +54,14 @@ class Connection(asyncio.Protocol):
     def _answer(self, path: str, *, is_streamed: bool) -> None:
         mode, api = wire.read_path(path)
         if not is_streamed:
-            self._later(mode.delay, _whole(api))
+            self._later(mode.delay * random.uniform(1 - wire.DELAY_SPREAD, 1 + wire.DELAY_SPREAD), _whole(api))
             return
         pieces = _streamed(api, mode.pieces)
         self._later(mode.delay, _HEAD_STREAM)
         for index, piece in enumerate(pieces):
             self._later(mode.delay + index * mode.pace, piece)
 
-    def _later(self, after_ms: int, data: bytes) -> None:
+    def _later(self, after_ms: float, data: bytes) -> None:
         if after_ms:
             self._loop.call_later(after_ms / 1000, self._write, data)
         else:

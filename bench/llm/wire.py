@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 MODEL = "gpt-6-luna"
 ANSWER = "The points are set for track two, and the line is clear as far as the signal box. "
 USAGE = {"prompt_tokens": 180, "completion_tokens": 24, "total_tokens": 204}
+DELAY_SPREAD = 0.2
+"""Whole answers take so much more or less than their mode says, at random: with equal delays the calls of a client
+march in step, and what is measured is how they queue for each other.
+"""
 _MODE = re.compile(r"^/d(?P<delay>\d+)-n(?P<pieces>\d+)-p(?P<pace>\d+)(?P<rest>/.*)$")
 
 
