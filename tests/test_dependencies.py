@@ -47,11 +47,12 @@ def test_table_explains_each_direct_dependency_and_no_other(heading: str, groups
 def test_what_the_product_imports_is_in_the_lock_for_running_it() -> None:
     locked = lock.read_lock((sources.ROOT / "requirements/run.txt").read_text())
     providers = packages_distributions()
+    offered = locked.keys() | direct("optional")
     missing = {
         f"{source.path}: {top}"
         for source in sources.read(sources.ROOT, sources.PRODUCT)
         for name, _ in sources.imported(source.tree)
         if (top := name.partition(".")[0]) not in sys.stdlib_module_names | OURS
-        and not {canonicalize_name(provider) for provider in providers.get(top, [])} & (locked.keys() | direct("optional"))
+        and not {canonicalize_name(provider) for provider in providers.get(top, [])} & offered
     }
     assert missing == set()
