@@ -203,6 +203,7 @@ class Fault(Answer):
 
     message: str = ""
     type_key: str = ""
+    custom_properties: dict[str, Json] = Field(default_factory=dict)
     value: dict[str, Json] = Field(default_factory=dict)
 
     @model_validator(mode="after")

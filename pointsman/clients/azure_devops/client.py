@@ -1,5 +1,6 @@
 """Azure DevOps, one organisation: what `pointsman` calls of it, by area."""
 
+from copy import copy
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -9,23 +10,45 @@ from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.answers import ConnectionData, Project
 from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.credentials import Credential
+from pointsman.clients.azure_devops.hosts import VERSION
+from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.clients.azure_devops.service_hooks import ServiceHooksApi
 from pointsman.clients.azure_devops.work_items import WorkItemsApi
 from pointsman.domain.organisations import organisation_of
 
 
 class AzureDevOps:
-    """One organisation (`https://dev.azure.com/ORGANISATION`, or a collection's URL) seen with one token.
+    """One organisation (`https://dev.azure.com/ORGANISATION`, or a collection's URL) as one account sees it.
 
-    No call is repeated inside. A client of httpx2 that is handed in stays open when this closes.
+    No call is repeated inside. A client of httpx2 that is handed in stays open when this closes, and so does the
+    credential then. `version` is the newest of the API that a server knows, see `hosts.server_version`. Clients of the
+    same account at the same organisation share a `pace`.
     """
 
-    def __init__(self, base_url: str, token: SecretStr, *, http: httpx2.AsyncClient | None = None) -> None:
-        self._connection = Connection(base_url, token, http=http)
-        self.base_url = self._connection.base_url
-        self.organisation = organisation_of(self.base_url)
-        self.work_items = WorkItemsApi(self._connection)
-        self.hooks = ServiceHooksApi(self._connection)
+    def __init__(
+        self,
+        base_url: str,
+        credential: SecretStr | Credential,
+        *,
+        http: httpx2.AsyncClient | None = None,
+        pace: Pace | None = None,
+        version: str = VERSION,
+    ) -> None:
+        self._take(Connection(base_url, credential, http=http, pace=pace, version=version))
+
+    def _take(self, connection: Connection) -> None:
+        self._connection = connection
+        self.base_url = connection.base_url
+        self.organisation = organisation_of(connection.base_url)
+        self.work_items = WorkItemsApi(connection)
+        self.hooks = ServiceHooksApi(connection)
+
+    def in_bulk(self) -> Self:
+        """The same client for calls that nobody waits for. Close this one, not that."""
+        other = copy(self)
+        other._take(self._connection.in_bulk())
+        return other
 
     def __repr__(self) -> str:
         return f"AzureDevOps({self.base_url!r})"

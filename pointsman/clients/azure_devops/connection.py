@@ -1,59 +1,67 @@
 """One organisation over HTTP: credentials, versions, the typed answer or the typed error. Asks once, never again."""
 
-import asyncio
 import json
 import ssl
-import time
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
+from copy import copy
 from functools import cache
-from typing import TypeVar
-from urllib.parse import urlsplit
+from http import HTTPStatus
+from typing import Self, TypeVar
 
 import httpx2
 from pydantic import SecretStr, ValidationError
 
 from pointsman.clients.azure_devops.answers import Answer
-from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, retry_after, sign_in_refusal
+from pointsman.clients.azure_devops.credentials import Credential, credential_of
+from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, sign_in_refusal
+from pointsman.clients.azure_devops.hosts import VERSION, Host, beside, organisation_url, version_for
+from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace, Priority
 from pointsman.contracts.base import Json
 from pointsman.domain.texts import read_json
 from pointsman.ports import Rejected, Unavailable
 
-VERSION = "7.1"
-JSON, JSON_PATCH = "application/json", "application/json-patch+json"
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-PATIENCE = timedelta(seconds=2)
-"""How long a call waits because an earlier answer asked to slow down; a longer wait is the caller's to schedule."""
-CONNECTIONS_MAX = 15  # beyond it the service begins to drop connections instead of answering 429
+JSON, JSON_PATCH, BYTES = "application/json", "application/json-patch+json", "application/octet-stream"
+CONTINUATION = "x-ms-continuationtoken"
+USER_AGENT = "pointsman"
 
 Query = Mapping[str, str | int | bool]
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
 class Connection:
-    """Requests to one organisation with one token. Calls share the moment before which the service wants no more."""
+    """Requests to one organisation by one account, at one pace. `version` is the newest that the other side knows."""
 
     def __init__(
         self,
         base_url: str,
-        token: SecretStr,
+        credential: SecretStr | Credential,
         *,
         http: httpx2.AsyncClient | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        pace: Pace | None = None,
+        version: str = VERSION,
     ) -> None:
-        self.base_url = _checked(base_url)
-        self._auth = httpx2.BasicAuth("", token.get_secret_value())
+        self.base_url = organisation_url(base_url)
+        self.pace = pace or Pace()
+        self._credential = credential_of(credential)
         self._http = http or _http()
         self._owned = http is None
-        self._clock = clock
-        self._not_before = 0.0
+        self._version = version
+        self._priority = Priority.INTERACTIVE
 
     def __repr__(self) -> str:
         return f"Connection({self.base_url!r})"
 
+    def in_bulk(self) -> Self:
+        """The same connection for calls that nobody waits for: they let all others go first."""
+        other = copy(self)
+        other._priority = Priority.BULK
+        other._owned = False
+        return other
+
     async def close(self) -> None:
         if self._owned:
             await self._http.aclose()
+            await self._credential.close()
 
     async def call(
         self,
@@ -62,61 +70,98 @@ class Connection:
         path: str,
         *,
         query: Query | None = None,
-        body: Json = None,
+        body: Json | bytes = None,
         content_type: str = JSON,
         version: str = VERSION,
+        host: Host = Host.MAIN,
     ) -> AnswerT:
         """Send one request and read its answer.
 
         Raises:
             Unavailable: trying again can help. After a write whose answer got lost, read before writing again.
-            Rejected: it cannot; also `Conflict` and `Missing`.
+            Rejected: it cannot; also `Conflict`, `Missing` and those of `pointsman.clients.azure_devops.errors`.
         """
-        what = f"{method} {self.base_url}/{path}"
-        await self._wait(what)
-        response = await self._send(what, method, path, {**(query or {}), "api-version": version}, body, content_type)
-        self._slow_down(response)
+        found, _ = await self.page(
+            answer, method, path, query=query, body=body, content_type=content_type, version=version, host=host
+        )
+        return found
+
+    async def page(
+        self,
+        answer: type[AnswerT],
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Json | bytes = None,
+        content_type: str = JSON,
+        version: str = VERSION,
+        host: Host = Host.MAIN,
+    ) -> tuple[AnswerT, str]:
+        """As `call`, with the token of the next page that some lists carry in a header; empty: this was the last."""
+        what = f"{method} {beside(self.base_url, host)}/{path}"
+        response = await self._exchange(what, method, query, body, content_type, version)
         if is_sign_in_page(response):
+            raise sign_in_refusal(response, what)
+        return _read(answer, response, what), response.headers.get(CONTINUATION, "").strip()
+
+    async def download(self, path: str, *, query: Query | None = None) -> bytes:
+        """A file as it is, whole in memory."""
+        what = f"GET {self.base_url}/{path}"
+        response = await self._exchange(what, "GET", query, None, JSON, VERSION, accept=BYTES)
+        if is_sign_in_page(response) and response.headers.get("content-type", "").startswith("text/html"):
+            raise sign_in_refusal(response, what)
+        return response.content
+
+    async def _exchange(
+        self,
+        what: str,
+        method: str,
+        query: Query | None,
+        body: Json | bytes,
+        content_type: str,
+        version: str,
+        accept: str = JSON,
+    ) -> httpx2.Response:
+        asked = {**(query or {}), "api-version": version_for(version, self._version)}
+        headers = {
+            "Accept": accept,
+            "Authorization": await self._credential.authorization(),
+            "User-Agent": USER_AGENT,
+            "X-TFS-FedAuthRedirect": "Suppress",
+        }
+        if body is not None:
+            headers["Content-Type"] = content_type
+        async with self.pace.turn(what, self._priority):
+            response = await self._send(what, method, asked, body, headers)
+            self.pace.heed(response)
+        if response.is_redirect or response.status_code == HTTPStatus.NON_AUTHORITATIVE_INFORMATION:
             raise sign_in_refusal(response, what)
         if not response.is_success:
             raise refusal(response, what)
-        return _read(answer, response, what)
+        return response
 
     async def _send(
-        self, what: str, method: str, path: str, query: Query, body: Json, content_type: str
+        self, what: str, method: str, query: Query, body: Json | bytes, headers: Mapping[str, str]
     ) -> httpx2.Response:
-        headers = {"Accept": JSON, "User-Agent": "pointsman", "X-TFS-FedAuthRedirect": "Suppress"}
-        if body is not None:
-            headers["Content-Type"] = content_type
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
             return await self._http.request(
                 method,
-                f"{self.base_url}/{path}",
+                what.partition(" ")[2],
                 params={key: _parameter(value) for key, value in query.items()},
-                content=None if body is None else json.dumps(body).encode(),
-                headers=headers,
-                auth=self._auth,
+                content=content,
+                headers=dict(headers),
+                auth=None,
                 follow_redirects=False,
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise Unavailable(f"{what}: no connection ({type(error).__name__}); nothing was sent") from error
         except httpx2.RequestError as error:
-            raise Unavailable(f"{what}: no answer ({type(error).__name__}); {in_doubt(method)}") from error
-
-    async def _wait(self, what: str) -> None:
-        left = timedelta(seconds=self._not_before - self._clock())
-        if left > PATIENCE:
+            pause = self.pace.dropped()
             raise Unavailable(
-                f"{what}: not sent, the service asked to wait another {left.total_seconds():.0f} s", retry_after=left
-            )
-        if left > timedelta():
-            await asyncio.sleep(left.total_seconds())
-
-    def _slow_down(self, response: httpx2.Response) -> None:
-        """Heed `Retry-After` also on a success: that is how the service slows a client before it blocks it."""
-        wait = retry_after(response)
-        if wait:
-            self._not_before = max(self._not_before, self._clock() + wait.total_seconds())
+                f"{what}: no answer ({type(error).__name__}); {in_doubt(method)}", retry_after=pause
+            ) from error
 
 
 @cache
@@ -129,19 +174,8 @@ def _http() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         verify=_tls(),
         timeout=httpx2.Timeout(60, connect=10),
-        limits=httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+        limits=httpx2.Limits(max_connections=CALLS_MAX, max_keepalive_connections=CALLS_MAX),
     )
-
-
-def _checked(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    if parts.username or parts.password:
-        raise ValueError(f"the URL of an organisation must not carry credentials (host {parts.hostname!r})")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError(f"{base_url!r}: expected https, because the token travels with each request (http: loopback)")
-    if not parts.path.strip("/"):
-        raise ValueError(f"{base_url!r} names no organisation: expected https://dev.azure.com/ORGANISATION")
-    return base_url.rstrip("/")
 
 
 def _parameter(value: str | int | bool) -> str:

@@ -1,6 +1,8 @@
 """An answer of Azure DevOps as an error of `pointsman.ports`: by status, `typeKey`, TF or VS number, never by text."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -19,7 +21,35 @@ _NUMBER = re.compile(r"\b(?:TF|VS)\d{5,6}\b")
 _CONFLICTS = {"TF26071", "VS403351", "TestPatchOperationFailedException", "WorkItemRevisionMismatchException"}
 _MISSING = {"TF401232", "TF200016", "WorkItemUnauthorizedAccessException", "ProjectDoesNotExistWithNameException"}
 _LATER = {"TF400733", "VS402335"}  # usage blocked; query over its 30 s
+_TOO_MANY = {"VS402337", "WorkItemTrackingQueryResultSizeLimitExceededException"}
+_NOT_SIGNED_IN = {"TF400813", "UnauthorizedRequestException"}
+_RULES = {"RuleValidationException", "TF401320"}
 _STATUSES_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class NotSignedIn(Rejected):
+    """The service does not know us: the token is unknown, expired, revoked, or of another organisation."""
+
+
+class TooManyResults(Rejected):
+    """A query found more than the service answers with: ask in slices."""
+
+
+@dataclass(frozen=True)
+class BrokenRule:
+    """A rule of the process. `flags` are the service's names, for example `required`, `invalidListValue`."""
+
+    field: str
+    flags: str
+    message: str
+
+
+class RuleBroken(Rejected):
+    """A write against the rules of the process. `rules` may be empty: not every refusal says which."""
+
+    def __init__(self, message: str, code: str = "", rules: Sequence[BrokenRule] = ()) -> None:
+        super().__init__(message, code)
+        self.rules = tuple(rules)
 
 
 def in_doubt(method: str) -> str:
@@ -34,8 +64,8 @@ def is_sign_in_page(response: httpx2.Response) -> bool:
     return response.is_success and bool(response.content) and "json" not in response.headers.get("content-type", "")
 
 
-def sign_in_refusal(response: httpx2.Response, what: str) -> Rejected:
-    return Rejected(
+def sign_in_refusal(response: httpx2.Response, what: str) -> NotSignedIn:
+    return NotSignedIn(
         f"{what}: HTTP {response.status_code} with a sign-in page instead of an answer, nothing was changed. "
         "The token is unknown, expired or revoked: make another one, and set it in place of this.",
         code="SignInRequired",
@@ -53,13 +83,31 @@ def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
         return Conflict(text, code)
     if names & _LATER or status in _STATUSES_LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(text, retry_after(response))
-    if status == HTTPStatus.UNAUTHORIZED:
-        return Rejected(f"{text}. The token is not accepted: check that it is valid and of this organisation.", code)
+    if status == HTTPStatus.UNAUTHORIZED or names & _NOT_SIGNED_IN:
+        return NotSignedIn(f"{text}. The token is not accepted: check that it is valid and of this organisation.", code)
     if status == HTTPStatus.FORBIDDEN:
         return Rejected(f"{text}. The account lacks the permission or the token the scope.", code)
     if status == HTTPStatus.NOT_FOUND or names & _MISSING:
         return Missing(text, code)
+    return _kept(text, code, names, fault)
+
+
+def _kept(text: str, code: str, names: set[str], fault: Fault) -> Rejected:
+    """A refusal of what was asked, by what the caller can do about it."""
+    if names & _TOO_MANY:
+        return TooManyResults(text, code)
+    if names & _RULES:
+        return RuleBroken(text, code, _rules(fault))
+    if "VssVersionOutOfRangeException" in names:
+        return Rejected(f"{text}. Name the version that this server knows, see `hosts.SERVER_VERSIONS`.", code)
     return Rejected(text, code)
+
+
+def _rules(fault: Fault) -> list[BrokenRule]:
+    listed = fault.custom_properties.get("RuleValidationErrors")
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    keys = ("fieldReferenceName", "fieldStatusFlags", "errorMessage")
+    return [BrokenRule(*(str(entry.get(key) or "") for key in keys)) for entry in entries]
 
 
 def retry_after(response: httpx2.Response) -> timedelta | None:

@@ -6,13 +6,22 @@ certain, the docstring of the place says so.
 """
 
 from pointsman.sandbox.azure_devops.app import create_app
-from pointsman.sandbox.azure_devops.config import Account, Identity, Organisation, Project, SandboxConfig, demo_config
+from pointsman.sandbox.azure_devops.config import (
+    Account,
+    Identity,
+    Organisation,
+    Principal,
+    Project,
+    SandboxConfig,
+    demo_config,
+)
 from pointsman.sandbox.azure_devops.server import running, serve
 
 __all__ = [
     "Account",
     "Identity",
     "Organisation",
+    "Principal",
     "Project",
     "SandboxConfig",
     "create_app",

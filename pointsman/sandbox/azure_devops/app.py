@@ -13,6 +13,7 @@ from pointsman.sandbox.azure_devops.delivery import Deliverer
 from pointsman.sandbox.azure_devops.gate import Gate
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.seed import seed
+from pointsman.sandbox.azure_devops.sign_in import authority
 from pointsman.sandbox.azure_devops.state import World
 
 
@@ -31,6 +32,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app = FastAPI(title="Azure DevOps stand-in", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.sandbox = sandbox
     app.include_router(control(sandbox))
+    app.include_router(authority(world))
     for operations in (item_operations.OPERATIONS, tracking_operations.OPERATIONS, hook_operations.OPERATIONS):
         for operation in operations:
             mount(app, sandbox, operation)

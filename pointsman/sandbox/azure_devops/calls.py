@@ -1,7 +1,5 @@
 """One operation of the API, and what holds before its handler runs: who asks, where, which version, what body."""
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -16,10 +14,10 @@ from pointsman.sandbox.azure_devops.config import Identity, Organisation
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_project
 from pointsman.sandbox.azure_devops.rendering import EXPAND, Links
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
+from pointsman.sandbox.azure_devops.sign_in import authenticate
 from pointsman.sandbox.azure_devops.state import World
 
 JSON, JSON_PATCH = "application/json", "application/json-patch+json"
-VERSION_MAX = (7, 2)
 _VERSION = re.compile(r"^(\d+)\.(\d+)(-preview(?:\.\d+)?)?$")
 
 
@@ -115,8 +113,8 @@ async def _run(sandbox: Sandbox, operation: Operation, request: Request) -> Repl
 
 
 def _call(sandbox: Sandbox, operation: Operation, request: Request, raw: bytes) -> Call:
-    identity = _authenticate(sandbox.world, request)
-    _require_version(operation, request)
+    identity = authenticate(sandbox.world, request)
+    _require_version(operation, request, sandbox.world.config.api_version_max)
     organisation = sandbox.world.organisation(request.path_params["organisation"])
     if organisation is None:
         raise invalid(f"The organization {request.path_params['organisation']} was not found.", "NotFound", 404)
@@ -137,22 +135,7 @@ def _call(sandbox: Sandbox, operation: Operation, request: Request, raw: bytes) 
     )
 
 
-def _authenticate(world: World, request: Request) -> Identity:
-    """Basic authentication with a token as password; the user name does not matter."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    try:
-        password = base64.b64decode(value, validate=True).decode().partition(":")[2] if scheme == "Basic" else ""
-    except (binascii.Error, UnicodeDecodeError):
-        password = ""
-    for account in world.config.accounts:
-        if password and account.token.get_secret_value() == password:
-            return account.identity
-    raise ServiceError(
-        401, "TF400813: The user is not authorized to access this resource.", "UnauthorizedRequestException"
-    )
-
-
-def _require_version(operation: Operation, request: Request) -> None:
+def _require_version(operation: Operation, request: Request, newest: str) -> None:
     """Stricter than the service in one point: it takes a GET without version, we want clients to name one."""
     value = request.query_params.get("api-version") or _accepted_version(request)
     if not value:
@@ -163,8 +146,13 @@ def _require_version(operation: Operation, request: Request) -> None:
             "VssVersionNotSpecifiedException",
         )
     match = _VERSION.match(value)
-    if match is None or (int(match[1]), int(match[2])) > VERSION_MAX:
-        raise invalid(f"The requested REST API version of {value} is out of range.", "VssVersionOutOfRangeException")
+    major, _, minor = newest.partition(".")
+    if match is None or (int(match[1]), int(match[2])) > (int(major), int(minor)):
+        raise invalid(
+            f"The requested REST API version of {value} is out of range for this server. The latest REST API version "
+            f"this server supports is {newest}.",
+            "VssVersionOutOfRangeException",
+        )
     if operation.preview and not match[3]:
         raise invalid(
             f'The requested version "{value}" of the resource is under preview. The -preview flag must be supplied '

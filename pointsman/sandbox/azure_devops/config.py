@@ -36,6 +36,18 @@ class Account(Named):
     identity: Identity
 
 
+class Principal(Named):
+    """An account of Entra: a service principal, or a machine's or pod's identity, that is a user here.
+
+    `secret` is what proves it: a secret, the assertion of a federation, or the header of a managed identity.
+    """
+
+    tenant_id: str
+    client_id: str
+    secret: SecretStr
+    identity: Identity
+
+
 class Project(Named):
     name: str
 
@@ -65,6 +77,9 @@ class SandboxConfig(Named):
 
     organisations: tuple[Organisation, ...]
     accounts: tuple[Account, ...]
+    principals: tuple[Principal, ...] = ()
+    api_version_max: str = "7.2"
+    """Newest version that is known; a server of one's own knows less than the service."""
     people: tuple[Identity, ...] = ()
     """Who can be assigned work beside those with a token."""
     time_scale: float = 1.0
@@ -75,7 +90,8 @@ class SandboxConfig(Named):
 
     @property
     def identities(self) -> tuple[Identity, ...]:
-        return (*(account.identity for account in self.accounts), *self.people)
+        accounts = (account.identity for account in self.accounts)
+        return (*accounts, *(principal.identity for principal in self.principals), *self.people)
 
 
 ADA = Identity(unique_name="ada@fabrikam.example", display_name="Ada Byron")

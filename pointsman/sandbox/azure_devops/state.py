@@ -95,6 +95,8 @@ class World:
     """By organisation, then by id."""
     watermark: int = 0
     last_comment: int = 0
+    bearers: dict[str, Identity] = field(default_factory=dict)
+    """Tokens of Entra that were given out, and to whom."""
 
     def organisation(self, name: str) -> Organisation | None:
         return next((o for o in self.config.organisations if o.name.lower() == name.lower()), None)
