@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.clients.azure_devops.errors import NotSignedIn, RuleBroken, TooManyResults
 from pointsman.clients.azure_devops.patches import at_rev, set_field
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from pointsman.sandbox.azure_devops.gate import SIGN_IN_PAGE
@@ -24,7 +25,7 @@ async def azure() -> AsyncGenerator[Azure]:
 
 async def test_unknown_token_is_rejected(azure: Azure) -> None:
     async with AzureDevOps(azure.base_url, SecretStr("expired")) as stranger:
-        with pytest.raises(Rejected, match=r"HTTP 401, TF400813.*token is not accepted") as refused:
+        with pytest.raises(NotSignedIn, match=r"HTTP 401, TF400813.*token is not accepted") as refused:
             await stranger.work_items.get(1)
     assert refused.value.code == "UnauthorizedRequestException"
     assert not isinstance(refused.value, (Missing, Conflict))
@@ -43,7 +44,7 @@ async def test_sign_in_page_means_that_the_token_is_bad(
     azure: Azure, status: int, headers: dict[str, str], body: str
 ) -> None:
     await azure.fail(status=status, headers={**headers}, body=body, content_type="text/html; charset=utf-8")
-    with pytest.raises(Rejected, match="sign-in page") as refused:
+    with pytest.raises(NotSignedIn, match="sign-in page") as refused:
         await azure.service.work_items.get(1)
     assert refused.value.code == "SignInRequired"
 
@@ -232,3 +233,32 @@ def test_url_that_would_give_the_token_away_is_refused(url: str, reason: str) ->
     with pytest.raises(ValueError, match=reason) as refused:
         AzureDevOps(url, SecretStr("t"))
     assert "hush" not in str(refused.value)
+
+
+async def test_broken_rule_says_which(azure: Azure) -> None:
+    with pytest.raises(RuleBroken) as refused:
+        await azure.service.work_items.patch(1, [set_field("System.State", "Sleeping")])
+    (rule,) = refused.value.rules
+    assert (rule.field, rule.message[:8]) == ("System.State", "TF401320")
+    assert rule.flags
+
+
+async def test_broken_rule_without_a_list_of_rules_is_one_all_the_same(azure: Azure) -> None:
+    body = '{"message": "TF401320: Rule Error", "customProperties": {"RuleValidationErrors": [null, 5, {}]}}'
+    await azure.fail(status=400, body=body)
+    with pytest.raises(RuleBroken) as refused:
+        await azure.service.work_items.get(1)
+    assert [rule.field for rule in refused.value.rules] == [""]
+
+
+async def test_query_that_finds_too_much_says_so(azure: Azure) -> None:
+    await azure.fail(status=400, body='{"message": "VS402337: The number of work items exceeds 20000."}')
+    with pytest.raises(TooManyResults) as refused:
+        await azure.service.work_items.query("SELECT [System.Id] FROM WorkItems")
+    assert refused.value.code == "VS402337"
+
+
+async def test_list_that_comes_with_a_401_is_no_empty_list(azure: Azure) -> None:
+    await azure.fail(status=401, body='{"count": 0, "value": []}')
+    with pytest.raises(NotSignedIn):
+        await azure.service.hooks.list("workitem.created")
