@@ -17,7 +17,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from pointsman import temporal
 from pointsman.temporal_server import DevServer, find_server, find_test_server
-from tests.deploy.wheels import wheels
 
 CLOCK_SECONDS_MAX = 60.0
 STARTUP_TIMEOUT = timedelta(seconds=60)  # the machine may be busy with other tests
@@ -118,7 +117,6 @@ def main() -> None:
     """Obtain what tests need before they start, so that what takes minutes shows its progress."""
     for found in (find_server(), find_test_server()):
         print(f"Temporal server {found.server_version} from {found.source}: {found.path}", flush=True)
-    print(f"Packages of the image: {wheels()}")
 
 
 if __name__ == "__main__":

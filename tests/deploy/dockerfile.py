@@ -19,7 +19,7 @@ from typing import NamedTuple
 STEP_SECONDS = 600
 OPTION = re.compile(r"--[a-z-]+=\S+\s+")
 # Absolute paths that our Dockerfile names, and that therefore lie below the root of the stage.
-INSIDE = re.compile(r"(?<![\w/.])/(usr/lib/pointsman|var/lib/pointsman|src|wheels)\b")
+INSIDE = re.compile(r"(?<![\w/.])/(usr/lib/pointsman|usr/lib/uv|var/lib/pointsman|src|wheels)\b")
 
 
 class Step(NamedTuple):
@@ -50,7 +50,6 @@ class Image:
 
     context: Path
     folder: Path
-    wheels: Path
     env: dict[str, str] = field(default_factory=dict)
     user: str = ""
     workdir: str = "/"
@@ -150,9 +149,8 @@ class Image:
         """Changes nothing in the file system."""
 
     def environment(self) -> dict[str, str]:
-        """The environment of the stage: nothing of ours but where pip finds what it installs."""
-        passed = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_"))}
-        passed |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
+        """The environment of the stage: nothing of ours but where packages come from, and are cached."""
+        passed = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_", "XDG_"))}
         home = {"HOME": os.environ.get("HOME", "/"), "PATH": f"{self.root}/usr/bin:/usr/bin:/bin"}
         own = {name: INSIDE.sub(lambda found: f"{self.root}{found[0]}", value) for name, value in self.env.items()}
         if "PATH" in own:

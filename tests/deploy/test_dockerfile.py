@@ -17,7 +17,6 @@ import pytest
 from tests.deploy import compose
 from tests.deploy.compose import ROOT
 from tests.deploy.dockerfile import Image, Step, steps
-from tests.deploy.wheels import wheels
 
 TEXT = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 STEPS = steps(TEXT)
@@ -83,7 +82,7 @@ def test_packages_of_the_wheel_are_all_copied() -> None:
 
 @pytest.mark.slow(60)
 def test_steps_carried_out_in_a_folder_give_a_working_program(tmp_path: Path) -> None:
-    image = Image(context=ROOT, folder=tmp_path, wheels=wheels())
+    image = Image(context=ROOT, folder=tmp_path)
     image.build(STEPS)
     version = image.run(*image.entrypoint, "--version")
     assert (version.returncode, version.stdout) == (0, f"pointsman {PROJECT['project']['version']}\n"), version.stderr
