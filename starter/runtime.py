@@ -13,6 +13,7 @@ from activities.escalations import Asking
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
@@ -20,10 +21,12 @@ from pointsman.config import Settings, variable
 from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
+from pointsman.domain.organisations import organisation_of
 from pointsman.llm.service import LLMService
 from pointsman.llm.setup import load_adapter
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
+from pointsman.observability.pace import PaceMetrics
 from pointsman.policies.loading import LoadedPolicy, load
 from pointsman.ports import Rejected, Unavailable
 from pointsman.store.attempts import Attempts
@@ -139,7 +142,8 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
     async with AsyncExitStack() as stack:
         organisations: dict[str, AzureDevOps] = {}
         for url in settings.azure_devops_url:
-            client = await stack.enter_async_context(AzureDevOps(url, token))
+            pace = Pace(observer=PaceMetrics(rt.metrics, organisation_of(url)))
+            client = await stack.enter_async_context(AzureDevOps(url, token, pace=pace))
             organisations[client.organisation] = client
         policy = rt.policy.policy
         toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings, token), books.contents)

@@ -26,6 +26,7 @@ class Metrics:
         self._intake()
         self._dispatch()
         self._work()
+        self._tracker()
         self._audit()
 
     def _intake(self) -> None:
@@ -107,6 +108,43 @@ class Metrics:
             names.DECISIONS,
             "How questions to humans ended.",
             (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_VERB),
+            registry=self.registry,
+        )
+
+    def _tracker(self) -> None:
+        organisation = (names.LABEL_TARGET,)
+        self.tracker_answers = Counter(
+            names.TRACKER_ANSWERS,
+            "Answers of Azure DevOps by HTTP status.",
+            (*organisation, names.LABEL_STATUS),
+            registry=self.registry,
+        )
+        self.tracker_calls = Gauge(
+            names.TRACKER_CALLS, "Calls to Azure DevOps under way.", organisation, registry=self.registry
+        )
+        self.tracker_pauses = Counter(
+            names.TRACKER_PAUSES,
+            "Times that Azure DevOps slowed, blocked or dropped us.",
+            (*organisation, names.LABEL_REASON),
+            registry=self.registry,
+        )
+        self.tracker_paused_seconds = Counter(
+            names.TRACKER_PAUSED_SECONDS,
+            "Time for which Azure DevOps wanted no calls; pauses that overlap count each.",
+            (*organisation, names.LABEL_REASON),
+            registry=self.registry,
+        )
+        self.tracker_remaining = Gauge(
+            names.TRACKER_REMAINING,
+            "What was left of Azure DevOps' allowance when it last told, which it does near the end only.",
+            organisation,
+            registry=self.registry,
+        )
+        self.tracker_wait_seconds = Histogram(
+            names.TRACKER_WAIT_SECONDS,
+            "How long calls waited because Azure DevOps asked to.",
+            organisation,
+            buckets=FAST_SECONDS,
             registry=self.registry,
         )
 

@@ -31,6 +31,14 @@ ESCALATIONS_OPENED: Final = PREFIX + "escalations_opened"
 ESCALATIONS_OPEN: Final = PREFIX + "escalations_open"
 DECISIONS: Final = PREFIX + "decisions"
 
+# Metrics of the calls to Azure DevOps, by organisation.
+TRACKER_ANSWERS: Final = PREFIX + "tracker_answers"
+TRACKER_CALLS: Final = PREFIX + "tracker_calls"
+TRACKER_PAUSES: Final = PREFIX + "tracker_pauses"
+TRACKER_PAUSED_SECONDS: Final = PREFIX + "tracker_paused_seconds"
+TRACKER_REMAINING: Final = PREFIX + "tracker_allowance_remaining"
+TRACKER_WAIT_SECONDS: Final = PREFIX + "tracker_wait_seconds"
+
 # Metrics of the model service, under the names that its users agreed on.
 LLM_REQUESTS: Final = "llm_requests"
 LLM_SECONDS: Final = "llm_requests_duration_seconds"
