@@ -7,8 +7,6 @@ missing. Text is cut and freed of control characters, because it goes into colum
 
 import json
 import re
-from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pointsman.contracts.base import Json
@@ -16,7 +14,23 @@ from pointsman.contracts.policy import MatchFacts
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain.briefing import facts_of
 from pointsman.domain.echoes import is_noise
-from pointsman.domain.organisations import organisation_of
+from pointsman.domain.events.subjects import project_of, subject_of
+from pointsman.domain.loose import (
+    ID_CHARS,
+    INT64_MAX,
+    NO_GUID,
+    Object,
+    get,
+    identity,
+    inner,
+    json_type,
+    number_in,
+    objects,
+    organisation_in,
+    string,
+    text,
+    whole,
+)
 from pointsman.domain.routing import match_facts
 from pointsman.domain.texts import clean, cleaned
 
@@ -26,14 +40,11 @@ SCOPE_FIELDS = ("System.TeamProject", "System.AreaPath", "System.WorkItemType", 
 MISNAMED = ("Microsoft.Azure DevOps Services.", "Microsoft.VSTS.")
 ITEM_IN_URL = re.compile(r"/_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
 UPDATE_IN_URL = re.compile(r"/updates/(\d+)", re.IGNORECASE)
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-IDENTITY = re.compile(r"<([^<>]+)>\s*$")
 # Comes with whatever somebody sends by pressing Test in Azure DevOps.
-NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
-TEXT_CHARS, ID_CHARS, URL_CHARS = 200, 100, 2_000
+NO_SUBSCRIPTION = NO_GUID
+# Where events of code and of builds name their organisation, when neither the envelope nor the resource does.
+URLS_INSIDE = (("repository",), ("pullRequest",), ("definition",))
 
-Object = Mapping[str, Json]
 Changes = dict[str, tuple[Json, Json]]
 
 
@@ -89,48 +100,70 @@ def read_bytes(body: bytes, organisation: str = "") -> Heard:
     try:
         return read(json.loads(body), organisation)
     except (ValueError, RecursionError) as error:
-        return Heard(unreadable=True, reason=f"not JSON: {_text(str(error))}")
+        return Heard(unreadable=True, reason=f"not JSON: {text(str(error))}")
 
 
 def read(body: Json, organisation: str = "") -> Heard:
     """Understand a delivery. `organisation` counts where it names none. Never raises."""
     if not isinstance(body, dict):
-        return Heard(unreadable=True, reason=f"a JSON object is wanted, this is {_json_type(body)}")
+        return Heard(unreadable=True, reason=f"a JSON object is wanted, this is {json_type(body)}")
     try:
         return _read(body, organisation)
     except RecursionError:
         return Heard(unreadable=True, reason="nested too deeply")
 
 
+def read_item(body: Object, organisation: str = "") -> Heard:
+    """What a delivery says of a work item, whether it may have an effect or not: a test notification may not.
+
+    Raises:
+        RecursionError: it is nested too deeply.
+    """
+    told, resource = _told(body, organisation), objects(get(body, "resource"))
+    kind = KINDS.get(told.event_type.casefold())
+    return _of_item(told, kind, resource) if kind else _without_effect(told, resource)
+
+
 def _read(body: Object, organisation: str) -> Heard:
-    event_type = _text(_get(body, "eventType"), ID_CHARS)
-    resource = _object(_get(body, "resource"))
-    told = Heard(
-        event_type=event_type,
-        organisation=_organisation(body, resource) or organisation.lower(),
-        event_id=_text(_get(body, "id"), ID_CHARS),
-        subscription_id=_text(_get(body, "subscriptionId"), ID_CHARS),
-        notification_id=_whole(_get(body, "notificationId"), INT64_MAX),
-    )
-    kind = KINDS.get(event_type.casefold())
+    told, resource = _told(body, organisation), objects(get(body, "resource"))
+    kind = KINDS.get(told.event_type.casefold())
     if kind is None:
-        return _unknown(told, _why_unknown(event_type))
+        return _without_effect(told, resource)
     if told.subscription_id == NO_SUBSCRIPTION:
         return _unknown(told, "test notification: its work item is invented")
-    heard = _updated(told, resource) if kind is EventKind.UPDATED else _changed_as_a_whole(told, kind, resource)
+    heard = _of_item(told, kind, resource)
     if not heard.item_id:
-        return _unknown(told, f"{event_type} names no work item", unreadable=True)
+        return _unknown(told, f"{told.event_type} names no work item", unreadable=True)
     if not heard.organisation:
-        return _unknown(told, f"{event_type} of work item {heard.item_id} names no organisation", unreadable=True)
+        reason = f"{told.event_type} of work item {heard.item_id} names no organisation"
+        return _unknown(told, reason, unreadable=True)
     return heard
 
 
-def _why_unknown(event_type: str) -> str:
-    if not event_type:
-        return "no event type"
-    if event_type.casefold().startswith("workitem."):
-        return f"event type {event_type!r} is not known"
-    return f"event type {event_type!r} concerns no work item"
+def _told(body: Object, organisation: str) -> Heard:
+    return Heard(
+        event_type=text(get(body, "eventType"), ID_CHARS),
+        organisation=_organisation(body, objects(get(body, "resource"))) or organisation.lower(),
+        event_id=text(get(body, "id"), ID_CHARS),
+        subscription_id=text(get(body, "subscriptionId"), ID_CHARS),
+        notification_id=whole(get(body, "notificationId"), INT64_MAX),
+    )
+
+
+def _of_item(told: Heard, kind: EventKind, resource: Object) -> Heard:
+    return _updated(told, resource) if kind is EventKind.UPDATED else _changed_as_a_whole(told, kind, resource)
+
+
+def _without_effect(told: Heard, resource: Object) -> Heard:
+    """It is kept with what it concerns, and nobody acts on it."""
+    if not told.event_type:
+        return _unknown(told, "no event type")
+    if told.event_type.casefold().startswith("workitem."):
+        return _unknown(told, f"event type {told.event_type!r} is not known")
+    subject = subject_of(told.event_type, resource)
+    why = f"event type {told.event_type!r} concerns no work item"
+    told = replace(told, project=project_of(resource))
+    return _unknown(told, f"{why} but {subject}" if subject else why)
 
 
 def _unknown(told: Heard, reason: str, *, unreadable: bool = False) -> Heard:
@@ -139,17 +172,17 @@ def _unknown(told: Heard, reason: str, *, unreadable: bool = False) -> Heard:
 
 def _changed_as_a_whole(told: Heard, kind: EventKind, resource: Object) -> Heard:
     """Created, commented, deleted, restored: the resource is the work item itself."""
-    fields = _fields(_get(resource, "fields"))
+    fields = _fields(get(resource, "fields"))
     comment_id, version = _comment_version(resource)
     heard = replace(
         told,
         kind=kind,
         project=_project(fields),
-        item_id=_whole(_get(resource, "id")) or _number_in(ITEM_IN_URL, _get(resource, "url")),
-        rev=_whole(_get(resource, "rev")) or _whole(fields.get("System.Rev")),
-        actor=_identity(fields.get("System.ChangedBy")),
+        item_id=whole(get(resource, "id")) or number_in(ITEM_IN_URL, get(resource, "url")),
+        rev=whole(get(resource, "rev")) or whole(fields.get("System.Rev")),
+        actor=identity(fields.get("System.ChangedBy")),
         fields=fields,
-        comment=_string(fields.get("System.History")) if kind is EventKind.COMMENTED else "",
+        comment=string(fields.get("System.History")) if kind is EventKind.COMMENTED else "",
         comment_id=comment_id,
         comment_version=version,
     )
@@ -158,11 +191,11 @@ def _changed_as_a_whole(told: Heard, kind: EventKind, resource: Object) -> Heard
 
 def _updated(told: Heard, resource: Object) -> Heard:
     """The resource is an entry of the history: its `id` counts updates and is not the work item's."""
-    revision = _object(_get(resource, "revision"))
-    listed = _fields(_get(resource, "fields"))
+    revision = objects(get(resource, "revision"))
+    listed = _fields(get(resource, "fields"))
     changes = {name: pair for name, value in listed.items() if (pair := _change(value)) is not None}
     told_flat = {name: value for name, value in listed.items() if name not in changes}
-    fields = _after({**_fields(_get(revision, "fields")), **told_flat}, changes)
+    fields = _after({**_fields(get(revision, "fields")), **told_flat}, changes)
     comment_id, version = _comment_version(resource)
     item_id, update_id = _item_and_update(resource, revision, is_item=bool(told_flat) and not changes)
     heard = replace(
@@ -171,23 +204,23 @@ def _updated(told: Heard, resource: Object) -> Heard:
         project=_project(fields),
         item_id=item_id,
         update_id=update_id,
-        rev=_whole(_get(resource, "rev")) or _whole(fields.get("System.Rev")) or _whole(_get(revision, "rev")),
-        actor=_identity(_get(resource, "revisedBy")) or _identity(fields.get("System.ChangedBy")),
+        rev=whole(get(resource, "rev")) or whole(fields.get("System.Rev")) or whole(get(revision, "rev")),
+        actor=identity(get(resource, "revisedBy")) or identity(fields.get("System.ChangedBy")),
         changed={name: pair for name, pair in changes.items() if not is_noise(name)},
         fields=fields,
-        comment=_string(changes.get("System.History", (None, None))[1]),
+        comment=string(changes.get("System.History", (None, None))[1]),
         comment_id=comment_id,
         comment_version=version,
-        links_changed=any(_object(_get(resource, "relations")).values()),
+        links_changed=any(objects(get(resource, "relations")).values()),
     )
     return replace(heard, idempotency_key=_key(heard))
 
 
 def _item_and_update(resource: Object, revision: Object, *, is_item: bool) -> tuple[int, int]:
     """Work item id and update number. A sample of Microsoft's has work item id 0, another shows an item instead."""
-    number, url = _whole(_get(resource, "id")), _get(resource, "url")
-    in_url, update_in_url = _number_in(ITEM_IN_URL, url), _number_in(UPDATE_IN_URL, url)
-    item_id = _whole(_get(resource, "workItemId")) or _whole(_get(revision, "id")) or in_url
+    number, url = whole(get(resource, "id")), get(resource, "url")
+    in_url, update_in_url = number_in(ITEM_IN_URL, url), number_in(UPDATE_IN_URL, url)
+    item_id = whole(get(resource, "workItemId")) or whole(get(revision, "id")) or in_url
     if is_item and not revision and not update_in_url:
         return item_id or number, 0
     if number == in_url and not revision and not update_in_url:
@@ -215,27 +248,24 @@ def _event_key(heard: Heard) -> str:
 
 
 def _organisation(body: Object, resource: Object) -> str:
-    containers = _object(_get(body, "resourceContainers"))
-    urls = [_get(_object(_get(containers, name)), "baseUrl") for name in ("collection", "account", "project")]
-    urls += [_get(resource, "url"), _get(_object(_get(resource, "revision")), "url")]
-    for url in urls:
-        with suppress(ValueError):
-            return _text(organisation_of(_text(url, URL_CHARS)))
-    return ""
+    containers = objects(get(body, "resourceContainers"))
+    urls = [get(inner(containers, name), "baseUrl") for name in ("collection", "account", "project")]
+    urls += [get(resource, "url"), get(inner(resource, "revision"), "url")]
+    return organisation_in(urls) or organisation_in(get(inner(resource, *path), "url") for path in URLS_INSIDE)
 
 
 def _project(fields: Object) -> str:
-    return _text(fields.get("System.TeamProject"))
+    return text(fields.get("System.TeamProject"))
 
 
 def _comment_version(resource: Object) -> tuple[int, int]:
-    told = _object(_get(resource, "commentVersionRef"))
-    return _whole(_get(told, "commentId")), _whole(_get(told, "version"))
+    told = objects(get(resource, "commentVersionRef"))
+    return whole(get(told, "commentId")), whole(get(told, "version"))
 
 
 def _fields(value: Json) -> dict[str, Json]:
     """Fields under their real names. Sorted, so that a real name wins over its misnamed twin."""
-    fields = _object(value)
+    fields = objects(value)
     return {clean(name).replace(*MISNAMED): cleaned(fields[name]) for name in sorted(fields)}
 
 
@@ -243,7 +273,7 @@ def _change(value: Json) -> tuple[Json, Json] | None:
     """(old, new) of a changed field; None for a plain value, which may be an object too: an identity."""
     if not isinstance(value, dict) or not value or {key.casefold() for key in value} - {"oldvalue", "newvalue"}:
         return None
-    return _get(value, "oldValue"), _get(value, "newValue")
+    return get(value, "oldValue"), get(value, "newValue")
 
 
 def _after(fields: Object, changes: Changes) -> dict[str, Json]:
@@ -251,55 +281,3 @@ def _after(fields: Object, changes: Changes) -> dict[str, Json]:
     cleared = {name for name, (_, new) in changes.items() if new is None}
     after = {name: value for name, value in fields.items() if name not in cleared}
     return after | {name: new for name, (_, new) in changes.items() if name not in cleared}
-
-
-def _identity(value: Json) -> str:
-    """Unique name out of `Ada <ada@x.org>` or an identity object, whose names may hold that form again."""
-    if isinstance(value, dict):
-        names = (_get(value, "uniqueName"), _get(value, "name"), _get(value, "displayName"))
-        return next((name for each in names if isinstance(each, str) and (name := _identity(each))), "")
-    text = _text(value)
-    bracketed = IDENTITY.search(text)
-    return bracketed[1].strip() if bracketed else text
-
-
-def _get(mapping: Object, name: str) -> Json:
-    """The value under `name` in any case; the exact spelling wins, then the first in order of spelling."""
-    if name in mapping:
-        return mapping[name]
-    alike = [key for key in mapping if key.casefold() == name.casefold()]
-    return mapping[min(alike)] if alike else None
-
-
-def _object(value: Json) -> Object:
-    return value if isinstance(value, dict) else {}
-
-
-def _whole(value: Json, most: int = INT32_MAX) -> int:
-    """A number from 1 to `most`, which may be told as text; 0 for anything else."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(most)):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return 0
-    return value if 1 <= value <= most else 0
-
-
-def _number_in(pattern: re.Pattern[str], url: Json) -> int:
-    found = pattern.search(_text(url, URL_CHARS))
-    return _whole(found[1]) if found else 0
-
-
-def _text(value: Json, chars: int = TEXT_CHARS) -> str:
-    """One short line."""
-    if not isinstance(value, str):
-        return ""
-    return (value if value.isprintable() else UNPRINTABLE.sub("", value))[:chars].strip()
-
-
-def _string(value: Json) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _json_type(value: Json) -> str:
-    names = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
-    return names.get(type(value), "an array")

@@ -8,10 +8,11 @@ from urllib.request import Request
 
 from pointsman.config import Settings
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt
+from pointsman.domain.events.reading import parse_bytes
 from starter.cli import records
 from starter.cli.context import opened, stored_in_sqlite, writing
 from starter.cli.errors import CliError, ExitCode, not_found, usage
-from starter.cli.output import Listing, Single
+from starter.cli.output import Listing, Record, Single
 from starter.cli.settings import local, own_url
 
 ROWS_MAX = 10_000
@@ -40,7 +41,18 @@ async def found(settings: Settings, named: str) -> Delivery:
 
 
 def shown(row: Delivery) -> Single:
-    return records.delivery(row)
+    return records.delivery(row, concerns(row))
+
+
+def concerns(row: Delivery) -> Record:
+    """What the delivery tells, of what, and by whom: read from its body."""
+    event = parse_bytes(row.body, row.organisation)
+    return {
+        "event": type(event).__name__,
+        "subject": str(event.subject or ""),
+        "repository": event.repository.name if event.repository else "",
+        "by": event.actor.unique_name or event.actor.display_name,
+    }
 
 
 async def replay(settings: Settings, row: Delivery, by: str) -> Single:

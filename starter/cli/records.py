@@ -122,14 +122,15 @@ def deliveries(rows: list[Delivery]) -> Listing:
     return Listing("deliveries", columns, [_delivery(row) for row in rows])
 
 
-def delivery(row: Delivery) -> Single:
-    """With the body, as text and cut: `--body` gives all of it."""
+def delivery(row: Delivery, concerns: Record) -> Single:
+    """With what its body is about, and the body, as text and cut: `--body` gives all of it."""
     body = row.body.decode("utf-8", errors="replace")
     shown = body if len(body) <= BODY_CHARS_MAX else f"{body[:BODY_CHARS_MAX]}... ({len(row.body)} bytes in all)"
     return Single(
         "delivery",
         {
             **_delivery(row),
+            **concerns,
             "event_id": row.event_id,
             "subscription_id": row.subscription_id,
             "notification_id": row.notification_id,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import EventKind, WorkItemKey
-from pointsman.domain import deliveries
+from pointsman.domain import deliveries, loose
 from pointsman.domain.deliveries import read, read_bytes
 
 BASE = "https://dev.azure.com/Harbour"
@@ -257,6 +257,24 @@ def test_an_event_of_no_work_item_is_no_fault(body: bytes) -> None:
     assert not read_bytes(body).unreadable
 
 
+@pytest.mark.parametrize(
+    ("event_type", "about"),
+    [
+        ("git.push", "repository r-1 (cranes)"),
+        ("git.pullrequest.merged", "pull request 17 (cranes)"),
+        ("build.complete", "build 90"),
+        ("MS.VSS-Release.release-created-event", "release 31"),
+    ],
+)
+def test_an_event_of_no_work_item_is_kept_with_what_it_concerns(event_type: str, about: str) -> None:
+    repository: Json = {"id": "r-1", "name": "cranes", "project": {"name": "Quay"}}
+    resource: Json = {"id": 90, "repository": repository, "pullRequestId": 17, "release": {"id": 31}}
+    heard = read(envelope(event_type, resource))
+    assert (heard.kind, heard.item_id, heard.project) == (None, 0, "Quay")
+    assert heard.reason == f"event type {event_type!r} concerns no work item but {about}"
+    assert heard.idempotency_key == "event:harbour:c0ffee00-3333-4444-8555-666677778888"
+
+
 @pytest.mark.parametrize("body", [b"[1]", b"{", b'{"eventType": "workitem.created"}'])
 def test_what_should_concern_a_work_item_and_cannot_be_read_is_a_fault(body: bytes) -> None:
     assert read_bytes(body).unreadable
@@ -273,7 +291,7 @@ def test_text_that_no_column_takes_is_cleaned() -> None:
     heard = read(item(fields=fields))
     assert heard.project == "Qu\N{REPLACEMENT CHARACTER}ay[31m"
     assert heard.fields["System.Title"] == "Crane\N{REPLACEMENT CHARACTER} \N{REPLACEMENT CHARACTER} stops\nat noon"
-    assert len(read(envelope("x" * 10_000, {})).event_type) == deliveries.ID_CHARS
+    assert len(read(envelope("x" * 10_000, {})).event_type) == loose.ID_CHARS
 
 
 JSON: st.SearchStrategy[Json] = st.recursive(

@@ -231,6 +231,17 @@ def test_deliveries_are_listed_and_shown_by_the_beginning_of_their_id(rig: Rig) 
     assert rig.run("inbox", "list", "--state", "lost").code == ExitCode.USAGE
 
 
+def test_a_delivery_is_shown_with_what_it_is_about(rig: Rig) -> None:
+    push = b'{"eventType": "git.push", "resource": {"repository": {"id": "r-1", "name": "web"}, "pushedBy": "Ada"}}'
+
+    async def one(store: Store) -> None:
+        await Inbox(store).accept(cli_rig.delivery("abc-1", body=push))
+
+    rig.fill(one)
+    shown = rig.run("inbox", "show", "abc").out.splitlines()
+    assert {"event\tCodePushed", "subject\trepository r-1 (web)", "repository\tweb", "by\tAda"} <= set(shown)
+
+
 def test_the_audit_log_is_shown_by_item_chain_and_action(rig: Rig) -> None:
     rig.fill(cli_rig.story)
     events = rig.run("audit", "show", "--item", "fabrikam/42", "--json").document()["events"]

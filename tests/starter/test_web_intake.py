@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
 from pointsman.contracts.records import DeliveryState
 from pointsman.observability import names
 from pointsman.store.engine import Store
@@ -107,6 +108,17 @@ async def test_what_is_not_understood_is_kept_too(web: Web, body: bytes, state: 
     assert response.status_code == 202
     assert (kept.state, kept.body, kept.item_id) == (state, body, 0)
     assert kept.reason.startswith(reason)
+
+
+async def test_an_event_of_code_is_kept_with_what_it_concerns_and_once(web: Web) -> None:
+    repository: Json = {"id": "r-1", "name": "cranes", "project": {"name": "Quay"}}
+    first = created(eventType="git.push", resource={"repository": repository})
+    other = created(eventType="git.push", resource={"repository": repository}, subscriptionId="another")
+    assert [(await web.deliver(body)).status_code for body in (first, other)] == [202, 202]
+    duplicate, kept = await web.kept()
+    assert (kept.state, duplicate.state) == (DeliveryState.UNKNOWN, DeliveryState.DUPLICATE)
+    assert (kept.organisation, kept.project, kept.item_id) == ("harbour", "Quay", 0)
+    assert kept.reason == "event type 'git.push' concerns no work item but repository r-1 (cranes)"
 
 
 async def test_the_same_unreadable_body_is_one_dead_row_and_one_duplicate(web: Web) -> None:
