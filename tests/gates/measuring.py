@@ -1,7 +1,8 @@
 """Coverage of the inner rooms: `pytest --measure` traces while their modules load and while their own tests run.
 
 Tracing makes a test twice as slow, and most tests here wait for things in which nothing is counted. So each room is
-held by its own tests, and a line that only a test of another room passes counts as not covered.
+held by its own tests, and a line that only a test of another room passes counts as not covered. Tests of properties
+are not traced: they take the same lines hundreds of times, and what only some of their examples reach is not held.
 """
 
 import importlib
@@ -38,7 +39,7 @@ class Measuring:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if not any(item.path.is_relative_to(self._root / folder) for folder in ROOMS.values()):
+        if _is_property(item) or not any(item.path.is_relative_to(self._root / folder) for folder in ROOMS.values()):
             return (yield)
         self._coverage.start()
         try:
@@ -48,3 +49,7 @@ class Measuring:
 
     def pytest_sessionfinish(self) -> None:
         self._coverage.save()
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False)

@@ -382,13 +382,6 @@ async def test_a_kept_answer_costs_nothing_and_shows_what_it_saved(bench: Bench)
     assert len(bench.provider.control.seen) == 2
 
 
-@pytest.mark.slow(11)
-async def test_a_thousand_at_once_all_succeed(bench: Bench) -> None:
-    service = bench.service()
-    ends = await asyncio.gather(*(service.complete(request()) for _ in range(1_000)), return_exceptions=True)
-    assert [end for end in ends if not isinstance(end, LLMResponse)] == []
-
-
 async def test_a_model_near_its_end_says_so(bench: Bench) -> None:
     governance = Governance(REGISTRY, ("*",), today=lambda: date(2026, 12, 8))
     response = await bench.service(governance=governance).complete(request(model="gpt-5-mini"))
