@@ -67,6 +67,7 @@ def budgets_of(policy: ModelPolicy) -> Sequence[Budget]:
         Budget(
             scope=Scope(one.scope),
             account=one.account,
+            tenant=one.tenant,
             tokens=one.tokens,
             cost_usd=one.cost_usd,
             hard=one.hard,

@@ -20,6 +20,8 @@ class BudgetScope(StrEnum):
     USER = "user"
     SESSION = "session"
     WORK_ITEM = "work_item"
+    BUDGET = "budget"
+    """A budget that calls are charged to by its name."""
 
 
 class BudgetPeriod(StrEnum):
@@ -40,6 +42,8 @@ class ModelBudget(Contract):
     hard: bool = True
     """A hard budget refuses the call that might pass it, a soft one is noted in the answer."""
     period: BudgetPeriod = BudgetPeriod.EVER
+    tenant: str = ""
+    """Whose user, session, work item or budget it is; empty: the one of each tenant."""
 
 
 class ModelRate(Contract):

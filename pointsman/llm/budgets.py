@@ -28,10 +28,16 @@ class Scope(StrEnum):
     USER = "user"
     SESSION = "session"
     WORK_ITEM = "work_item"
+    BUDGET = "budget"
+    """A budget that calls are charged to by its name."""
     HOSTED_TENANT = "hosted_tenant"
     """A tenant, as far as the operator's key pays."""
     HOSTED_USER = "hosted_user"
     """A user, by `tenant/user`, as far as the operator's key pays."""
+
+
+OF_TENANTS = (Scope.USER, Scope.SESSION, Scope.WORK_ITEM, Scope.BUDGET)
+"""Accounts of these have names that only their tenant gives them: another's of the same name is another account."""
 
 
 class Period(StrEnum):
@@ -47,6 +53,9 @@ class Budget(Value):
 
     scope: Scope
     account: str = ""
+    """Name of the tenant, user, session, work item or budget."""
+    tenant: str = ""
+    """Whose user, session, work item or budget it is; empty: the one of each tenant."""
     tokens: int | None = Field(default=None, ge=0)
     cost_usd: Decimal | None = Field(default=None, ge=0)
     hard: bool = True
@@ -56,7 +65,28 @@ class Budget(Value):
     period: Period = Period.EVER
 
     def applies(self, scope: Scope, account: str) -> bool:
-        return self.scope is scope and self.account in ("", account) and account not in self.but
+        if self.scope is not scope or account in self.but:
+            return False
+        tenant, name = parts_of(scope, account)
+        return self.account in ("", name) and self.tenant in ("", tenant)
+
+    @property
+    def told(self) -> str:
+        """The account that it names, with its tenant; empty where it names none."""
+        return f"{self.tenant}/{self.account}" if self.tenant and self.account else self.account
+
+
+def account_of(tenant: str, name: str) -> str:
+    """What the books call a name that `tenant` gave; without a tenant, it begins with a slash."""
+    return f"{tenant.replace('/', '%2F')}/{name}"
+
+
+def parts_of(scope: Scope, account: str) -> tuple[str, str]:
+    """Tenant and name of an account; no tenant where the scope has none."""
+    if scope not in OF_TENANTS:
+        return "", account
+    tenant, slash, name = account.partition("/")
+    return (tenant.replace("%2F", "/"), name) if slash else ("", account)
 
 
 class Claim(Value):
@@ -112,13 +142,10 @@ class Budgets(Protocol):
 
 def accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
     """Whom the call is charged to."""
-    named = {
-        Scope.TENANT: request.tenant,
-        Scope.USER: request.user,
-        Scope.SESSION: request.session_id,
-        Scope.WORK_ITEM: request.work_item,
-    }
-    return tuple((scope, account) for scope, account in named.items() if account)
+    names = (request.user, request.session_id, request.work_item, request.budget)
+    tenant = request.tenant
+    named = [(scope, account_of(tenant, name)) for scope, name in zip(OF_TENANTS, names, strict=True) if name]
+    return ((Scope.TENANT, tenant), *named) if tenant else tuple(named)
 
 
 def hosted_accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
@@ -126,7 +153,7 @@ def hosted_accounts_of(request: LLMRequest) -> tuple[tuple[Scope, str], ...]:
     if not request.tenant:
         return ()
     whole = ((Scope.HOSTED_TENANT, request.tenant),)
-    return (*whole, (Scope.HOSTED_USER, f"{request.tenant}/{request.user}")) if request.user else whole
+    return (*whole, (Scope.HOSTED_USER, account_of(request.tenant, request.user))) if request.user else whole
 
 
 @dataclass
@@ -181,7 +208,7 @@ _WHEN = {Period.EVER: "", Period.MONTH: " for this month", Period.DAY: " for tod
 
 def passed(budget: Budget, account: str, spending: Spending, claim: Claim) -> str:
     """How the claim would pass the budget; empty where it fits."""
-    where = f"{budget.scope.value} {account!r}{_WHEN[budget.period]}"
+    where = f"{budget.scope.value} {account.removeprefix('/')!r}{_WHEN[budget.period]}"
     spent = spending.spent[budget.period]
     if budget.tokens is not None and spent.tokens + spending.reserved_tokens + claim.tokens > budget.tokens:
         return (
@@ -205,9 +232,12 @@ def check(budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scop
     """
     notes: list[str] = []
     for scope, account in claim.accounts:
-        for budget in budgets:
-            if not budget.applies(scope, account):
-                continue
+        applying = [budget for budget in budgets if budget.applies(scope, account)]
+        if scope is Scope.BUDGET and not applying:
+            notes.append(
+                f"budget {parts_of(scope, account)[1]!r} has no limit: the call is written down under its name"
+            )
+        for budget in applying:
             why = passed(budget, account, spendings[scope, account], claim)
             if why and budget.hard:
                 raise exceeded(claim, why)
@@ -221,7 +251,7 @@ def uses_of(
 ) -> tuple[BudgetUse, ...]:
     """How far the claim would use each budget. Asked before it is held."""
     return tuple(
-        BudgetUse(scope=scope, account=budget.account, share=_share(budget, spendings[scope, account], claim))
+        BudgetUse(scope=scope, account=budget.told, share=_share(budget, spendings[scope, account], claim))
         for scope, account in claim.accounts
         for budget in budgets
         if budget.applies(scope, account)

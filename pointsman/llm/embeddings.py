@@ -71,6 +71,7 @@ class EmbeddingRequest(Value):
     tenant: str = ""
     user: str = ""
     work_item: str = ""
+    budget: str = ""
 
     def context(self, model: str) -> LLMRequest:
         """Whose call it is, as budgets and books know it."""
@@ -83,6 +84,7 @@ class EmbeddingRequest(Value):
             tenant=self.tenant,
             user=self.user,
             work_item=self.work_item,
+            budget=self.budget,
         )
 
 

@@ -11,7 +11,7 @@ from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse
 
 LIFE = timedelta(hours=1)
 # Who asks, and for what, does not change the answer. The tenant does: nobody may learn from another's answers.
-_CONTEXT = {"trace_id", "source_agent", "session_id", "user", "work_item", "metadata"}
+_CONTEXT = {"trace_id", "source_agent", "session_id", "user", "work_item", "budget", "metadata"}
 
 
 class ResponseCache(Protocol):

@@ -266,6 +266,8 @@ class LLMRequest(Value):
     tenant: str = ""
     user: str = ""
     work_item: str = ""
+    budget: str = ""
+    """Name of a budget that it is charged to beside those of the others: a project, a cost centre, an experiment."""
 
     @property
     def labels(self) -> dict[str, str]:

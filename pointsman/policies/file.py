@@ -2,9 +2,9 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
@@ -131,6 +131,13 @@ class FileBudget(Strict):
     cost_usd: Money | None = None
     hard: bool = True
     period: BudgetPeriod = BudgetPeriod.EVER
+    tenant: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$", description="the name of a tenant")
+
+    @model_validator(mode="after")
+    def _names_a_tenant_once(self) -> Self:
+        if self.tenant and self.scope is BudgetScope.TENANT:
+            raise ValueError(f"tenant {self.tenant!r} of scope `tenant`: name it as `account`")
+        return self
 
 
 class FileRate(Strict):

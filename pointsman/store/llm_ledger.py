@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from pointsman.llm.budgets import Claim, Period, Scope, Spending, Spent
+from pointsman.llm.budgets import Claim, Period, Scope, Spending, Spent, parts_of
 from pointsman.llm.types import TokenUsage
 from pointsman.store import statements
 from pointsman.store.columns import microseconds
@@ -164,7 +164,7 @@ def add(connection: Connection, entries: Iterable[Entry]) -> None:
 
 def _row(entry: Entry) -> tuple[object, ...]:
     claim = entry.claim
-    named = dict(claim.accounts)
+    named = {scope: parts_of(scope, account)[1] for scope, account in claim.accounts}
     return (
         entry.id,
         entry.at,

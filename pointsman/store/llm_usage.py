@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, and_, case, cast, func, select
 
-from pointsman.llm.budgets import SUCCESS, Scope, Spending
+from pointsman.llm.budgets import OF_TENANTS, SUCCESS, Scope, Spending, account_of
 from pointsman.store.columns import EPOCH, utc_now
 from pointsman.store.engine import Store
 from pointsman.store.llm_ledger import OPEN, spending, usd
@@ -87,11 +87,16 @@ class UsageBook:
         rows = await self._store.read(lambda session: session.execute(query).all())
         return [_used(by, tuple(row)) for row in rows if row[len(by)]]
 
-    async def accounts(self, scope: Scope, limit: int, account: str = "") -> Sequence[tuple[str, Spending]]:
-        """How the accounts of the scope stand, or the one that is named; the costliest first."""
+    async def accounts(
+        self, scope: Scope, limit: int, account: str = "", tenant: str = ""
+    ) -> Sequence[tuple[str, Spending]]:
+        """How the accounts of the scope stand, or those of the name, or of the tenant; the costliest first."""
         query = select(_ACCOUNT).where(_ACCOUNT.c.scope == scope.value).limit(limit)
+        if tenant:
+            query = query.where(_ACCOUNT.c.account.startswith(account_of(tenant, ""), autoescape=True))
         if account:
-            query = query.where(_ACCOUNT.c.account == account)
+            of_tenant = _ACCOUNT.c.account.endswith(f"/{account}", autoescape=True)
+            query = query.where((_ACCOUNT.c.account == account) | and_(scope in OF_TENANTS, of_tenant))
         query = query.order_by(_ACCOUNT.c.nano_usd.desc(), _ACCOUNT.c.tokens.desc(), _ACCOUNT.c.account)
         rows = await self._store.read(lambda session: session.execute(query).all())
         today = self._now().date()

@@ -67,6 +67,7 @@ class Asked:
     documents: Sequence[Path] = ()
     tenant: str = ""
     user: str = ""
+    budget: str = ""
 
     def request(self) -> LLMRequest:
         """The request.
@@ -92,6 +93,7 @@ class Asked:
             source_agent=AGENT,
             tenant=self.tenant,
             user=self.user,
+            budget=self.budget,
         )
 
 

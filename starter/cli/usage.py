@@ -51,9 +51,9 @@ async def budgets(settings: Settings, limit: int) -> Listing:
     async with reading(settings) as store:
         book = UsageBook(store)
         for budget in budgets_of(policy(settings).models):
-            found = await book.accounts(budget.scope, limit, budget.account)
-            standing = [(name, spent) for name, spent in found if budget.applies(budget.scope, name)]
-            untouched = [(budget.account or EVERYBODY, Spending())]
+            found = await book.accounts(budget.scope, limit, budget.account, budget.tenant)
+            standing = [(name.removeprefix("/"), spent) for name, spent in found if budget.applies(budget.scope, name)]
+            untouched = [(budget.told or EVERYBODY, Spending())]
             records += [_budget(budget, name, spent) for name, spent in standing or untouched]
     return Listing("budgets", BUDGETS, records)
 

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Claim, MemoryBudgets, Period, Scope, accounts_of
+from pointsman.llm.budgets import (
+    OF_TENANTS,
+    RESERVATION_LIFE,
+    Budget,
+    Claim,
+    MemoryBudgets,
+    Period,
+    Scope,
+    account_of,
+    accounts_of,
+    parts_of,
+)
 from pointsman.llm.errors import BudgetExceededError
 from pointsman.llm.types import LLMRequest, Role, TokenUsage, text_message
 
@@ -36,14 +47,57 @@ def used(tokens: int) -> TokenUsage:
 
 def test_accounts_are_those_that_the_request_names() -> None:
     hello = (text_message(Role.USER, "hello"),)
-    asked = LLMRequest(messages=hello, tenant="rail", user="ada", session_id="s", work_item="fabrikam/rail/7")
+    asked = LLMRequest(
+        messages=hello, tenant="rail", user="ada", session_id="s", work_item="fabrikam/rail/7", budget="trial"
+    )
     assert set(accounts_of(asked)) == {
         RAIL,
-        ADA,
-        (Scope.SESSION, "s"),
-        (Scope.WORK_ITEM, "fabrikam/rail/7"),
+        (Scope.USER, "rail/ada"),
+        (Scope.SESSION, "rail/s"),
+        (Scope.WORK_ITEM, "rail/fabrikam/rail/7"),
+        (Scope.BUDGET, "rail/trial"),
     }
     assert accounts_of(LLMRequest(messages=hello)) == ()
+    assert accounts_of(LLMRequest(messages=hello, user="rail/ada")) == ((Scope.USER, "/rail/ada"),)
+
+
+@given(
+    st.text(alphabet="ab/", max_size=5), st.text(alphabet="ab/%", min_size=1, max_size=5), st.sampled_from(OF_TENANTS)
+)
+def test_an_account_is_of_one_tenant_and_one_name(tenant: str, name: str, scope: Scope) -> None:
+    assert parts_of(scope, account_of(tenant, name)) == (tenant, name)
+
+
+async def test_equal_names_of_two_tenants_do_not_share_a_budget() -> None:
+    books = MemoryBudgets([Budget(scope=scope, tokens=100) for scope in OF_TENANTS])
+    for tenant in ("rail", "road", ""):
+        named = of(tenant)
+        await books.reserve(claim(100, "0", *accounts_of(named)))
+        for scope, account in accounts_of(named)[-len(OF_TENANTS) :]:
+            with pytest.raises(BudgetExceededError, match=f"{scope.value} .*is 100: 0 are spent, 100 reserved"):
+                await books.reserve(claim(1, "0", (scope, account)))
+
+
+async def test_a_budget_of_a_tenants_user_is_of_nobody_elses() -> None:
+    books = MemoryBudgets([Budget(scope=Scope.USER, tenant="rail", account="ada", tokens=10)])
+    assert (await books.reserve(claim(11, "0", *accounts_of(of("road"))))).uses == ()
+    with pytest.raises(BudgetExceededError, match="user 'rail/ada' is 10"):
+        await books.reserve(claim(11, "0", *accounts_of(of("rail"))))
+    (use,) = (await books.reserve(claim(10, "0", *accounts_of(of("rail"))))).uses
+    assert use.account == "rail/ada"
+
+
+async def test_a_budget_that_a_call_names_holds_and_one_without_a_limit_is_told() -> None:
+    books = MemoryBudgets([Budget(scope=Scope.BUDGET, account="trial", tokens=10)])
+    with pytest.raises(BudgetExceededError, match="budget 'rail/trial' is 10"):
+        await books.reserve(claim(11, "0", (Scope.BUDGET, "rail/trial")))
+    (note,) = (await books.reserve(claim(11, "0", (Scope.BUDGET, "rail/trail")))).notes
+    assert note == "budget 'trail' has no limit: the call is written down under its name"
+
+
+def of(tenant: str) -> LLMRequest:
+    hello = (text_message(Role.USER, "hello"),)
+    return LLMRequest(messages=hello, tenant=tenant, user="ada", session_id="s", work_item="7", budget="trial")
 
 
 async def test_a_hard_limit_refuses_and_says_every_number() -> None:

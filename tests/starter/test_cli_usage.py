@@ -38,7 +38,7 @@ async def spend(store: Store) -> None:
 
 def claimed(tenant: str) -> Claim:
     return Claim(
-        accounts=((Scope.TENANT, tenant), (Scope.WORK_ITEM, f"{tenant}/7")),
+        accounts=((Scope.TENANT, tenant), (Scope.WORK_ITEM, f"{tenant}/7"), (Scope.USER, f"{tenant}/ada")),
         tokens=500,
         cost_usd=Decimal(1),
         provider="openai",
@@ -66,7 +66,7 @@ def test_usage_is_told_by_what_is_asked_in_the_order_asked(rig: Rig) -> None:
     usage = rig.run("usage", "--by", "work-item", "--tenant", "rail", "--json").document()["usage"]
     assert usage == [
         {
-            "work_item": "rail/7",
+            "work_item": "7",
             "attempts": 2,
             "failed": 0,
             "prompt_tokens": 70,
@@ -133,7 +133,9 @@ models:
   budgets:
     - {scope: tenant, cost_usd: "10", period: month}
     - {scope: tenant, account: rail, tokens: 1000, hard: false}
-    - {scope: user, tokens: 5}
+    - {scope: session, tokens: 5}
+    - {scope: user, account: ada, tenant: road, tokens: 900}
+    - {scope: budget, account: trial, tenant: road, tokens: 7}
 """
 
 
@@ -147,8 +149,10 @@ def test_budgets_say_what_is_left_of_them(rig: Rig, tmp_path: Path, monkeypatch:
     assert ["tenant", "rail", "month", "hard", "", "", "10", "8.75", "500", "1"] in lines
     assert ["tenant", "road", "month", "hard", "", "", "10", "10", "0", "0"] in lines
     assert ["tenant", "rail", "ever", "soft", "1000", "400", "", "", "500", "1"] in lines
-    assert ["user", "*", "ever", "hard", "5", "5", "", "", "0", "0"] in lines
+    assert ["user", "road/ada", "ever", "hard", "900", "800", "", "", "0", "0"] in lines
+    assert ["budget", "road/trial", "ever", "hard", "7", "7", "", "", "0", "0"] in lines
+    assert ["session", "*", "ever", "hard", "5", "5", "", "", "0", "0"] in lines
     budgets = rig.run("usage", "--budgets", "--json").document()["budgets"]
     assert isinstance(budgets, list)
     assert {"tokens_spent", "cost_usd_spent"} <= set(budgets[0])
-    assert json.dumps(budgets).count('"scope"') == len(lines) == 4
+    assert json.dumps(budgets).count('"scope"') == len(lines) == 6

@@ -144,6 +144,11 @@ async def test_budgets_and_rates_of_policy_hold(outside: Outside) -> None:
     budget = ModelBudget(scope=BudgetScope.WORK_ITEM, cost_usd=Decimal("0.0000001"))
     with pytest.raises(BudgetExceededError, match="work_item 'f/w/1'"):
         await ask(llm, ModelPolicy(budgets=(budget,)), work_item="f/w/1")
+    trial = ModelBudget(scope=BudgetScope.BUDGET, account="trial", tenant="beta", tokens=10)
+    with pytest.raises(BudgetExceededError, match="budget 'beta/trial' is 10"):
+        await ask(llm, ModelPolicy(budgets=(trial,)), budget="trial", tenant="beta")
+    (note,) = (await ask(llm, ModelPolicy(budgets=(trial,)), budget="trial", tenant="gamma")).notes
+    assert note.startswith("budget 'trial' has no limit")
     async with governed(llm, ModelPolicy(rates=(ModelRate(provider="openai", requests_per_minute=1),))) as service:
         request = LLMRequest(tier=ModelTier.FAST, messages=HELLO)
         assert (await service.attempt(request)).attempts == 1

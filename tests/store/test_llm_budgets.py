@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Period, Reservation, Scope
+from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Period, Reservation, Scope, accounts_of
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
-from pointsman.llm.types import TokenUsage
+from pointsman.llm.types import LLMRequest, Role, TokenUsage, text_message
 from pointsman.ports import Unavailable
 from pointsman.store import llm_ledger
 from pointsman.store.engine import Store
@@ -31,7 +31,11 @@ def books(store: Store, *budgets: Budget, clock: Clock | None = None) -> StoreBu
 async def test_a_row_tells_the_attempt_from_claim_to_cost(store: Store) -> None:
     clock, ada = Clock(), user()
     kept = books(store, clock=clock)
-    accounts = (RAIL, ada, (Scope.SESSION, "s-1"), (Scope.WORK_ITEM, "fabrikam/rail/7"), (Scope.HOSTED_TENANT, "rail"))
+    named = LLMRequest(
+        messages=(text_message(Role.USER, "hello"),),
+        tenant="rail", user=ada[1], session_id="s-1", work_item="fabrikam/rail/7", budget="trial",
+    )  # fmt: skip
+    accounts = (*accounts_of(named), (Scope.HOSTED_TENANT, "rail"))
     told = {"price_version": "genai-prices 0.2", "trace_id": "t-1", "source_agent": "triage"}
     held = await kept.reserve(claim(1_000, "0.0123", *accounts, **told))
     (row,) = await rows(store)
@@ -69,6 +73,16 @@ async def test_a_hard_limit_refuses_and_leaves_no_trace(store: Store) -> None:
     assert len(await rows(store)) == 2
     assert (await standing(store, RAIL)).reserved_tokens == 0
     assert (await kept.reserve(claim(350, "0", ada))).notes == ()
+
+
+async def test_equal_names_of_two_tenants_do_not_share_a_budget(store: Store) -> None:
+    _, name = user()
+    kept = books(store, Budget(scope=Scope.USER, tokens=100), Budget(scope=Scope.BUDGET, account=name, tokens=100))
+    for tenant in ("rail", "road", ""):
+        for scope in (Scope.USER, Scope.BUDGET):
+            await kept.reserve(claim(100, "0", (scope, f"{tenant}/{name}")))
+            with pytest.raises(BudgetExceededError, match="100 reserved"):
+                await kept.reserve(claim(1, "0", (scope, f"{tenant}/{name}")))
 
 
 async def test_a_limit_in_usd_is_held_to_the_billionth(store: Store) -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from pointsman.llm.budgets import RESERVATION_LIFE, Scope
+from pointsman.llm.budgets import RESERVATION_LIFE, Scope, account_of
 from pointsman.llm.types import TokenUsage
 from pointsman.store.engine import Store
 from pointsman.store.llm_budgets import StoreBudgets
@@ -102,4 +102,9 @@ async def test_accounts_stand_as_their_calls_left_them(store: Store) -> None:
     ((name, spending),) = await book.accounts(Scope.USER, 10, "ada")
     assert (name, spending.tokens, spending.cost_usd) == ("ada", 200, Decimal("0.250000001"))
     assert len(await book.accounts(Scope.TENANT, 1)) == 1
+    for tenant, name in (("rail", "eve"), ("road", "eve"), ("road", "ev_")):
+        await StoreBudgets(store).reserve(claim(1, "0", (Scope.USER, account_of(tenant, name))))
+    assert {name for name, _ in await book.accounts(Scope.USER, 10, "eve")} == {"rail/eve", "road/eve"}
+    assert {name for name, _ in await book.accounts(Scope.USER, 10, tenant="road")} == {"road/eve", "road/ev_"}
+    assert [name for name, _ in await book.accounts(Scope.USER, 10, "ev_", "road")] == ["road/ev_"]
     assert await book.accounts(Scope.SESSION, 10) == []

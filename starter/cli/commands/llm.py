@@ -65,6 +65,7 @@ Documents = Annotated[
 ]
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose keys and budgets; none is the operator's.")]
 User = Annotated[str, typer.Option("--user", help="Of that tenant.")]
+Budget = Annotated[str, typer.Option("--budget", help="A budget of that tenant, charged as well.")]
 Provider = Annotated[str, typer.Option("--provider", help="Only of this provider.", show_default=False)]
 
 
@@ -91,6 +92,7 @@ def complete(
     document: Documents = None,
     tenant: Tenant = "",
     user: User = "",
+    budget: Budget = "",
 ) -> None:
     """Print a model's answer.
 
@@ -102,7 +104,7 @@ def complete(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (), tenant, user,
+        effort or "", schema, image or (), document or (), tenant, user, budget,
     )  # fmt: skip
     call.run(llm.complete(call, settings_of(call), asked))
 
@@ -129,6 +131,7 @@ def stream(
     document: Documents = None,
     tenant: Tenant = "",
     user: User = "",
+    budget: Budget = "",
     show_reasoning: Annotated[
         bool, typer.Option("--show-reasoning", help="What the model lets see of it, on stderr.")
     ] = False,
@@ -143,7 +146,7 @@ def stream(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (), tenant, user,
+        effort or "", schema, image or (), document or (), tenant, user, budget,
     )  # fmt: skip
     call.run(llm.stream(call, settings_of(call), asked, reasoning=show_reasoning))
 
@@ -171,6 +174,7 @@ def compare(
     document: Documents = None,
     tenant: Tenant = "",
     user: User = "",
+    budget: Budget = "",
 ) -> int:
     """Ask several models the same at once, and show answers, time, tokens and cost side by side.
 
@@ -184,6 +188,7 @@ def compare(
     asked = llm.Asked(
         prompt, "", tier, system=system, temperature=temperature, max_tokens=max_tokens, effort=effort or "",
         schema=schema, images=image or (), documents=document or (), tenant=tenant, user=user,
+        budget=budget,
     )  # fmt: skip
     return call.run(llm.compare(call, settings_of(call), asked, model or ()))
 

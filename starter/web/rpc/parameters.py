@@ -51,6 +51,7 @@ class Ask(_Parameters):
     user: ContextText = Field("", description="Whose call it is. Not taken where the token names a user.")
     work_item: ContextText = Field("", description="The work item that it is charged to.")
     complexity: Complexity | None = Field(None, description="`low`, `medium` or `high`, instead of model and tier.")
+    budget: ContextText = Field("", description="Name of a budget of the tenant that it is charged to as well.")
 
 
 class ListModels(_Parameters):

@@ -74,6 +74,16 @@ def tool(**fields: Json) -> Json:
     return [{"name": "look", "description": "", "parameters": {"type": "object", "properties": {}}, **fields}]
 
 
+def looked(at: str, seen: str) -> list[Json]:
+    call: Json = {"kind": "tool_call", "call_id": "c-1", "name": "look", "arguments": {"at": at}}
+    result: Json = {"kind": "tool_result", "call_id": "c-1", "name": "look", "text": seen}
+    return [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "parts": [call]},
+        {"role": "tool", "parts": [result]},
+    ]
+
+
 FIELDS: dict[str, Callable[[str], dict[str, Json]]] = {
     "content": lambda text: asked(messages=[{"role": "user", "content": text}]),
     "part": lambda text: asked(messages=[{"role": "user", "parts": [{"kind": "text", "text": text}]}]),
@@ -85,6 +95,8 @@ FIELDS: dict[str, Callable[[str], dict[str, Json]]] = {
     "trace_id": lambda text: asked(trace_id=text),
     "source_agent": lambda text: asked(source_agent=text),
     "session_id": lambda text: asked(session_id=text),
+    "call": lambda text: asked(messages=looked(text, "")),
+    "result": lambda text: asked(messages=looked("here", text)),
 }
 
 
@@ -105,6 +117,8 @@ def replaced(document: Json, by: str) -> Json:
         return {name: replaced(value, by) for name, value in document.items()}
     if isinstance(document, list):
         return [replaced(value, by) for value in document]
+    if isinstance(document, str) and document != MARK and MARK in document:  # arguments of a tool are JSON in JSON
+        return json.dumps(replaced(json.loads(document), by), ensure_ascii=False)
     return by if document == MARK else document
 
 
@@ -121,6 +135,13 @@ async def test_a_text_changes_nothing_but_its_field(rpc: Rpc, field: str) -> Non
             told.pop("prompt_cache_key")
             wanted.pop("prompt_cache_key")
         assert told == wanted
+
+
+@pytest.mark.parametrize("field", ["user", "work_item", "budget"])
+async def test_who_pays_is_not_told_to_the_provider(rpc: Rpc, field: str) -> None:
+    plain = await received(rpc, asked())
+    for text in EVIL:
+        assert await received(rpc, asked(**{field: text})) == plain
 
 
 @pytest.mark.parametrize("text", EVIL)
