@@ -10,13 +10,25 @@ from jsonschema import Draft202012Validator
 
 from pointsman import config, temporal
 from pointsman.contracts.base import Json
+from pointsman.llm.settings import LLMSettings
 from pointsman.policies import loading
+from starter.needs import llm_settings, model_keys
 from tests.deploy import compose
 
 TEXT = compose.FILE.read_text(encoding="utf-8")
 SERVICES = compose.services()
 ONE_SHOTS = {"databases", "temporal-schema", "temporal-namespace", "migrate"}
 OURS = {"migrate", "web", "worker"}
+MODEL_KEYS = {
+    "POINTSMAN_OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GOOGLE_API_KEY",
+    "MISTRAL_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+}
 NEEDS = {
     "service_healthy": "healthcheck",
     "service_completed_successfully": "command",
@@ -85,7 +97,7 @@ def test_template_gives_every_default_and_no_secret() -> None:
 def test_every_variable_of_ours_is_a_setting(name: str) -> None:
     known = {config.variable(setting) for setting in config.Settings.model_fields} - {config.variable("origins")}
     given = {variable for variable in compose.environment(SERVICES[name]) if variable.startswith(config.PREFIX)}
-    assert given <= known
+    assert given <= known | config.OTHER_VARIABLES
     assert "POINTSMAN_DATABASE_URL" in given
 
 
@@ -104,8 +116,31 @@ def test_secrets_are_told_to_the_process_that_needs_them_only() -> None:
         return {variable for variable in compose.environment(SERVICES[name]) if re.search("SECRET|TOKEN|KEY", variable)}
 
     assert told("migrate") == set()
-    assert told("web") == {"POINTSMAN_WEBHOOK_SECRETS", "POINTSMAN_RPC_TOKENS", "POINTSMAN_OPENAI_API_KEY"}
-    assert told("worker") == {"POINTSMAN_AZURE_DEVOPS_TOKEN", "POINTSMAN_OPENAI_API_KEY"}
+    assert told("web") == {"POINTSMAN_WEBHOOK_SECRETS", "POINTSMAN_RPC_TOKENS", *MODEL_KEYS}
+    assert told("worker") == {"POINTSMAN_AZURE_DEVOPS_TOKEN", *MODEL_KEYS}
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_whoever_asks_models_is_told_every_setting_of_the_model_service(name: str) -> None:
+    given = compose.environment(SERVICES[name]).keys()
+    ours = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}  # by our own names, which come first
+    wanted = {setting.upper() for setting in LLMSettings.model_fields}
+    assert {variable for variable in given if variable in wanted} == wanted - ours
+    assert {f"{config.PREFIX}{variable}" for variable in ours} <= given
+
+
+@pytest.mark.parametrize("key", ["POINTSMAN_OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY"])
+def test_the_key_of_any_provider_is_enough_for_the_worker(
+    key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a `.env` of whoever runs the tests is not theirs
+    for variable, value in compose.environment(SERVICES["worker"]).items():
+        monkeypatch.setenv(variable, "" if variable in MODEL_KEYS else value)
+    policy = loading.load(None).policy
+    with pytest.raises(config.Misconfigured, match="is not set"):
+        model_keys(llm_settings(config.load()), policy)
+    monkeypatch.setenv(key, "k" * 24)
+    model_keys(llm_settings(config.load()), policy)
 
 
 def test_every_service_waits_for_services_that_can_reach_the_condition() -> None:
