@@ -13,6 +13,7 @@ from filelock import Timeout
 
 from pointsman.config import Settings
 from pointsman.store import schema
+from pointsman.store.sqlite import ServiceLock, path_of
 from pointsman.temporal import TemporalUnreachable, connect
 from pointsman.temporal_server import DevServer, find_server, free_port
 from starter import loading
@@ -74,12 +75,18 @@ async def up(call: Call, settings: Settings) -> ExitCode:
 
 
 def _prepare(settings: Settings, parts: Collection[str]) -> None:
-    """Make folder and schema where they are missing. A shared database is migrated by whoever runs it."""
+    """Make folder and schema where they are missing. A shared database is migrated by whoever runs it.
+
+    Raises:
+        StoreInUse: another service runs on the SQLite file.
+    """
     made_folder(settings)
     if "web" in parts:
         _must_be_free(settings)
     if stored_in_sqlite(settings):
-        schema.upgrade(settings.database_url.get_secret_value())
+        url = settings.database_url.get_secret_value()
+        ServiceLock(path_of(url)).release()  # held by another service: told before anybody reads where this one is
+        schema.upgrade(url)
 
 
 def _with_port(settings: Settings) -> Settings:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -123,6 +124,19 @@ def test_a_service_that_holds_the_store_and_does_not_answer_is_named(rig: Rig) -
     lock.release()
     assert answer.code == ExitCode.CONFLICT
     assert "in use by process" in answer.err
+
+
+def test_a_second_service_is_refused_before_it_says_where_it_is(
+    rig: Rig, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "AZURE_DEVOPS_TOKEN"):
+        monkeypatch.setenv(f"POINTSMAN_{name}", "nobody-asks-for-it")
+    rig.fill(dead)
+    lock = ServiceLock(rig.database)
+    answer = rig.run("serve", "--port", str(free_port))
+    lock.release()
+    assert (answer.code, answer.out) == (ExitCode.CONFLICT, "")
+    assert f"in use by process {os.getpid()}" in answer.err
 
 
 @pytest.mark.slow
