@@ -124,7 +124,8 @@ class _Demo:
                 failure = f"{type(error).__name__}: {error}"
             if self._options.keep and not failure:
                 ok = self._tell()
-                self.say(report.kept(self._stage))
+                for line in report.kept(self._stage):
+                    self.say(line)
                 with suppress(asyncio.CancelledError):  # that is how it ends
                     await asyncio.Event().wait()
                 self.say("stopping all of it")
