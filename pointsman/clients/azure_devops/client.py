@@ -3,17 +3,23 @@
 from copy import copy
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 import httpx2
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.answers import ConnectionData, Project
+from pointsman.clients.azure_devops.attachments import AttachmentsApi
+from pointsman.clients.azure_devops.batches import BatchesApi
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.credentials import Credential
+from pointsman.clients.azure_devops.history import HistoryApi
 from pointsman.clients.azure_devops.hosts import VERSION
+from pointsman.clients.azure_devops.nodes import NodesApi
 from pointsman.clients.azure_devops.pacing import Pace
+from pointsman.clients.azure_devops.projects import ProjectsApi
+from pointsman.clients.azure_devops.queries import QueriesApi
 from pointsman.clients.azure_devops.service_hooks import ServiceHooksApi
+from pointsman.clients.azure_devops.types import TypesApi
 from pointsman.clients.azure_devops.work_items import WorkItemsApi
 from pointsman.domain.organisations import organisation_of
 
@@ -42,6 +48,13 @@ class AzureDevOps:
         self.base_url = connection.base_url
         self.organisation = organisation_of(connection.base_url)
         self.work_items = WorkItemsApi(connection)
+        self.batches = BatchesApi(connection)
+        self.history = HistoryApi(connection)
+        self.queries = QueriesApi(connection)
+        self.types = TypesApi(connection)
+        self.nodes = NodesApi(connection)
+        self.attachments = AttachmentsApi(connection)
+        self.projects = ProjectsApi(connection)
         self.hooks = ServiceHooksApi(connection)
 
     def in_bulk(self) -> Self:
@@ -70,4 +83,4 @@ class AzureDevOps:
 
     async def project(self, name: str) -> Project:
         """A project by name or id; service hooks filter by its id."""
-        return await self._connection.call(Project, "GET", f"_apis/projects/{quote(name, safe='')}")
+        return await self.projects.get(name)

@@ -1,6 +1,7 @@
 """Names of people as Azure DevOps writes them: identities in two shapes."""
 
 import re
+from urllib.parse import quote
 
 from pointsman.contracts.base import Json
 
@@ -18,3 +19,8 @@ def unique_name(identity: Json) -> str:
         named = _NAMED_ADDRESS.match(identity)
         return named.group(1) if named else identity.strip()
     return ""
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path, whatever signs are in it."""
+    return quote(name, safe="")

@@ -1,7 +1,6 @@
 """Work items over REST. Ids are unique in an organisation, so most calls need no project; it may have changed."""
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -18,11 +17,12 @@ from pointsman.clients.azure_devops.answers import (
     WorkItemType,
 )
 from pointsman.clients.azure_devops.connection import JSON_PATCH, Connection, Query
+from pointsman.clients.azure_devops.names import segment
+from pointsman.clients.azure_devops.paging import PAGE, by_skip, moved
 from pointsman.clients.azure_devops.patches import Operation
 from pointsman.contracts.base import Json
 
 BATCH_MAX = 200  # the service refuses more with VS403474
-PAGE = 200
 COMMENTS_VERSION = "7.1-preview.4"
 _BODY: TypeAdapter[Json] = TypeAdapter(Json)
 
@@ -50,7 +50,7 @@ class WorkItemsApi:
 
     async def create(self, project: str, type_name: str, operations: Sequence[Operation]) -> WorkItem:
         """Not idempotent: a repeated call makes another item."""
-        path = f"{_segment(project)}/_apis/wit/workitems/${_segment(type_name)}"
+        path = f"{segment(project)}/_apis/wit/workitems/${segment(type_name)}"
         return await self._write("POST", path, operations)
 
     async def patch(self, item_id: int, operations: Sequence[Operation], validate_only: bool = False) -> WorkItem:
@@ -60,13 +60,8 @@ class WorkItemsApi:
 
     async def updates(self, item_id: int, skip: int = 0) -> list[Update]:
         """History entries in order, without the first `skip`; a request per 200."""
-        found: list[Update] = []
-        while True:
-            query: Query = {"$top": PAGE, "$skip": skip + len(found)}
-            page = await self._connection.call(Updates, "GET", f"_apis/wit/workitems/{item_id}/updates", query=query)
-            found += page.value
-            if len(page.value) < PAGE:
-                return found
+        path = f"_apis/wit/workitems/{item_id}/updates"
+        return await by_skip(self._connection, Updates, lambda page: page.value, path, skip=skip)
 
     async def comments(self, project: str, item_id: int) -> list[Comment]:
         """All comments that stand, newest first, as the service orders them."""
@@ -78,7 +73,7 @@ class WorkItemsApi:
                 Comments, "GET", _comments(project, item_id), query=query, version=COMMENTS_VERSION
             )
             found += page.comments
-            token = page.continuation_token
+            token = moved("comments", token, page.continuation_token)
             if not token:
                 return found
 
@@ -89,12 +84,12 @@ class WorkItemsApi:
 
     async def query(self, wiql: str, project: str = "", top: int = PAGE) -> list[int]:
         """Ids that a WIQL query finds. `@project` in it means `project`."""
-        path = f"{_segment(project)}/_apis/wit/wiql" if project else "_apis/wit/wiql"
+        path = f"{segment(project)}/_apis/wit/wiql" if project else "_apis/wit/wiql"
         result = await self._connection.call(QueryResult, "POST", path, query={"$top": top}, body={"query": wiql})
         return [reference.id for reference in result.work_items]
 
     async def type(self, project: str, name: str) -> WorkItemType:
-        path = f"{_segment(project)}/_apis/wit/workitemtypes/{_segment(name)}"
+        path = f"{segment(project)}/_apis/wit/workitemtypes/{segment(name)}"
         return await self._connection.call(WorkItemType, "GET", path)
 
     async def deleted(self, item_id: int) -> Deleted:
@@ -123,9 +118,5 @@ class WorkItemsApi:
         )
 
 
-def _segment(name: str) -> str:
-    return quote(name, safe="")
-
-
 def _comments(project: str, item_id: int) -> str:
-    return f"{_segment(project)}/_apis/wit/workItems/{item_id}/comments"
+    return f"{segment(project)}/_apis/wit/workItems/{item_id}/comments"

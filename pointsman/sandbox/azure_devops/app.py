@@ -5,7 +5,15 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from pointsman.sandbox.azure_devops import hook_operations, item_operations, tracking_operations
+from pointsman.sandbox.azure_devops import (
+    batch_operations,
+    hook_operations,
+    item_operations,
+    project_operations,
+    stream_operations,
+    tracking_operations,
+    tree_operations,
+)
 from pointsman.sandbox.azure_devops.calls import mount
 from pointsman.sandbox.azure_devops.config import SandboxConfig
 from pointsman.sandbox.azure_devops.control import control
@@ -15,6 +23,16 @@ from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.seed import seed
 from pointsman.sandbox.azure_devops.sign_in import authority
 from pointsman.sandbox.azure_devops.state import World
+
+AREAS = (
+    batch_operations,
+    item_operations,
+    stream_operations,
+    tracking_operations,
+    tree_operations,
+    project_operations,
+    hook_operations,
+)
 
 
 def create_app(config: SandboxConfig) -> FastAPI:
@@ -33,8 +51,8 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.state.sandbox = sandbox
     app.include_router(control(sandbox))
     app.include_router(authority(world))
-    for operations in (item_operations.OPERATIONS, tracking_operations.OPERATIONS, hook_operations.OPERATIONS):
-        for operation in operations:
+    for area in AREAS:
+        for operation in area.OPERATIONS:
             mount(app, sandbox, operation)
     app.add_middleware(Gate, sandbox=sandbox)
     return app

@@ -17,7 +17,7 @@ from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.sign_in import authenticate
 from pointsman.sandbox.azure_devops.state import World
 
-JSON, JSON_PATCH = "application/json", "application/json-patch+json"
+JSON, JSON_PATCH, BYTES = "application/json", "application/json-patch+json", "application/octet-stream"
 _VERSION = re.compile(r"^(\d+)\.(\d+)(-preview(?:\.\d+)?)?$")
 
 
@@ -34,6 +34,8 @@ class Call:
     place: Mapping[str, str]
     query: Mapping[str, str]
     body: Json
+    data: bytes = b""
+    """The body as it came, where it is a file."""
 
     @property
     def world(self) -> World:
@@ -68,6 +70,9 @@ class Call:
 class Reply:
     body: Json = None
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    data: bytes | None = None
+    """A file, in place of a body."""
 
 
 Handler = Callable[[Call], Reply]
@@ -132,6 +137,7 @@ def _call(sandbox: Sandbox, operation: Operation, request: Request, raw: bytes) 
         place={key: str(value) for key, value in request.path_params.items()},
         query=dict(request.query_params),
         body=_body(operation, request, raw),
+        data=raw if operation.content == BYTES else b"",
     )
 
 
@@ -177,6 +183,8 @@ def _body(operation: Operation, request: Request, raw: bytes) -> Json:
             "VssRequestContentTypeNotSupportedException",
             status=415,
         )
+    if operation.content == BYTES:
+        return None
     try:
         body: Json = json.loads(raw)
     except ValueError as error:
@@ -185,10 +193,12 @@ def _body(operation: Operation, request: Request, raw: bytes) -> Json:
 
 
 def _response(reply: Reply) -> Response:
-    headers = {"ActivityId": str(uuid4()), "X-TFS-ProcessId": "00000000-0000-4000-8000-000000000000"}
+    headers = {"ActivityId": str(uuid4()), "X-TFS-ProcessId": "00000000-0000-4000-8000-000000000000", **reply.headers}
     if reply.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="http://127.0.0.1/"'
     if reply.status == 204:
         return Response(status_code=204, headers=headers)
+    if reply.data is not None:
+        return Response(reply.data, reply.status, headers, media_type=BYTES)
     content = json.dumps(reply.body).encode()
     return Response(content, reply.status, headers, media_type="application/json; charset=utf-8; api-version=7.1")

@@ -78,6 +78,8 @@ class SandboxConfig(Named):
     organisations: tuple[Organisation, ...]
     accounts: tuple[Account, ...]
     principals: tuple[Principal, ...] = ()
+    query_max: int = 20_000
+    """Ids that a query may find before it is refused."""
     api_version_max: str = "7.2"
     """Newest version that is known; a server of one's own knows less than the service."""
     people: tuple[Identity, ...] = ()

@@ -7,6 +7,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.clock import NEVER, Clock
 from pointsman.sandbox.azure_devops.config import Identity, Organisation, SandboxConfig
 from pointsman.sandbox.azure_devops.process import Kind
+from pointsman.sandbox.azure_devops.trees import Forest, Team
 
 Value = Json | Identity
 Fields = dict[str, Value]
@@ -95,6 +96,10 @@ class World:
     """By organisation, then by id."""
     watermark: int = 0
     last_comment: int = 0
+    forest: Forest = field(default_factory=Forest)
+    teams: dict[str, list[Team]] = field(default_factory=dict)
+    """By the project's id."""
+    files: dict[str, bytes] = field(default_factory=dict)
     bearers: dict[str, Identity] = field(default_factory=dict)
     """Tokens of Entra that were given out, and to whom."""
 

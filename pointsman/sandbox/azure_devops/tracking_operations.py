@@ -1,5 +1,6 @@
 """Operations around work items: comments, queries, types, projects, and who one is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pointsman.contracts.base import Json
@@ -8,12 +9,12 @@ from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.config import Identity, Project
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_project
 from pointsman.sandbox.azure_devops.item_operations import collection, item_of, kind_of
-from pointsman.sandbox.azure_devops.process import FIELDS, KINDS, has_field
-from pointsman.sandbox.azure_devops.rendering import comment_json, kind_json, states_json
+from pointsman.sandbox.azure_devops.process import FIELDS, KINDS, Field, Kind, Shape, has_field
+from pointsman.sandbox.azure_devops.rendering import comment_json, field_json, kind_json, states_json
 from pointsman.sandbox.azure_devops.state import Comment, Item
 
 COMMENTS_MAX = 200
-QUERY_MAX = 20_000
+PROJECTS_MAX = 100
 
 
 def comments(call: Call) -> Reply:
@@ -62,14 +63,15 @@ def query(call: Call) -> Reply:
         raise invalid("The request is invalid: query must be a text.")
     parsed = wiql.parse(text, wiql.Context(call.project, call.identity, datetime.now(UTC)))
     found = parsed.run(list(call.world.items_of(call.organisation).values()))
-    if len(found) > QUERY_MAX:
+    limit = call.world.config.query_max
+    if len(found) > limit:
         raise ServiceError(
             400,
-            f"VS402337: The number of work items returned exceeds the size limit of {QUERY_MAX}. Change the query to "
+            f"VS402337: The number of work items returned exceeds the size limit of {limit}. Change the query to "
             "return fewer items.",
             "WorkItemTrackingQueryResultSizeLimitExceededException",
         )
-    top = call.count("$top", QUERY_MAX)
+    top = call.count("$top", limit)
     return Reply(
         {
             "queryType": "flat",
@@ -96,8 +98,26 @@ def kind_states(call: Call) -> Reply:
     return collection(states_json(kind_of(call, call.place["type"])))
 
 
+def kind_fields(call: Call) -> Reply:
+    """`allowedValues` and `defaultValue` come with `$expand=allowedValues` only."""
+    kind = kind_of(call, call.place["type"])
+    whole = call.query.get("$expand", "").lower() in ("allowedvalues", "all")
+    fields = [(reference, field) for reference, field in FIELDS.items() if has_field(kind, reference)]
+    return collection([_kind_field(call, kind, reference, field, whole) for reference, field in fields])
+
+
+def fields(call: Call) -> Reply:
+    return collection([_field(call, reference, field) for reference, field in FIELDS.items()])
+
+
 def projects(call: Call) -> Reply:
-    return collection([_project(call, project) for project in call.organisation.projects])
+    """The place of the next page goes out in a header."""
+    start = call.count("continuationToken", 0) or call.count("$skip", 0)
+    top = call.count("$top", PROJECTS_MAX)
+    held = call.organisation.projects
+    more = {"x-ms-continuationtoken": str(start + top)} if start + top < len(held) else {}
+    page = collection([_project(call, project) for project in held[start : start + top]])
+    return replace(page, headers=more)
 
 
 def project(call: Call) -> Reply:
@@ -146,6 +166,33 @@ def _kind(call: Call, name: str) -> Json:
     return kind_json(kind, call.project, call.links, fields)
 
 
+def _kind_field(call: Call, kind: Kind, name: str, field: Field, whole: bool) -> dict[str, Json]:
+    body: dict[str, Json] = {**field_json(name, field, call.links), "helpText": None, "dependentFields": []}
+    if whole:
+        states = list(kind.states) if name == "System.State" else list(field.allowed)
+        allowed: list[Json] = [*states]
+        body |= {"allowedValues": allowed, "defaultValue": None if field.default is None else str(field.default)}
+    return body
+
+
+def _field(call: Call, name: str, field: Field) -> dict[str, Json]:
+    """Identities and tags are texts with a flag or a rule of their own."""
+    shape = "string" if field.shape is Shape.IDENTITY else "plainText" if field.shape is Shape.TAGS else field.shape
+    return {
+        "name": field.name,
+        "referenceName": name,
+        "type": shape,
+        "usage": "workItem",
+        "readOnly": field.read_only,
+        "canSortBy": True,
+        "isQueryable": True,
+        "isIdentity": field.shape is Shape.IDENTITY,
+        "isPicklist": False,
+        "isPicklistSuggested": False,
+        "url": f"{call.links.tracking}/fields/{name}",
+    }
+
+
 def _project(call: Call, project: Project) -> Json:
     project_id = project.id_in(call.organisation.name)
     return {
@@ -180,6 +227,8 @@ OPERATIONS = (
     Operation("types.list", "GET", "wit/workitemtypes", kinds, scope="project"),
     Operation("types.get", "GET", "wit/workitemtypes/{type}", kind, scope="project"),
     Operation("types.states", "GET", "wit/workitemtypes/{type}/states", kind_states, scope="project"),
+    Operation("types.fields", "GET", "wit/workitemtypes/{type}/fields", kind_fields, scope="project"),
+    Operation("fields.list", "GET", "wit/fields", fields),
     Operation("projects.list", "GET", "projects", projects, scope="organisation"),
     Operation("projects.get", "GET", "projects/{name}", project, scope="organisation"),
     Operation("connection.data", "GET", "connectiondata", connection_data, scope="organisation", preview=True),

@@ -1,0 +1,72 @@
+"""Projects of the organisation, and their teams."""
+
+from pydantic import Field
+
+from pointsman.clients.azure_devops.answers import Answer, Nothing, Project
+from pointsman.clients.azure_devops.connection import Connection, Query
+from pointsman.clients.azure_devops.names import segment
+from pointsman.clients.azure_devops.paging import by_header, by_skip
+from pointsman.contracts.base import Json
+
+
+class Team(Answer):
+    id: str
+    name: str
+    description: str = ""
+    project_id: str = ""
+    project_name: str = ""
+
+
+class Member(Answer):
+    """`identity` in either shape; `names.unique_name` reads it."""
+
+    identity: dict[str, Json] | str = ""
+    is_team_admin: bool = False
+
+
+class _Projects(Answer):
+    value: list[Project] = Field(default_factory=list)
+
+
+class _Teams(Answer):
+    value: list[Team] = Field(default_factory=list)
+
+
+class _Members(Answer):
+    value: list[Member] = Field(default_factory=list)
+
+
+class ProjectsApi:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def all(self, state: str = "wellFormed") -> list[Project]:
+        """Projects in a state; `deleted` are those that can still be restored, `all` is everything."""
+        query: Query = {"stateFilter": state, "$top": 100}
+        return await by_header(self._connection, _Projects, lambda page: page.value, "_apis/projects", query)
+
+    async def get(self, name: str) -> Project:
+        """By name or id."""
+        return await self._connection.call(Project, "GET", f"_apis/projects/{segment(name)}")
+
+    async def teams(self, project: str) -> list[Team]:
+        return await by_skip(self._connection, _Teams, lambda page: page.value, _teams(project))
+
+    async def team(self, project: str, name: str) -> Team:
+        return await self._connection.call(Team, "GET", f"{_teams(project)}/{segment(name)}")
+
+    async def create_team(self, project: str, name: str, description: str = "") -> Team:
+        """Not idempotent: a second team of the name is refused."""
+        body: dict[str, Json] = {"name": name, "description": description}
+        return await self._connection.call(Team, "POST", _teams(project), body=body)
+
+    async def delete_team(self, project: str, name: str) -> None:
+        await self._connection.call(Nothing, "DELETE", f"{_teams(project)}/{segment(name)}")
+
+    async def members(self, project: str, team: str) -> list[Member]:
+        path = f"{_teams(project)}/{segment(team)}/members"
+        return await by_skip(self._connection, _Members, lambda page: page.value, path)
+
+
+def _teams(project: str) -> str:
+    return f"_apis/projects/{segment(project)}/teams"

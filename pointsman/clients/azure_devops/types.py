@@ -1,0 +1,78 @@
+"""Types of work items as a project has them now: states, live transitions, fields and what they allow."""
+
+from pydantic import Field
+
+from pointsman.clients.azure_devops.answers import Answer, State, WorkItemType
+from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.names import segment
+from pointsman.contracts.base import Json
+
+
+class TypeField(Answer):
+    """A field of a type. `allowed_values` is empty where any will do."""
+
+    reference_name: str
+    name: str = ""
+    always_required: bool = False
+    allowed_values: list[Json] = Field(default_factory=list)
+    default_value: Json = None
+    help_text: str = ""
+
+
+class FieldDefinition(Answer):
+    """A field of the organisation. `type` is the service's name, for example `treePath`."""
+
+    reference_name: str
+    name: str = ""
+    type: str = ""
+    read_only: bool = False
+    is_identity: bool = False
+
+
+class _Types(Answer):
+    value: list[WorkItemType] = Field(default_factory=list)
+
+
+class _States(Answer):
+    value: list[State] = Field(default_factory=list)
+
+
+class _TypeFields(Answer):
+    value: list[TypeField] = Field(default_factory=list)
+
+
+class _Fields(Answer):
+    value: list[FieldDefinition] = Field(default_factory=list)
+
+
+class TypesApi:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def all(self, project: str) -> list[WorkItemType]:
+        return (await self._connection.call(_Types, "GET", _types(project))).value
+
+    async def get(self, project: str, name: str) -> WorkItemType:
+        """With its live transitions: a customised process has others than the bundled ones."""
+        return await self._connection.call(WorkItemType, "GET", _type(project, name))
+
+    async def states(self, project: str, name: str) -> list[State]:
+        return (await self._connection.call(_States, "GET", f"{_type(project, name)}/states")).value
+
+    async def fields(self, project: str, name: str) -> list[TypeField]:
+        """Fields of a type, with allowed values, default and whether they must be filled in every state."""
+        path = f"{_type(project, name)}/fields"
+        return (await self._connection.call(_TypeFields, "GET", path, query={"$expand": "allowedValues"})).value
+
+    async def definitions(self, project: str = "") -> list[FieldDefinition]:
+        """Fields of the organisation, or those that a project uses."""
+        path = f"{segment(project)}/_apis/wit/fields" if project else "_apis/wit/fields"
+        return (await self._connection.call(_Fields, "GET", path)).value
+
+
+def _types(project: str) -> str:
+    return f"{segment(project)}/_apis/wit/workitemtypes"
+
+
+def _type(project: str, name: str) -> str:
+    return f"{_types(project)}/{segment(name)}"

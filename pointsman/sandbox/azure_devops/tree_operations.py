@@ -1,0 +1,111 @@
+"""Operations on areas and iterations. Items may name nodes that nobody made: only their root is checked."""
+
+from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
+from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid
+from pointsman.sandbox.azure_devops.trees import Node
+
+GROUPS = {"areas": ("area", "Area"), "iterations": ("iteration", "Iteration")}
+DATES = ("startDate", "finishDate")
+
+
+def get(call: Call) -> Reply:
+    node, above = _found(call)
+    return Reply(_json(call, node, above, call.count("$depth", 0)))
+
+
+def create(call: Call) -> Reply:
+    parent, above = _found(call)
+    body = call.body if isinstance(call.body, dict) else {}
+    name = body.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise invalid("The request is invalid: a node needs a name.")
+    if parent.child(name):
+        raise ServiceError(
+            409,
+            f"TF237018: The classification node name you specified is already in use: {name}.",
+            "ClassificationNodeDuplicateNameException",
+        )
+    made = Node(next(call.world.forest.ids), name, _attributes(body))
+    parent.children.append(made)
+    return Reply(_json(call, made, [*above, parent.name], 0), 201)
+
+
+def change(call: Call) -> Reply:
+    node, above = _found(call)
+    body = call.body if isinstance(call.body, dict) else {}
+    name = body.get("name")
+    if isinstance(name, str) and name.strip():
+        node.name = name
+    node.attributes |= _attributes(body)
+    return Reply(_json(call, node, above, 0))
+
+
+def delete(call: Call) -> Reply:
+    """Items keep the path that they carry; the service moves them to the node of `$reclassifyId`."""
+    node, _ = _found(call)
+    root = _root(call)
+    wanted = call.count("$reclassifyId", 0)
+    if node is root or wanted not in {held.id for held in root.all()} - {held.id for held in node.all()}:
+        raise invalid(f"The request is invalid: {wanted} is no node that items can move to.")
+    for held in root.all():
+        held.children = [child for child in held.children if child is not node]
+    return Reply(status=204)
+
+
+def _root(call: Call) -> Node:
+    group = call.place["group"]
+    if group not in GROUPS:
+        raise invalid(f"The request is invalid: {group!r} is no structure group.")
+    return call.world.forest.root(call.organisation.name, call.project, group)
+
+
+def _found(call: Call) -> tuple[Node, list[str]]:
+    """The node that the path names, and the names above it."""
+    root = _root(call)
+    names = [name for name in call.place.get("path", "").split("/") if name]
+    node = root.at(names)
+    if node is None:
+        raise ServiceError(
+            404,
+            f"VS402485: The classification node {'/'.join(names)} is not recognized as a node.",
+            "WorkItemTrackingTreeNodeNotFoundException",
+        )
+    return node, [root.name, *names[:-1]] if names else []
+
+
+def _attributes(body: dict[str, Json]) -> dict[str, Json]:
+    given = body.get("attributes")
+    return {name: given[name] for name in DATES if name in given} if isinstance(given, dict) else {}
+
+
+def _json(call: Call, node: Node, above: list[str], depth: int) -> dict[str, Json]:
+    kind, label = GROUPS[call.place["group"]]
+    root, *rest = [*above, node.name]
+    body: dict[str, Json] = {
+        "id": node.id,
+        "identifier": node.identifier,
+        "name": node.name,
+        "structureType": kind,
+        "hasChildren": bool(node.children),
+        "path": "\\" + "\\".join([root, label, *rest]),
+        "url": f"{call.links.project_tracking(call.project)}/classificationNodes/{label}s/{'/'.join(rest)}",
+    }
+    if node.attributes:
+        body["attributes"] = node.attributes
+    if depth and node.children:
+        body["children"] = [_json(call, child, [*above, node.name], depth - 1) for child in node.children]
+    return body
+
+
+_NODES = "wit/classificationnodes/{group}"
+OPERATIONS = tuple(
+    Operation(f"nodes.{name}{where}", method, f"{_NODES}{path}", handler, scope="project")
+    for name, method, handler in (
+        ("get", "GET", get),
+        ("create", "POST", create),
+        ("change", "PATCH", change),
+        ("delete", "DELETE", delete),
+    )
+    for where, path in ((".root", ""), ("", "/{path:path}"))
+)
