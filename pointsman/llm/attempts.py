@@ -18,7 +18,7 @@ from pointsman.llm.errors import (
 )
 from pointsman.llm.estimates import estimate_tokens
 from pointsman.llm.events import StreamEvent, StreamFinished
-from pointsman.llm.keys import OPERATOR
+from pointsman.llm.keys import OPERATOR, limit_of
 from pointsman.llm.pool import ClientPool
 from pointsman.llm.prices import price
 from pointsman.llm.registry import Model
@@ -45,6 +45,10 @@ class Attempts:
     def tokens_max(self, model: Model) -> int:
         """The most that the call can take: the prompt, rather too many, and the answer at its limit."""
         return self._prompt_tokens + self._output_max(model)
+
+    async def limit(self, model: Model) -> str:
+        """What rate limits of this call at the model go by."""
+        return await self._pool.limit(model.provider, self._request.tenant, self._request.user)
 
     async def complete(self, model: Model) -> LLMResponse:
         async with self._call(model) as (client, request, settle):
@@ -84,7 +88,7 @@ class Attempts:
                 rules.breakers.failed(circuit, error)
                 await settle.failed(error)
                 if isinstance(error, RateLimitedError) and error.retry_after:
-                    await rules.limits.limited(model.provider, error.retry_after)
+                    await rules.limits.limited(limit_of(circuit), error.retry_after)
                 raise
             except BaseException:  # cancelled, or a stream that was closed: the provider may bill what it has done
                 rules.breakers.abandoned(circuit)

@@ -118,12 +118,13 @@ class EmbeddingService:
         """
         model = request.model or self._default_model
         context, started, retrier = request.context(model), self._now(), Retrier(self._rules.retries, self._now)
-        provider, attempts = "", 0
+        provider, limit, attempts = "", "", 0
         try:
             provider = await self._admit(context, model)
             while True:
                 try:
-                    await self._gate.enter(provider, _tokens(request))
+                    limit = await self._pool.limit(provider, request.tenant, request.user)
+                    await self._gate.enter(limit, _tokens(request))
                     attempts += 1
                     found = await self._attempt(request, context, provider)
                     break
@@ -131,7 +132,7 @@ class EmbeddingService:
                     pause = retrier.wait(error)
                     if pause is None:
                         raise
-                    await self._rest(error, pause)
+                    await self._rest(error, pause, limit)
         except (LLMError, asyncio.CancelledError) as error:
             self._tell(context, provider, started, attempts, error)
             raise
@@ -229,9 +230,9 @@ class EmbeddingService:
         claim = reservation.claim
         await self._rules.budgets.settle(reservation, usage_of(claim.tokens), claim.cost_usd, outcome)
 
-    async def _rest(self, error: ProviderError, pause: timedelta) -> None:
+    async def _rest(self, error: ProviderError, pause: timedelta, limit: str) -> None:
         if isinstance(error, RateLimitedError):
-            await self._rules.limits.limited(error.provider, pause)
+            await self._rules.limits.limited(limit, pause)
             self._rules.observer.waits(error.provider, pause.total_seconds())
         await asyncio.sleep(pause.total_seconds())
 

@@ -24,6 +24,15 @@ KEY_VARIABLES: Mapping[str, str] = {
 }
 
 
+def limit_of(circuit: str) -> str:
+    """What limits of a circuit's key go by: its provider where the key is the operator's, else provider and key.
+
+    An own key has limits of its own: whoever uses one up makes nobody else wait, and policy speaks of the operator's.
+    """
+    provider, _, key = circuit.partition("/")
+    return provider if key == OPERATOR else circuit
+
+
 class Key(NamedTuple):
     """A secret, and the name that it may be spoken of by."""
 

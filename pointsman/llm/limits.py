@@ -28,7 +28,8 @@ class RateLimit(Value):
 
 
 class RateLimits(Protocol):
-    """Shared by all that call a provider under one key."""
+    """Shared by all that call a provider under one key. For an own key, `provider` is `provider/key`: see `limit_of`
+    of `keys`. Limits of policy are those of the operator's key."""
 
     async def take(self, provider: str, tokens: int) -> float:
         """Take a place: 0 where the call may go out now, else the seconds after which to ask again."""
@@ -98,6 +99,10 @@ class Gate:
         """How many wait for the provider."""
         return self._waiting.get(provider, 0)
 
+    def waiting_for(self, provider: str) -> int:
+        """How many wait for the provider, under any key."""
+        return sum(count for name, count in self._waiting.items() if name.partition("/")[0] == provider)
+
     async def enter(self, provider: str, tokens: int) -> None:
         """Return when the call may go out.
 
@@ -113,7 +118,7 @@ class Gate:
             raise QueueFullError(
                 f"{waiting} calls wait for {provider} already, the limit is {self._queue_max}. Nothing was sent. "
                 f"Try again in {wait:.0f} s, or ask another provider.",
-                provider=provider,
+                provider=provider.partition("/")[0],
                 retry_after=timedelta(seconds=wait),
             )
         async with self._queued(provider):

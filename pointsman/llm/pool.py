@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import AuthenticationError
-from pointsman.llm.keys import Keys, how_to_set
+from pointsman.llm.keys import Keys, how_to_set, limit_of
 
 CLIENTS_MAX = 64
 
@@ -65,6 +65,14 @@ class Pool(Generic[Client]):
             entry.users -= 1
             if entry.is_leaving and not entry.users:
                 await entry.client.aclose()
+
+    async def limit(self, provider: str, tenant: str = "", user: str = "") -> str:
+        """What rate limits of this caller's key go by.
+
+        Raises:
+            AuthenticationError: there is no key, or no such provider.
+        """
+        return limit_of((await self._entry(provider, tenant, user)).name)
 
     async def aclose(self) -> None:
         """Close every client; calls under way fail."""

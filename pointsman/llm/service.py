@@ -116,8 +116,8 @@ class LLMService:
         return self._rules.breakers.troubled()
 
     def waiting(self, provider: str) -> int:
-        """Calls that wait because the provider is limited."""
-        return self._gate.waiting(provider)
+        """Calls that wait because the provider is limited, for whichever key."""
+        return self._gate.waiting_for(provider)
 
     async def aclose(self) -> None:
         """Close every connection; calls under way fail."""
@@ -195,7 +195,9 @@ class _Run:
     async def once(self, selection: Selection) -> LLMResponse:
         model = selection.model
         try:
-            if wait := await self._rules.limits.take(model.provider, self._attempts.tokens_max(model)):
+            if wait := await self._rules.limits.take(
+                await self._attempts.limit(model), self._attempts.tokens_max(model)
+            ):
                 raise RateLimitedError(
                     f"the rate limit of {model.provider} is used up. Nothing was sent.",
                     provider=model.provider,
@@ -228,7 +230,7 @@ class _Run:
         for model in (selection.model, *selection.fallbacks):
             while True:
                 try:
-                    await self._gate.enter(model.provider, self._attempts.tokens_max(model))
+                    await self._gate.enter(await self._attempts.limit(model), self._attempts.tokens_max(model))
                     async with aclosing(self._attempts.stream(model)) as events:
                         async for event in events:
                             yield event
@@ -256,7 +258,7 @@ class _Run:
     async def _persist(self, model: Model) -> LLMResponse:
         while True:
             try:
-                await self._gate.enter(model.provider, self._attempts.tokens_max(model))
+                await self._gate.enter(await self._attempts.limit(model), self._attempts.tokens_max(model))
                 return await self._attempts.complete(model)
             except ProviderError as error:
                 pause = self._retrier.wait(error)

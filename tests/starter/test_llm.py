@@ -34,7 +34,7 @@ from pointsman.llm.settings import LLMSettings
 from pointsman.llm.types import LLMRequest, LLMResponse, ModelTier, Role, text_message
 from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
-from pointsman.sandbox.models.control import Control
+from pointsman.sandbox.models.control import Control, Fault, FaultKind
 from pointsman.sandbox.serving import hosting
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
@@ -154,6 +154,22 @@ async def test_budgets_and_rates_of_policy_hold(outside: Outside) -> None:
         assert (await service.attempt(request)).attempts == 1
         with pytest.raises(RateLimitedError, match="Nothing was sent"):
             await service.attempt(request)
+
+
+async def test_who_uses_up_an_own_key_makes_nobody_else_wait(outside: Outside) -> None:
+    policy = own(("alpha", "", "KEY_OF_ALPHA"), rates=(ModelRate(provider="openai", requests_per_minute=1),))
+    alphas = LLMRequest(tier=ModelTier.FAST, messages=HELLO, tenant="alpha")
+    others = alphas.model_copy(update={"tenant": "beta"})
+    async with governed(outside.settings(openai_api_key=ADAS), policy) as service:
+        outside.control.faults.append(Fault(kind=FaultKind.STATUS, status=429, retry_after="600"))
+        with pytest.raises(RateLimitedError):
+            await service.attempt(alphas)
+        with pytest.raises(RateLimitedError, match="Nothing was sent"):
+            await service.attempt(alphas)
+        assert (await service.attempt(others)).attempts == 1
+        with pytest.raises(RateLimitedError, match="Nothing was sent"):  # the policy's rate is of the operator's key
+            await service.attempt(others)
+        assert service.waiting("openai") == 0
 
 
 async def test_a_server_of_ones_own_is_a_provider_like_any_other(
