@@ -162,7 +162,7 @@ def _without_effect(told: Heard, resource: Object) -> Heard:
         return _unknown(told, f"event type {told.event_type!r} is not known")
     subject = subject_of(told.event_type, resource)
     why = f"event type {told.event_type!r} concerns no work item"
-    told = replace(told, project=project_of(resource))
+    told = replace(told, project=subject.project if subject else project_of(resource))
     return _unknown(told, f"{why} but {subject}" if subject else why)
 
 

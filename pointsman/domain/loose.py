@@ -26,7 +26,8 @@ def get(mapping: Object, name: str) -> Json:
     """The value under `name` in any case; the exact spelling wins, then the first in order of spelling."""
     if name in mapping:
         return mapping[name]
-    alike = [key for key in mapping if key.casefold() == name.casefold()]
+    folded = name.casefold()
+    alike = [key for key in mapping if key.casefold() == folded]
     return mapping[min(alike)] if alike else None
 
 

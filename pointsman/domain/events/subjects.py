@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.subjects import Subject, SubjectKind
-from pointsman.domain.loose import URL_CHARS, Object, get, inner, name_or_number, number_in, objects, text, whole
+from pointsman.domain.loose import URL_CHARS, Object, get, inner, name_or_number, number_in, text, whole
 
 # The documentation shows the second prefix, by a careless replacement of a product's name; the service does not.
 RELEASE, MISNAMED_RELEASE = "ms.vss-release.", "ms.azure-devops-release."
@@ -17,6 +17,13 @@ COMMENT = "ms.vss-code.git-pullrequest-comment-event"
 PULL_REQUEST_IN_URL = re.compile(r"/pullrequests?/(\d+)", re.IGNORECASE)
 REPOSITORY_IN_URL = re.compile(r"/repositories/([^/?#]+)", re.IGNORECASE)
 NAME_IN_URL = re.compile(r"/_git/([^/?#]+)", re.IGNORECASE)
+PROJECTS = (
+    ("project",),
+    ("definition", "project"),
+    ("release", "project"),
+    ("release", "projectReference"),
+    ("deployment", "release", "project"),
+)
 
 
 def canonical(event_type: str) -> str:
@@ -47,15 +54,10 @@ def comment_link(resource: Object) -> str:
 
 def project_of(resource: Object) -> str:
     """Name of the project, where the resource tells one."""
-    places = (
-        get(repository_of(resource), "project"),
-        get(resource, "project"),
-        get(inner(resource, "definition"), "project"),
-        get(inner(resource, "release"), "project"),
-        get(inner(resource, "release"), "projectReference"),
-        get(inner(resource, "deployment", "release"), "project"),
-    )
-    return next((name for place in places if (name := text(get(objects(place), "name")))), "")
+    repository = repository_of(resource)
+    if name := text(get(inner(repository, "project"), "name")):
+        return name
+    return next((name for path in PROJECTS if (name := text(get(inner(resource, *path), "name")))), "")
 
 
 def release_of(resource: Object) -> Object:
