@@ -54,6 +54,9 @@ def show(items: Sequence[Told], checks: Sequence[Check], links: Links, *, ok: bo
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_COLUMNS)
     if items:
         console.print(_items(items, links))
+        for told in items:  # whole on one line, or a terminal would not open it
+            link = links.workflow(told.row.workflow_id)
+            console.print(f"item {told.row.key.id}: {link}", soft_wrap=True, highlight=False, markup=False)
     console.print(_checks(checks))
     held = sum(check.ok for check in checks)
     console.print(f"{held} of {len(checks)} checks held, {seconds} s", style="green" if ok else "bold red")
