@@ -110,6 +110,12 @@ def _counters(document: Schema) -> None:
             schema.update(type="integer", format="int32")
 
 
+def _streams(document: Schema) -> None:
+    for schema in _schemas(document):
+        if schema.get("format") == "T":
+            schema.clear()
+
+
 def _nulls(document: Schema) -> None:
     for schema in _schemas(document):
         values = schema.get("enum")
@@ -160,6 +166,8 @@ def _success_codes(document: Schema) -> None:
     for _, method, operation in operations(document):
         if method == "delete":
             part(operation, "responses")["204"] = {}
+        if method == "post":
+            part(operation, "responses").setdefault("201", part(operation, "responses", "200"))
 
 
 def _errors(document: Schema) -> None:
@@ -191,11 +199,12 @@ CORRECTIONS = (
     ),
     Correction("links", "_links maps names to hrefs; the definition has one property called links", _links),
     Correction("counters", "probationRetries is a number, but typed as a text of bytes", _counters),
+    Correction("streams", "what is in a batch of a stream depends on the stream, but is typed as a text", _streams),
     Correction("nulls", "the service writes null where there is nothing; no type allows it", _nulls),
     Correction("merged", "properties are spread over allOf, so that nothing can be called unknown", _merged),
     Correction("closed", "no fault, but without it an answer with invented keys would pass", _closed),
     Correction("wrapped lists", "lists come as {count, value}, and hold null for what was omitted", _wrapped_lists),
-    Correction("success codes", "each success is said to be 200, but a deletion may answer 204", _success_codes),
+    Correction("success codes", "each success is said to be 200, but a deletion may answer 204, a creation 201", _success_codes),
     Correction("errors", "refusals are not described at all", _errors),
     Correction("tokens", "operations name OAuth only, though personal access tokens are what most use", _tokens),
 )

@@ -17,6 +17,7 @@ from jsonschema import Draft7Validator
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.clients.azure_devops.nodes import Tree
 from pointsman.clients.azure_devops.patches import add_comment, add_relation, add_tags, at_rev, set_field
 from pointsman.contracts.base import Json
 from pointsman.ports import Conflict, Missing, Rejected
@@ -59,6 +60,7 @@ async def everything(azure: Azure) -> list[Exchange]:
         client = AzureDevOps(azure.base_url, SecretStr(SERVICE_TOKEN), http=http)
         await _work_on_items(client)
         await _work_on_hooks(client)
+        await _look_around(client)
         await client.connection_data()
     return exchanges
 
@@ -97,6 +99,30 @@ async def _work_on_items(client: AzureDevOps) -> None:
     with suppress(Missing):
         await items.get(bug.id)
     await items.restore(bug.id)
+
+
+async def _look_around(client: AzureDevOps) -> None:
+    items = client.work_items
+    made = await items.create("Fabrikam", "Task", [set_field("System.Title", "Look around")])
+    await client.history.revisions(made.id)
+    assert [batch async for batch in client.history.revision_stream(project="Fabrikam", types=["Task"])]
+    assert [batch async for batch in client.history.link_stream()]
+    await client.queries.ids("[System.WorkItemType] = 'Task'", "Fabrikam")
+    await client.types.all("Fabrikam")
+    await client.types.states("Fabrikam", "Task")
+    await client.types.fields("Fabrikam", "Task")
+    await client.types.definitions("Fabrikam")
+    root = await client.nodes.get("Fabrikam", Tree.AREAS)
+    await client.nodes.create("Fabrikam", Tree.AREAS, "Web")
+    await client.nodes.get("Fabrikam", Tree.AREAS, "Web")
+    await client.nodes.rename("Fabrikam", Tree.AREAS, "Web", "Shop")
+    await client.nodes.delete("Fabrikam", Tree.AREAS, "Shop", root.id)
+    await client.projects.all()
+    team = await client.projects.create_team("Fabrikam", "Shop")
+    await client.projects.teams("Fabrikam")
+    await client.projects.team("Fabrikam", team.id)
+    await client.projects.members("Fabrikam", team.id)
+    await client.projects.delete_team("Fabrikam", team.id)
 
 
 async def _work_on_hooks(client: AzureDevOps) -> None:
@@ -223,6 +249,7 @@ def faulty() -> Schema:
             "Base": {"type": "object", "properties": {"value": {"type": "object"}}},
             "Thing": {"type": "object", "allOf": [{"$ref": "#/definitions/Base"}], "properties": {}},
             "Count": {"type": "object", "properties": {"retries": {"type": "string", "format": "byte"}}},
+            "Batch": {"type": "object", "properties": {"values": {"items": {"type": "string", "format": "T"}}}},
             "ReferenceLinks": {"type": "object", "properties": {"links": {"type": "object"}}},
             "JsonPatchDocument": {"type": "object", "allOf": [{"type": "array"}]},
             "JsonPatchOperation": {"type": "object", "properties": {"op": {"type": "string"}}},
