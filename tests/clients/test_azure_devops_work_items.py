@@ -112,6 +112,14 @@ async def test_comments_are_read_page_by_page(azure: Azure) -> None:
     assert [comment.text for comment in comments] == [f"<p>{number}</p>" for number in reversed(range(205))]
 
 
+async def test_edited_comment_keeps_its_id_and_has_another_version(azure: Azure) -> None:
+    made = await azure.make()
+    said = await azure.service.work_items.add_comment("Fabrikam", made.id, "<p>At work</p>")
+    edited = await azure.service.work_items.edit_comment("Fabrikam", made.id, said.id, "<p>Done</p>")
+    (read,) = await azure.service.work_items.comments("Fabrikam", made.id)
+    assert (edited.id, edited.version, read.text) == (said.id, said.version + 1, "<p>Done</p>")
+
+
 async def test_query_finds_ids(azure: Azure) -> None:
     urgent = await azure.make(Common_Priority=1)
     await azure.make(Common_Priority=3)

@@ -204,7 +204,11 @@ CORRECTIONS = (
     Correction("merged", "properties are spread over allOf, so that nothing can be called unknown", _merged),
     Correction("closed", "no fault, but without it an answer with invented keys would pass", _closed),
     Correction("wrapped lists", "lists come as {count, value}, and hold null for what was omitted", _wrapped_lists),
-    Correction("success codes", "each success is said to be 200, but a deletion may answer 204, a creation 201", _success_codes),
+    Correction(
+        "success codes",
+        "each success is said to be 200; deletions are 204, creations 201",
+        _success_codes,
+    ),
     Correction("errors", "refusals are not described at all", _errors),
     Correction("tokens", "operations name OAuth only, though personal access tokens are what most use", _tokens),
 )

@@ -82,6 +82,11 @@ class WorkItemsApi:
         path = _comments(project, item_id)
         return await self._connection.call(Comment, "POST", path, body={"text": html}, version=COMMENTS_VERSION)
 
+    async def edit_comment(self, project: str, item_id: int, comment_id: int, html: str) -> Comment:
+        """Put another text in place of a comment's: its next version. Safe to repeat, but each makes a version."""
+        path = f"{_comments(project, item_id)}/{comment_id}"
+        return await self._connection.call(Comment, "PATCH", path, body={"text": html}, version=COMMENTS_VERSION)
+
     async def query(self, wiql: str, project: str = "", top: int = PAGE) -> list[int]:
         """Ids that a WIQL query finds. `@project` in it means `project`."""
         path = f"{segment(project)}/_apis/wit/wiql" if project else "_apis/wit/wiql"
