@@ -31,6 +31,8 @@ class Action(StrEnum):
     ESCALATION_WITHDRAWN = "escalation.withdrawn"
     ESCALATION_REFUSED = "escalation.refused"
     """A decision that could not be taken."""
+    CALL_REFUSED = "call.refused"
+    """A call of the model service over HTTP, without a token or with none of ours."""
     MODEL_REFUSED = "model.refused"
     """Somebody wanted a model that may not be used."""
     POLICY_LOADED = "policy.loaded"

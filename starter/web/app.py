@@ -6,8 +6,10 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
+from pointsman.contracts.actions import Action
 from starter.web import api, health, pages, webhooks
 from starter.web.errors import Frame, handle_errors
+from starter.web.refusals import Refusals
 from starter.web.rpc import endpoint
 from starter.web.services import Services
 
@@ -29,7 +31,7 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     )
     for part in (webhooks.router(services), api.router(services), health.router(services), pages.router(services)):
         app.include_router(part)
-    app.include_router(endpoint.router(services.rpc))
+    app.include_router(endpoint.router(services.rpc, Refusals(services.audit, Action.CALL_REFUSED).tell))
     handle_errors(app)
     app.add_middleware(Frame)
     return app

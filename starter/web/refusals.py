@@ -75,10 +75,12 @@ def _digest(text: str) -> bytes:
 
 
 class Refusals:
-    """Leaves `delivery.refused` in the audit log. Whoever floods us fills a counter and not the disk."""
+    """Leaves `action` in the audit log and a line in ours. Whoever floods us fills a counter and not the disk."""
 
-    def __init__(self, audit: Audit) -> None:
+    def __init__(self, audit: Audit, action: Action = Action.DELIVERY_REFUSED) -> None:
         self._audit = audit
+        self._action = action
+        self._event = action.value.replace(".", " ")
         self._minute = 0
         self._told = 0
         self._untold = 0
@@ -93,10 +95,10 @@ class Refusals:
             return
         self._told += 1
         client = request.client.host if request.client else ""
-        LOG.warning("delivery refused", reason=reason, client=client, not_told_before=self._untold)
+        LOG.warning(self._event, reason=reason, client=client, not_told_before=self._untold)
         event = AuditEvent(
             id=new_id(),
-            action=Action.DELIVERY_REFUSED,
+            action=self._action,
             actor=ANONYMOUS,
             at=now(),
             chain=Chain(tenant=DEFAULT_TENANT, correlation_id=correlation_id),

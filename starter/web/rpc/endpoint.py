@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from pointsman.contracts.base import Json
 from pointsman.observability import names, traces
 from starter.web.bodies import Garbled, Incomplete, TooLarge, read_body, read_raw
+from starter.web.errors import correlation_id
 from starter.web.rpc import codes
 from starter.web.rpc.answers import EVENT_STREAM, EventStream, document, refusal, refused, unless_gone
 from starter.web.rpc.callers import Caller, Callers
@@ -35,6 +36,10 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="pointsman"'}
 BODY_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
 NOT_FOR_CALLS = ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"]
 NOT_FOR_STREAMS = ["POST", "PUT", "PATCH", "OPTIONS"]
+
+
+Tell = Callable[[Request, str, str], Awaitable[None]]
+"""Keeps a refusal: of which request, under which correlation id, and why."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class Bearer(SecurityBase):
         return None
 
 
-def router(services: RpcServices) -> APIRouter:
-    endpoint = _Endpoint(services)
+def router(services: RpcServices, tell: Tell) -> APIRouter:
+    endpoint = _Endpoint(services, tell)
     routes = APIRouter()
     secured = [Security(Bearer())]
     routes.add_api_route(
@@ -99,8 +104,9 @@ def router(services: RpcServices) -> APIRouter:
 
 
 class _Endpoint:
-    def __init__(self, services: RpcServices) -> None:
+    def __init__(self, services: RpcServices, tell: Tell) -> None:
         self._services = services
+        self._tell = tell
         self._methods = methods_of(services.room) if services.room else {}
 
     async def call(self, request: Request) -> Response:
@@ -126,7 +132,7 @@ class _Endpoint:
         caller = services.callers.of(request.headers.get("authorization", ""))
         if caller is None:
             await self._drain(request)
-            LOG.warning("call refused", reason="token", client=request.client.host if request.client else "")
+            await self._tell(request, correlation_id(request), "token")
             return refused(codes.UNAUTHORIZED, "no token, or none of ours. Nothing was called.", CHALLENGE)
         return await go_on(request, caller)
 

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from pointsman.contracts.actions import Action
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.serving import hosting
+from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from starter.web import health
 from starter.web.app import create_app
+from starter.web.refusals import EVENTS_PER_MINUTE
 from starter.web.rpc.callers import Caller, Callers, tokens_of
 from starter.web.services import Unfit
 from tests.starter.rpc.rig import ADAS_TOKEN, HELLO, NEXT_TOKEN, TOKEN, Rpc, bearer, call
@@ -50,6 +53,19 @@ async def test_no_other_token_is(rpc: Rpc, authorization: str) -> None:
     assert told(response) == (401, -32001)
     assert response.headers["www-authenticate"] == 'Bearer realm="pointsman"'
     assert TOKEN not in response.text
+
+
+async def test_refused_tokens_are_in_the_audit_log_up_to_a_rate(shared_store: Store, rpc: Rpc) -> None:
+    refused = await rpc.send(LIST, Authorization="Bearer guessed-token-0123456789")
+    (event,) = await Audit(shared_store).find(correlation_id=refused.headers["x-correlation-id"])
+    assert (event.action, event.actor, event.data["reason"]) == (Action.CALL_REFUSED, "anonymous", "token")
+    assert "guessed-token" not in event.model_dump_json()
+    # A minute may end meanwhile, and then the next one has its own share.
+    count = EVENTS_PER_MINUTE * 3
+    answers = await asyncio.gather(*(rpc.send(LIST, Authorization="Bearer x") for _ in range(count)))
+    assert {answer.status_code for answer in answers} == {401}
+    found = await Audit(shared_store).find(action=Action.CALL_REFUSED, limit=1_000)
+    assert len(found) < count, "whoever floods us fills a counter and not the log"
 
 
 async def test_a_token_speaks_for_whom_it_names() -> None:
