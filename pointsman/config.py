@@ -156,8 +156,13 @@ class Settings(BaseSettings):
     azure_devops_token: SecretStr | None = Field(
         default=None, description="Personal access token of the account that Pointsman reads and writes as."
     )
-    openai_api_key: SecretStr | None = Field(default=None, description="Key of the OpenAI API.")
-    openai_base_url: WebUrl = Field(default="", description="Other base URL of the OpenAI API; empty for OpenAI's own.")
+    openai_api_key: SecretStr | None = Field(
+        default=None, description="Key of the OpenAI API; comes before `OPENAI_API_KEY`, which serves as well."
+    )
+    openai_base_url: WebUrl = Field(
+        default="",
+        description="Other base URL of the OpenAI API; comes before `OPENAI_BASE_URL`. Empty for OpenAI's own.",
+    )
     policy_dir: OwnPath | None = Field(default=None, description="Folder with your own policy, over the built-in one.")
     key_dir: OwnPath = Field(
         default_factory=lambda known: Path(known.get("data_dir", "")) / "keys",

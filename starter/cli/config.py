@@ -10,6 +10,7 @@ from pointsman.llm.settings import LLMSettings, load_settings
 from starter.cli.call import Call
 from starter.cli.errors import not_found
 from starter.cli.output import Listing, Record
+from starter.needs import llm_settings
 
 
 def shown(settings: Settings, name: str) -> Listing:
@@ -39,20 +40,22 @@ def warn_of_misspelt(call: Call) -> None:
 
 def _chosen(settings: Settings, name: str) -> list[Explained]:
     wanted = name.casefold().removeprefix("pointsman_")
-    every = [*settings.explain(), *_of_models()]
+    every = [*settings.explain(), *_of_models(settings)]
     chosen = [one for one in every if not name or one.name.casefold().removeprefix("pointsman_") == wanted]
     if not chosen:
         raise not_found(f"There is no setting {name!r}.", "pointsman config show")
     return chosen
 
 
-def _of_models() -> Iterator[Explained]:
-    """Settings of the model service, which go by the names of their variables."""
-    llm = load_settings()
+def _of_models(settings: Settings) -> Iterator[Explained]:
+    """Settings of the model service as they are in force, which go by the names of their variables."""
+    llm, in_force = load_settings(), llm_settings(settings)
     for name, field in LLMSettings.model_fields.items():
-        value: object = getattr(llm, name)
+        value: object = getattr(in_force, name)
         secret, variable = isinstance(value, SecretStr), name.upper()
         told = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
         given = "file .env" if name in llm.model_fields_set else "default"
         origin = f"environment {variable}" if os.environ.get(variable) else given
+        if name in settings.origins:  # our own setting of that name comes before it
+            origin = settings.origins[name]
         yield Explained(variable, variable, MASK if secret else told, origin, field.description or "", secret)

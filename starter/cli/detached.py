@@ -56,6 +56,7 @@ def up(call: Call, settings: Settings) -> ExitCode:
     call.out.say(f"starting; log: {log}")
     record = _until_ready(process, folder, log, offset)
     call.show(Single("up", {**record, "log": str(log)}))
+    warn_of_no_intake(call, settings)
     call.out.say("stop it with: pointsman down")
     return ExitCode.OK
 
@@ -93,6 +94,14 @@ def runs_already(folder: Path) -> CliError:
         "Stop it first: pointsman down",
         ExitCode.CONFLICT,
     )
+
+
+def warn_of_no_intake(call: Call, settings: Settings) -> None:
+    if not settings.webhook_secrets:
+        call.out.say(
+            f"warning: {variable('webhook_secrets')} is not set, so no delivery is taken: Azure DevOps gets 503. "
+            "Next: pointsman doctor"
+        )
 
 
 def _read(folder: Path) -> Record:

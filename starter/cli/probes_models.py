@@ -2,14 +2,14 @@
 
 import asyncio
 
-from pointsman.config import Settings, variable
+from pointsman.config import Settings
 from pointsman.llm.errors import LLMError
 from pointsman.llm.service import LLMService
 from starter.cli.context import policy
 from starter.cli.probes import Finding, fail, ok, warn
 from starter.llm import governed
 from starter.models import keys_of, registry_of
-from starter.needs import llm_settings
+from starter.needs import KEY_VARIABLES, llm_settings
 
 ANSWER_SECONDS_MAX = 30.0  # of which an SDK may take some to load
 
@@ -17,7 +17,9 @@ ANSWER_SECONDS_MAX = 30.0  # of which an SDK may take some to load
 async def model_key(settings: Settings) -> Finding:
     there = _with_key(settings)
     if not there:
-        return warn("no key is set", f"export {variable('openai_api_key')}=...")
+        preferred = policy(settings).models.prefer
+        first = next((KEY_VARIABLES[one] for one in preferred if one in KEY_VARIABLES), KEY_VARIABLES["openai"])
+        return warn(f"no provider has a key: none of {', '.join(KEY_VARIABLES.values())} is set", f"export {first}=...")
     return ok(f"set, for {', '.join(there)}")
 
 

@@ -19,7 +19,7 @@ from pointsman.temporal_server import DevServer, find_server, free_port
 from starter import loading
 from starter.cli.call import Call
 from starter.cli.context import stored_in_sqlite
-from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_already
+from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_already, warn_of_no_intake
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Single
 from starter.cli.settings import own_url
@@ -37,6 +37,7 @@ def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
     if "web" in parts:
         call.show(Single("serve", _record(settings, settings.ui_url)))
         call.out.flush()
+        warn_of_no_intake(call, settings)
     loading.end()
     asyncio.run(serve_parts(settings, parts))
     return ExitCode.OK
@@ -64,6 +65,7 @@ async def up(call: Call, settings: Settings) -> ExitCode:
         record_of(folder).write_text(json.dumps(record))
         call.show(Single("up", record))
         call.out.flush()
+        warn_of_no_intake(call, settings)
         call.out.say("running; Ctrl-C stops it, and the next `pointsman up` goes on where it was")
         await serve_parts(settings, PARTS)
     finally:

@@ -21,6 +21,7 @@ from starter.cli.errors import ExitCode
 from starter.cli.output import Output
 from starter.cli.probes import Finding, Status
 from starter.cli.sandbox import model_settings
+from starter.needs import KEY_VARIABLES
 from tests.starter import cli_rig
 from tests.starter.cli_rig import Rig
 
@@ -58,6 +59,20 @@ def test_every_check_says_what_is_why_it_matters_and_how_long_it_took(rig: Rig) 
         assert row["why"]
         assert int(row["ms"]) >= 0
         assert row["fix"] or row["status"] in ("ok", "skip")
+
+
+def test_the_key_of_the_provider_that_policy_prefers_is_what_mends_a_missing_key(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a `.env` of whoever runs the tests is not theirs
+    for name in ("OPENAI_API_KEY", *KEY_VARIABLES.values()):
+        monkeypatch.delenv(name, raising=False)
+    assert checks(rig)["model_key"]["fix"] == "export POINTSMAN_OPENAI_API_KEY=..."
+    (tmp_path / "policy.yaml").write_text('version: "1"\nmodels: {prefer: [anthropic]}\n')
+    monkeypatch.setenv("POINTSMAN_POLICY_DIR", str(tmp_path))
+    row = checks(rig)["model_key"]
+    assert (row["status"], row["fix"]) == ("warn", "export ANTHROPIC_API_KEY=...")
+    assert "MISTRAL_API_KEY" in row["what"]
 
 
 def test_what_stands_is_ok(rig: Rig) -> None:

@@ -1,6 +1,7 @@
 """Commands on what is kept: replay, audit, schema, backup, settings, policy."""
 
 import base64
+import io
 import json
 import os
 import sqlite3
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman import config
 from pointsman.contracts.records import DeliveryState
 from pointsman.store import schema
 from pointsman.store.engine import Store
@@ -21,7 +23,10 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.sequencer import Sequencer
 from pointsman.store.signing import Signer
 from pointsman.store.sqlite import ServiceLock
+from starter.cli.call import Call
+from starter.cli.detached import warn_of_no_intake
 from starter.cli.errors import ExitCode
+from starter.cli.output import Output
 from tests.starter import cli_rig
 from tests.starter.cli_rig import Rig
 
@@ -139,6 +144,17 @@ def test_a_second_service_is_refused_before_it_says_where_it_is(
     assert f"in use by process {os.getpid()}" in answer.err
 
 
+def test_whoever_runs_it_without_a_secret_is_told_that_nothing_comes_in(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = io.StringIO()
+    warn_of_no_intake(Call(Output(stderr=told), {}), config.load())
+    assert told.getvalue() == ""
+    monkeypatch.delenv("POINTSMAN_WEBHOOK_SECRETS")
+    warn_of_no_intake(Call(Output(stderr=told), {}), config.load())
+    assert "POINTSMAN_WEBHOOK_SECRETS is not set, so no delivery is taken" in told.getvalue()
+
+
 @pytest.mark.slow
 def test_a_body_comes_out_as_it_came_in(rig: Rig) -> None:
     body = b'{"eventType": "\xff\x00"}\r\n'
@@ -237,6 +253,20 @@ def test_settings_say_who_set_them_and_hide_secrets(rig: Rig) -> None:
     everything = rig.run("config", "explain", "--json")
     assert SECRET not in everything.out + everything.err
     assert rig.run("config", "show", "nothing").code == ExitCode.NOT_FOUND
+
+
+def test_of_two_names_for_one_key_the_one_in_force_is_told(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://theirs.example.com/v1")
+    monkeypatch.setenv("POINTSMAN_OPENAI_BASE_URL", "")
+    alone = rig.run("config", "explain", "OPENAI_BASE_URL", "--json").document()["settings"]
+    monkeypatch.setenv("POINTSMAN_OPENAI_BASE_URL", "https://ours.example.com/v1")
+    both = rig.run("config", "explain", "OPENAI_BASE_URL", "--json").document()["settings"]
+    assert isinstance(alone, list)
+    assert isinstance(both, list)
+    assert alone[-1]["value"] == "https://theirs.example.com/v1"
+    assert {(row["value"], row["origin"]) for row in both} == {
+        ("https://ours.example.com/v1", "environment POINTSMAN_OPENAI_BASE_URL")
+    }
 
 
 def test_settings_of_the_model_service_are_explained_beside_the_others(
