@@ -103,7 +103,10 @@ def test_up_comes_back_after_a_kill_and_down_leaves_nothing(machine: Machine) ->
     os.kill(first["pid"], signal.SIGKILL)
     left = DevServer.attach(machine.folder / "temporal")
     assert left is not None
-    second = json.loads(machine.run("up", "--detach", "--json").stdout)["up"]
+    machine.environment.pop("POINTSMAN_WEBHOOK_SECRETS")
+    without_secret = machine.run("up", "--detach", "--json")
+    assert "no delivery is taken" in without_secret.stderr
+    second = json.loads(without_secret.stdout)["up"]
     assert second["pid"] != first["pid"]
     taken_over = DevServer.attach(machine.folder / "temporal")
     assert taken_over is not None
