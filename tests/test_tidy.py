@@ -1,6 +1,7 @@
 """What STYLE asks for and a program can count holds for every file, and each rule catches what is planted."""
 
 import ast
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -16,15 +17,13 @@ TEXT_SUFFIXES = {"", ".cfg", ".css", ".html", ".js", ".json", ".md", ".sh", ".to
 def texts() -> list[Source]:
     """What is no Python, for the rules that look at words only. The lock is a tool's and the licence not ours."""
     empty = ast.parse("")
+    listed = ["git", "-C", str(sources.ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split("\0")
     kept = [
         path
-        for path in sources.ROOT.rglob("*")
-        if path.is_file()
-        and path.suffix in TEXT_SUFFIXES
-        and not set(path.relative_to(sources.ROOT).parts)
-        & {".git", ".venv", "site", "build", "dist", "results", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-           ".hypothesis", ".import_linter_cache", "LICENSE", "__pycache__", "vendor"}
-    ]  # fmt: skip
+        for path in (sources.ROOT / name for name in names if name)
+        if path.is_file() and path.suffix in TEXT_SUFFIXES and not {"LICENSE", "vendor"} & set(path.parts)
+    ]
     return [Source(path.relative_to(sources.ROOT), path.read_text(errors="replace"), empty) for path in kept]
 
 
