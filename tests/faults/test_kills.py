@@ -30,7 +30,7 @@ from pointsman.contracts.work_items import Transition, WorkItemKey, WorkItemStat
 from pointsman.store.verification import Finding, LogState, Report
 from tests.gates.sources import ROOT
 
-KILLS, OPEN_MAX = 10, 6
+KILLS, OPEN_MAX = 10, 3
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=6)
 COMMENT = "<p>Looks like #1.</p>"
