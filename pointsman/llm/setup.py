@@ -166,5 +166,8 @@ def make_service(settings: LLMSettings, rules: Rules | None = None, keys: Keys |
 
 @lru_cache(maxsize=1)
 def llm_service() -> LLMService:
-    """The one service of a script, from its environment. Lives as long as the process."""
+    """The one service of a script, from its environment. Lives as long as the process.
+
+    `async with llm_service() as service` closes its connections at the end; it may be used again after that.
+    """
     return make_service(load_settings())
