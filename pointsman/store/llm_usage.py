@@ -95,8 +95,9 @@ class UsageBook:
         if tenant:
             query = query.where(_ACCOUNT.c.account.startswith(account_of(tenant, ""), autoescape=True))
         if account:
+            named = _ACCOUNT.c.account == account
             of_tenant = _ACCOUNT.c.account.endswith(f"/{account}", autoescape=True)
-            query = query.where((_ACCOUNT.c.account == account) | and_(scope in OF_TENANTS, of_tenant))
+            query = query.where(named | of_tenant if scope in OF_TENANTS else named)
         query = query.order_by(_ACCOUNT.c.nano_usd.desc(), _ACCOUNT.c.tokens.desc(), _ACCOUNT.c.account)
         rows = await self._store.read(lambda session: session.execute(query).all())
         today = self._now().date()
