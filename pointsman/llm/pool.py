@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
@@ -45,6 +46,7 @@ class Pool(Generic[Client]):
         self._factories = dict(factories)
         self._clients_max = clients_max
         self._entries: OrderedDict[str, _Entry[Client]] = OrderedDict()
+        self._endings: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None]] = WeakKeyDictionary()
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -95,9 +97,23 @@ class Pool(Generic[Client]):
         if entry is None or entry.loop is not loop:
             entry = _Entry(f"{provider}/{key.name}", self._factories[provider](key.secret), loop)
             self._entries[place] = entry
+            await self._end_with(loop)
         self._entries.move_to_end(place)
         await self._shrink()
         return entry
+
+    async def _end_with(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the loop's clients closed when `asyncio.run` ends it, for scripts that do not close the pool."""
+        if loop not in self._endings:
+            self._endings[loop] = ending = self._open_until_closed(loop)
+            await anext(ending)
+
+    async def _open_until_closed(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+        try:
+            yield  # until the loop closes what generators are open at its end
+        finally:
+            for place in [place for place, entry in self._entries.items() if entry.loop is loop]:
+                await _close(self._entries.pop(place))
 
     async def _shrink(self) -> None:
         while len(self._entries) > self._clients_max:

@@ -168,6 +168,7 @@ def make_service(settings: LLMSettings, rules: Rules | None = None, keys: Keys |
 def llm_service() -> LLMService:
     """The one service of a script, from its environment. Lives as long as the process.
 
-    `async with llm_service() as service` closes its connections at the end; it may be used again after that.
+    Connections are closed with the event loop that opened them, at the end of `asyncio.run`. Where a loop lives
+    longer, `async with llm_service() as service` closes them sooner; it may be used again after that.
     """
     return make_service(load_settings())
