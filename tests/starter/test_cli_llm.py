@@ -131,8 +131,16 @@ def test_a_stream_that_begins_again_says_that_what_was_said_is_void(rig: Rig, st
     assert answer.out.endswith("It is blue.\n")
 
 
+@pytest.fixture
+def attended() -> Generator[None]:
+    """As at a terminal: a shell that starts something in the background has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("verb", ["complete", "stream"])
-def test_ctrl_c_cancels_the_call_at_the_provider(rig: Rig, stage: Stage, verb: str) -> None:
+def test_ctrl_c_cancels_the_call_at_the_provider(rig: Rig, stage: Stage, attended: None, verb: str) -> None:
     stage.control.add_hold(Hold())
 
     def interrupt() -> None:
