@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -51,8 +50,7 @@ def _remember(folder: Path) -> None:
 
 
 async def test_jq_examples_answer(kept: Path) -> None:
-    if shutil.which("jq") is None:
-        pytest.skip("no jq: it is not installed, for example with apt-get install jq")
+    watchers.program("jq")
     counted, lately, traced = (_answer(text, kept) for text in examples("test_jq_examples_answer"))
     assert json.loads(counted) == [
         {"source_agent": "triage", "attempted_model": "gpt-4", "times": 3},

@@ -1,7 +1,6 @@
 """Deliveries as they come: documented, real, minimal, older, misnamed, and nonsense. Fixtures are our own."""
 
 import json
-import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain import deliveries, loose
 from pointsman.domain.deliveries import read, read_bytes
+from tests.domain.payloads import documented
 
 BASE = "https://dev.azure.com/Harbour"
 PROJECT_URL = f"{BASE}/0f1c2d3e-1111-4222-8333-444455556666"
@@ -338,14 +338,6 @@ def test_case_and_order_of_the_envelopes_keys_change_nothing(
     names = list(other)
     chance.shuffle(names)
     assert read({name: other[name] for name in names}) == read(body)
-
-
-def documented() -> list[object]:
-    folder = os.environ.get("POINTSMAN_AZURE_SPECS", "")
-    if not folder:
-        unset = pytest.mark.skip(reason="POINTSMAN_AZURE_SPECS is not set: it names the folder with `payloads/`")
-        return [pytest.param(Path(), marks=unset, id="none")]
-    return [pytest.param(file, id=file.stem) for file in sorted((Path(folder) / "payloads").glob("*.json"))]
 
 
 # Microsoft's own payloads. The fixtures above hold every shape of them.

@@ -1,7 +1,6 @@
 """Every type of event becomes one class and keeps what it is about; whatever else comes is kept as it is."""
 
 import json
-import os
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from pointsman.domain import deliveries
 from pointsman.domain.events.reading import OPAQUE, TOO_DEEP, TYPED, parse, parse_bytes
 from pointsman.domain.loose import UNPRINTABLE
 from tests.domain.events.samples import ADA, BASE, REPOSITORY_ID, RESOURCES, delivery, known
+from tests.domain.payloads import documented
 from tests.domain.test_deliveries import JSON, recased
 
 KINDS: dict[str, tuple[type[Event], SubjectKind, str]] = {
@@ -230,14 +230,6 @@ def test_the_organisation_is_found_where_events_of_code_name_it() -> None:
         parse(delivery("git.push", {}, resourceContainers={"collection": {"id": BASE}}), "Pier").envelope.organisation
         == "pier"
     )
-
-
-def documented() -> list[object]:
-    folder = os.environ.get("POINTSMAN_AZURE_SPECS", "")
-    if not folder:
-        unset = pytest.mark.skip(reason="POINTSMAN_AZURE_SPECS is not set: it names the folder with `payloads/`")
-        return [pytest.param(Path(), marks=unset, id="none")]
-    return [pytest.param(file, id=file.stem) for file in sorted((Path(folder) / "payloads").glob("*.json"))]
 
 
 # Microsoft's own payloads: their approvals leave the pipeline out, and none has a work item without a number.
