@@ -13,6 +13,7 @@ NAME = "pointsman dispatcher"
 CONFIRM_SECONDS = 1.0
 """So old may an answer be, yes or no. Two leaders for that long do no harm: hand-over is at least once anyway."""
 CONNECT_SECONDS = 5
+_KEY = "hashtextextended(%s, 0)"
 
 
 class AdvisoryLease:
@@ -43,9 +44,14 @@ class AdvisoryLease:
 
     async def release(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(psycopg.Error, OSError):
-                await connection.close()
+        if connection is None:
+            return
+        with suppress(psycopg.Error, OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_SECONDS):
+                # Closing lets go as well, but only when the server gets round to it: another would wait for nothing.
+                await connection.execute(f"SELECT pg_advisory_unlock({_KEY})", (NAME,))
+        with suppress(psycopg.Error, OSError):
+            await connection.close()
 
     async def _confirm(self, connection: psycopg.AsyncConnection) -> bool:
         await connection.execute("SELECT 1")
@@ -56,8 +62,7 @@ class AdvisoryLease:
             self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name=NAME
         )
         try:
-            query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-            row = await (await connection.execute(query, (NAME,))).fetchone()
+            row = await (await connection.execute(f"SELECT pg_try_advisory_lock({_KEY})", (NAME,))).fetchone()
         except BaseException:  # also when we are cancelled: a connection left open would keep the lock
             await connection.close()
             raise

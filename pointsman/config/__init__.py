@@ -5,7 +5,6 @@ unset. Only `worker.py` and `starter/` import this module: everything else is ha
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,21 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pointsman.config.values import (
+    Address,
+    DatabaseUrl,
+    HookSecret,
+    NotifyUrl,
+    OrganisationUrl,
+    OwnPath,
+    RpcToken,
+    WebUrl,
+    entries,
+)
 
 PREFIX = "POINTSMAN_"
 CONFIG_FILE_VARIABLE = f"{PREFIX}CONFIG_FILE"
@@ -28,82 +39,11 @@ OTHER_VARIABLES = frozenset(
     }
 )
 MASK = "********"
-# Of RFC 6750: what may stand after `Bearer`.
-_RPC_TOKEN = re.compile(r"(?:[^\s:/,]+(?:/[^\s:,]+)?:)?[A-Za-z0-9\-._~+/]{32,512}=*")
 KIB = 1024
 
 
 class Misconfigured(Exception):
     """One or more settings are wrong. The text names variable, value (never a secret's) and what is allowed."""
-
-
-def _entries(value: object) -> object:
-    """Commas or line ends separate entries, so that a file may hold one a line."""
-    if isinstance(value, str):
-        return tuple(entry for part in re.split(r"[,\n]", value) if (entry := part.strip()))
-    return value
-
-
-def _web_url(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-        raise ValueError("allowed: an http:// or https:// URL with a host")
-    if parts.password is not None:
-        raise ValueError("allowed: a URL without a password in it")
-    return value.rstrip("/")
-
-
-def _organisation_url(value: str) -> str:
-    url = _web_url(value)
-    if urlsplit(url).hostname == "dev.azure.com" and not urlsplit(url).path.strip("/"):
-        raise ValueError("allowed: a URL that names the organisation, for example https://dev.azure.com/fabrikam")
-    return url
-
-
-def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise ValueError("allowed: HOST:PORT, for example 127.0.0.1:7233")
-    return value
-
-
-def _hook_secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not 16 <= len(text) <= 256 or any(char.isspace() for char in text):
-        raise ValueError("allowed: 16 to 256 characters without blanks (the upper limit is Azure DevOps's own)")
-    return value
-
-
-def _rpc_token(value: SecretStr) -> SecretStr:
-    if not _RPC_TOKEN.fullmatch(value.get_secret_value()):
-        raise ValueError(
-            "allowed: TOKEN, TENANT:TOKEN or TENANT/USER:TOKEN, a token of 32 to 512 letters, digits and -._~+/= "
-            "(for example of: openssl rand -hex 32)"
-        )
-    return value
-
-
-def _database_url(value: SecretStr) -> SecretStr:
-    scheme = value.get_secret_value().partition(":")[0].partition("+")[0]
-    if scheme not in ("sqlite", "postgresql"):
-        raise ValueError("allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
-    return value
-
-
-def _notify_url(value: SecretStr) -> SecretStr:
-    _web_url(value.get_secret_value())
-    return value
-
-
-def _own_path(value: Path) -> Path:
-    return value.expanduser().absolute()
-
-
-WebUrl = Annotated[str, AfterValidator(_web_url)]
-OrganisationUrl = Annotated[str, AfterValidator(_organisation_url)]
-OwnPath = Annotated[Path, AfterValidator(_own_path)]
-HookSecret = Annotated[SecretStr, AfterValidator(_hook_secret)]
-RpcToken = Annotated[SecretStr, AfterValidator(_rpc_token)]
 
 
 @dataclass(frozen=True)
@@ -127,11 +67,11 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("pointsman"),
         description="Folder of everything that Pointsman keeps on disk: database, keys, local Temporal state.",
     )
-    database_url: Annotated[SecretStr, AfterValidator(_database_url)] = Field(
+    database_url: DatabaseUrl = Field(
         default_factory=lambda known: SecretStr(f"sqlite:///{known.get('data_dir', '')}/pointsman.db"),
         description="SQLAlchemy URL of the store: SQLite for one process, PostgreSQL (psycopg) for more.",
     )
-    temporal_address: Annotated[str, AfterValidator(_address)] = Field(
+    temporal_address: Address = Field(
         default="127.0.0.1:7233", description="Host and port of Temporal's gRPC frontend."
     )
     temporal_namespace: str = Field(default="default", min_length=1, description="Temporal namespace.")
@@ -145,11 +85,11 @@ class Settings(BaseSettings):
     webhook_user: str = Field(
         default="pointsman", min_length=1, pattern=r"^[^:]+$", description="User name that deliveries come with."
     )
-    webhook_secrets: Annotated[tuple[HookSecret, ...], NoDecode, BeforeValidator(_entries)] = Field(
+    webhook_secrets: Annotated[tuple[HookSecret, ...], NoDecode, BeforeValidator(entries)] = Field(
         default=(),
         description="Passwords that deliveries may come with, comma separated; two while a secret is being rotated.",
     )
-    azure_devops_url: Annotated[tuple[OrganisationUrl, ...], NoDecode, BeforeValidator(_entries)] = Field(
+    azure_devops_url: Annotated[tuple[OrganisationUrl, ...], NoDecode, BeforeValidator(entries)] = Field(
         default=(),
         description="URLs of the organisations, comma separated, for example https://dev.azure.com/fabrikam.",
     )
@@ -168,7 +108,7 @@ class Settings(BaseSettings):
         default_factory=lambda known: Path(known.get("data_dir", "")) / "keys",
         description="Folder of the keys that sign checkpoints of the audit log.",
     )
-    notify_webhook: Annotated[SecretStr, AfterValidator(_notify_url)] | None = Field(
+    notify_webhook: NotifyUrl | None = Field(
         default=None, description="URL that escalations are announced to by POST; often holds a token."
     )
     webhook_max_bytes: int = Field(
@@ -177,7 +117,7 @@ class Settings(BaseSettings):
         le=64 * KIB * KIB,
         description="Largest delivery in bytes: 2 MiB, the limit of Azure DevOps, and 256 KiB for the envelope.",
     )
-    rpc_tokens: Annotated[tuple[RpcToken, ...], NoDecode, BeforeValidator(_entries)] = Field(
+    rpc_tokens: Annotated[tuple[RpcToken, ...], NoDecode, BeforeValidator(entries)] = Field(
         default=(),
         description="Bearer tokens of those who may call models over JSON-RPC, comma separated, each `TOKEN`, "
         "`TENANT:TOKEN` or `TENANT/USER:TOKEN`; two of the same name while one is being replaced. None: it is off.",

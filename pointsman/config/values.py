@@ -1,0 +1,83 @@
+"""What a setting may hold: each kind of value, and what is said of one that is not allowed."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+# Of RFC 6750: what may stand after `Bearer`.
+_RPC_TOKEN = re.compile(r"(?:[^\s:/,]+(?:/[^\s:,]+)?:)?[A-Za-z0-9\-._~+/]{32,512}=*")
+
+
+def entries(value: object) -> object:
+    """Commas or line ends separate entries, so that a file may hold one a line."""
+    if isinstance(value, str):
+        return tuple(entry for part in re.split(r"[,\n]", value) if (entry := part.strip()))
+    return value
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("allowed: an http:// or https:// URL with a host")
+    if parts.password is not None:
+        raise ValueError("allowed: a URL without a password in it")
+    return value.rstrip("/")
+
+
+def _organisation_url(value: str) -> str:
+    url = _web_url(value)
+    if urlsplit(url).hostname == "dev.azure.com" and not urlsplit(url).path.strip("/"):
+        raise ValueError("allowed: a URL that names the organisation, for example https://dev.azure.com/fabrikam")
+    return url
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ValueError("allowed: HOST:PORT, for example 127.0.0.1:7233")
+    return value
+
+
+def _hook_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not 16 <= len(text) <= 256 or any(char.isspace() for char in text):
+        raise ValueError("allowed: 16 to 256 characters without blanks (the upper limit is Azure DevOps's own)")
+    return value
+
+
+def _rpc_token(value: SecretStr) -> SecretStr:
+    if not _RPC_TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError(
+            "allowed: TOKEN, TENANT:TOKEN or TENANT/USER:TOKEN, a token of 32 to 512 letters, digits and -._~+/= "
+            "(for example of: openssl rand -hex 32)"
+        )
+    return value
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    scheme = value.get_secret_value().partition(":")[0].partition("+")[0]
+    if scheme not in ("sqlite", "postgresql"):
+        raise ValueError("allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    return value
+
+
+def _notify_url(value: SecretStr) -> SecretStr:
+    _web_url(value.get_secret_value())
+    return value
+
+
+def _own_path(value: Path) -> Path:
+    return value.expanduser().absolute()
+
+
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+OrganisationUrl = Annotated[str, AfterValidator(_organisation_url)]
+OwnPath = Annotated[Path, AfterValidator(_own_path)]
+HookSecret = Annotated[SecretStr, AfterValidator(_hook_secret)]
+RpcToken = Annotated[SecretStr, AfterValidator(_rpc_token)]
+Address = Annotated[str, AfterValidator(_address)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]

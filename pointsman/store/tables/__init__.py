@@ -1,0 +1,39 @@
+"""The tables. Rows are written whole and mostly once; what a column means is said in `pointsman.contracts.records`.
+
+Every row says whose it is (`tenant`) and which chain of events it belongs to (`correlation_id`), except contents:
+those are named by their hash, and belong to whoever refers to them. All are loaded with this package, so that the
+metadata is whole for whoever asks for one.
+"""
+
+from pointsman.store.tables.arrivals import InboxChain, InboxRow
+from pointsman.store.tables.audit import AuditCheckpoint, AuditEntry, AuditLeaf, AuditPending, AuditSubject, AuditTile
+from pointsman.store.tables.base import Setting, col, metadata
+from pointsman.store.tables.escalations import EscalationEntry, EscalationRung
+from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
+from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
+
+__all__ = [
+    "AttemptRow",
+    "AuditCheckpoint",
+    "AuditEntry",
+    "AuditLeaf",
+    "AuditPending",
+    "AuditSubject",
+    "AuditTile",
+    "Content",
+    "EscalationEntry",
+    "EscalationRung",
+    "InboxChain",
+    "InboxRow",
+    "LedgerRow",
+    "LlmAccount",
+    "LlmAnswer",
+    "LlmLedgerRow",
+    "LlmRate",
+    "Message",
+    "Setting",
+    "TransitionRow",
+    "WorkItem",
+    "col",
+    "metadata",
+]
