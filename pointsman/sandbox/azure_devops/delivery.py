@@ -18,6 +18,7 @@ import httpx2
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.edits import Happened
+from pointsman.sandbox.azure_devops.occurrences import Told
 from pointsman.sandbox.azure_devops.payloads import envelope
 from pointsman.sandbox.azure_devops.rendering import Links
 from pointsman.sandbox.azure_devops.state import World
@@ -132,14 +133,14 @@ class Deliverer:
             self._enqueue(notification)
         self.held.clear()
 
-    def publish(self, happened: Iterable[Happened], links: Links) -> None:
+    def publish(self, happened: Iterable[Happened | Told], links: Links) -> None:
         """Tell each subscription that fits. The same event has one id in all of them."""
         for event in happened:
             event_id = str(uuid4())
             for subscription in [held for held in self.subscriptions.values() if held.fits(event)]:
                 self._notify(subscription, event_id, event, links)
 
-    def _notify(self, subscription: Subscription, event_id: str, happened: Happened, links: Links) -> None:
+    def _notify(self, subscription: Subscription, event_id: str, happened: Happened | Told, links: Links) -> None:
         if subscription.status != "enabled":
             self.lost.append(_lost(subscription, event_id, happened))
             return
@@ -151,8 +152,7 @@ class Deliverer:
             subscription.last_notification,
             event_id,
             subscription,
-            happened.item.id,
-            happened.update.rev,
+            *_place(happened),
             event,
             now,
             now,
@@ -319,12 +319,17 @@ def _evidence(notification: Notification, repeated: bool, status: int, error: st
     )
 
 
-def _lost(subscription: Subscription, event_id: str, happened: Happened) -> dict[str, Json]:
+def _place(happened: Happened | Told) -> tuple[int, int]:
+    """The item and its revision; 0 where it is about no item."""
+    return (0, 0) if isinstance(happened, Told) else (happened.item.id, happened.update.rev)
+
+
+def _lost(subscription: Subscription, event_id: str, happened: Happened | Told) -> dict[str, Json]:
     return {
         "subscription": subscription.id,
         "subscription_status": subscription.status,
         "event_id": event_id,
         "event_type": subscription.event_type,
-        "item_id": happened.item.id,
-        "rev": happened.update.rev,
+        "item_id": _place(happened)[0],
+        "rev": _place(happened)[1],
     }

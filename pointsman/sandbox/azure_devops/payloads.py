@@ -4,11 +4,13 @@ A created, commented, deleted or restored item is the resource itself. Of an upd
 its `id` is the number of the update, and the item's is `workItemId`.
 """
 
+from collections.abc import Mapping
 from html import escape
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.clock import ticks
 from pointsman.sandbox.azure_devops.edits import HISTORY, Happened
+from pointsman.sandbox.azure_devops.occurrences import Told
 from pointsman.sandbox.azure_devops.process import COMMON
 from pointsman.sandbox.azure_devops.rendering import (
     Links,
@@ -23,7 +25,7 @@ from pointsman.sandbox.azure_devops.state import Item
 from pointsman.sandbox.azure_devops.subscriptions import Subscription
 
 
-def envelope(subscription: Subscription, number: int, event_id: str, happened: Happened, links: Links) -> Json:
+def envelope(subscription: Subscription, number: int, event_id: str, happened: Happened | Told, links: Links) -> Json:
     """One notification. The event's id is the same for all subscriptions that hear of it, `number` is not."""
     organisation = links.organisation
     inputs = subscription.consumer
@@ -34,16 +36,33 @@ def envelope(subscription: Subscription, number: int, event_id: str, happened: H
         "id": event_id,
         "eventType": subscription.event_type,
         "publisherId": "tfs",
-        "message": _wanted(_message(happened, links), inputs.get("messagesToSend", "")),
-        "detailedMessage": _wanted(_details(happened, links), inputs.get("detailedMessagesToSend", "")),
-        "resource": _resource(happened, links, inputs.get("resourceDetailsToSend", "")),
+        **_told(happened, links, inputs),
         "resourceVersion": subscription.resource_version,
         "resourceContainers": {
             "collection": {"id": organisation.collection_id, "baseUrl": base},
             "account": {"id": organisation.account_id, "baseUrl": base},
-            "project": {"id": links.project_id(happened.item.project), "baseUrl": base},
+            "project": {"id": links.project_id(_project(happened)), "baseUrl": base},
         },
         "createdDate": ticks(),
+    }
+
+
+def _project(happened: Happened | Told) -> str:
+    return happened.project if isinstance(happened, Told) else happened.item.project
+
+
+def _told(happened: Happened | Told, links: Links, inputs: Mapping[str, str]) -> dict[str, Json]:
+    details = inputs.get("resourceDetailsToSend", "")
+    if isinstance(happened, Told):
+        message = detailed = happened.message
+        resource = happened.shown(details.lower())
+    else:
+        message, detailed = _message(happened, links), _details(happened, links)
+        resource = _resource(happened, links, details)
+    return {
+        "message": _wanted(message, inputs.get("messagesToSend", "")),
+        "detailedMessage": _wanted(detailed, inputs.get("detailedMessagesToSend", "")),
+        "resource": resource,
     }
 
 

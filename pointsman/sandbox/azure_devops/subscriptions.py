@@ -9,10 +9,13 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.config import Identity, Organisation
 from pointsman.sandbox.azure_devops.edits import HISTORY, Happened
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid
+from pointsman.sandbox.azure_devops.occurrences import FILTERS as CODE_FILTERS
+from pointsman.sandbox.azure_devops.occurrences import Told
 from pointsman.sandbox.azure_devops.rendering import Links, identity_json
 from pointsman.sandbox.azure_devops.rules import tags_of
 
 EVENTS = ("created", "updated", "commented", "deleted", "restored")
+ITEM_EVENTS = tuple(f"workitem.{event}" for event in EVENTS)
 PLAIN_VERSIONS = ("1.0-preview.1", "1.0-preview.2", "1.0")
 OBJECT_VERSIONS = ("3.1-preview.3", "5.1-preview.3", "latest")
 FILTERS = ("projectId", "areaPath", "workItemType", "tag", "changedFields", "linksChanged", "commentPattern")
@@ -56,7 +59,9 @@ class Subscription:
         """Identities go out as strings."""
         return self.resource_version in PLAIN_VERSIONS
 
-    def fits(self, happened: Happened) -> bool:
+    def fits(self, happened: Happened | Told) -> bool:
+        if isinstance(happened, Told):
+            return happened.fits(self.organisation, self.event_type, self.publisher)
         item, filters = happened.item, self.publisher
         project = item.organisation.project(item.project)
         if item.organisation.name != self.organisation.name or self.event_type != f"workitem.{happened.kind}":
@@ -154,7 +159,7 @@ def consumer_json(subscription: Subscription) -> dict[str, Json]:
 
 def _description(subscription: Subscription) -> str:
     filters = {name: value for name, value in subscription.publisher.items() if value and name != "projectId"}
-    return ", ".join(f"{name} {value}" for name, value in filters.items()) or "Any work item"
+    return ", ".join(f"{name} {value}" for name, value in filters.items()) or "Any event"
 
 
 def _text(body: Mapping[str, Json], name: str) -> str:
@@ -173,11 +178,12 @@ def _require_known(
 ) -> None:
     if (_text(body, "consumerId"), _text(body, "consumerActionId")) != ("webHooks", "httpRequest"):
         raise _refused("consumerId and consumerActionId must be webHooks and httpRequest in the stand-in")
-    if _text(body, "publisherId") != "tfs" or event_type not in {f"workitem.{event}" for event in EVENTS}:
+    if _text(body, "publisherId") != "tfs" or event_type not in {*ITEM_EVENTS, *CODE_FILTERS}:
         raise _refused(f"the stand-in has no event {event_type!r} of publisher {_text(body, 'publisherId')!r}")
     if version not in (*PLAIN_VERSIONS, *OBJECT_VERSIONS):
         raise _refused(f"resourceVersion {version!r} is not one of {', '.join((*PLAIN_VERSIONS, *OBJECT_VERSIONS))}")
-    unknown = [*(set(publisher) - set(FILTERS)), *(set(consumer) - set(CONSUMER_INPUTS))]
+    filters = ("projectId", *CODE_FILTERS[event_type]) if event_type in CODE_FILTERS else FILTERS
+    unknown = [*(set(publisher) - set(filters)), *(set(consumer) - set(CONSUMER_INPUTS))]
     if unknown:
         raise _refused(f"there is no input {', '.join(sorted(unknown))}")
 
