@@ -22,6 +22,7 @@ from starter.cli.commands import (
     config,
     database,
     escalations,
+    hooks,
     inbox,
     items,
     llm,
@@ -68,7 +69,7 @@ def root(
 
 
 running.register(app)
-for noun in (items, escalations, inbox, audit, llm, models, temporal, mcp, database, config, policy):
+for noun in (items, escalations, hooks, inbox, audit, llm, models, temporal, mcp, database, config, policy):
     app.add_typer(noun.app)
 usage.register(app)
 
