@@ -1,7 +1,9 @@
 """Lists that come in pages, each kind by its own token. A page that fails fails the list: none is ever short."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Generic, TypeVar
+
+from pydantic import Field
 
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.connection import Connection, Query
@@ -11,6 +13,65 @@ from pointsman.ports import Rejected
 PAGE = 200
 AnswerT = TypeVar("AnswerT", bound=Answer)
 EntryT = TypeVar("EntryT")
+
+
+class Listed(Answer, Generic[EntryT]):
+    """A list as the service wraps it."""
+
+    value: list[EntryT] = Field(default_factory=list)
+
+
+async def each_by_header(
+    connection: Connection,
+    answer: type[Listed[EntryT]],
+    path: str,
+    query: Query | None = None,
+    version: str = VERSION,
+) -> AsyncGenerator[EntryT]:
+    """As `by_header`, one page in memory at a time. Whoever reads on after an error has not read the whole list."""
+    token = ""
+    while True:
+        asked = {**(query or {}), **({"continuationToken": token} if token else {})}
+        page, following = await connection.page(answer, "GET", path, query=asked, version=version)
+        for entry in page.value:
+            yield entry
+        token = moved(path, token, following)
+        if not token:
+            return
+
+
+async def each_by_skip(
+    connection: Connection,
+    answer: type[Listed[EntryT]],
+    path: str,
+    query: Query | None = None,
+    version: str = VERSION,
+    prefix: str = "$",
+) -> AsyncGenerator[EntryT]:
+    """As `by_skip`, one page in memory at a time. `prefix` stands before `top` and `skip`."""
+    count = 0
+    last: Sequence[EntryT] = ()
+    while True:
+        asked: Query = {**(query or {}), f"{prefix}top": PAGE, f"{prefix}skip": count}
+        page = (await connection.call(answer, "GET", path, query=asked, version=version)).value
+        if page and page == last:
+            raise Rejected(f"GET {path}: entries {count} and on are those before; the list does not go on", "StuckList")
+        for entry in page:
+            yield entry
+        if len(page) < PAGE:
+            return
+        count, last = count + len(page), page
+
+
+async def whole(
+    connection: Connection,
+    answer: type[Listed[EntryT]],
+    path: str,
+    query: Query | None = None,
+    version: str = VERSION,
+) -> list[EntryT]:
+    """A list that the service gives in one piece: it has no pages to ask for."""
+    return (await connection.call(answer, "GET", path, query=query, version=version)).value
 
 
 async def by_header(
