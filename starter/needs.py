@@ -2,9 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from pydantic import SecretStr
-
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.config.organisations import Auth, Organisation
 from pointsman.contracts.policy import AgentPolicy, Policy
 from pointsman.llm.registry import Registry, RegistryError
 from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
@@ -34,7 +33,7 @@ def check(settings: Settings, parts: Collection[str]) -> None:
     known_models(llm, policy)
     if "worker" in parts:
         model_keys(llm, policy)
-        tracker_token(settings)
+        tracker_accounts(settings)
 
 
 def llm_settings(settings: Settings) -> LLMSettings:
@@ -106,15 +105,29 @@ def _keyless(agent: AgentPolicy, providers: Collection[str]) -> Misconfigured:
     )
 
 
-def tracker_token(settings: Settings) -> SecretStr:
-    """The token of Azure DevOps.
+def tracker_accounts(settings: Settings) -> Sequence[Organisation]:
+    """The organisations with all that their credentials need.
 
     Raises:
-        Misconfigured: it is missing.
+        Misconfigured: something is missing.
     """
-    if settings.azure_devops_token is None:
-        raise Misconfigured(
-            f"{variable('azure_devops_token')} is not set: the worker needs a personal access token with Work Items "
-            "(R&W). Nothing was started."
+    found = settings.organisations()
+    for one in found:
+        if missing := one.missing():
+            raise _unset(missing, one)
+    if not found and settings.azure_devops_token is None and not settings.azure_devops_auth:
+        raise _unset(("azure_devops_token",), None)
+    return found
+
+
+def _unset(names: Sequence[str], organisation: Organisation | None) -> Misconfigured:
+    told = " and ".join(variable(name) for name in names)
+    whose = f" for organisation {organisation.name!r}" if organisation else ""
+    if organisation is None or organisation.auth is Auth.TOKEN:
+        need = (
+            f"the worker needs a personal access token with Work Items (R&W){whose}, or another kind of account in "
+            f"{variable('azure_devops_auth')}"
         )
-    return settings.azure_devops_token
+    else:
+        need = f"{variable('azure_devops_auth')} is {organisation.auth.value}{whose}, which needs it"
+    return Misconfigured(f"{told} is not set: {need}. Nothing was started.")

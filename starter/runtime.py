@@ -5,23 +5,23 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
-from pydantic import SecretStr
 
 from activities.escalations import Asking
 from activities.turns import Turns
 from activities.work_items import WorkItems
-from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
 from pointsman.config import Settings, variable
+from pointsman.config.organisations import Organisation
 from pointsman.contracts.actions import Action
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import AuditEvent, Chain
-from pointsman.domain.organisations import organisation_of
 from pointsman.llm.service import LLMService
 from pointsman.llm.setup import load_adapter
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
@@ -42,7 +42,8 @@ from pointsman.store.standing import Standings
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter.llm import governed
-from starter.needs import known_models, likely_providers, llm_settings, model_keys, tracker_token
+from starter.needs import known_models, likely_providers, llm_settings, model_keys
+from starter.organisations import clients, environment
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -138,15 +139,10 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
     for provider in likely_providers(llm, rt.policy.policy):
         # In a thread, so that a worker that shares its process goes on beating meanwhile.
         await asyncio.to_thread(load_adapter, provider)
-    token = tracker_token(settings)
     async with AsyncExitStack() as stack:
-        organisations: dict[str, AzureDevOps] = {}
-        for url in settings.azure_devops_url:
-            pace = Pace(observer=PaceMetrics(rt.metrics, organisation_of(url)))
-            client = await stack.enter_async_context(AzureDevOps(url, token, pace=pace))
-            organisations[client.organisation] = client
+        organisations = await stack.enter_async_context(clients(settings, partial(paced, rt.metrics)))
         policy = rt.policy.policy
-        toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings, token), books.contents)
+        toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
         stack.push_async_callback(toolbox.aclose)
         stack.push_async_callback(_ended, asyncio.create_task(warm(toolbox, policy)))
         tracker = Tracker(organisations)
@@ -156,13 +152,14 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
 
 
-def tool_environments(policy: Policy, settings: Settings, token: SecretStr) -> Mapping[str, Mapping[str, str]]:
+def paced(metrics: Metrics, organisation: Organisation, credential: Credential) -> Pace:
+    """The pace of an account at an organisation, told to the metrics."""
+    return Pace(observer=PaceMetrics(metrics, organisation.name))
+
+
+def tool_environments(policy: Policy, settings: Settings) -> Mapping[str, Mapping[str, str]]:
     """What each tool server may know of our settings: our own command how to read work items, any other nothing."""
-    ours = {
-        variable("azure_devops_url"): ",".join(settings.azure_devops_url),
-        variable("azure_devops_token"): token.get_secret_value(),
-        variable("log_level"): settings.log_level,
-    }
+    ours = {**environment(settings), variable("log_level"): settings.log_level}
     return {server.name: ours for server in policy.tool_servers if server.command[:1] == (OURSELVES,)}
 
 

@@ -80,7 +80,8 @@ def secrets_of(settings: Settings) -> list[SecretStr | None]:
     policy = load(settings.policy_dir).policy.models
     single = (settings.azure_devops_token, settings.notify_webhook)
     tokens = tokens_of(settings.rpc_tokens)
-    return [*single, *settings.webhook_secrets, *tokens, *secrets_named(llm_settings(settings), policy)]
+    accounts = [secret for one in settings.organisations() for secret in (one.token, one.client_secret)]
+    return [*single, *accounts, *settings.webhook_secrets, *tokens, *secrets_named(llm_settings(settings), policy)]
 
 
 async def _run(rt: Runtime, parts: frozenset[str]) -> None:

@@ -17,14 +17,18 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from pointsman.config.organisations import Organisation, organisations
 from pointsman.config.values import (
     Address,
+    AuthKind,
     DatabaseUrl,
+    EntraId,
     HookSecret,
     NotifyUrl,
     OrganisationUrl,
     OwnPath,
     RpcToken,
+    ServerRelease,
     WebUrl,
     entries,
 )
@@ -93,8 +97,28 @@ class Settings(BaseSettings):
         default=(),
         description="URLs of the organisations, comma separated, for example https://dev.azure.com/fabrikam.",
     )
+    azure_devops_auth: Annotated[tuple[AuthKind, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(),
+        description="How Pointsman proves who it is: `token`, or an account of Entra by `default` (whatever is there), "
+        "`managed_identity`, `client_secret` or `workload_identity`. As the settings after it, one value for all "
+        "organisations, or `ORGANISATION:VALUE`, comma separated. Empty: `token`.",
+    )
     azure_devops_token: SecretStr | None = Field(
         default=None, description="Personal access token of the account that Pointsman reads and writes as."
+    )
+    azure_devops_tenant_id: Annotated[tuple[EntraId, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(), description="Entra tenant of the service principal or workload identity."
+    )
+    azure_devops_client_id: Annotated[tuple[EntraId, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(), description="Client id of the service principal, or of an identity that a user assigned."
+    )
+    azure_devops_client_secret: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(), description="Client secret of the service principal."
+    )
+    azure_devops_server: Annotated[tuple[ServerRelease, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(),
+        description="Release of Azure DevOps Server (`2019`, `2020`, `2022`, `2022.1`) where a URL is a collection of "
+        "one; calls then ask for the API that it knows.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, description="Key of the OpenAI API; comes before `OPENAI_API_KEY`, which serves as well."
@@ -148,6 +172,22 @@ class Settings(BaseSettings):
         # One source instead of three, because it also has to say which of them each value came from.
         return (init_settings, _Surroundings(settings_cls))
 
+    def organisations(self) -> tuple[Organisation, ...]:
+        """The organisations with their credentials.
+
+        Raises:
+            ValueError: settings contradict each other; `load` has told that already.
+        """
+        plain = {name: getattr(self, name) for name in _ORGANISATIONS_PLAIN}
+        tokens = entries(self.azure_devops_token.get_secret_value()) if self.azure_devops_token else ()
+        assert isinstance(tokens, tuple)
+        secret = {
+            "azure_devops_token": tuple(SecretStr(token) for token in tokens),
+            "azure_devops_client_secret": self.azure_devops_client_secret,
+        }
+        variables = {name: variable(name) for name in ("azure_devops_url", *plain, *secret)}
+        return organisations(self.azure_devops_url, plain, secret, variables)
+
     def explain(self) -> tuple[Explained, ...]:
         """Every setting with its value (secrets masked) and who set it."""
         return tuple(
@@ -164,7 +204,13 @@ class Settings(BaseSettings):
 
 
 SECRETS = frozenset(
-    {"database_url", "webhook_secrets", "azure_devops_token", "openai_api_key", "notify_webhook", "rpc_tokens"}
+    {
+        *("database_url", "webhook_secrets", "azure_devops_token", "azure_devops_client_secret"),
+        *("openai_api_key", "notify_webhook", "rpc_tokens"),
+    }
+)
+_ORGANISATIONS_PLAIN = (
+    *("azure_devops_auth", "azure_devops_tenant_id", "azure_devops_client_id", "azure_devops_server"),
 )
 
 
@@ -178,9 +224,14 @@ def load(**given: object) -> Settings:
     if unknown := sorted(told.keys() - dict(_fields()).keys()):
         raise Misconfigured(f"no such setting: {', '.join(unknown)}")
     try:
-        return Settings.model_validate({**told, "origins": dict.fromkeys(told, "argument")})
+        settings = Settings.model_validate({**told, "origins": dict.fromkeys(told, "argument")})
     except ValidationError as error:
         raise Misconfigured(_complaint(error)) from None  # the cause would show the values of secrets
+    try:
+        settings.organisations()
+    except ValueError as error:
+        raise Misconfigured(f"{error}\nnext: pointsman config explain") from None
+    return settings
 
 
 def variable(name: str) -> str:

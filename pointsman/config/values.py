@@ -7,7 +7,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from pointsman.config.organisations import Auth
+from pointsman.domain.organisations import SERVER_VERSIONS, organisation_of
+
 # Of RFC 6750: what may stand after `Bearer`.
+_AUTH = ", ".join(Auth)
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*")
 _RPC_TOKEN = re.compile(r"(?:[^\s:/,]+(?:/[^\s:,]+)?:)?[A-Za-z0-9\-._~+/]{32,512}=*")
 
 
@@ -29,9 +34,30 @@ def _web_url(value: str) -> str:
 
 def _organisation_url(value: str) -> str:
     url = _web_url(value)
-    if urlsplit(url).hostname == "dev.azure.com" and not urlsplit(url).path.strip("/"):
-        raise ValueError("allowed: a URL that names the organisation, for example https://dev.azure.com/fabrikam")
+    try:
+        organisation_of(url)
+    except ValueError:
+        example = "for example https://dev.azure.com/fabrikam"
+        raise ValueError(f"allowed: a URL that names the organisation, {example}") from None
     return url
+
+
+def _auth(value: str) -> str:
+    if value.rpartition(":")[2] not in set(Auth):
+        raise ValueError(f"allowed: KIND or ORGANISATION:KIND, a kind of {_AUTH}")
+    return value
+
+
+def _entra_id(value: str) -> str:
+    if not _ID.fullmatch(value.rpartition(":")[2]):
+        raise ValueError("allowed: ID or ORGANISATION:ID, an id as Entra shows it")
+    return value
+
+
+def _server(value: str) -> str:
+    if value.rpartition(":")[2] not in SERVER_VERSIONS:
+        raise ValueError(f"allowed: RELEASE or COLLECTION:RELEASE, a release of {', '.join(SERVER_VERSIONS)}")
+    return value
 
 
 def _address(value: str) -> str:
@@ -75,6 +101,9 @@ def _own_path(value: Path) -> Path:
 
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 OrganisationUrl = Annotated[str, AfterValidator(_organisation_url)]
+AuthKind = Annotated[str, AfterValidator(_auth)]
+EntraId = Annotated[str, AfterValidator(_entra_id)]
+ServerRelease = Annotated[str, AfterValidator(_server)]
 OwnPath = Annotated[Path, AfterValidator(_own_path)]
 HookSecret = Annotated[SecretStr, AfterValidator(_hook_secret)]
 RpcToken = Annotated[SecretStr, AfterValidator(_rpc_token)]

@@ -3,6 +3,22 @@ the same item only where both give one name."""
 
 from urllib.parse import unquote, urlsplit
 
+SERVICES = "dev.azure.com"
+OLD = ".visualstudio.com"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SERVER_VERSIONS = {"2019": "5.0", "2020": "6.0", "2022": "7.0", "2022.1": "7.1"}
+"""Newest version of the API by release of Azure DevOps Server."""
+
+
+def is_service(url: str) -> bool:
+    """Whether an organisation is Microsoft's to run, under either of its names."""
+    host = (urlsplit(url).hostname or "").lower()
+    return host == SERVICES or host.endswith((f".{SERVICES}", OLD))
+
+
+def is_loopback(url: str) -> bool:
+    return (urlsplit(url).hostname or "").lower() in LOOPBACK
+
 
 def organisation_of(url: str) -> str:
     """Lower-case slug of the organisation (or, on a server of one's own, of the collection) that a URL belongs to.

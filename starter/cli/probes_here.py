@@ -15,11 +15,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from pointsman.config import Settings, variable
+from pointsman.config import Misconfigured, Settings, variable
 from pointsman.policies import loading
 from pointsman.store import schema, sqlite
 from starter.cli.context import opened, stored_in_sqlite
 from starter.cli.probes import Finding, fail, ok, warn
+from starter.needs import tracker_accounts
 
 MIB = 1024 * 1024
 DISK_FREE_MIN = 200 * MIB
@@ -167,6 +168,8 @@ async def azure_devops(settings: Settings) -> Finding:
         return warn(
             "no organisation is named", f"export {variable('azure_devops_url')}=https://dev.azure.com/ORGANISATION"
         )
-    if settings.azure_devops_token is None:
-        return fail("no token is set", f"export {variable('azure_devops_token')}=...")
-    return ok(", ".join(settings.azure_devops_url))
+    try:
+        found = tracker_accounts(settings)
+    except Misconfigured as error:
+        return fail(str(error).removesuffix(" Nothing was started."), "pointsman config explain azure_devops_auth")
+    return ok(", ".join(f"{one.url} by {one.auth.value.replace('_', ' ')}" for one in found))

@@ -10,7 +10,6 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.service import RPCError, RPCStatusCode
 
-from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.config import Settings, variable
 from pointsman.ports import Rejected, Unavailable
 from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable
@@ -18,6 +17,8 @@ from pointsman.temporal_server import ServerNotFound, find_server
 from starter.cli.context import temporal
 from starter.cli.probes import Finding, fail, ok, warn
 from starter.cli.settings import local, own_url
+from starter.needs import tracker_accounts
+from starter.organisations import client_of
 
 ANSWER_SECONDS_MAX = 5.0
 
@@ -105,14 +106,13 @@ def _lives(url: str) -> bool:
 
 
 async def azure_devops(settings: Settings) -> Finding:
-    assert settings.azure_devops_token is not None
     told: list[str] = []
-    for url in settings.azure_devops_url:
+    for organisation in tracker_accounts(settings):
         began = time.perf_counter()
         try:
-            async with AzureDevOps(url, settings.azure_devops_token) as client:
+            async with client_of(organisation) as client:
                 who = (await client.connection_data()).authenticated_user.unique_name
         except (Rejected, Unavailable) as error:
-            return fail(f"{url}: {error}", f"export {variable('azure_devops_token')}=...")
-        told.append(f"{url} knows us as {who} ({(time.perf_counter() - began) * 1_000:.0f} ms)")
+            return fail(f"{organisation.url}: {error}", "pointsman config explain")
+        told.append(f"{organisation.url} knows us as {who} ({(time.perf_counter() - began) * 1_000:.0f} ms)")
     return ok("; ".join(told))

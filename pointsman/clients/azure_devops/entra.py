@@ -1,6 +1,7 @@
 """Accounts of Microsoft Entra ID: service principals, managed and workload identities, over azure-identity.
 
 The account has to be a user of the organisation. azure-identity keeps tokens in memory and renews them before they end.
+Where no authority is named it asks the one of `AZURE_AUTHORITY_HOST`, or Microsoft's public one.
 """
 
 import re
@@ -88,13 +89,13 @@ def client_secret(
     client_id: str,
     secret: SecretStr,
     *,
-    authority: str = "login.microsoftonline.com",
+    authority: str = "",
     transport: Transport | None = None,
 ) -> Entra:
     """A service principal with a secret. `transport` goes another way to the authority, for example by a proxy."""
     extra = {"transport": transport} if transport else {}
     source = ClientSecretCredential(
-        tenant_id, client_id, secret.get_secret_value(), authority=authority, retry_total=0, **extra
+        tenant_id, client_id, secret.get_secret_value(), authority=authority or None, retry_total=0, **extra
     )
     return Entra(f"service principal {client_id}", source)
 
@@ -104,7 +105,7 @@ def workload_identity(
     client_id: str = "",
     token_file: str = "",
     *,
-    authority: str = "login.microsoftonline.com",
+    authority: str = "",
     transport: Transport | None = None,
 ) -> Entra:
     """A pod's federated identity; what is empty comes from the environment that Kubernetes sets."""
@@ -113,7 +114,7 @@ def workload_identity(
         tenant_id=tenant_id or None,
         client_id=client_id or None,
         token_file_path=token_file or None,
-        authority=authority,
+        authority=authority or None,
         retry_total=0,
         **extra,
     )

@@ -99,7 +99,7 @@ def _kept(text: str, code: str, names: set[str], fault: Fault) -> Rejected:
     if names & _RULES:
         return RuleBroken(text, code, _rules(fault))
     if "VssVersionOutOfRangeException" in names:
-        return Rejected(f"{text}. Name the version that this server knows, see `hosts.SERVER_VERSIONS`.", code)
+        return Rejected(f"{text}. Name the release of this server in the settings.", code)
     return Rejected(text, code)
 
 

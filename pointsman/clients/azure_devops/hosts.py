@@ -4,12 +4,9 @@ import re
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-SERVICES = "dev.azure.com"
-OLD = ".visualstudio.com"
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+from pointsman.domain.organisations import LOOPBACK, OLD, SERVER_VERSIONS, SERVICES
+
 VERSION = "7.1"
-SERVER_VERSIONS = {"2019": "5.0", "2020": "6.0", "2022": "7.0", "2022.1": "7.1"}
-"""Newest version of the API by release of Azure DevOps Server."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(-preview(?:\.\d+)?)?")
 
 

@@ -1,0 +1,84 @@
+"""Clients of Azure DevOps from settings: one for each organisation, as the account that it is given."""
+
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from pydantic import SecretStr
+
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.credentials import Credential, PersonalToken, entra
+from pointsman.clients.azure_devops.hosts import VERSION, server_version
+from pointsman.clients.azure_devops.pacing import Pace
+from pointsman.config import Settings, variable
+from pointsman.config.organisations import Auth, Organisation
+from starter.needs import tracker_accounts
+
+SETTINGS = (
+    *("azure_devops_url", "azure_devops_auth", "azure_devops_token", "azure_devops_tenant_id"),
+    *("azure_devops_client_id", "azure_devops_client_secret", "azure_devops_server"),
+)
+# Where azure-identity looks for the account of a machine, a pod or a container app.
+PLACES_OF_ENTRA = (
+    *("AZURE_AUTHORITY_HOST", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE"),
+    *("AZURE_TENANT_ID", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET"),
+)
+Paced = Callable[[Organisation, Credential], Pace]
+
+
+def unshared(organisation: Organisation, credential: Credential) -> Pace:
+    """A pace of its own, for a command that makes a few calls."""
+    return Pace()
+
+
+def credential_of(organisation: Organisation) -> Credential:
+    """As whom we come to the organisation. All that it needs is there: `needs.tracker_accounts` has looked."""
+    tenant, client = organisation.tenant_id, organisation.client_id
+    match organisation.auth:
+        case Auth.TOKEN:
+            assert organisation.token is not None
+            return PersonalToken(organisation.token)
+        case Auth.DEFAULT:
+            return entra().default_chain(managed_client_id=client)
+        case Auth.MANAGED_IDENTITY:
+            return entra().managed_identity(client)
+        case Auth.CLIENT_SECRET:
+            assert organisation.client_secret is not None
+            return entra().client_secret(tenant, client, organisation.client_secret)
+        case Auth.WORKLOAD_IDENTITY:
+            return entra().workload_identity(tenant, client)
+
+
+@asynccontextmanager
+async def client_of(organisation: Organisation, paced: Paced = unshared) -> AsyncGenerator[AzureDevOps]:
+    """A client that closes at the end."""
+    credential = credential_of(organisation)
+    version = server_version(organisation.server) if organisation.server else VERSION
+    pace = paced(organisation, credential)
+    async with AzureDevOps(organisation.url, credential, pace=pace, version=version) as client:
+        yield client
+
+
+@asynccontextmanager
+async def clients(settings: Settings, paced: Paced = unshared) -> AsyncGenerator[Mapping[str, AzureDevOps]]:
+    """A client for each organisation of the settings, by its name.
+
+    Raises:
+        Misconfigured: a credential is missing.
+    """
+    async with AsyncExitStack() as stack:
+        yield {one.name: await stack.enter_async_context(client_of(one, paced)) for one in tracker_accounts(settings)}
+
+
+def environment(settings: Settings) -> Mapping[str, str]:
+    """Variables from which another process of ours comes to the same clients."""
+    told = {variable(name): _text(getattr(settings, name)) for name in SETTINGS}
+    if any(one.auth is not Auth.TOKEN for one in settings.organisations()):
+        told |= {name: os.environ.get(name, "") for name in PLACES_OF_ENTRA}
+    return {name: value for name, value in told.items() if value}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(_text(entry) for entry in value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value or "")
