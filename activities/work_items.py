@@ -15,7 +15,7 @@ from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
 from pointsman.domain.deliveries import read_bytes
-from pointsman.domain.echoes import echo_of, explains, is_another, is_in_doubt, proves
+from pointsman.domain.echoes import echo_of, explains, is_another, is_in_doubt, proves, told
 from pointsman.domain.merging import merge
 from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Missing, Rejected, Unavailable, WorkTracker
 
@@ -73,7 +73,7 @@ class WorkItems:
             changed = {**changed, "System.History": (None, comment)}
         echo = await self._echo(ask.key, event, changed)
         if echo is not None:
-            reason = f"our write {echo.operation}"
+            reason = told(echo.operation)
             await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, reason, caller().workflow_id)
             return _judgement(event, Verdict.ECHO, reason)
         if not comment and 0 < event.rev <= ask.known_rev:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pointsman.contracts.base import Json
+from pointsman.contracts.chains import Direction, Walk
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.records import (
     Attempt,
@@ -23,6 +24,7 @@ from pointsman.contracts.records import (
     ItemTransition,
     NewDelivery,
     Receipt,
+    Selection,
     StoredMessage,
     WriteIntent,
     WriteRecord,
@@ -230,6 +232,28 @@ class Inbox(Deliveries, Protocol):
 
     async def replay(self, delivery_id: str, by: str) -> Receipt:
         """Put a copy of the row into the queue, marked with who asked. Audited."""
+
+    async def effect_of(self, delivery_id: str) -> str:
+        """The delivery of the same event that was handed over: itself, the first, or a replay of it. Empty where the
+        event has had no effect."""
+
+    async def first_of(self, delivery_id: str) -> str:
+        """The delivery that told the same event first: itself, or what it repeats or replays."""
+
+    async def select(
+        self, wanted: Selection, *, after: int = 0, before: int = 0, limit: int = 200, newest: bool = True
+    ) -> Sequence[Delivery]:
+        """Those that fit, `after` and `before` sequences being no part of it; 0 for no bound."""
+
+
+class Chains(Protocol):
+    """What led to what."""
+
+    async def tenants(self, thing: str) -> Sequence[str]:
+        """Whose thing it is; empty where nothing is known of it."""
+
+    async def walk(self, start: str, tenant: str, limit: int = 200, direction: Direction = Direction.BOTH) -> Walk:
+        """What is reachable from a thing, `limit` things at most."""
 
 
 class Notifier(Protocol):

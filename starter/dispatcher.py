@@ -17,11 +17,7 @@ from opentelemetry.trace import SpanKind
 from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman.contracts.policy import Policy
-from pointsman.contracts.records import Caller, Delivery, DeliveryState, ItemRow
-from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
-from pointsman.domain.deliveries import Heard, read_bytes
-from pointsman.domain.echoes import echo_of, is_in_doubt, proves
-from pointsman.domain.routing import in_scope
+from pointsman.contracts.records import Caller, Delivery, DeliveryState
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
 from pointsman.observability.metrics import Metrics
@@ -29,6 +25,7 @@ from pointsman.ports import Inbox, Items, Ledger, Unavailable
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
 from starter import work_items
 from starter.connection import Connection
+from starter.judging import Decision, HandOver, Judge
 from starter.lease import Alone, Lease
 
 LOG = structlog.get_logger(__name__)
@@ -38,7 +35,6 @@ REST_MAX = timedelta(seconds=30)
 POSTPONED_MAX = timedelta(minutes=5)
 HAND_OVER_TIMEOUT = timedelta(seconds=20)  # the SDK's client itself tries for about ten
 ERROR_CHARS_MAX = 300
-EARLIER_MAX = 20
 # What these say is true for any row. The rest (too large, malformed) is said of the one that was handed over.
 ROWS_OWN_FAULT = frozenset(
     {
@@ -56,16 +52,6 @@ _chance = random.SystemRandom()
 
 class TemporalAway(Exception):
     """Temporal cannot take anything now, whatever it is."""
-
-
-@dataclass(frozen=True)
-class HandOver:
-    """One event on its way to the item's workflow. `known_workflow_id` is where earlier events of the item went."""
-
-    event: WorkItemEvent
-    tenant: str
-    chain_id: str
-    known_workflow_id: str = ""
 
 
 Deliver = Callable[[HandOver], Awaitable[str]]
@@ -137,9 +123,8 @@ class Dispatcher:
         backoff: timedelta = timedelta(seconds=1),
     ) -> None:
         self._inbox = inbox
-        self._items = items
+        self._judge = Judge(inbox, items, ledger, policy)
         self._ledger = ledger
-        self._policy = policy
         self._deliver = deliver
         self._metrics = metrics
         self._lease = lease or Alone()
@@ -222,7 +207,8 @@ class Dispatcher:
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            await self._settle(delivery, await self._decide(delivery))
+            decision = await self._judge.decide(delivery)
+            await self._settle(delivery, await self._carry_out(delivery, decision))
         except (TemporalAway, Unavailable) as error:
             self._rest(error, delivery)
             return
@@ -233,51 +219,14 @@ class Dispatcher:
             LOG.info("handing over again", after_failures=self._trouble.times)
             self._trouble = _Trouble()
 
-    async def _decide(self, delivery: Delivery) -> Done:
-        heard = read_bytes(delivery.body, delivery.organisation)
-        key = heard.key()
-        if heard.kind is None or key is None:
-            return Done(DeliveryState.DEAD if heard.unreadable else DeliveryState.UNKNOWN, heard.reason)
-        row = await self._items.get(key.organisation, key.id)
-        earlier = [] if row else await self._earlier(delivery, key)
-        known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
-        if not known and (why := self._out_of_scope(heard)):
-            return Done(DeliveryState.OUT_OF_SCOPE, why)
-        if row and (why := await self._echo(row, heard, delivery)):
-            return Done(DeliveryState.ECHO, why, row.workflow_id)
-        project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
-        event = _event(delivery, heard, heard.kind, key.model_copy(update={"project": project}))
-        workflow_id = await self._deliver(HandOver(event, delivery.tenant, delivery.chain_id, known))
-        return Done(DeliveryState.DISPATCHED, workflow_id=workflow_id)
-
-    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> list[Delivery]:
-        """Other deliveries of the item, newest first: until its workflow has read the item, only they tell of it."""
-        found = await self._inbox.find(item_id=key.id, limit=EARLIER_MAX)
-        return [one for one in found if one.organisation == key.organisation and one.id != delivery.id]
-
-    def _out_of_scope(self, heard: Heard) -> str:
-        """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
-        facts = heard.facts_for_scope()
-        if facts is None or in_scope(self._policy, facts):
-            return ""
-        return f"no scope rule of policy {self._policy.version} takes it"
-
-    async def _echo(self, row: ItemRow, heard: Heard, delivery: Delivery) -> str:
-        """Which write of ours the event repeats.
-
-        A write in doubt is left to the run that made it while that is open. After it the write is settled here, where
-        the event proves it.
-        """
-        if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
-            return ""
-        changed = heard.changed | ({"System.History": (None, heard.comment)} if heard.comment else {})
-        write = echo_of(await self._ledger.writes(row.key), heard.rev, changed)
-        if write is None or (is_in_doubt(write) and row.state not in ENDED):
-            return ""
-        if is_in_doubt(write) and proves(write, changed):
+    async def _carry_out(self, delivery: Delivery, decision: Decision) -> Done:
+        if decision.proven is not None:
             caller = Caller(workflow_id="dispatcher", run_id=delivery.id)
-            await self._ledger.settle(write.operation, "written", heard.rev, caller, f"delivery {delivery.id}")
-        return f"our write {write.operation}"
+            evidence = f"delivery {delivery.id}"
+            await self._ledger.settle(decision.proven.operation, "written", decision.rev, caller, evidence)
+        if decision.hand_over is None:
+            return Done(decision.state, decision.reason, decision.workflow_id)
+        return Done(decision.state, workflow_id=await self._deliver(decision.hand_over))
 
     async def _settle(self, delivery: Delivery, done: Done) -> None:
         await self._inbox.settle(delivery.id, done.state, done.reason, done.workflow_id)
@@ -323,18 +272,3 @@ def _lane(delivery: Delivery) -> str:
 def _pause(first: timedelta, times: int, most: timedelta) -> timedelta:
     """Doubles each time up to `most`, then jitter: of many that fail together not all come back together."""
     return min(most, first * (1 << min(times - 1, 20))) * _chance.uniform(0.5, 1.0)
-
-
-def _event(delivery: Delivery, heard: Heard, kind: EventKind, key: WorkItemKey) -> WorkItemEvent:
-    return WorkItemEvent(
-        delivery_id=delivery.id,
-        idempotency_key=delivery.idempotency_key,
-        correlation_id=delivery.correlation_id,
-        kind=kind,
-        key=key,
-        rev=heard.rev,
-        update_id=heard.update_id,
-        actor=heard.actor,
-        changed_fields=tuple(sorted(heard.changed)),
-        replayed_by=delivery.replayed_by,
-    )

@@ -87,6 +87,8 @@ class WorkItemTold(Event):
     comment_id: int = 0
     comment_version: int = 0
     """2 and above for an edited comment."""
+    links: tuple[Link, ...] = ()
+    """All that the item has, where the delivery brings it as a whole with them."""
 
 
 class WorkItemCreated(WorkItemTold): ...
@@ -138,6 +140,8 @@ class CodePushed(Event):
 class PullRequestTold(Event):
     number: int = 0
     title: str = ""
+    description: str = ""
+    """Markdown."""
     status: str = ""
     """active | abandoned | completed"""
     source: str = ""
@@ -207,6 +211,8 @@ class BuildCompleted(Event):
     definition: str = ""
     branch: str = ""
     commit: str = ""
+    message: str = ""
+    """Of the commit that set it off, where it was set off by one."""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

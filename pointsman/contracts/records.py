@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pointsman.contracts.base import Contract, Json
+from pointsman.contracts.chains import Edge
 from pointsman.contracts.escalations import Decision, Escalation, Resolution
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
 
@@ -172,6 +173,8 @@ class NewDelivery(Contract):
     traceparent: str = ""
     state: DeliveryState = DeliveryState.PENDING
     reason: str = ""
+    edges: tuple[Edge, ...] = ()
+    """What it connects besides itself and its item: `domain.chains.edges_told`. Kept with it."""
 
 
 class Delivery(NewDelivery):
@@ -188,6 +191,22 @@ class Delivery(NewDelivery):
     dispatched_at: datetime | None = None
     workflow_id: str = ""
     replayed_by: str = ""
+
+
+class Selection(Contract):
+    """Which deliveries are meant, as far as columns tell; empty says nothing."""
+
+    organisation: str = ""
+    item_id: int = 0
+    event_type: str = ""
+    """Its name, or how that begins: `workitem.`"""
+    states: tuple[DeliveryState, ...] = ()
+    correlation_id: str = ""
+    """Of the delivery, or of its chain."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """The first moment that is no longer meant."""
+    tenant: str = ""
 
 
 class Receipt(Contract):

@@ -42,6 +42,8 @@ PERSON = re.compile(rf"(?P<display>[^<>\n]*)<(?P<unique>{UNIQUE.pattern})>")
 # The service keeps times in steps of 3.33 ms (SQL Server's `datetime`), so what comes back is a little off.
 DATE_STEP = timedelta(milliseconds=10)
 
+OUR_WRITE = "our write "
+
 
 def is_noise(field: str) -> bool:
     return field in NOISE or BOARD.match(field) is not None
@@ -66,6 +68,16 @@ def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple
 
 def _ours(write: WriteRecord, changed: Mapping[str, tuple[Json, Json]]) -> dict[str, tuple[Json, Json]]:
     return {field: change for field, change in changed.items() if field in write.values}
+
+
+def told(operation: str) -> str:
+    """Why a delivery is an echo, as its row says it."""
+    return f"{OUR_WRITE}{operation}"
+
+
+def write_told(reason: str) -> str:
+    """The operation that `told` was given; empty for any other reason."""
+    return reason.removeprefix(OUR_WRITE) if reason.startswith(OUR_WRITE) else ""
 
 
 def is_in_doubt(write: WriteRecord) -> bool:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from pointsman.contracts.actions import Action
+from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import DeliveryState, NewDelivery
 from pointsman.domain.texts import clean
 from pointsman.ports import Rejected
-from pointsman.store import audit
+from pointsman.store import audit, edges
 from pointsman.store.canonical import INTEGER_MAX, written
 from pointsman.store.inserts import Insert
 from pointsman.store.lists import Among
@@ -55,12 +56,15 @@ class Arrival(NamedTuple):
     duplicate_of: str
     row: tuple[object, ...]
     event: audit.EventRow
+    connects: tuple[edges.Row, ...]
 
 
 def arrival(delivery: NewDelivery, chain_id: str, duplicate_of: str = "") -> Arrival:
     """Made by the caller where it can be: in `accept` it costs time of the one writer."""
     row = _values(delivery, chain_id, duplicate_of)
-    return Arrival(delivery, chain_id, duplicate_of, row, _event(delivery, chain_id, duplicate_of))
+    event = _event(delivery, chain_id, duplicate_of)
+    told = _edges(delivery, duplicate_of) if delivery.edges or duplicate_of else ()
+    return Arrival(delivery, chain_id, duplicate_of, row, event, told)
 
 
 def accept(connection: Connection, deliveries: Sequence[Arrival | NewDelivery]) -> list[Kept]:
@@ -76,6 +80,7 @@ def accept(connection: Connection, deliveries: Sequence[Arrival | NewDelivery]) 
         arrivals = _with_duplicates(connection, arrivals)
         fresh = _untold(connection, arrivals)
     audit.add_rows(connection, [one.event for one in fresh])
+    edges.add_rows(connection, [edge for one in fresh for edge in one.connects])
     return [(one.chain_id, one.duplicate_of) for one in arrivals]
 
 
@@ -159,6 +164,14 @@ def _values(delivery: NewDelivery, chain_id: str, duplicate_of: str) -> tuple[ob
         "",
         "",
     )
+
+
+def _edges(delivery: NewDelivery, duplicate_of: str) -> tuple[edges.Row, ...]:
+    """A duplicate tells nothing but that it came: the first has told the rest."""
+    if duplicate_of:
+        first, again = edges.event(duplicate_of), edges.event(delivery.id)
+        return ((first, delivery.tenant, again, EdgeKind.REPEATED.value, "", False, delivery.received_at),)
+    return tuple(edges.row(edge, delivery.tenant, delivery.received_at) for edge in delivery.edges)
 
 
 def _fits(number: int) -> bool:

@@ -8,10 +8,12 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
+from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import Attempt, AttemptKind, Caller, Chain, Chosen
 from pointsman.contracts.work_items import Usage, WorkItemKey
+from pointsman.domain.chains import parent_run
 from pointsman.ports import Missing
-from pointsman.store import audit
+from pointsman.store import audit, edges
 from pointsman.store.chains import chain_of, columns_of
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
@@ -52,6 +54,7 @@ class Attempts:
                 rationale=chosen.rationale,
             )
             session.add(row)
+            _connect(session, row)
             why = chosen.model_dump(exclude_defaults=True)
             _tell(session, row, Action.ATTEMPT_BEGUN, {"number": caller.attempt, "subject": subject, **why})
             return _attempt(row)
@@ -86,6 +89,13 @@ class Attempts:
             .order_by(col(AttemptRow.started_at), col(AttemptRow.id))
         )
         return await self._store.read(lambda session: [_attempt(row) for row in session.scalars(query)])
+
+
+def _connect(session: Session, row: AttemptRow) -> None:
+    """The workflow at work to the one that started it. Its calls are attempts, and no things of a chain."""
+    parent = parent_run(row.workflow_id)
+    if parent != row.workflow_id:
+        edges.add(session, row.tenant, (edges.run(parent), EdgeKind.STARTED, edges.run(row.workflow_id)))
 
 
 def _attempt(row: AttemptRow) -> Attempt:

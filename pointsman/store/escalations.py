@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
+from pointsman.contracts.chains import EdgeKind, ThingKind
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.records import Caller, Chain, EscalationRow
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.chains import parent_run, thing
 from pointsman.ports import Missing
-from pointsman.store import audit
+from pointsman.store import audit, edges
 from pointsman.store.engine import Store
 from pointsman.store.locks import wait_turn
 from pointsman.store.tables import EscalationEntry, EscalationRung, col
@@ -63,6 +65,7 @@ class Escalations:
                 "subject": escalation.subject,
             }
             _tell(session, row, Action.ESCALATION_OPENED, audit.by(caller), about)
+            _connect(session, row)
             return _told(session, row)
 
         return await self._store.write(change)
@@ -155,6 +158,17 @@ def close_left_open(session: Session, key: WorkItemKey, caller: Caller) -> None:
     for row in session.scalars(query.with_for_update()).all():
         left = Resolution(escalation_id=f"{PREFIX}{row.number}", outcome="withdrawn", reason=LEFT_OPEN)
         _close(session, row, None, left, caller)
+
+
+def _connect(session: Session, row: EscalationEntry) -> None:
+    asked = thing(ThingKind.ESCALATION, f"{PREFIX}{row.number}")
+    parent = parent_run(row.workflow_id)
+    edges.add(
+        session,
+        row.tenant,
+        (edges.run(parent), EdgeKind.ASKED, asked),
+        (asked, EdgeKind.ABOUT, edges.item(row.organisation, row.item_id)),
+    )
 
 
 def _close(

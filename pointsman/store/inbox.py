@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
-from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Receipt
+from pointsman.contracts.chains import EdgeKind
+from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Receipt, Selection
+from pointsman.domain.echoes import write_told
 from pointsman.ports import Missing
-from pointsman.store import arrivals, audit
+from pointsman.store import arrivals, audit, edges, selections
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.tables import InboxRow, col, metadata
@@ -61,6 +63,8 @@ class Inbox:
             row.workflow_id = workflow_id or row.workflow_id
             if state == DeliveryState.DISPATCHED:
                 row.dispatched_at = datetime.now(UTC)
+            if (write := write_told(reason)) and state == DeliveryState.ECHO:
+                edges.add(session, row.tenant, (edges.write(write), EdgeKind.ECHOED, edges.event(row.id)))
             told: dict[str, Json] = {"attempts": row.attempts, "workflow_id": row.workflow_id}
             _tell(session, row, Action(f"delivery.{state.value}"), told)
 
@@ -117,10 +121,35 @@ class Inbox:
             }
             again = InboxRow(**{**row.model_dump(), **changed})
             session.add(again)
+            first = edges.event(selections.first_of(session, row))
+            edges.add(session, row.tenant, (first, EdgeKind.REPLAYED, edges.event(fresh)))
             _tell(session, again, Action.DELIVERY_REPLAYED, {"of": row.id}, actor=by)
             return Receipt(id=again.id, chain_id=again.chain_id)
 
         return await self._store.write(copy)
+
+    async def effect_of(self, delivery_id: str) -> str:
+        """The delivery of the same event that was handed over: itself, the first, or a replay of it. Empty for none.
+
+        Raises:
+            Missing: there is no such delivery.
+        """
+        return await self._store.read(lambda session: selections.effect_of(session, _told(session, delivery_id)))
+
+    async def first_of(self, delivery_id: str) -> str:
+        """The delivery that told the same event first: itself, or what it repeats or replays.
+
+        Raises:
+            Missing: there is no such delivery.
+        """
+        return await self._store.read(lambda session: selections.first_of(session, _told(session, delivery_id)))
+
+    async def select(
+        self, wanted: Selection, *, after: int = 0, before: int = 0, limit: int = 200, newest: bool = True
+    ) -> Sequence[Delivery]:
+        """Those that fit, with sequences between `after` and `before`, which are no part of it; 0 for no bound."""
+        query = selections.chosen(wanted, after, before, limit, newest=newest)
+        return await self._store.read(lambda session: [_delivery(row) for row in session.scalars(query)])
 
 
 def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
@@ -137,6 +166,13 @@ def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
         if row.next_at is None or row.next_at <= now:
             found.append(Delivery.model_validate({**row._mapping, "correlation_id": row.id}))
     return found
+
+
+def _told(session: Session, delivery_id: str) -> InboxRow:
+    row = session.scalar(select(InboxRow).where(col(InboxRow.id) == delivery_id))
+    if row is None:
+        raise Missing(f"no delivery {delivery_id!r} in the inbox")
+    return row
 
 
 def _row(session: Session, delivery_id: str) -> InboxRow:

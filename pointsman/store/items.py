@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
+from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import Caller, Chain, ItemRow, ItemTransition
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
 from pointsman.domain import limits
-from pointsman.store import audit
+from pointsman.store import audit, edges
 from pointsman.store.chains import needed_key
 from pointsman.store.engine import Store
 from pointsman.store.escalations import close_left_open
@@ -38,6 +39,8 @@ class Items:
             once = (caller.workflow_id, caller.run_id, facts.rev, facts.snapshot, facts.deleted)
             audit.add(session, audit.event_of(Action.ITEM_TAKEN_IN, audit.by(caller), chain, told, once=once))
             close_left_open(session, facts.key, caller)
+            worked_on = (edges.run(caller.workflow_id), EdgeKind.WORKED_ON, edges.item_of(facts.key))
+            edges.add(session, chain.tenant, worked_on)
             return _item(row)
 
         return await self._store.write(change)

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
+from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import Caller, WriteIntent, WriteRecord
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.ports import Missing, Rejected
-from pointsman.store import audit
+from pointsman.store import audit, edges
 from pointsman.store.chains import chain_of, columns_of, needed_key
 from pointsman.store.engine import Store
 from pointsman.store.locks import wait_turn
@@ -50,6 +51,7 @@ class Ledger:
             # Names only: values may be personal, and are in the row.
             told: dict[str, Json] = {"base_rev": intent.base_rev, "fields": [*sorted(intent.values)]}
             _tell(session, row, Action.WRITE_INTENDED, caller, told)
+            _connect(session, row, caller)
             return _record(row)
 
         return await self._store.write(change)
@@ -84,6 +86,16 @@ class Ledger:
             .order_by(col(LedgerRow.intended_at), col(LedgerRow.operation))
         )
         return await self._store.read(lambda session: [_record(row) for row in session.scalars(query)])
+
+
+def _connect(session: Session, row: LedgerRow, caller: Caller) -> None:
+    write = edges.write(row.operation)
+    edges.add(
+        session,
+        row.tenant,
+        (edges.run(caller.workflow_id), EdgeKind.WROTE, write),
+        (write, EdgeKind.CHANGED, edges.item(row.organisation, row.item_id)),
+    )
 
 
 def _record(row: LedgerRow) -> WriteRecord:

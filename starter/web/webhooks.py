@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import BaseModel
 
 from pointsman.contracts.records import DeliveryState, NewDelivery, Receipt
+from pointsman.domain.chains import edges_told
 from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.domain.routing import tenant_of
 from pointsman.observability import names, traces
@@ -197,6 +198,7 @@ def _delivery(given: str, tenant: str, heard: Heard, body: bytes) -> NewDelivery
         traceparent=traces.traceparent(),
         state=_state(heard),
         reason=heard.reason,
+        edges=edges_told(heard, body, given),
     )
 
 

@@ -23,7 +23,8 @@ from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
-from starter.dispatcher import Deliver, Dispatcher, HandOver
+from starter.dispatcher import Deliver, Dispatcher
+from starter.judging import HandOver
 from tests.starter.web_rig import created
 
 POLICY = Policy(version="7", scope=(ScopeRule(name="quay", match=Match(projects=("Quay",))),))

@@ -21,7 +21,8 @@ from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
 from pointsman.temporal_server import DevServer
 from starter.connection import Connection
-from starter.dispatcher import HandOver, TemporalAway, deliver_by
+from starter.dispatcher import TemporalAway, deliver_by
+from starter.judging import HandOver
 from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, POLICY, Rig, running, until, updated
 from tests.starter.web_rig import created
 

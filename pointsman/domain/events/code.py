@@ -58,6 +58,7 @@ def _pull_request(resource: Object) -> dict[str, Any]:
     return {
         "number": pull_request_number(resource),
         "title": text(get(told, "title")),
+        "description": clean(string(get(told, "description"))),
         "status": text(get(told, "status")),
         "source": text(get(told, "sourceRefName")),
         "target": text(get(told, "targetRefName")),

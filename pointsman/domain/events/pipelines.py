@@ -58,6 +58,7 @@ def built(told: Head, resource: Object) -> Event:
         definition=text(get(definition, "name")),
         branch=text(get(resource, "sourceBranch")) or (source["branch"] if source else ""),
         commit=text(get(resource, "sourceVersion"), ID_CHARS) or (source["commit"] if source else ""),
+        message=clean(string(get(inner(resource, "triggerInfo"), "ci.message"))),
         started_at=moment(get(resource, "startTime")),
         finished_at=moment(get(resource, "finishTime")),
     )

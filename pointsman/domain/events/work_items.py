@@ -41,7 +41,7 @@ def event(envelope: Envelope, resource: Object, heard: Heard) -> WorkItemTold:
         "comment_version": heard.comment_version,
     }
     if heard.kind in WHOLE:
-        return WHOLE[heard.kind](**common)
+        return WHOLE[heard.kind](**common, links=_links(resource, "relations"))
     relations = inner(resource, "relations")
     return WorkItemUpdated(
         **common,

@@ -9,6 +9,7 @@ from pointsman.store.tables.arrivals import InboxChain, InboxRow
 from pointsman.store.tables.audit import AuditCheckpoint, AuditEntry, AuditLeaf, AuditPending, AuditSubject, AuditTile
 from pointsman.store.tables.base import Setting, col, metadata
 from pointsman.store.tables.escalations import EscalationEntry, EscalationRung
+from pointsman.store.tables.events import ChainEdge
 from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
 
@@ -20,6 +21,7 @@ __all__ = [
     "AuditPending",
     "AuditSubject",
     "AuditTile",
+    "ChainEdge",
     "Content",
     "EscalationEntry",
     "EscalationRung",

@@ -1,0 +1,139 @@
+"""What becomes of a delivery: decided from the books, without any effect. The dispatcher carries it out, a dry run
+only tells it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.records import Delivery, DeliveryState, ItemRow, WriteRecord
+from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
+from pointsman.domain.deliveries import Heard, read_bytes
+from pointsman.domain.echoes import echo_of, is_in_doubt, proves, told
+from pointsman.domain.routing import in_scope
+from pointsman.ports import Inbox, Items, Ledger
+from starter import work_items
+
+EARLIER_MAX = 20
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """One event on its way to the item's workflow. `known_workflow_id` is where earlier events of the item went."""
+
+    event: WorkItemEvent
+    tenant: str
+    chain_id: str
+    known_workflow_id: str = ""
+
+    @property
+    def workflow_id(self) -> str:
+        return self.known_workflow_id or work_items.workflow_id(self.event.key)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where the row ends. With `hand_over` it does so once that is done; `proven` is a write that the event settles."""
+
+    state: DeliveryState
+    reason: str = ""
+    workflow_id: str = ""
+    hand_over: HandOver | None = None
+    proven: WriteRecord | None = None
+    rev: int = 0
+
+
+@dataclass
+class Supposed:
+    """What a dry run has decided before, and would be in the books by then."""
+
+    workflows: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Where events of an item went."""
+    effects: dict[str, str] = field(default_factory=dict)
+    """First delivery of an event to the one that was handed over."""
+
+
+class Judge:
+    """Reads the books, and changes nothing."""
+
+    def __init__(self, inbox: Inbox, items: Items, ledger: Ledger, policy: Policy) -> None:
+        self._inbox = inbox
+        self._items = items
+        self._ledger = ledger
+        self._policy = policy
+
+    async def decide(self, delivery: Delivery, supposed: Supposed | None = None) -> Decision:
+        """For a replay: an event that was handed over once is not handed over again."""
+        heard = read_bytes(delivery.body, delivery.organisation)
+        key = heard.key()
+        if heard.kind is None or key is None:
+            return Decision(DeliveryState.DEAD if heard.unreadable else DeliveryState.UNKNOWN, heard.reason)
+        if delivery.replayed_by and (had := await self._effect(delivery, supposed or Supposed())):
+            return Decision(DeliveryState.DUPLICATE, f"had its effect: {had} was handed over")
+        return await self._decide(delivery, heard, key, heard.kind, supposed.workflows if supposed else {})
+
+    async def _decide(
+        self,
+        delivery: Delivery,
+        heard: Heard,
+        key: WorkItemKey,
+        kind: EventKind,
+        workflows: Mapping[tuple[str, int], str],
+    ) -> Decision:
+        row = await self._items.get(key.organisation, key.id)
+        earlier = [] if row else await self._earlier(delivery, key)
+        known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
+        known = known or workflows.get((key.organisation, key.id), "")
+        if not known and (why := self._out_of_scope(heard)):
+            return Decision(DeliveryState.OUT_OF_SCOPE, why)
+        if row and (write := await self._echo(row, heard)):
+            is_proven = is_in_doubt(write) and proves(write, _changed(heard))
+            proven = write if is_proven else None
+            return Decision(DeliveryState.ECHO, told(write.operation), row.workflow_id, None, proven, heard.rev)
+        project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
+        event = _event(delivery, heard, kind, key.model_copy(update={"project": project}))
+        what = HandOver(event, delivery.tenant, delivery.chain_id, known)
+        return Decision(DeliveryState.DISPATCHED, workflow_id=what.workflow_id, hand_over=what)
+
+    async def _effect(self, delivery: Delivery, supposed: Supposed) -> str:
+        first = await self._inbox.first_of(delivery.id)
+        return supposed.effects.get(first, "") or await self._inbox.effect_of(delivery.id)
+
+    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> list[Delivery]:
+        """Other deliveries of the item, newest first: until its workflow has read the item, only they tell of it."""
+        found = await self._inbox.find(item_id=key.id, limit=EARLIER_MAX)
+        return [one for one in found if one.organisation == key.organisation and one.id != delivery.id]
+
+    def _out_of_scope(self, heard: Heard) -> str:
+        """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
+        facts = heard.facts_for_scope()
+        if facts is None or in_scope(self._policy, facts):
+            return ""
+        return f"no scope rule of policy {self._policy.version} takes it"
+
+    async def _echo(self, row: ItemRow, heard: Heard) -> WriteRecord | None:
+        """Which write of ours the event repeats. One in doubt is left to the run that made it while that is open."""
+        if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
+            return None
+        write = echo_of(await self._ledger.writes(row.key), heard.rev, _changed(heard))
+        return None if write is None or (is_in_doubt(write) and row.state not in ENDED) else write
+
+
+def _changed(heard: Heard) -> dict[str, tuple[Json, Json]]:
+    return heard.changed | ({"System.History": (None, heard.comment)} if heard.comment else {})
+
+
+def _event(delivery: Delivery, heard: Heard, kind: EventKind, key: WorkItemKey) -> WorkItemEvent:
+    return WorkItemEvent(
+        delivery_id=delivery.id,
+        idempotency_key=delivery.idempotency_key,
+        correlation_id=delivery.correlation_id,
+        kind=kind,
+        key=key,
+        rev=heard.rev,
+        update_id=heard.update_id,
+        actor=heard.actor,
+        changed_fields=tuple(sorted(heard.changed)),
+        replayed_by=delivery.replayed_by,
+    )
