@@ -1,21 +1,21 @@
 """Service hooks on the command line."""
 
 from pointsman.clients.azure_devops.answers import Subscription
-from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings
 from starter.cli.output import Listing, Record
 from starter.hooks import receiver_url, subscriptions
-from starter.needs import tracker_token
+from starter.needs import tracker_accounts
+from starter.organisations import client_of
 
 COLUMNS = ("organisation", "subscription", "event", "status", "filters", "url")
 
 
 async def listed(settings: Settings, *, every: bool) -> Listing:
     """Subscriptions that post to us; with `every` those of others, too."""
-    ours, token = receiver_url(settings), tracker_token(settings)
+    ours = receiver_url(settings)
     rows: list[Record] = []
-    for url in settings.azure_devops_url:
-        async with AzureDevOps(url, token) as client:
+    for organisation in tracker_accounts(settings):
+        async with client_of(organisation) as client:
             found = await subscriptions(client)
             rows += [_row(client.organisation, one) for one in found if every or _target(one) == ours]
     return Listing("hooks", COLUMNS, rows)
