@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.client import AzureDevOps
-from pointsman.clients.azure_devops.credentials import Credential, PersonalToken, entra
+from pointsman.clients.azure_devops.credentials import Credential, EntraAccounts, PersonalToken, entra
 from pointsman.clients.azure_devops.hosts import VERSION, server_version
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.config import Settings, variable
@@ -31,7 +31,7 @@ def unshared(organisation: Organisation, credential: Credential) -> Pace:
     return Pace()
 
 
-def credential_of(organisation: Organisation) -> Credential:
+def credential_of(organisation: Organisation, accounts: Callable[[], EntraAccounts] = entra) -> Credential:
     """As whom we come to the organisation. All that it needs is there: `needs.tracker_accounts` has looked."""
     tenant, client = organisation.tenant_id, organisation.client_id
     match organisation.auth:
@@ -39,14 +39,14 @@ def credential_of(organisation: Organisation) -> Credential:
             assert organisation.token is not None
             return PersonalToken(organisation.token)
         case Auth.DEFAULT:
-            return entra().default_chain(managed_client_id=client)
+            return accounts().default_chain(managed_client_id=client)
         case Auth.MANAGED_IDENTITY:
-            return entra().managed_identity(client)
+            return accounts().managed_identity(client)
         case Auth.CLIENT_SECRET:
             assert organisation.client_secret is not None
-            return entra().client_secret(tenant, client, organisation.client_secret)
+            return accounts().client_secret(tenant, client, organisation.client_secret)
         case Auth.WORKLOAD_IDENTITY:
-            return entra().workload_identity(tenant, client)
+            return accounts().workload_identity(tenant, client)
 
 
 @asynccontextmanager

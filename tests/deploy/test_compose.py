@@ -117,7 +117,8 @@ def test_secrets_are_told_to_the_process_that_needs_them_only() -> None:
 
     assert told("migrate") == set()
     assert told("web") == {"POINTSMAN_WEBHOOK_SECRETS", "POINTSMAN_RPC_TOKENS", *MODEL_KEYS}
-    assert told("worker") == {"POINTSMAN_AZURE_DEVOPS_TOKEN", *MODEL_KEYS}
+    azure = {"POINTSMAN_AZURE_DEVOPS_TOKEN", "POINTSMAN_AZURE_DEVOPS_CLIENT_SECRET"}
+    assert told("worker") == {*azure, *MODEL_KEYS}
 
 
 @pytest.mark.parametrize("name", ["web", "worker"])
