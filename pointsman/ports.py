@@ -29,6 +29,18 @@ from pointsman.contracts.records import (
     WriteIntent,
     WriteRecord,
 )
+from pointsman.contracts.recovery import (
+    CommentVersionTold,
+    Containers,
+    HookState,
+    RecoverResult,
+    Snapshot,
+    StreamBatch,
+    SubscriptionHistory,
+    UpdateTold,
+    WatchHooks,
+    Watermark,
+)
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
 
@@ -259,3 +271,75 @@ class Chains(Protocol):
 class Notifier(Protocol):
     async def notify(self, target: str, subject: str, text: str) -> str:
         """Tell `target` (a name of policy); returns one line that says how it was told. At least once."""
+
+
+class EventSource(Protocol):
+    """What Azure DevOps itself remembers of what happened, one organisation or several. Calls go behind all others."""
+
+    async def revisions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        """Revisions of all items behind the token; without one, since the moment."""
+
+    async def links(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        """Items whose links to other items came or went; both ends."""
+
+    async def discussions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        """Items that were commented on."""
+
+    async def updates(self, organisation: str, item_id: int, skip: int = 0) -> Sequence[UpdateTold]:
+        """The item's history without the first `skip` entries. Raises `Missing` for one in the recycle bin."""
+
+    async def snapshots(self, organisation: str, item_id: int, from_rev: int = 1) -> Sequence[Snapshot]:
+        """The item at each revision from that one on, with long texts and links."""
+
+    async def comment_versions(self, organisation: str, project: str, item_id: int) -> Sequence[CommentVersionTold]:
+        """All versions of all comments, deleted ones too."""
+
+    async def containers(self, organisation: str, project: str) -> Containers: ...
+
+    async def notifications(self, organisation: str) -> Sequence[SubscriptionHistory]:
+        """What the service kept of its deliveries to us, by subscription."""
+
+
+class HookKeeper(Protocol):
+    """Subscriptions of ours at Azure DevOps."""
+
+    async def look(self, organisation: str) -> tuple[Sequence[HookState], int]:
+        """Those with a problem, and how many are well. A list that fails fails all of it."""
+
+    async def replace(self, state: HookState) -> str:
+        """Delete what no longer delivers, and make the subscription that policy wants; returns its id."""
+
+
+class Recoveries(Protocol):
+    """How far events were looked for, what came back, and how subscriptions were last found."""
+
+    async def watermark(self, organisation: str, project: str) -> Watermark | None: ...
+    async def keep_watermark(self, organisation: str, project: str, tenant: str, watermark: Watermark) -> None:
+        """Only what is kept behind it may be behind it: call this after the deliveries are in the inbox."""
+
+    async def began(self, organisation: str) -> datetime | None:
+        """When the first delivery of the organisation came; None where none has."""
+
+    async def known(self, organisation: str, item_id: int, tenant: str) -> frozenset[str]:
+        """Idempotency keys of the item's events."""
+
+    async def delivered_since(self, organisation: str, event_type: str, since: datetime | None) -> int:
+        """How many deliveries of the type came by themselves."""
+
+    async def finish(self, result: RecoverResult, caller: Caller) -> None:
+        """Keep what a recovery came to, with its audit event. Idempotent by the run."""
+
+    async def latest(self, limit: int = 20) -> Sequence[tuple[datetime, RecoverResult]]:
+        """Newest first."""
+
+    async def beat(self, name: str) -> datetime | None:
+        """Say that this part is alive; returns when it last said so."""
+
+    async def keep_hooks(self, found: WatchHooks, states: Sequence[HookState], caller: Caller) -> Sequence[HookState]:
+        """Keep how subscriptions were found; returns them with the moment since when. Changes are audited."""
+
+    async def hooks(self, organisation: str = "") -> Sequence[HookState]:
+        """As they were last found: those with a problem."""
+
+    async def repaired(self, state: HookState, fresh: str, tenant: str, caller: Caller) -> None:
+        """A new subscription took the place of one. Audited."""

@@ -71,6 +71,7 @@ def merge_timeline(
 def _delivery(row: Delivery) -> TimelineRow:
     outcome = f"{row.state}: {row.reason}" if row.reason else str(row.state)
     replayed = f"replay for {row.replayed_by}, " if row.replayed_by else ""
+    replayed += f"recovered from {row.recovered_from}, " if row.recovered_from else ""
     return TimelineRow(
         row.received_at, "delivery", f"{row.event_type or 'unreadable'} ({replayed}{outcome})", ref=row.id
     )

@@ -175,6 +175,8 @@ class NewDelivery(Contract):
     reason: str = ""
     edges: tuple[Edge, ...] = ()
     """What it connects besides itself and its item: `domain.chains.edges_told`. Kept with it."""
+    recovered_from: str = ""
+    """Where it came back from, one of `recovery.RecoveredFrom`; empty where it was delivered."""
 
 
 class Delivery(NewDelivery):

@@ -18,8 +18,8 @@ from pointsman.store.inserts import Insert
 from pointsman.store.lists import Among
 from pointsman.store.tables import metadata
 
-RECEIVER = "azure-devops"
-"""Who the log says delivered: the other side's name, not a person's."""
+RECEIVER, RECOVERER = "azure-devops", "pointsman"
+"""Who the log says delivered: the other side's name, not a person's; ours where we brought the event back."""
 
 # An enumeration's `value` takes as long as five of these.
 _STATES = {state: state.value for state in DeliveryState}
@@ -163,6 +163,7 @@ def _values(delivery: NewDelivery, chain_id: str, duplicate_of: str) -> tuple[ob
         None,
         "",
         "",
+        delivery.recovered_from,
     )
 
 
@@ -181,12 +182,20 @@ def _fits(number: int) -> bool:
 def _event(delivery: NewDelivery, chain_id: str, duplicate_of: str) -> audit.EventRow:
     """The event of a delivery that is kept, under its id. The hash binds the body, which may be erased one day."""
     first = f'"duplicate_of":{written(duplicate_of)},' if duplicate_of else ""
+    back = f'"recovered_from":{written(delivery.recovered_from)},' if delivery.recovered_from else ""
     told = (
         f'{{"bytes":{len(delivery.body)},"delivery":{written(delivery.id)},{first}"event":{written(delivery.event_type)},'
-        f'"sha256":"{sha256(delivery.body).hexdigest()}","state":"{_STATES[delivery.state]}"}}'
+        f'{back}"sha256":"{sha256(delivery.body).hexdigest()}","state":"{_STATES[delivery.state]}"}}'
     )
     action = _DUPLICATE if duplicate_of else _ACCEPTED
     where = (delivery.organisation, delivery.project, delivery.item_id)
     return audit.written_row(
-        delivery.id, action, RECEIVER, delivery.received_at, delivery.tenant, chain_id, where, told
+        delivery.id,
+        action,
+        RECOVERER if delivery.recovered_from else RECEIVER,
+        delivery.received_at,
+        delivery.tenant,
+        chain_id,
+        where,
+        told,
     )

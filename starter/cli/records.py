@@ -157,6 +157,7 @@ def _delivery(row: Delivery) -> Record:
         "correlation_id": row.correlation_id,
         "chain_id": row.chain_id,
         "replayed_by": row.replayed_by,
+        "recovered_from": row.recovered_from,
     }
 
 

@@ -12,6 +12,7 @@ from pointsman.store.tables.escalations import EscalationEntry, EscalationRung
 from pointsman.store.tables.events import ChainEdge
 from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
+from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
 
 __all__ = [
     "AttemptRow",
@@ -25,6 +26,8 @@ __all__ = [
     "Content",
     "EscalationEntry",
     "EscalationRung",
+    "Heartbeat",
+    "HookStateRow",
     "InboxChain",
     "InboxRow",
     "LedgerRow",
@@ -33,6 +36,8 @@ __all__ = [
     "LlmLedgerRow",
     "LlmRate",
     "Message",
+    "RecoveryRow",
+    "RecoveryWatermark",
     "Setting",
     "TransitionRow",
     "WorkItem",

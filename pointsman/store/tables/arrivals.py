@@ -47,6 +47,7 @@ class InboxRow(SQLModel, table=True):
     dispatched_at: datetime | None = Field(sa_type=UtcTime)
     workflow_id: str = Field(sa_type=CleanText)
     replayed_by: str = Field(sa_type=CleanText)
+    recovered_from: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
 
 
 class InboxChain(SQLModel, table=True):
