@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pointsman.config import Misconfigured, Settings, load, unknown_variables
-from starter.cli import probes_here, probes_models, probes_outside
+from starter.cli import probes_here, probes_models, probes_outside, questions
 from starter.cli.call import Call
-from starter.cli.errors import ExitCode
+from starter.cli.errors import ExitCode, usage
 from starter.cli.output import Listing
 from starter.cli.probes import Finding, Status, fail, ok, warn
 
@@ -69,9 +69,27 @@ PROBES = (
 )
 
 
-def examine(call: Call, *, online: bool) -> ExitCode:
-    """Print all checks. Exit 9 when one of them warns or fails."""
-    checks = call.run(examined(call, online=online))
+def examine(call: Call, *, online: bool, topic: str = "") -> ExitCode:
+    """Print all checks, or what the topic is asked. Exit 9 when one of them warns or fails."""
+    if topic and not online:
+        raise usage(f"{topic!r} is asked outside: nothing was asked.", f"Say so: pointsman doctor --online {topic}")
+    return _told(call, call.run(_questioned(call) if topic else examined(call, online=online)))
+
+
+async def _questioned(call: Call) -> list[Check]:
+    checks: list[Check] = []
+    began = time.perf_counter()
+
+    def note(name: str, why: str, finding: Finding) -> None:
+        nonlocal began
+        checks.append(_check(name, why, finding, began))
+        began = time.perf_counter()
+
+    await questions.answered(load(**call.given), note)
+    return checks
+
+
+def _told(call: Call, checks: Sequence[Check]) -> ExitCode:
     columns = ("check", "status", "what", "fix", "ms")
     call.show(
         Listing(

@@ -26,6 +26,10 @@ class DemoProvider(StrEnum):
     BEDROCK = "bedrock"
 
 
+class DoctorTopic(StrEnum):
+    AZURE_DEVOPS = "azure-devops"
+
+
 class SandboxPart(StrEnum):
     AZURE_DEVOPS = "azure-devops"
     MODELS = "models"
@@ -37,7 +41,8 @@ def register(app: typer.Typer) -> None:
     command(app, "demo", "pointsman demo", "pointsman demo --keep", "pointsman demo --provider anthropic")(demo)
     command(app, "up", "pointsman up", "pointsman up --detach")(up)
     command(app, "down", "pointsman down")(down)
-    command(app, "doctor", "pointsman doctor", "pointsman doctor --online --json")(doctor)
+    doctor_of_azure = "pointsman doctor --online azure-devops"
+    command(app, "doctor", "pointsman doctor", "pointsman doctor --online --json", doctor_of_azure)(doctor)
     command(app, "serve", "pointsman serve")(serve)
     command(app, "web", "pointsman web --port 8080")(web)
     command(app, "worker", "pointsman worker")(worker)
@@ -100,17 +105,22 @@ def down(call: Call) -> None:
 
 def doctor(
     call: Call,
+    topic: Annotated[
+        DoctorTopic | None, typer.Argument(help="Ask this service alone what its documentation does not say.")
+    ] = None,
     online: Annotated[bool, typer.Option("--online", help="Ask the services outside, too.")] = False,
 ) -> int:
     """Examine this installation, and say what mends it.
 
-    Each check says what is, why it matters, and the command that mends it. Exit 9 with findings.
+    Each check says what is, why it matters, and the command that mends it. Exit 9 with findings. With `azure-devops`
+    each organisation is asked what docs/assumptions.md could not confirm: it reads, and has changes validated that are
+    not made.
 
     In a pipe: check, status, what, fix, milliseconds.
     """
     from starter.cli import doctor as doctors
 
-    return doctors.examine(call, online=online)
+    return doctors.examine(call, online=online, topic=topic.value if topic else "")
 
 
 def serve(call: Call, port: Port = None) -> int:
