@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from pointsman.contracts.base import Contract
+from pointsman.contracts.hooks import HookPolicy
 from pointsman.contracts.models import ModelPolicy
 
 
@@ -139,6 +140,7 @@ class Policy(Contract):
     tool_servers: tuple[ToolServer, ...] = ()
     ladders: tuple[Ladder, ...] = ()
     models: ModelPolicy = ModelPolicy()
+    hooks: HookPolicy = HookPolicy()
 
     def agent(self, name: str) -> AgentPolicy | None:
         return next((agent for agent in self.agents if agent.name == name), None)

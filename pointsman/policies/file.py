@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from pointsman.contracts.hooks import HookDetails, HookMessages
 from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
 
@@ -187,6 +188,22 @@ class FileModels(Strict):
     deployments: dict[str, Words] = {}
 
 
+class FileHookRule(Strict):
+    name: str = Field(min_length=1)
+    events: list[Words] = Field(min_length=1)
+    organisations: list[Words] = []
+    projects: list[Words] = []
+    filters: dict[str, Words] = {}
+
+
+class FileHooks(Strict):
+    subscriptions: list[FileHookRule] = []
+    resource_version: Literal["1.0", "5.1-preview.3"] = "5.1-preview.3"
+    details: HookDetails = HookDetails.ALL
+    messages: HookMessages = HookMessages.ALL
+    reread: bool = False
+
+
 class PolicyFile(Strict):
     """All of `policy.yaml`."""
 
@@ -198,3 +215,4 @@ class PolicyFile(Strict):
     tool_servers: list[FileToolServer] = []
     ladders: list[FileLadder] = []
     models: FileModels = FileModels()
+    hooks: FileHooks = FileHooks()

@@ -19,6 +19,7 @@ from pydantic import ValidationError as ContractError
 from pointsman.contracts.base import Json
 from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
+from pointsman.domain.hook_events import KNOWN, PROJECT
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
 from pointsman.policies.file import PolicyFile
 
@@ -58,6 +59,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     _check_names(file, documents)
     _check_references(file, documents)
     _check_models(file, documents)
+    _check_hooks(file, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
     policy = _policy(file, prompts, documents)
     files = tuple(document.path for document in documents)
@@ -186,6 +188,23 @@ def _check_models(file: PolicyFile, documents: Sequence[Document]) -> None:
     for steps, name in named:
         if name not in known:
             _refuse(documents, steps, name, f"must be one of: {', '.join(known)}")
+
+
+def _check_hooks(file: PolicyFile, documents: Sequence[Document]) -> None:
+    """Events that subscriptions name exist, and can be filtered so."""
+    for number, rule in enumerate(file.hooks.subscriptions):
+        where: list[str | int] = ["hooks", "subscriptions", number]
+        if rule.name in [one.name for one in file.hooks.subscriptions[:number]]:
+            _refuse(documents, [*where, "name"], rule.name, "is given twice")
+        for place, event in enumerate(rule.events):
+            if event not in KNOWN:
+                _refuse(documents, [*where, "events", place], event, f"must be one of: {', '.join(KNOWN)}")
+        for name in rule.filters:
+            for event in rule.events:
+                allowed = [one for one in KNOWN[event].filters if one != PROJECT]
+                if name not in allowed:
+                    told = f"{event} can be filtered by: {', '.join(allowed) or '(nothing but projects)'}"
+                    _refuse(documents, [*where, "filters", name], name, told)
 
 
 def _refuse(documents: Sequence[Document], steps: Steps, value: str, allowed: str) -> NoReturn:

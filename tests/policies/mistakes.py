@@ -33,6 +33,18 @@ WRONG = {
         "models: {servers: [{name: openai, base_url: 'http://h', models: [{name: m, window: 9, output_max: 9}]}]}\n",
         "1: models.servers.0.name: openai: is the name of another provider",
     ),
+    "event that does not exist": (
+        "hooks: {subscriptions: [{name: a, events: [workitem.imagined]}]}\n",
+        "1: hooks.subscriptions.0.events.0: workitem.imagined: must be one of: workitem.created, workitem.updated,",
+    ),
+    "filter that an event has not": (
+        "hooks: {subscriptions: [{name: a, events: [git.repo.created], filters: {branch: main}}]}\n",
+        "1: hooks.subscriptions.0.filters.branch: branch: git.repo.created can be filtered by: (nothing but projects)",
+    ),
+    "subscriptions of one name": (
+        "hooks: {subscriptions: [{name: a, events: [git.push]}, {name: a, events: [tfvc.checkin]}]}\n",
+        "1: hooks.subscriptions.1.name: a: is given twice",
+    ),
     "null": ("routes:\n", "1: routes: null: must be a list"),
     "text for number": (
         f"agents:\n- {AGENT[:-1]}, max_output_tokens: many}}\n",
