@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.tracker import ItemWrite
+from pointsman.domain.artifacts import ARTIFACT_LINK, Artifact
 from pointsman.ports import Rejected
 
 Operation = dict[str, Json]
@@ -38,6 +39,13 @@ def add_comment(html: str) -> Operation:
 def add_relation(rel: str, url: str, comment: str = "") -> Operation:
     attributes: dict[str, Json] = {"comment": comment} if comment else {}
     return {"op": "add", "path": "/relations/-", "value": {"rel": rel, "url": url, "attributes": attributes}}
+
+
+def add_artifact(artifact: Artifact, name: str = "") -> Operation:
+    """Link the item to a pull request, commit, branch or build. Without its name the service refuses the link."""
+    attributes: dict[str, Json] = {"name": name or artifact.kind.link_name}
+    value: dict[str, Json] = {"rel": ARTIFACT_LINK, "url": artifact.uri, "attributes": attributes}
+    return {"op": "add", "path": "/relations/-", "value": value}
 
 
 def remove_relation(index: int) -> Operation:

@@ -51,7 +51,7 @@ def merge(world: World, repository: Repository, target: str, source: str, commen
     changes: list[FileChange] = []
     for path in sorted({*common, *theirs}):
         before, mine, wanted = common.get(path), ours.get(path), theirs.get(path)
-        if wanted == before or wanted == mine:
+        if wanted in (before, mine):
             continue
         if mine != before:
             return None

@@ -63,6 +63,7 @@ class Repository:
     default_branch: str = ""
     disabled: bool = False
     deleted: bool = False
+    changed_at: str = ""
     refs: dict[str, str] = field(default_factory=dict)
     commits: dict[str, Commit] = field(default_factory=dict)
     pushes: list[Push] = field(default_factory=list)

@@ -9,7 +9,7 @@ _ARTIFACT = "ArtifactLink"
 
 
 def linked_items(world: World, organisation: Organisation, uri: str) -> list[int]:
-    """Items that are not deleted and link to the URI, by id. A link makes a revision, so the look-up is kept till then."""
+    """Items that are there and link to the URI, by id. A link makes a revision, so the look-up is kept till then."""
     kept = world.code.linked.get(organisation.name.lower())
     if kept is None or kept[0] != world.watermark:
         found: dict[str, list[int]] = {}

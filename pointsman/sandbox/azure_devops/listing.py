@@ -6,7 +6,7 @@ from typing import TypeVar
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call, Reply
 
-TOKEN = "x-ms-continuationtoken"
+CONTINUATION = "x-ms-continuationtoken"
 SKIP_DEFAULT = 100
 EntryT = TypeVar("EntryT")
 
@@ -16,7 +16,7 @@ def by_token(call: Call, entries: Sequence[EntryT], shown: Callable[[EntryT], Js
     page_max = call.world.config.page_max
     start = call.count("continuationToken", 0)
     end = start + min(call.count("$top", page_max) or page_max, page_max)
-    headers = {TOKEN: str(end)} if end < len(entries) else {}
+    headers = {CONTINUATION: str(end)} if end < len(entries) else {}
     return Reply(_wrapped([shown(entry) for entry in entries[start:end]]), headers=headers)
 
 

@@ -1,0 +1,219 @@
+"""Operations on repositories, branches, pushes and commits."""
+
+from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops import git_edits, pull_request_edits
+from pointsman.sandbox.azure_devops.bodies import each, inner, needed, object_in, objects_in, text, within
+from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
+from pointsman.sandbox.azure_devops.code_events import announce, repository_changed
+from pointsman.sandbox.azure_devops.faults_of_service import invalid
+from pointsman.sandbox.azure_devops.git_edits import git_error
+from pointsman.sandbox.azure_devops.git_rendering import (
+    commit_json,
+    is_commit,
+    move_json,
+    push_json,
+    ref_json,
+    repository_json,
+    whole_commit_json,
+)
+from pointsman.sandbox.azure_devops.git_state import HEADS, NO_COMMIT, Commit, FileChange, Moved, Repository, made
+from pointsman.sandbox.azure_devops.linked import commit_uri, references
+from pointsman.sandbox.azure_devops.listing import by_skip, by_token, in_one
+from pointsman.sandbox.azure_devops.policy_evaluation import require_direct_push
+
+CHANGES = ("add", "edit", "delete")
+_REFS = "refs/"
+
+
+def repository_of(call: Call, place: str = "repository") -> Repository:
+    """By name or id. A disabled one is as good as none."""
+    wanted = call.place[place]
+    found = _find(call, wanted)
+    if found is None or found.disabled:
+        raise _no_repository(wanted)
+    return found
+
+
+def repositories(call: Call) -> Reply:
+    held = call.world.code.repositories(call.organisation, call.project)
+    return in_one([one for one in held if not one.deleted], lambda one: repository_json(one, call.links))
+
+
+def repository(call: Call) -> Reply:
+    return Reply(repository_json(repository_of(call), call.links))
+
+
+def create_repository(call: Call) -> Reply:
+    name = needed(object_in(call.body), "name")
+    held = call.world.code.repositories(call.organisation, call.project)
+    if any(one.name.lower() == name.lower() and not one.deleted for one in held):
+        message = f"TF400948: A Git repository with the name {name} already exists."
+        raise git_error(409, message, "GitRepositoryNameAlreadyExistsException")
+    held.append(made(call.organisation, call.project, name, sum(one.name == name for one in held)))
+    held[-1].changed_at = call.world.clock.now()
+    announce(call, [repository_changed("git.repo.created", held[-1], call.identity, call.links)])
+    return Reply(repository_json(held[-1], call.links), 201)
+
+
+def update_repository(call: Call) -> Reply:
+    """To disable one goes alone: the service takes no other change beside it."""
+    found, body = _find(call, call.place["repository"]), object_in(call.body)
+    if found is None:
+        raise _no_repository(call.place["repository"])
+    disabled, branch, name = body.get("isDisabled"), text(body, "defaultBranch"), text(body, "name")
+    if isinstance(disabled, bool):
+        if branch or name:
+            raise invalid("isDisabled can not be changed together with other properties.", "ArgumentException")
+        if found.disabled != disabled:
+            found.disabled, found.changed_at = disabled, call.world.clock.now()
+            announce(call, [repository_changed("git.repo.statuschanged", found, call.identity, call.links)])
+        return Reply(repository_json(found, call.links))
+    if found.disabled:
+        raise _no_repository(call.place["repository"])
+    if branch and branch not in found.refs:
+        raise git_error(400, f"TF401035: The branch {branch} does not exist.", "GitReferenceNotFoundException")
+    found.default_branch, found.name = branch or found.default_branch, name or found.name
+    return Reply(repository_json(found, call.links))
+
+
+def delete_repository(call: Call) -> Reply:
+    found = _find(call, call.place["repository"])
+    if found is None or found.id != call.place["repository"].lower():
+        raise _no_repository(call.place["repository"])
+    found.deleted = True
+    return Reply(status=204)
+
+
+def refs(call: Call) -> Reply:
+    found = repository_of(call)
+    beginning = _REFS + call.query.get("filter", "")
+    names = sorted(name for name in found.refs if name.startswith(beginning))
+    return by_token(call, names, lambda name: ref_json(name, found.refs[name], found, call.links, call.identity))
+
+
+def update_refs(call: Call) -> Reply:
+    """Each for itself: one that is refused is told so in an answer that is a success."""
+    found, results = repository_of(call), []
+    for body in objects_in(call.body):
+        move = Moved(needed(body, "name"), text(body, "oldObjectId", NO_COMMIT), text(body, "newObjectId", NO_COMMIT))
+        status = _ref_status(found, move)
+        if status == "succeeded":
+            git_edits.moved(call.world, found, [move], [], call.identity)
+            pull_request_edits.follow(call, found, [move])
+        result = {**move_json(move, found), "isLocked": False, "updateStatus": status, "success": status == "succeeded"}
+        results.append(result)
+    return in_one(results, lambda result: result)
+
+
+def push(call: Call) -> Reply:
+    found, body = repository_of(call), object_in(call.body)
+    updates, commits = each(body, "refUpdates"), each(body, "commits")
+    if len(updates) != 1 or not commits:
+        raise invalid("A push needs one refUpdate and at least one commit in the stand-in.", "ArgumentException")
+    name, old = needed(updates[0], "name"), text(updates[0], "oldObjectId", NO_COMMIT)
+    if not name.startswith(_REFS):
+        raise git_error(400, f"TF401034: The name {name} is not a valid Git ref name.", "InvalidGitRefNameException")
+    require_direct_push(call, found, name)
+    wanted = [(text(commit, "comment"), [_change(change) for change in each(commit, "changes")]) for commit in commits]
+    pushed = git_edits.push(call.world, found, Moved(name, old, NO_COMMIT), wanted, call.identity)
+    pull_request_edits.told_of_push(call, found, pushed)
+    return Reply(push_json(pushed, found, call.links, moves=True, commits=True), 201)
+
+
+def pushes(call: Call) -> Reply:
+    found = repository_of(call)
+    ref = call.query.get("searchCriteria.refName", "")
+    wanted = [
+        held
+        for held in reversed(found.pushes)
+        if (not ref or any(move.name == ref for move in held.moves))
+        and within(call, held.at, "searchCriteria.fromDate", "searchCriteria.toDate")
+    ]
+    moves = call.flag("searchCriteria.includeRefUpdates")
+    return by_skip(call, wanted, lambda held: push_json(held, found, call.links, moves=moves, commits=False))
+
+
+def one_push(call: Call) -> Reply:
+    found, wanted = repository_of(call), call.number("number")
+    held = next((held for held in found.pushes if held.id == wanted), None)
+    if held is None:
+        raise git_error(404, f"TF401185: The push {wanted} does not exist.", "GitPushNotFoundException")
+    moves, commits = call.flag("includeRefUpdates"), call.count("includeCommits", 0) > 0
+    return Reply(push_json(held, found, call.links, moves=moves, commits=commits))
+
+
+def commits(call: Call) -> Reply:
+    found = repository_of(call)
+    asked = call.query.get("searchCriteria.itemVersion.version", "")
+    branch = HEADS + asked if asked else found.default_branch
+    if asked and branch not in found.refs:
+        message = f"TF401175: The version descriptor <Branch: {asked}> could not be resolved to a version."
+        raise git_error(404, message, "GitUnresolvableToCommitException")
+    wanted = [
+        commit
+        for commit in (found.history(found.refs[branch]) if branch in found.refs else [])
+        if within(call, commit.at, "searchCriteria.fromDate", "searchCriteria.toDate")
+    ]
+    with_items = call.flag("searchCriteria.includeWorkItems")
+
+    def shown(commit: Commit) -> Json:
+        uri = commit_uri(call.links, found.project, found.id, commit.id)
+        items: dict[str, Json] = {"workItems": [*references(call.world, call.links, uri)]} if with_items else {}
+        return {**commit_json(commit, found, call.links), **items}
+
+    return by_skip(call, wanted, shown, prefix="searchCriteria.$")
+
+
+def one_commit(call: Call) -> Reply:
+    found, wanted = repository_of(call), call.place["commit"]
+    commit = found.commits.get(wanted)
+    if commit is None:
+        message = f"TF401175: The version descriptor <Commit: {wanted}> could not be resolved to a version."
+        raise git_error(404, message, "GitUnresolvableToCommitException")
+    return Reply(whole_commit_json(commit, found, call.links))
+
+
+def _find(call: Call, wanted: str) -> Repository | None:
+    held = call.world.code.repositories(call.organisation, call.project)
+    return next((one for one in held if not one.deleted and wanted.lower() in (one.name.lower(), one.id)), None)
+
+
+def _no_repository(wanted: str) -> Exception:
+    message = (
+        f"TF401019: The Git repository with name or identifier {wanted} does not exist or you do not have permissions "
+        "for the operation you are attempting."
+    )
+    return git_error(404, message, "GitRepositoryNotFoundException")
+
+
+def _ref_status(repository: Repository, move: Moved) -> str:
+    if not move.name.startswith(_REFS):
+        return "invalidRefName"
+    if repository.refs.get(move.name, NO_COMMIT) != move.old:
+        return "staleOldObjectId"
+    return "succeeded" if is_commit(move.new, repository) else "unresolvableToCommit"
+
+
+def _change(body: dict[str, Json]) -> FileChange:
+    kind, path = text(body, "changeType").lower(), text(inner(body, "item"), "path")
+    if kind not in CHANGES or not path.startswith("/"):
+        raise invalid(f"The stand-in does not play the change {kind!r} of {path!r}.", "NotSupportedException")
+    return FileChange(path, kind, text(inner(body, "newContent"), "content"))
+
+
+_REPOSITORIES = "git/repositories"
+_ONE = f"{_REPOSITORIES}/{{repository}}"
+OPERATIONS = (
+    Operation("git.repositories", "GET", _REPOSITORIES, repositories, scope="project"),
+    Operation("git.create_repository", "POST", _REPOSITORIES, create_repository, scope="project"),
+    Operation("git.repository", "GET", _ONE, repository, scope="project"),
+    Operation("git.update_repository", "PATCH", _ONE, update_repository, scope="project"),
+    Operation("git.delete_repository", "DELETE", _ONE, delete_repository, scope="project"),
+    Operation("git.refs", "GET", f"{_ONE}/refs", refs, scope="project"),
+    Operation("git.update_refs", "POST", f"{_ONE}/refs", update_refs, scope="project"),
+    Operation("git.push", "POST", f"{_ONE}/pushes", push, scope="project"),
+    Operation("git.pushes", "GET", f"{_ONE}/pushes", pushes, scope="project"),
+    Operation("git.get_push", "GET", f"{_ONE}/pushes/{{number}}", one_push, scope="project"),
+    Operation("git.commits", "GET", f"{_ONE}/commits", commits, scope="project"),
+    Operation("git.commit", "GET", f"{_ONE}/commits/{{commit}}", one_commit, scope="project"),
+)
