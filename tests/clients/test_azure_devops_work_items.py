@@ -97,7 +97,7 @@ async def test_updates_are_read_page_by_page(azure: Azure) -> None:
     item = azure.world.items["fabrikam"][made.id]
     for number in range(201):
         titled = Document(fields=(FieldEdit("System.Title", f"Title {number}", merge=False),))
-        edits.patch(azure.world, item, titled, ADA, keep=True)
+        edits.patch(azure.world, item, titled, ADA)
     updates = await azure.service.work_items.updates(made.id)
     assert [update.id for update in updates] == list(range(1, 203))
     assert updates[-1].fields["System.Title"].new_value == "Title 200"

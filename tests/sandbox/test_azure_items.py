@@ -75,7 +75,7 @@ async def test_maintained_fields_follow_each_revision(azure: Azure) -> None:
     assert at(item.fields, "System.CreatedBy", "uniqueName") == "ada@fabrikam.example"
     assert at(item.fields, "System.ChangedBy", "uniqueName") == "pointsman@fabrikam.example"
     assert at(item.fields, "Microsoft.VSTS.Common.ActivatedBy", "displayName") == "Pointsman"
-    assert item.fields["System.Reason"] == "Moved to state Active"
+    assert item.fields["System.Reason"] == "Approved"
     assert item.fields["System.BoardColumn"] == "Active"
     changed, created = (str(item.fields[f"System.{name}Date"]) for name in ("Changed", "Created"))
     assert datetime.fromisoformat(changed) > datetime.fromisoformat(created)

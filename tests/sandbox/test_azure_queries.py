@@ -9,7 +9,7 @@ from pointsman.sandbox.azure_devops import edits, wiql
 from pointsman.sandbox.azure_devops.config import ADA, NOOR
 from pointsman.sandbox.azure_devops.documents import Document, FieldEdit
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError
-from pointsman.sandbox.azure_devops.process import KINDS
+from pointsman.sandbox.azure_devops.process import PROCESSES
 from pointsman.sandbox.azure_devops.state import Item, World
 from tests.sandbox.azure import config
 
@@ -34,7 +34,7 @@ def items() -> list[Item]:
     for kind, title, fields in ROWS:
         wanted: dict[str, Json] = {"System.Title": title, **fields}
         document = Document(fields=tuple(FieldEdit(name, value, merge=False) for name, value in wanted.items()))
-        edits.create(world, organisation, "Fabrikam", KINDS[kind], document, ADA, keep=True)
+        edits.create(world, organisation, "Fabrikam", PROCESSES["Agile"].kinds[kind], document, ADA)
     return list(world.items_of(organisation).values())
 
 

@@ -7,12 +7,14 @@ from fastapi import FastAPI
 
 from pointsman.sandbox.azure_devops import (
     batch_operations,
+    comment_operations,
     hook_operations,
     item_operations,
     project_operations,
     stream_operations,
     tracking_operations,
     tree_operations,
+    type_operations,
 )
 from pointsman.sandbox.azure_devops.calls import mount
 from pointsman.sandbox.azure_devops.config import SandboxConfig
@@ -26,12 +28,14 @@ from pointsman.sandbox.azure_devops.state import World
 
 AREAS = (
     batch_operations,
+    comment_operations,
     item_operations,
     stream_operations,
     tracking_operations,
     tree_operations,
     project_operations,
     hook_operations,
+    type_operations,
 )
 
 

@@ -36,6 +36,8 @@ class Call:
     body: Json
     data: bytes = b""
     """The body as it came, where it is a file."""
+    version: tuple[int, int] = (0, 0)
+    """Of the API, as asked for, without what makes it a preview."""
 
     @property
     def world(self) -> World:
@@ -119,7 +121,7 @@ async def _run(sandbox: Sandbox, operation: Operation, request: Request) -> Repl
 
 def _call(sandbox: Sandbox, operation: Operation, request: Request, raw: bytes) -> Call:
     identity = authenticate(sandbox.world, request)
-    _require_version(operation, request, sandbox.world.config.api_version_max)
+    version = _require_version(operation, request, sandbox.world.config.api_version_max)
     organisation = sandbox.world.organisation(request.path_params["organisation"])
     if organisation is None:
         raise invalid(f"The organization {request.path_params['organisation']} was not found.", "NotFound", 404)
@@ -138,10 +140,11 @@ def _call(sandbox: Sandbox, operation: Operation, request: Request, raw: bytes) 
         query=dict(request.query_params),
         body=_body(operation, request, raw),
         data=raw if operation.content == BYTES else b"",
+        version=version,
     )
 
 
-def _require_version(operation: Operation, request: Request, newest: str) -> None:
+def _require_version(operation: Operation, request: Request, newest: str) -> tuple[int, int]:
     """Stricter than the service in one point: it takes a GET without version, we want clients to name one."""
     value = request.query_params.get("api-version") or _accepted_version(request)
     if not value:
@@ -165,6 +168,7 @@ def _require_version(operation: Operation, request: Request, newest: str) -> Non
             f'in the api-version for such requests. For example: "{value}-preview"',
             "VssInvalidPreviewVersionException",
         )
+    return int(match[1]), int(match[2])
 
 
 def _accepted_version(request: Request) -> str:

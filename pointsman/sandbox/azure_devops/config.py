@@ -49,7 +49,10 @@ class Principal(Named):
 
 
 class Project(Named):
+    """`process` names one of the system's processes, or one that was derived from them."""
+
     name: str
+    process: str = "Agile"
 
     def id_in(self, organisation: str) -> str:
         return str(uuid5(NAMESPACE_URL, f"project/{organisation.lower()}/{self.name.lower()}"))
@@ -80,6 +83,8 @@ class SandboxConfig(Named):
     principals: tuple[Principal, ...] = ()
     query_max: int = 20_000
     """Ids that a query may find before it is refused."""
+    page_max: int = 1_000
+    """Entries of a page of those lists that go on behind a token."""
     api_version_max: str = "7.2"
     """Newest version that is known; a server of one's own knows less than the service."""
     people: tuple[Identity, ...] = ()
@@ -87,6 +92,10 @@ class SandboxConfig(Named):
     time_scale: float = 1.0
     delivery_timeout_seconds: float = 30.0
     """How long a receiver may take; the service's own limit is not documented."""
+    restricted: tuple[str, ...] = ()
+    """Unique names of those who may neither bypass rules nor suppress notifications."""
+    suppression_silences_hooks: bool = False
+    """Whether `suppressNotifications` keeps service hooks quiet too, which nobody has confirmed."""
     seeded: bool = False
     """Begin with the demo's items; only organisation `fabrikam` with project `Fabrikam` has some."""
 

@@ -46,15 +46,24 @@ def revision_conflict(path: str, current: Json, given: Json) -> ServiceError:
 
 
 def rule_broken(field: str, name: str, flags: Sequence[str]) -> ServiceError:
-    codes = ", ".join(flags)
-    message = f"TF401320: Rule Error for field {name}. Error code: {codes}."
-    broken: dict[str, Json] = {"fieldReferenceName": field, "fieldStatusFlags": codes, "errorMessage": message}
+    return rules_broken([(field, name, flags)])
+
+
+def rules_broken(broken: Sequence[tuple[str, str, Sequence[str]]]) -> ServiceError:
+    """All rules that a document breaks: reference name, name and flags of each field. The message is of the first."""
+    told: list[Json] = []
+    for field, name, flags in broken:
+        codes = ", ".join(flags)
+        message = f"TF401320: Rule Error for field {name}. Error code: {codes}."
+        told.append({"fieldReferenceName": field, "fieldStatusFlags": codes, "errorMessage": message})
+    first = told[0]
+    assert isinstance(first, dict)
     return ServiceError(
         400,
-        message,
+        str(first["errorMessage"]),
         "RuleValidationException",
         error_code=600171,
-        properties={"RuleValidationErrors": [broken]},
+        properties={"RuleValidationErrors": told},
     )
 
 
@@ -96,3 +105,26 @@ def over_batch_limit(count: int) -> ServiceError:
         f"VS403474: You requested {count} work items which exceeds the limit of 200",
         "WorkItemsBatchSizeLimitExceededException",
     )
+
+
+def changed_by_others(item_id: int) -> ServiceError:
+    """A race of two writers without a test of the revision. The status and the type key are not confirmed."""
+    return ServiceError(
+        409,
+        "TF26071: This work item has been changed by someone else since you opened it. You will need to refresh it and "
+        f"discard your changes. (work item {item_id})",
+        "WorkItemRevisionMismatchException",
+        error_code=600122,
+    )
+
+
+def over_limit(what: str, limit: int) -> ServiceError:
+    """A limit of one item. The number and the type key are not confirmed; that the write is refused is."""
+    message = f"TF401359: The work item has reached its limit of {limit} {what}."
+    return ServiceError(400, message, "WorkItemLimitExceededException", error_code=600359)
+
+
+def forbidden(what: str) -> ServiceError:
+    """The service's own words are not confirmed."""
+    message = f"TF401027: You need the permission to {what} to perform this action."
+    return ServiceError(403, message, "AccessDeniedException", namespace=FRAMEWORK)

@@ -4,13 +4,14 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import edits
 from pointsman.sandbox.azure_devops.calls import JSON_PATCH, Call, Operation, Reply
 from pointsman.sandbox.azure_devops.documents import parse
-from pointsman.sandbox.azure_devops.faults_of_service import invalid, no_item, over_batch_limit
-from pointsman.sandbox.azure_devops.process import Kind, kind_named
+from pointsman.sandbox.azure_devops.faults_of_service import forbidden, invalid, no_item, over_batch_limit
+from pointsman.sandbox.azure_devops.process import Kind
 from pointsman.sandbox.azure_devops.rendering import deleted_json, item_json, listed_json, update_json
 from pointsman.sandbox.azure_devops.state import Item
 
 BATCH_MAX = 200
 PAGE_MAX = 200
+SUPPRESS = "suppressNotifications"
 
 
 def item_of(call: Call, name: str = "id") -> Item:
@@ -23,7 +24,7 @@ def item_of(call: Call, name: str = "id") -> Item:
 
 
 def kind_of(call: Call, name: str) -> Kind:
-    kind = kind_named(name)
+    kind = call.world.process_of(call.organisation, call.project).kind_named(name)
     if kind is None:
         message = f"VS402323: Work item type {name} does not exist in project {call.project} or you do not have "
         raise invalid(message + "permission to access it.", "WorkItemTypeNotFoundException", 404)
@@ -60,21 +61,35 @@ def batch(call: Call) -> Reply:
 def create(call: Call) -> Reply:
     kind = kind_of(call, call.place["type"])
     document = parse(call.body)
-    keep = not call.flag("validateOnly")
-    item, happened = edits.create(call.world, call.organisation, call.project, kind, document, call.identity, keep)
-    call.sandbox.deliverer.publish(happened, call.links)
+    manner = _manner(call)
+    item, happened = edits.create(call.world, call.organisation, call.project, kind, document, call.identity, manner)
+    _tell(call, happened)
     return Reply(item_json(item, call.links, call.expand))
 
 
 def update(call: Call) -> Reply:
     item = item_of(call)
     document = parse(call.body)
-    keep = not call.flag("validateOnly")
-    happened = edits.patch(call.world, item, document, call.identity, keep)
-    if keep:
+    manner = _manner(call)
+    happened = edits.patch(call.world, item, document, call.identity, manner)
+    if manner.keep:
         call.sandbox.writes[(call.organisation.name, item.id, call.identity.unique_name)] += 1
-    call.sandbox.deliverer.publish(happened, call.links)
+    _tell(call, happened)
     return Reply(item_json(item, call.links, call.expand))
+
+
+def _manner(call: Call) -> edits.Manner:
+    """Both past the rules and past the subscribers goes only who has the permission."""
+    if call.identity.unique_name in call.world.config.restricted:
+        for flag, what in (("bypassRules", "bypass rules on work item updates"), (SUPPRESS, "suppress notifications")):
+            if call.flag(flag):
+                raise forbidden(what)
+    return edits.Manner(keep=not call.flag("validateOnly"), bypass=call.flag("bypassRules"))
+
+
+def _tell(call: Call, happened: list[edits.Happened]) -> None:
+    if not (call.flag(SUPPRESS) and call.world.config.suppression_silences_hooks):
+        call.sandbox.deliverer.publish(happened, call.links)
 
 
 def updates(call: Call) -> Reply:
@@ -85,10 +100,22 @@ def updates(call: Call) -> Reply:
 
 def delete(call: Call) -> Reply:
     item = item_of(call)
-    if call.flag("destroy"):
-        raise invalid("The stand-in does not destroy items for good.", "NotSupportedException")
     call.sandbox.deliverer.publish(edits.delete(call.world, item, call.identity), call.links)
+    if call.flag("destroy"):
+        edits.destroy(call.world, item)
     return Reply(deleted_json(item, call.links))
+
+
+def destroy(call: Call) -> Reply:
+    edits.destroy(call.world, _in_bin(call))
+    return Reply(status=204)
+
+
+def one_update(call: Call) -> Reply:
+    item, number = item_of(call), call.number("number")
+    if not 0 < number <= len(item.updates):
+        raise invalid(f"VS402639: Update {number} of work item {item.id} does not exist.", "NotFoundException", 404)
+    return Reply(update_json(item, item.updates[number - 1], call.links))
 
 
 def deleted(call: Call) -> Reply:
@@ -153,5 +180,7 @@ OPERATIONS = (
     Operation("work_items.updates", "GET", "wit/workitems/{id}/updates", updates),
     Operation("recycle_bin.list", "GET", "wit/recyclebin", bin_listed),
     Operation("recycle_bin.get", "GET", "wit/recyclebin/{id}", deleted),
+    Operation("work_items.update_of", "GET", "wit/workitems/{id}/updates/{number}", one_update),
+    Operation("recycle_bin.destroy", "DELETE", "wit/recyclebin/{id}", destroy),
     Operation("recycle_bin.restore", "PATCH", "wit/recyclebin/{id}", restore),
 )

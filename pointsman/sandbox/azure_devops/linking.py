@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.documents import LinkEdit
-from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_item
+from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_item, over_limit
 from pointsman.sandbox.azure_devops.process import LINKS, RESOURCE_LINKS
-from pointsman.sandbox.azure_devops.state import Item, Relation, Update, World
+from pointsman.sandbox.azure_devops.state import PARENT, Item, Relation, Update, World
 
-PARENT = "System.LinkTypes.Hierarchy-Reverse"
+LINKS_MAX, FILES_MAX = 1_000, 100
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Linked:
     relations: list[Relation] = field(default_factory=list)
     added: list[Relation] = field(default_factory=list)
     removed: list[Relation] = field(default_factory=list)
+    updated: list[Relation] = field(default_factory=list)
 
     @property
     def changes(self) -> bool:
-        return bool(self.added or self.removed)
+        return bool(self.added or self.removed or self.updated)
 
     @property
     def makes_revision(self) -> bool:
@@ -40,26 +41,35 @@ def apply_links(world: World, item: Item, edits: Sequence[LinkEdit]) -> Linked:
             _require_place_for(linked.relations, relation)
             linked.relations.append(relation)
             linked.added.append(relation)
-        elif change.index < len(linked.relations):
-            linked.removed.append(linked.relations.pop(change.index))
-        else:
+        elif change.index >= len(linked.relations):
             raise invalid(f"There is no relation {change.index} at work item {item.id}.", "ArgumentOutOfRangeException")
+        elif change.comment is not None:
+            held = linked.relations[change.index]
+            linked.relations[change.index] = _commented(held, change.comment)
+            linked.updated.append(linked.relations[change.index])
+        else:
+            linked.removed.append(linked.relations.pop(change.index))
+    _require_room(linked.relations)
     return linked
 
 
 def apply_other_ends(world: World, item: Item, linked: Linked, by: Identity, now: str) -> list[tuple[Item, Update]]:
     """Show each link at its other end too: an entry of its history, at the revision where it stands."""
     touched: list[tuple[Item, Update]] = []
-    for relation in (*linked.added, *linked.removed):
+    for relation in (*linked.added, *linked.removed, *linked.updated):
         other = world.items_of(item.organisation).get(relation.target)
         if other is None:
             continue
         name, back = LINKS[LINKS[relation.rel][1]][0], LINKS[relation.rel][1]
         end = replace(relation, rel=back, target=item.id, attributes={**relation.attributes, "name": name})
-        update = Update(len(other.updates) + 1, other.rev, by, now)
+        update = Update(len(other.updates) + 1, other.rev, by, now, mark=world.next_link())
         if relation in linked.added:
             other.relations.append(end)
             update.added.append(end)
+        elif relation in linked.updated:
+            kept = [held for held in other.relations if (held.rel, held.target) != (back, item.id)]
+            other.relations = [*kept, end]
+            update.updated.append(end)
         else:
             other.relations = [held for held in other.relations if (held.rel, held.target) != (back, item.id)]
             update.removed.append(end)
@@ -84,6 +94,18 @@ def _relation(world: World, item: Item, link: dict[str, Json]) -> Relation:
     if other is None or other.deleted:
         raise no_item(target)
     return Relation(rel, target=target, attributes={"isLocked": False, **attributes, "name": LINKS[rel][0]})
+
+
+def _commented(relation: Relation, comment: str) -> Relation:
+    return replace(relation, attributes={**relation.attributes, "comment": comment})
+
+
+def _require_room(relations: Sequence[Relation]) -> None:
+    files = sum(relation.rel == "AttachedFile" for relation in relations)
+    if files > FILES_MAX:
+        raise over_limit("attachments", FILES_MAX)
+    if len(relations) - files > LINKS_MAX:
+        raise over_limit("links", LINKS_MAX)
 
 
 def _require_place_for(relations: Sequence[Relation], wanted: Relation) -> None:

@@ -1,11 +1,26 @@
-"""The Agile process, as far as the stand-in plays it: types, states, fields and what they allow.
+"""The four system processes: their types of work items with fields, states, transitions and reasons, and their levels.
 
-States move any-to-any, as the service allows in a process that was customised; the original graph is not enforced.
+The figures are in `processes/*.toml`. Where a project was customised, states that somebody adds go any-to-any; the
+system processes here keep the graph of Microsoft's published templates. Ids are those of the live service.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from importlib.resources import files
+
+COMMON, SCHEDULING, TCM = "Microsoft.VSTS.Common.", "Microsoft.VSTS.Scheduling.", "Microsoft.VSTS.TCM."
+CMMI = "Microsoft.VSTS.CMMI."
+BOARD_LEVELS = ("portfolio", "requirement")
+BUG_CATEGORY = "Microsoft.BugCategory"
+STATE_COLORS = {
+    "Proposed": "b2b2b2",
+    "InProgress": "007acc",
+    "Resolved": "ff9d00",
+    "Completed": "339933",
+    "Removed": "ffffff",
+}
 
 
 class Shape(StrEnum):
@@ -15,6 +30,7 @@ class Shape(StrEnum):
     BOOLEAN = "boolean"
     DATE = "dateTime"
     HTML = "html"
+    PLAIN = "plainText"
     TREE = "treePath"
     IDENTITY = "identity"
     TAGS = "tags"
@@ -32,162 +48,65 @@ class Field:
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of work item. `states` leads from each state to its category; the first is where items begin."""
+    """A type of work item. `states` leads from each state to its category.
+
+    `transitions` leads from a state (empty: a new item) to those behind it, each with its reasons, the default first.
+    """
 
     name: str
     reference_name: str
     color: str
+    process: str
     states: Mapping[str, str]
-    fields: tuple[str, ...] = ()
-    on_board: bool = True
+    transitions: Mapping[str, Mapping[str, tuple[str, ...]]]
+    fields: Mapping[str, Field] = field(repr=False)
+    required: tuple[str, ...] = ()
+    required_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By state: fields that must be filled in it."""
+    emptied_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By state: fields that lose their value on the way into it."""
+    locked_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By state: fields that nobody may change in it."""
+    assigned_at_creation: bool = False
+    """Whoever makes one has it, unless they name somebody else."""
+    activates_when_skipped: bool = False
+    """Who resolves or closes one that nobody had begun counts as having begun it."""
+    on_board: bool = False
 
     @property
     def initial(self) -> str:
-        return next(iter(self.states))
+        return next(iter(self.transitions[""]))
+
+    def reasons(self, before: str, after: str) -> tuple[str, ...]:
+        """Why an item may go from one state to another; nothing if it may not. An empty `before`: it is new."""
+        return self.transitions.get(before, {}).get(after, ())
 
 
-COMMON, SCHEDULING, TCM = "Microsoft.VSTS.Common.", "Microsoft.VSTS.Scheduling.", "Microsoft.VSTS.TCM."
-STORY_STATES = {
-    "New": "Proposed",
-    "Active": "InProgress",
-    "Resolved": "Resolved",
-    "Closed": "Completed",
-    "Removed": "Removed",
-}
-BUG_STATES = {name: category for name, category in STORY_STATES.items() if name != "Removed"}
-TASK_STATES = {name: category for name, category in STORY_STATES.items() if name != "Resolved"}
-ISSUE_STATES = {"Active": "InProgress", "Closed": "Completed"}
-STATE_COLORS = {
-    "Proposed": "b2b2b2",
-    "InProgress": "007acc",
-    "Resolved": "ff9d00",
-    "Completed": "339933",
-    "Removed": "ffffff",
-}
-ACTIVITIES = ("Deployment", "Design", "Development", "Documentation", "Requirements", "Testing")
+@dataclass(frozen=True)
+class Level:
+    """A level of backlogs. `kind` is portfolio, requirement or task."""
 
-FIELDS: Mapping[str, Field] = {
-    "System.Id": Field("ID", Shape.INTEGER, read_only=True),
-    "System.Rev": Field("Rev", Shape.INTEGER, read_only=True),
-    "System.Watermark": Field("Watermark", Shape.INTEGER, read_only=True),
-    "System.TeamProject": Field("Team Project", Shape.STRING, read_only=True),
-    "System.WorkItemType": Field("Work Item Type", Shape.STRING, read_only=True),
-    "System.CreatedDate": Field("Created Date", Shape.DATE, read_only=True),
-    "System.CreatedBy": Field("Created By", Shape.IDENTITY, read_only=True),
-    "System.ChangedDate": Field("Changed Date", Shape.DATE, read_only=True),
-    "System.ChangedBy": Field("Changed By", Shape.IDENTITY, read_only=True),
-    "System.AuthorizedDate": Field("Authorized Date", Shape.DATE, read_only=True),
-    "System.AuthorizedAs": Field("Authorized As", Shape.IDENTITY, read_only=True),
-    "System.RevisedDate": Field("Revised Date", Shape.DATE, read_only=True),
-    "System.CommentCount": Field("Comment Count", Shape.INTEGER, read_only=True),
-    "System.IsDeleted": Field("Is Deleted", Shape.BOOLEAN, read_only=True),
-    "System.BoardColumn": Field("Board Column", Shape.STRING, read_only=True),
-    "System.BoardColumnDone": Field("Board Column Done", Shape.BOOLEAN, read_only=True),
-    "System.Title": Field("Title", Shape.STRING),
-    "System.State": Field("State", Shape.STRING),
-    "System.Reason": Field("Reason", Shape.STRING),
-    "System.AssignedTo": Field("Assigned To", Shape.IDENTITY),
-    "System.AreaPath": Field("Area Path", Shape.TREE),
-    "System.IterationPath": Field("Iteration Path", Shape.TREE),
-    "System.Description": Field("Description", Shape.HTML),
-    "System.History": Field("History", Shape.HISTORY),
-    "System.Tags": Field("Tags", Shape.TAGS),
-    f"{COMMON}Priority": Field("Priority", Shape.INTEGER, ("1", "2", "3", "4"), default=2),
-    f"{COMMON}StateChangeDate": Field("State Change Date", Shape.DATE, read_only=True),
-    f"{COMMON}ActivatedDate": Field("Activated Date", Shape.DATE, read_only=True),
-    f"{COMMON}ActivatedBy": Field("Activated By", Shape.IDENTITY, read_only=True),
-    f"{COMMON}ResolvedDate": Field("Resolved Date", Shape.DATE, read_only=True),
-    f"{COMMON}ResolvedBy": Field("Resolved By", Shape.IDENTITY, read_only=True),
-    f"{COMMON}ResolvedReason": Field("Resolved Reason", Shape.STRING),
-    f"{COMMON}ClosedDate": Field("Closed Date", Shape.DATE, read_only=True),
-    f"{COMMON}ClosedBy": Field("Closed By", Shape.IDENTITY, read_only=True),
-    f"{COMMON}StackRank": Field("Stack Rank", Shape.DOUBLE),
-    f"{COMMON}ValueArea": Field("Value Area", Shape.STRING, ("Architectural", "Business"), default="Business"),
-    f"{COMMON}Severity": Field(
-        "Severity", Shape.STRING, ("1 - Critical", "2 - High", "3 - Medium", "4 - Low"), default="3 - Medium"
-    ),
-    f"{COMMON}Risk": Field("Risk", Shape.STRING, ("1 - High", "2 - Medium", "3 - Low")),
-    f"{COMMON}Activity": Field("Activity", Shape.STRING, ACTIVITIES),
-    f"{COMMON}AcceptanceCriteria": Field("Acceptance Criteria", Shape.HTML),
-    f"{COMMON}BusinessValue": Field("Business Value", Shape.INTEGER),
-    f"{SCHEDULING}StoryPoints": Field("Story Points", Shape.DOUBLE),
-    f"{SCHEDULING}Effort": Field("Effort", Shape.DOUBLE),
-    f"{SCHEDULING}RemainingWork": Field("Remaining Work", Shape.DOUBLE),
-    f"{SCHEDULING}OriginalEstimate": Field("Original Estimate", Shape.DOUBLE),
-    f"{SCHEDULING}CompletedWork": Field("Completed Work", Shape.DOUBLE),
-    f"{SCHEDULING}TargetDate": Field("Target Date", Shape.DATE),
-    f"{SCHEDULING}DueDate": Field("Due Date", Shape.DATE),
-    f"{TCM}ReproSteps": Field("Repro Steps", Shape.HTML),
-    f"{TCM}SystemInfo": Field("System Info", Shape.HTML),
-}
+    name: str
+    category: str
+    types: tuple[str, ...]
+    kind: str
 
-_WORK = tuple(f"{SCHEDULING}{name}" for name in ("RemainingWork", "OriginalEstimate", "CompletedWork"))
-_PLAN = (f"{COMMON}ValueArea", f"{COMMON}Risk", f"{COMMON}BusinessValue", f"{SCHEDULING}Effort")
-_ONLY_SOME = {
-    *_WORK,
-    *_PLAN,
-    f"{COMMON}Severity",
-    f"{COMMON}Activity",
-    f"{COMMON}AcceptanceCriteria",
-    f"{SCHEDULING}StoryPoints",
-    f"{SCHEDULING}TargetDate",
-    f"{SCHEDULING}DueDate",
-    f"{TCM}ReproSteps",
-    f"{TCM}SystemInfo",
-}
-_TYPES = "Microsoft.VSTS.WorkItemTypes."
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind(
-            "Bug",
-            f"{_TYPES}Bug",
-            "CC293D",
-            BUG_STATES,
-            (
-                *_WORK,
-                f"{COMMON}Severity",
-                f"{COMMON}Activity",
-                f"{COMMON}ValueArea",
-                f"{SCHEDULING}StoryPoints",
-                f"{TCM}ReproSteps",
-                f"{TCM}SystemInfo",
-            ),
-        ),
-        Kind(
-            "User Story",
-            f"{_TYPES}UserStory",
-            "009CCC",
-            STORY_STATES,
-            (
-                f"{COMMON}ValueArea",
-                f"{COMMON}Risk",
-                f"{COMMON}AcceptanceCriteria",
-                f"{SCHEDULING}StoryPoints",
-            ),
-        ),
-        Kind("Task", f"{_TYPES}Task", "F2CB1D", TASK_STATES, (*_WORK, f"{COMMON}Activity"), on_board=False),
-        Kind("Feature", f"{_TYPES}Feature", "773B93", STORY_STATES, (*_PLAN, f"{SCHEDULING}TargetDate")),
-        Kind("Epic", f"{_TYPES}Epic", "FF7B00", STORY_STATES, (*_PLAN, f"{SCHEDULING}TargetDate")),
-        Kind("Issue", f"{_TYPES}Issue", "B4009E", ISSUE_STATES, (f"{SCHEDULING}DueDate",), on_board=False),
-    )
-}
 
-_FIELD_NAMES = {name.lower(): name for name in FIELDS}
-_KIND_NAMES = {name.lower(): kind for name, kind in KINDS.items()}
+@dataclass(frozen=True)
+class Process:
+    """`parent` is the id of the process that one was derived from; the system's have none."""
 
-LINKS: Mapping[str, tuple[str, str]] = {
-    "System.LinkTypes.Hierarchy-Forward": ("Child", "System.LinkTypes.Hierarchy-Reverse"),
-    "System.LinkTypes.Hierarchy-Reverse": ("Parent", "System.LinkTypes.Hierarchy-Forward"),
-    "System.LinkTypes.Dependency-Forward": ("Successor", "System.LinkTypes.Dependency-Reverse"),
-    "System.LinkTypes.Dependency-Reverse": ("Predecessor", "System.LinkTypes.Dependency-Forward"),
-    "System.LinkTypes.Duplicate-Forward": ("Duplicate", "System.LinkTypes.Duplicate-Reverse"),
-    "System.LinkTypes.Duplicate-Reverse": ("Duplicate Of", "System.LinkTypes.Duplicate-Forward"),
-    "System.LinkTypes.Related": ("Related", "System.LinkTypes.Related"),
-}
-"""Links between items: the name at this end, and the type that the other end shows."""
+    name: str
+    type_id: str
+    description: str
+    levels: tuple[Level, ...]
+    categories: Mapping[str, tuple[str, ...]]
+    """Types of each category, its default first."""
+    kinds: Mapping[str, Kind] = field(repr=False)
+    parent: str = ""
 
-RESOURCE_LINKS = ("Hyperlink", "ArtifactLink", "AttachedFile")
+    def kind_named(self, name: str) -> Kind | None:
+        return next((kind for held, kind in self.kinds.items() if held.lower() == name.lower()), None)
 
 
 def field_named(name: str) -> tuple[str, Field] | None:
@@ -196,9 +115,114 @@ def field_named(name: str) -> tuple[str, Field] | None:
     return (canonical, FIELDS[canonical]) if canonical else None
 
 
-def kind_named(name: str) -> Kind | None:
-    return _KIND_NAMES.get(name.lower())
+def process_named(name_or_id: str) -> Process | None:
+    wanted = name_or_id.lower()
+    return next((one for one in PROCESSES.values() if wanted in (one.name.lower(), one.type_id)), None)
 
 
 def has_field(kind: Kind, name: str) -> bool:
-    return name not in _ONLY_SOME or name in kind.fields
+    return name in kind.fields
+
+
+Table = Mapping[str, object]
+
+
+def _read(name: str) -> dict[str, object]:
+    return tomllib.loads((files(__package__) / "processes" / f"{name}.toml").read_text("utf-8"))
+
+
+def _table(value: object) -> dict[str, object]:
+    assert isinstance(value, dict)
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    assert isinstance(value, list)
+    return tuple(str(one) for one in value)
+
+
+def _by_state(value: object) -> dict[str, tuple[str, ...]]:
+    return {state: _texts(names) for state, names in _table(value).items()}
+
+
+def _field(row: Table) -> Field:
+    default = row.get("default")
+    assert default is None or isinstance(default, (str, int))
+    return Field(
+        name=str(row["name"]),
+        shape=Shape(str(row["shape"])),
+        allowed=_texts(row.get("allowed", [])),
+        default=default,
+        read_only=row.get("read_only") is True,
+    )
+
+
+def _own_field(name: str, allowed: Mapping[str, tuple[str, ...]], defaults: Table) -> Field:
+    """A field as one type has it. A default that is empty says that it has none."""
+    known = FIELDS[name]
+    default = defaults.get(name, known.default)
+    assert default is None or isinstance(default, (str, int))
+    return replace(known, allowed=allowed.get(name, known.allowed), default=None if default == "" else default)
+
+
+def _kind(name: str, row: Table, process: Table, on_board: bool) -> Kind:
+    allowed, defaults = _by_state(row.get("allowed", {})), _table(row.get("defaults", {}))
+    owned = sorted((*_EVERYWHERE, *_texts(row["fields"])))
+    return Kind(
+        name=name,
+        reference_name=str(row["reference_name"]),
+        color=str(row["color"]),
+        process=str(process["name"]),
+        states={state: str(category) for state, category in _table(row["states"]).items()},
+        transitions={state: _by_state(ways) for state, ways in _table(row["transitions"]).items()},
+        fields={one: _own_field(one, allowed, defaults) for one in owned},
+        required=_texts(row["required"]),
+        required_in=_by_state(row.get("required_in", {})),
+        emptied_in=_by_state(row.get("emptied_in", {})),
+        locked_in=_by_state(row.get("locked_in", {})),
+        assigned_at_creation=row.get("assigned_at_creation") is True,
+        activates_when_skipped=process.get("activates_when_skipped") is True,
+        on_board=on_board,
+    )
+
+
+def _level(value: object) -> Level:
+    row = _table(value)
+    return Level(str(row["name"]), str(row["category"]), _texts(row["types"]), str(row["kind"]))
+
+
+def _process(name: str) -> Process:
+    document = _read(name)
+    rows = document["levels"]
+    assert isinstance(rows, list)
+    levels = tuple(_level(row) for row in rows)
+    categories = _by_state(document["categories"])
+    boards = {one for level in levels if level.kind in BOARD_LEVELS for one in level.types}
+    boards |= set(categories.get(BUG_CATEGORY, ()))
+    types = {**_table(document["types"]), **_table(_SHARED["types"])}
+    kinds = {one: _kind(one, _table(row), document, one in boards) for one, row in sorted(types.items())}
+    return Process(
+        str(document["name"]), str(document["type_id"]), str(document["description"]), levels, categories, kinds
+    )
+
+
+FIELDS: Mapping[str, Field] = {name: _field(_table(row)) for name, row in _read("fields").items()}
+_FIELD_NAMES = {name.lower(): name for name in FIELDS}
+_SHARED = _read("common")
+_EVERYWHERE: Sequence[str] = _texts(_SHARED["fields"])
+PROCESSES: Mapping[str, Process] = {one.name: one for one in map(_process, ("agile", "scrum", "cmmi", "basic"))}
+
+LINKS: Mapping[str, tuple[str, str]] = {
+    f"{family}{end}": (name, f"{family}{other}")
+    for family, forward, reverse in (
+        ("System.LinkTypes.Hierarchy", "Child", "Parent"),
+        ("System.LinkTypes.Dependency", "Successor", "Predecessor"),
+        ("System.LinkTypes.Duplicate", "Duplicate", "Duplicate Of"),
+        ("Microsoft.VSTS.Common.TestedBy", "Tested By", "Tests"),
+        ("Microsoft.VSTS.Common.Affects", "Affects", "Affected By"),
+    )
+    for end, name, other in (("-Forward", forward, "-Reverse"), ("-Reverse", reverse, "-Forward"))
+} | {"System.LinkTypes.Related": ("Related", "System.LinkTypes.Related")}
+"""Links between items: the name at this end, and the type that the other end shows."""
+
+RESOURCE_LINKS = ("Hyperlink", "ArtifactLink", "AttachedFile")

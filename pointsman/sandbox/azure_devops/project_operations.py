@@ -1,5 +1,6 @@
-"""Teams of projects, and files of items."""
+"""Projects, their teams, and files of items."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 from pointsman.contracts.base import Json
@@ -11,7 +12,53 @@ from pointsman.sandbox.azure_devops.rendering import identity_json
 from pointsman.sandbox.azure_devops.trees import Team
 
 TEAM_PAGE = 100
+PROJECTS_MAX = 100
 ATTACHMENT_BYTES_MAX = 60 * 1024 * 1024
+
+
+def projects(call: Call) -> Reply:
+    """The place of the next page goes out in a header."""
+    start = call.count("continuationToken", 0) or call.count("$skip", 0)
+    top = call.count("$top", PROJECTS_MAX)
+    held = call.organisation.projects
+    more = {"x-ms-continuationtoken": str(start + top)} if start + top < len(held) else {}
+    page = collection([_project_json(call, project) for project in held[start : start + top]])
+    return replace(page, headers=more)
+
+
+def project(call: Call) -> Reply:
+    """With `includeCapabilities` also its process and its version control."""
+    found = call.organisation.project(call.place["name"])
+    if found is None:
+        raise no_project(call.place["name"])
+    body = _project_json(call, found)
+    if call.flag("includeCapabilities"):
+        process = call.world.processes[found.process]
+        body["capabilities"] = {
+            "processTemplate": {"templateName": process.name, "templateTypeId": process.type_id},
+            "versioncontrol": {"sourceControlType": "Git", "gitEnabled": "True", "tfvcEnabled": "False"},
+        }
+    return Reply(body)
+
+
+def create_project(call: Call) -> Reply:
+    """Made at once; the operation that the caller is told to ask for has succeeded by the time that it asks."""
+    body = call.body if isinstance(call.body, dict) else {}
+    name, capabilities = body.get("name"), body.get("capabilities")
+    template = capabilities.get("processTemplate") if isinstance(capabilities, dict) else None
+    type_id = str(template.get("templateTypeId", "")) if isinstance(template, dict) else ""
+    if not isinstance(name, str) or not name.strip():
+        raise invalid("The request is invalid: a project needs a name.")
+    if call.organisation.project(name):
+        message = f"TF200019: The following project already exists on the Azure DevOps Server: {name}."
+        raise ServiceError(409, message, "ProjectAlreadyExistsException")
+    process = next((one for one in call.world.processes.values() if one.type_id == type_id.lower()), None)
+    if process is None:
+        raise ServiceError(404, f"VS402356: The process {type_id!r} does not exist.", "ProcessNotFoundException")
+    made = Project(name=name, process=process.name)
+    call.world.add_project(call.organisation, made)
+    number = made.id_in(call.organisation.name)
+    return Reply({"id": number, "status": "notSet", "url": f"{call.links.root}/_apis/operations/{number}"}, 202)
 
 
 def teams(call: Call) -> Reply:
@@ -93,6 +140,19 @@ def _team(call: Call) -> tuple[Project, Team]:
     return project, found
 
 
+def _project_json(call: Call, project: Project) -> dict[str, Json]:
+    project_id = project.id_in(call.organisation.name)
+    return {
+        "id": project_id,
+        "name": project.name,
+        "url": f"{call.links.root}/_apis/projects/{project_id}",
+        "state": "wellFormed",
+        "revision": 1,
+        "visibility": "private",
+        "lastUpdateTime": "2024-01-01T00:00:00Z",
+    }
+
+
 def _json(call: Call, project: Project, team: Team) -> dict[str, Json]:
     project_id = project.id_in(call.organisation.name)
     team_id = team.id_in(project_id)
@@ -110,6 +170,9 @@ def _json(call: Call, project: Project, team: Team) -> dict[str, Json]:
 
 _TEAMS, _FILES = "projects/{name}/teams", "wit/attachments"
 OPERATIONS = (
+    Operation("projects.list", "GET", "projects", projects, scope="organisation"),
+    Operation("projects.create", "POST", "projects", create_project, scope="organisation"),
+    Operation("projects.get", "GET", "projects/{name}", project, scope="organisation"),
     Operation("teams.list", "GET", _TEAMS, teams, scope="organisation"),
     Operation("teams.create", "POST", _TEAMS, create, scope="organisation"),
     Operation("teams.get", "GET", f"{_TEAMS}/{{team}}", team, scope="organisation"),

@@ -6,8 +6,10 @@ from urllib.parse import quote
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.config import Identity, Organisation
-from pointsman.sandbox.azure_devops.process import STATE_COLORS, Field, Kind
-from pointsman.sandbox.azure_devops.state import Change, Comment, Fields, Item, Relation, Update, Value
+from pointsman.sandbox.azure_devops.formats import rendered
+from pointsman.sandbox.azure_devops.process import STATE_COLORS, Kind
+from pointsman.sandbox.azure_devops.revisions import Fields, Value
+from pointsman.sandbox.azure_devops.state import Change, Comment, Item, Relation, Update
 
 EXPAND = {"none", "relations", "fields", "links", "all"}
 QUIET = {
@@ -94,16 +96,23 @@ def item_json(item: Item, links: Links, expand: str = "none", wanted: Sequence[s
 
 def listed_json(item: Item, links: Links, expand: str = "none", wanted: Sequence[str] = ()) -> dict[str, Json]:
     """An item among others: without links unless they are asked for."""
-    fields = fields_json(item.fields, links, wanted, quiet_too=expand in ("fields", "all"))
+    fields = fields_json(whole_fields(item), links, wanted, quiet_too=expand in ("fields", "all"))
     body: dict[str, Json] = {"id": item.id, "rev": item.rev, "fields": fields, "url": links.item(item.id)}
     if expand in ("relations", "all") and item.relations:
         body["relations"] = relations_json(item.relations, links)
     if expand in ("links", "all"):
         body["_links"] = item_links(item, links)
+    if item.formats and not wanted:
+        body["multilineFieldsFormat"] = {**item.formats}
     comment = next((entry.comment for entry in reversed(item.updates) if entry.rev == item.rev and entry.comment), None)
     if comment and not wanted:
         body["commentVersionRef"] = comment_ref(item, comment, links)
     return body
+
+
+def whole_fields(item: Item) -> Fields:
+    """With the parent, which is a link and no part of a revision."""
+    return {**item.fields, "System.Parent": item.parent} if item.parent else item.fields
 
 
 def item_links(item: Item, links: Links) -> dict[str, Json]:
@@ -162,7 +171,7 @@ def change_json(change: Change, links: Links) -> dict[str, Json]:
 
 
 def relation_changes_json(update: Update, links: Links) -> dict[str, Json]:
-    sides = {"removed": update.removed, "added": update.added}
+    sides = {"removed": update.removed, "added": update.added, "updated": update.updated}
     return {name: relations_json(relations, links) for name, relations in sides.items() if relations}
 
 
@@ -172,15 +181,32 @@ def comment_json(item: Item, comment: Comment, links: Links) -> dict[str, Json]:
         "workItemId": item.id,
         "id": comment.id,
         "version": len(comment.versions),
-        "text": "" if comment.deleted else last.text,
-        "renderedText": "" if comment.deleted else last.text,
-        "format": "html",
+        "text": last.text,
+        "renderedText": rendered(last.text, last.format),
+        "format": last.format,
         "createdBy": identity_json(first.by, links),
         "createdDate": first.at,
         "modifiedBy": identity_json(last.by, links),
         "modifiedDate": last.at,
         "isDeleted": comment.deleted,
         "url": links.comment(item, comment.id),
+    }
+
+
+def version_json(item: Item, comment: Comment, number: int, links: Links) -> dict[str, Json]:
+    """A comment as it was at a version; the number begins with 1."""
+    first, version = comment.versions[0], comment.versions[number - 1]
+    return {
+        "id": comment.id,
+        "version": number,
+        "text": version.text,
+        "renderedText": rendered(version.text, version.format),
+        "createdBy": identity_json(first.by, links),
+        "createdDate": first.at,
+        "modifiedBy": identity_json(version.by, links),
+        "modifiedDate": version.at,
+        "isDeleted": version.deleted,
+        "url": f"{links.comment(item, comment.id)}/versions/{number}",
     }
 
 
@@ -200,29 +226,35 @@ def deleted_json(item: Item, links: Links, code: int = 200) -> dict[str, Json]:
     }
 
 
-def kind_json(kind: Kind, project: str, links: Links, fields: Sequence[tuple[str, Field]]) -> dict[str, Json]:
+def kind_json(kind: Kind, project: str, links: Links) -> dict[str, Json]:
     url = f"{links.project_tracking(project)}/workItemTypes/{quote(kind.name)}"
-    anywhere: dict[str, Json] = {
-        state: [{"to": other, "actions": None} for other in kind.states] for state in kind.states
-    }
     return {
         "name": kind.name,
         "referenceName": kind.reference_name,
-        "description": f"A {kind.name} of the Agile process.",
+        "description": f"A {kind.name} of the {kind.process} process.",
         "color": kind.color,
         "isDisabled": False,
-        "fields": [field_json(name, field, links) for name, field in fields],
-        "transitions": {"": [{"to": kind.initial, "actions": None}], **anywhere},
+        "fields": [field_json(kind, name, links) for name in kind.fields],
+        "transitions": transitions_json(kind),
         "states": states_json(kind),
         "url": url,
     }
 
 
-def field_json(name: str, field: Field, links: Links) -> dict[str, Json]:
+def transitions_json(kind: Kind) -> dict[str, Json]:
+    """From each state where it may go; a state leads to itself too."""
+    ways: dict[str, Json] = {}
+    for state in ("", *kind.states):
+        there = [state] if state else []
+        ways[state] = [{"to": to, "actions": None} for to in (*there, *kind.transitions.get(state, {}))]
+    return ways
+
+
+def field_json(kind: Kind, name: str, links: Links) -> dict[str, Json]:
     return {
-        "alwaysRequired": name == "System.Title",
+        "alwaysRequired": name in kind.required,
         "referenceName": name,
-        "name": field.name,
+        "name": kind.fields[name].name,
         "url": f"{links.tracking}/fields/{name}",
     }
 

@@ -1,71 +1,108 @@
-"""What a field takes: its shape, its allowed values, and what a change of state brings along."""
+"""What an item takes: shapes and values of its fields, the ways between its states, and what a state brings along."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
-from pydantic import TypeAdapter, ValidationError
-
-from pointsman.contracts.base import Json
-from pointsman.sandbox.azure_devops.clock import iso
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.documents import FieldEdit
-from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid_field, rule_broken
+from pointsman.sandbox.azure_devops.faults_of_service import (
+    ServiceError,
+    invalid_field,
+    over_limit,
+    rule_broken,
+    rules_broken,
+)
 from pointsman.sandbox.azure_devops.process import COMMON, FIELDS, Field, Kind, Shape, has_field
-from pointsman.sandbox.azure_devops.state import Fields, Item, Value, World
+from pointsman.sandbox.azure_devops.revisions import Fields, Value
+from pointsman.sandbox.azure_devops.shapes import read
+from pointsman.sandbox.azure_devops.state import Item, World
 
-STRING_CHARS_MAX = 255
-_MOMENT = TypeAdapter(datetime)
-_STAMPS = {"Active": "Activated", "Resolved": "Resolved", "Closed": "Closed"}
+TAGS_MAX = 100
+FORGEABLE = {"System.CreatedBy", "System.CreatedDate", "System.ChangedBy", "System.ChangedDate"}
+"""Fields that nobody may set, except with `bypassRules`."""
+UNLISTED = ("HasValues", "LimitedToValues", "InvalidNotOldValue")
+LISTED_OR_OLD = ("Required", "HasValues", "LimitedToValues", "AllowsOldValue", "InvalidNotOldValue")
+_ENTERED = {"InProgress": "Activated", "Resolved": "Resolved", "Completed": "Closed"}
+_BEYOND = {
+    "Proposed": ("Activated", "Resolved", "Closed"),
+    "InProgress": ("Resolved", "Closed"),
+    "Resolved": ("Closed",),
+}
+Broken = tuple[str, str, Sequence[str]]
 
 
-def edit(world: World, item: Item, fields: Fields, change: FieldEdit, is_new: bool) -> None:
-    """Put one edit into `fields`. Raises `ServiceError` and leaves them as they are if the field refuses it."""
-    definition = FIELDS[change.name]
-    settles_at_creation = is_new and change.name in ("System.WorkItemType", "System.TeamProject")
-    if settles_at_creation:  # clients repeat here what the URL says
+@dataclass
+class Draft:
+    """An item on its way to its next revision. Nothing of the item itself changes before all of it is found right."""
+
+    item: Item
+    kind: Kind
+    project: str
+    fields: Fields
+    before: Fields
+    """Empty where the item is new."""
+    by: Identity
+    now: str
+    bypass: bool = False
+    touched: set[str] = field(default_factory=set)
+
+    @property
+    def is_new(self) -> bool:
+        return not self.before
+
+    @property
+    def moved(self) -> bool:
+        """To another type or project, where other rules hold."""
+        return not self.is_new and (self.kind.name, self.project) != (self.item.kind.name, self.item.project)
+
+    @property
+    def state(self) -> str:
+        return str(self.fields.get("System.State", ""))
+
+    @property
+    def changes_state(self) -> bool:
+        return self.state != self.before.get("System.State")
+
+
+def edit(world: World, draft: Draft, change: FieldEdit) -> None:
+    """Put one edit into the draft. Raises `ServiceError` and leaves it as it is if the field refuses it."""
+    definition = draft.kind.fields.get(change.name, FIELDS[change.name])
+    if change.name in ("System.WorkItemType", "System.TeamProject"):  # decided before the first field is looked at
         return
-    if definition.read_only:
+    if definition.read_only and not (draft.bypass and (change.name in FORGEABLE or not _is_counted(change.name))):
         raise invalid_field(change.name, "ReadOnly")
-    if not has_field(item.kind, change.name):
+    if not has_field(draft.kind, change.name):
         raise invalid_field(change.name, "InvalidField")
-    value = _tags(fields, change) if definition.shape is Shape.TAGS else _value(world, item, change, definition)
-    if value is None or value == "":
-        fields.pop(change.name, None)
+    if definition.shape is Shape.TAGS:
+        value = _tags(draft.fields, change)
     else:
-        fields[change.name] = value
+        value = read(world, change, definition)
+        if value is not None and not draft.bypass:
+            _require_allowed(change.name, definition, value)
+    draft.touched.add(change.name)
+    if value is None or value == "":
+        draft.fields.pop(change.name, None)
+    else:
+        draft.fields[change.name] = value
 
 
-def settle(item: Item, before: Fields, fields: Fields, by: Identity, now: str) -> None:
-    """Check what must hold of a whole item, and stamp what follows from a change of state."""
-    title = fields.get("System.Title")
-    if not isinstance(title, str) or not title.strip():
-        raise rule_broken("System.Title", "Title", ("Required", "InvalidEmpty"))
-    state = fields.get("System.State")
-    if state not in item.kind.states:
-        flags = ("Required", "HasValues", "LimitedToValues", "AllowsOldValue", "InvalidNotOldValue")
-        raise rule_broken("System.State", "State", flags)
-    if state == before.get("System.State"):
+def settle(draft: Draft) -> None:
+    """Bring along what follows from the state, and check what must hold of the whole item."""
+    if draft.changes_state and not draft.bypass:
+        _require_way(draft)
+    if draft.changes_state:
+        _enter(draft)
+    for name in ("System.AreaPath", "System.IterationPath"):
+        _require_node(draft, name, str(draft.fields.get(name, "")))
+    if draft.bypass:
         return
-    if fields.get("System.Reason") == before.get("System.Reason"):
-        fields["System.Reason"] = f"Moved to state {state}" if before else "New"
-    fields[f"{COMMON}StateChangeDate"] = now
-    stamp = _STAMPS.get(str(state))
-    if stamp:
-        fields[f"{COMMON}{stamp}Date"] = now
-        fields[f"{COMMON}{stamp}By"] = by
-    if item.kind.on_board:
-        fields["System.BoardColumn"] = state
-        fields["System.BoardColumnDone"] = False
-        fields[board_field(item)] = state
+    broken = [*_missing(draft), *_locked(draft), *_unreasoned(draft)]
+    if broken:
+        raise rules_broken(broken)
 
 
-def board_field(item: Item) -> str:
-    """The column of the team's board: one of the fields that change as noise."""
-    return f"WEF_{item.organisation.collection_id.replace('-', '').upper()}_Kanban.Column"
-
-
-def defaults(kind: Kind, project: str) -> Fields:
+def defaults(kind: Kind, project: str, by: Identity) -> Fields:
     """Fields of an item that nobody has filled yet."""
     fields: Fields = {
         "System.AreaPath": project,
@@ -74,12 +111,110 @@ def defaults(kind: Kind, project: str) -> Fields:
         "System.WorkItemType": kind.name,
         "System.State": kind.initial,
     }
-    known = {name: field.default for name, field in FIELDS.items() if has_field(kind, name)}
-    return fields | {name: value for name, value in known.items() if value is not None}
+    if kind.assigned_at_creation:
+        fields["System.AssignedTo"] = by
+    return fields | {name: one.default for name, one in kind.fields.items() if one.default is not None}
 
 
 def tags_of(value: Value) -> list[str]:
     return [tag for tag in (part.strip() for part in re.split("[;,]", str(value or ""))) if tag]
+
+
+def board_field(item: Item) -> str:
+    """The column of the team's board: one of the fields that change as noise."""
+    return f"WEF_{item.organisation.collection_id.replace('-', '').upper()}_Kanban.Column"
+
+
+def _is_counted(name: str) -> bool:
+    """The service's own book-keeping, which no permission lets anybody write."""
+    return name.startswith("System.")
+
+
+def _require_allowed(name: str, definition: Field, value: Value) -> None:
+    if definition.allowed and str(value) not in definition.allowed:
+        raise rule_broken(name, definition.name, UNLISTED)
+
+
+def _require_way(draft: Draft) -> None:
+    """From one state to another along the graph; a new type or project asks for a state that it knows."""
+    start = "" if draft.is_new else str(draft.before.get("System.State", ""))
+    known = draft.state in draft.kind.states
+    if not known or not (draft.moved or draft.kind.reasons(start, draft.state)):
+        raise rule_broken("System.State", "State", LISTED_OR_OLD)
+
+
+def _enter(draft: Draft) -> None:
+    """What a state brings along: its reason, who and when, and fields that it empties."""
+    start = "" if draft.is_new else str(draft.before.get("System.State", ""))
+    reasons = draft.kind.reasons(start, draft.state) or (f"Moved to state {draft.state}",)
+    if "System.Reason" not in draft.touched:
+        draft.fields["System.Reason"] = reasons[0]
+    draft.fields[f"{COMMON}StateChangeDate"] = draft.now
+    category = draft.kind.states.get(draft.state, "")
+    for stamp in _BEYOND.get(category, ()):
+        _stamp(draft, stamp, clear=True)
+    if category in _ENTERED:
+        _stamp(draft, _ENTERED[category])
+    skipped = draft.kind.activates_when_skipped and category in ("Resolved", "Completed")
+    if skipped and f"{COMMON}ActivatedDate" not in draft.fields and not draft.is_new:
+        _stamp(draft, "Activated")
+    _resolve(draft, category)
+    for name in draft.kind.emptied_in.get(draft.state, ()):
+        draft.fields.pop(name, None)
+    if draft.kind.on_board:
+        draft.fields["System.BoardColumn"] = draft.state
+        draft.fields["System.BoardColumnDone"] = False
+        draft.fields[board_field(draft.item)] = draft.state
+
+
+def _stamp(draft: Draft, stamp: str, clear: bool = False) -> None:
+    """Who and when; what somebody set who bypasses the rules stays."""
+    values: Fields = {f"{COMMON}{stamp}Date": draft.now, f"{COMMON}{stamp}By": draft.by}
+    for name, value in values.items():
+        if name not in draft.kind.fields or name in draft.touched:
+            continue
+        if clear:
+            draft.fields.pop(name, None)
+        else:
+            draft.fields[name] = value
+
+
+def _resolve(draft: Draft, category: str) -> None:
+    name = f"{COMMON}ResolvedReason"
+    if name not in draft.kind.fields or name in draft.touched:
+        return
+    if category == "Resolved":
+        draft.fields[name] = draft.fields.get("System.Reason")
+    elif category != "Completed":
+        draft.fields.pop(name, None)
+
+
+def _missing(draft: Draft) -> Iterator[Broken]:
+    """A field that stood empty before does not hold up an edit of other fields in the same state."""
+    in_state = draft.kind.required_in.get(draft.state, ())
+    for name in (*draft.kind.required, *in_state):
+        given = draft.fields.get(name)
+        if given is not None and str(given).strip():
+            continue
+        if draft.changes_state or draft.moved or name in draft.touched or name in draft.before:
+            yield name, FIELDS[name].name, ("Required", "InvalidEmpty")
+
+
+def _locked(draft: Draft) -> Iterator[Broken]:
+    for name in draft.kind.locked_in.get(draft.state, ()):
+        if name in draft.touched and draft.fields.get(name) != draft.before.get(name) and not draft.changes_state:
+            yield name, FIELDS[name].name, ("ReadOnly", "InvalidNotOldValue")
+
+
+def _unreasoned(draft: Draft) -> Iterator[Broken]:
+    """A reason belongs to a change of state, and is one of those that lead there."""
+    if "System.Reason" not in draft.touched or draft.moved:
+        return
+    start = "" if draft.is_new else str(draft.before.get("System.State", ""))
+    old = draft.before.get("System.Reason")
+    allowed: Sequence[Value] = draft.kind.reasons(start, draft.state) if draft.changes_state else (old,)
+    if draft.fields.get("System.Reason") not in allowed:
+        yield "System.Reason", "Reason", LISTED_OR_OLD
 
 
 def _tags(fields: Fields, change: FieldEdit) -> Value:
@@ -90,78 +225,13 @@ def _tags(fields: Fields, change: FieldEdit) -> Value:
     if change.merge and change.value:
         wanted = tags_of(fields.get(change.name)) + wanted
     unique = {tag.lower(): tag for tag in reversed(wanted)}
+    if len(unique) > TAGS_MAX:
+        raise over_limit("tags", TAGS_MAX)
     return "; ".join(sorted(unique.values(), key=str.lower))
 
 
-def _value(world: World, item: Item, change: FieldEdit, field: Field) -> Value:
-    if change.value is None or change.value == "":
-        return None
-    value = _identity(world, field, change.value) if field.shape is Shape.IDENTITY else _plain(change, field)
-    if field.shape is Shape.TREE:
-        _require_node(item, change.name, str(value))
-    if field.allowed and str(value) not in field.allowed:
-        raise rule_broken(change.name, field.name, ("HasValues", "LimitedToValues", "InvalidNotOldValue"))
-    return value
-
-
-def _plain(change: FieldEdit, field: Field) -> Value:
-    read = _READERS.get(field.shape, _text)
-    try:
-        value = read(change.value)
-    except (ValueError, TypeError, ValidationError) as error:
-        raise invalid_field(change.name, "InvalidType") from error
-    if field.shape is Shape.STRING and len(str(value)) > STRING_CHARS_MAX:
-        raise invalid_field(change.name, "InvalidTooLong")
-    return value
-
-
-def _text(value: Json) -> str:
-    if isinstance(value, (dict, list)):
-        raise TypeError("not a text")
-    return str(value)
-
-
-def _integer(value: Json) -> int:
-    number = _double(value)
-    if not number.is_integer():
-        raise ValueError("not a whole number")
-    return int(number)
-
-
-def _double(value: Json) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise TypeError("not a number")
-    return float(value)
-
-
-def _boolean(value: Json) -> bool:
-    return TypeAdapter(bool).validate_python(value)
-
-
-def _date(value: Json) -> str:
-    moment = _MOMENT.validate_python(value)
-    return iso(moment.astimezone(UTC) if moment.tzinfo else moment)
-
-
-_READERS: Mapping[Shape, Callable[[Json], Json]] = {
-    Shape.INTEGER: _integer,
-    Shape.DOUBLE: _double,
-    Shape.BOOLEAN: _boolean,
-    Shape.DATE: _date,
-}
-
-
-def _identity(world: World, field: Field, value: Json) -> Identity:
-    named = value.get("uniqueName") or value.get("displayName") if isinstance(value, dict) else value
-    identity = world.find_identity(named) if isinstance(named, str) else None
-    if identity is None:
-        message = f"The identity value '{named}' for field '{field.name}' is an unknown identity."
-        raise ServiceError(400, message, "RuleValidationException", error_code=600171)
-    return identity
-
-
-def _require_node(item: Item, name: str, path: str) -> None:
-    root = item.project.lower()
+def _require_node(draft: Draft, name: str, path: str) -> None:
+    root = draft.project.lower()
     if path.lower() != root and not path.lower().startswith(f"{root}\\"):
-        message = f"TF401347: Invalid tree name given for work item {item.id}, field '{name}'."
+        message = f"TF401347: Invalid tree name given for work item {draft.item.id}, field '{name}'."
         raise ServiceError(400, message, "WorkItemTrackingTreeNodeNotFoundException")

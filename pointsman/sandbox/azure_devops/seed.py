@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pointsman.sandbox.azure_devops import edits
 from pointsman.sandbox.azure_devops.config import ADA, NOOR
 from pointsman.sandbox.azure_devops.documents import Document, FieldEdit
-from pointsman.sandbox.azure_devops.process import COMMON, KINDS, SCHEDULING, TCM
+from pointsman.sandbox.azure_devops.process import COMMON, SCHEDULING, TCM
 from pointsman.sandbox.azure_devops.state import World
 
 ORGANISATION, PROJECT = "fabrikam", "Fabrikam"
@@ -90,11 +90,12 @@ def seed(world: World) -> None:
     organisation = world.organisation(ORGANISATION)
     if organisation is None or organisation.project(PROJECT) is None:
         return
+    process = world.process_of(organisation, PROJECT)
     for past in PASTS:
         edited = (FieldEdit(name, value, merge=False) for name, value in past.fields.items())
         document = Document(fields=(FieldEdit("System.Title", past.title, merge=False), *edited))
-        item, _ = edits.create(world, organisation, PROJECT, KINDS[past.kind], document, ADA, keep=True)
+        item, _ = edits.create(world, organisation, PROJECT, process.kinds[past.kind], document, ADA)
         ended = [FieldEdit("System.State", past.state, merge=False)] if past.state != item.kind.initial else []
         said = [FieldEdit(edits.HISTORY, past.comment, merge=True)] if past.comment else []
         if ended or said:
-            edits.patch(world, item, Document(fields=(*ended, *said)), NOOR, keep=True)
+            edits.patch(world, item, Document(fields=(*ended, *said)), NOOR)

@@ -1,21 +1,38 @@
 """What happened, for those who were not there: revisions of an item, and the streams of revisions and links."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.item_operations import collection, item_of
 from pointsman.sandbox.azure_devops.process import FIELDS, Shape
-from pointsman.sandbox.azure_devops.rendering import Links, fields_json, relations_json
-from pointsman.sandbox.azure_devops.state import Fields, Item, Relation, Update
+from pointsman.sandbox.azure_devops.rendering import Links, fields_json, identity_json, relations_json
+from pointsman.sandbox.azure_devops.revisions import Fields
+from pointsman.sandbox.azure_devops.state import Item, Relation, Update
 
 PAGE_MAX = 200
 BATCH_MAX = 1_000
 LONG = {name for name, field in FIELDS.items() if field.shape in (Shape.HTML, Shape.HISTORY)}
 FORWARD, REVERSE = "-Forward", "-Reverse"
 
-Told = tuple[str, int, int, str, bool]
-"""When, source, target, kind, whether it came."""
+
+@dataclass(frozen=True)
+class Told:
+    """A link that came, or is there with another comment (`active`), or went."""
+
+    update: Update
+    item: Item
+    relation: Relation
+    active: bool
+
+    @property
+    def rel(self) -> str:
+        return self.relation.rel.removesuffix(FORWARD)
+
+    @property
+    def target(self) -> int:
+        return self.relation.target
 
 
 def revisions(call: Call) -> Reply:
@@ -30,42 +47,58 @@ def revisions(call: Call) -> Reply:
 def revision_stream(call: Call) -> Reply:
     """The token is the watermark of the last revision told. Long texts come with `$expand=fields` only."""
     after, top = call.count("continuationToken", 0), min(call.count("$maxPageSize", BATCH_MAX), BATCH_MAX)
-    kinds = {name.strip().lower() for name in call.query.get("types", "").split(",") if name.strip()}
-    found = [(mark, item, fields) for mark, item, fields in _marked(call) if mark > after]
-    found = [told for told in found if _wanted(call, kinds, told[1], told[2])]
+    found = [told for told in _marked(call, after) if _wanted(call, _named(call, "types"), told[1], told[2])]
     found.sort(key=lambda told: told[0])
     page = found[:top]
     links = Links(call.links.base, call.organisation, plain=not call.flag("includeIdentityRef"))
+    names = _named(call, "fields")
     return _batch(
         call,
         "workItemRevisions",
-        [_streamed(item, fields, links, call.expand == "fields") for _, item, fields in page],
+        [_streamed(item, fields, links, call.expand == "fields", names) for _, item, fields in page],
         str(page[-1][0] if page else after),
         last=len(found) <= top,
     )
 
 
 def link_stream(call: Call) -> Reply:
-    """Links between items, told from the forward end; the token is how many were told so far."""
-    start = call.count("continuationToken", 0)
-    since = call.query.get("startDateTime", "")
-    items = call.world.items_of(call.organisation).values()
-    told = sorted({entry for item in items if _inside(call, item) for entry in _links(item)})
-    told = [entry for entry in told if start or entry[0] >= since[:19]]
-    page = told[start : start + BATCH_MAX]
-    values: list[Json] = [
-        {
-            "rel": kind,
-            "sourceId": source,
-            "targetId": target,
-            "changedDate": when,
-            "isActive": active,
-            "changedOperation": "create" if active else "remove",
-        }
-        for when, source, target, kind, active in page
-    ]
-    end = start + len(page)
-    return _batch(call, "workItemLinks", values, str(end), last=end >= len(told))
+    """Links between items, told from the forward end, each time one came, went or got another comment.
+
+    The token is the place of the last change told. `comment` is where the specification has it; whether the service
+    tells a change of nothing but a comment is not confirmed.
+    """
+    after = call.count("continuationToken", 0)
+    since = call.query.get("startDateTime", "")[:19]
+    kinds = _named(call, "linkTypes")
+    items = call.world.items_of(call.organisation)
+    told = [one for item in items.values() if _inside(call, item) for one in _links(item) if one.update.mark > after]
+    told = [one for one in told if (after or one.update.at >= since) and (not kinds or one.rel.lower() in kinds)]
+    told.sort(key=lambda one: one.update.mark)
+    page = told[:BATCH_MAX]
+    token = str(page[-1].update.mark if page else after)
+    return _batch(call, "workItemLinks", [_linked(call, one) for one in page], token, last=len(told) <= BATCH_MAX)
+
+
+def _linked(call: Call, told: Told) -> dict[str, Json]:
+    items = call.world.items_of(call.organisation)
+    target = items.get(told.target)
+    comment = told.relation.attributes.get("comment")
+    return {
+        "rel": told.rel,
+        "sourceId": told.item.id,
+        "targetId": told.target,
+        "changedDate": told.update.at,
+        "changedBy": identity_json(told.update.by, call.links),
+        "isActive": told.active,
+        "changedOperation": "create" if told.active else "remove",
+        "sourceProjectId": call.links.project_id(told.item.project),
+        "targetProjectId": call.links.project_id(target.project) if target else "",
+        **({"comment": comment} if comment else {}),
+    }
+
+
+def _named(call: Call, name: str) -> set[str]:
+    return {one.strip().lower() for one in call.query.get(name, "").split(",") if one.strip()}
 
 
 def _whole(call: Call, item: Item, rev: int, fields: Fields, whole: bool) -> dict[str, Json]:
@@ -89,10 +122,18 @@ def _relations_at(item: Item, rev: int) -> list[Relation]:
     return held
 
 
-def _marked(call: Call) -> Iterator[tuple[int, Item, Fields]]:
+def _marked(call: Call, after: int) -> Iterator[tuple[int, Item, Fields]]:
+    """Revisions behind a watermark, or with `includeLatestOnly` the newest of each item."""
     for item in call.world.items_of(call.organisation).values():
-        for fields in item.revisions:
-            yield int(str(fields["System.Watermark"])), item, fields
+        if _mark(item.fields) <= after:
+            continue
+        for fields in [item.fields] if call.flag("includeLatestOnly") else item.revisions:
+            if _mark(fields) > after:
+                yield _mark(fields), item, fields
+
+
+def _mark(fields: Fields) -> int:
+    return int(str(fields["System.Watermark"]))
 
 
 def _wanted(call: Call, kinds: set[str], item: Item, fields: Fields) -> bool:
@@ -108,27 +149,24 @@ def _inside(call: Call, item: Item) -> bool:
     return not call.project or item.project == call.project
 
 
-def _streamed(item: Item, fields: Fields, links: Links, long_texts: bool) -> dict[str, Json]:
+def _streamed(item: Item, fields: Fields, links: Links, long_texts: bool, names: set[str]) -> dict[str, Json]:
     kept = {name: value for name, value in fields.items() if long_texts or name not in LONG}
+    kept = {name: value for name, value in kept.items() if not names or name.lower() in names}
     rev = int(str(fields["System.Rev"]))
     return {"id": item.id, "rev": rev, "fields": fields_json(kept, links, quiet_too=True)}
 
 
 def _links(item: Item) -> Iterator[Told]:
     for update in item.updates:
-        for active, relations in ((True, update.added), (False, update.removed)):
+        for active, relations in ((False, update.removed), (True, (*update.added, *update.updated))):
             for relation in relations:
                 if relation.target and _is_forward(item, relation):
-                    yield _told(item, update, relation, active)
+                    yield Told(update, item, relation, active)
 
 
 def _is_forward(item: Item, relation: Relation) -> bool:
     """Of a link without direction the lower id is the source."""
     return relation.rel.endswith(FORWARD) or (not relation.rel.endswith(REVERSE) and item.id < relation.target)
-
-
-def _told(item: Item, update: Update, relation: Relation, active: bool) -> Told:
-    return (update.at, item.id, relation.target, relation.rel.removesuffix(FORWARD), active)
 
 
 def _batch(call: Call, what: str, values: list[Json], token: str, last: bool) -> Reply:

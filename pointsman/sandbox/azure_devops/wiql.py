@@ -14,8 +14,9 @@ from pointsman.sandbox.azure_devops.clock import iso
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError
 from pointsman.sandbox.azure_devops.process import FIELDS, Field, Shape, field_named
+from pointsman.sandbox.azure_devops.revisions import Value
 from pointsman.sandbox.azure_devops.rules import tags_of
-from pointsman.sandbox.azure_devops.state import Item, Value
+from pointsman.sandbox.azure_devops.state import Item
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<field>\[[^\]]+\])|(?P<macro>@\w+)
