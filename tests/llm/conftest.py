@@ -9,13 +9,18 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from pointsman.llm.providers.openai.responses import OpenAIResponses
-from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Control, Fault, FaultKind, Script, Seen
 from pointsman.sandbox.models.replies import Reply
-from pointsman.sandbox.serving import hosting
 
 KEY = "sk-test-4f1d0c7a9b2e"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks the stand-in: the rest is what `make test PART=llm` runs."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "server" in item.fixturenames:
+            item.add_marker(pytest.mark.stand_in)
 
 
 @dataclass
@@ -44,6 +49,9 @@ class Provider:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncGenerator[Provider]:
     """One for all tests of a module: starting and stopping it takes longer than most of them."""
+    from pointsman.sandbox.models.app import create_app  # half a second that a run of unit tests should not spend
+    from pointsman.sandbox.serving import hosting  # as above
+
     app = create_app(ModelsConfig(api_keys=(SecretStr(KEY),), first_token=timedelta(0), chunk=timedelta(0)))
     async with hosting(app) as url:
         yield Provider(url, app.state.control)

@@ -25,14 +25,15 @@ from pointsman.llm.types import (
 )
 
 REGISTRY = Registry.load()
-MODELS = yaml.safe_load(BUILT_IN.read_text())["models"]
+BUILT: dict[str, object] = yaml.load(BUILT_IN.read_text(), Loader=yaml.CSafeLoader)
+MODELS = BUILT["models"]
 TODAY = date(2026, 11, 21)
 HELLO = text_message(Role.USER, "hello")
 
 
 def changed(tmp_path: Path, **changes: object) -> Path:
     path = tmp_path / "models.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(BUILT_IN.read_text()), **changes}))
+    path.write_text(yaml.dump({**BUILT, **changes}, Dumper=yaml.CSafeDumper))
     return path
 
 

@@ -39,7 +39,7 @@ from pointsman.sandbox.models.anthropic_messages.request import CreateMessage
 from pointsman.sandbox.models.formats import server_sent
 from pointsman.sandbox.models.replies import Call, Reply
 from tests.llm.raw_server import serving
-from tests.llm.test_types import json_objects, json_values
+from tests.llm.test_types import FEW, json_objects, json_values
 
 HELLO = text_message(Role.USER, "hello")
 REQUEST = LLMRequest(model="claude-haiku-5-5", messages=(HELLO,), max_tokens=900)
@@ -84,6 +84,7 @@ async def whole(content: object, **more: Json) -> LLMResponse:
     return await read.finish(streamed=False)
 
 
+@FEW
 @given(st.lists(wire, max_size=6))
 async def test_any_events_are_read(told: list[dict[str, Json]]) -> None:
     read = reading()
@@ -93,6 +94,7 @@ async def test_any_events_are_read(told: list[dict[str, Json]]) -> None:
     assert Message.from_bytes(response.message.to_bytes()) == response.message
 
 
+@FEW
 @given(st.lists(blocks | json_values, max_size=4), json_values)
 async def test_any_content_is_read(content: list[Json], reason: Json) -> None:
     response = await whole(content, stop_reason=reason)
@@ -112,6 +114,7 @@ calls = st.builds(
 )
 
 
+@FEW
 @given(st.lists(sealed | opaque | spoken, max_size=3), st.lists(spoken | calls, min_size=1, max_size=2))
 async def test_answer_goes_back_exactly_as_it_came(
     thoughts: list[dict[str, Json]], rest: list[dict[str, Json]]
@@ -137,6 +140,7 @@ async def test_reasoning_that_cannot_be_kept_as_it_came_does_not_go_back() -> No
     )
 
 
+@FEW
 @given(json_objects)
 def test_usage_is_never_negative_and_never_counted_twice(usage: dict[str, Json]) -> None:
     found = read_usage(usage)

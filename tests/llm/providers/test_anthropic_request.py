@@ -25,6 +25,7 @@ from pointsman.sandbox.models.anthropic_messages.checks import check_message
 from pointsman.sandbox.models.anthropic_messages.request import CreateMessage, read_request
 from pointsman.sandbox.models.formats import ApiFault
 from tests.llm.providers.anthropic_bodies import HELLO, body, dialogues, notes, of, text, user, written
+from tests.llm.test_types import FEW
 
 PARAMETERS = set(get_type_hints(MessageCreateParamsNonStreaming)) - {"stream"}
 LOOK = ToolSpec(name="look")
@@ -40,6 +41,7 @@ def accepts(content: dict[str, Json], betas: Iterable[str]) -> str:
     return ""
 
 
+@FEW
 @given(dialogues(), st.sampled_from(sorted(MODELS)), EFFORTS, st.sampled_from(["auto", "none", "required", "look"]))
 def test_the_service_takes_every_request(
     told: tuple[Message, ...], model: str, effort: str | None, choice: str

@@ -11,7 +11,7 @@ from pointsman.llm.providers.anthropic.schemas import format_schema
 from pointsman.llm.types import LLMRequest, Role, text_message
 from pointsman.sandbox.models.anthropic_messages.checks import check_message
 from pointsman.sandbox.models.anthropic_messages.request import CreateMessage, read_request
-from tests.llm.test_types import json_objects
+from tests.llm.test_types import FEW, json_objects
 from tests.sandbox.models.scene import OUTCOME
 
 STRING: Json = {"type": "string"}
@@ -68,6 +68,7 @@ def test_what_the_format_cannot_say_is_asked_for_in_words(schema: dict[str, Json
     assert sent.notes == ("response_schema asked for in words: the API's format cannot say it",)
 
 
+@FEW
 @given(json_objects)
 def test_any_schema_is_said_or_not(schema: dict[str, Json]) -> None:
     assert format_schema(schema) is None or isinstance(format_schema(schema), dict)

@@ -34,12 +34,13 @@ from tests.llm.providers.anthropic_bodies import (
     user,
     written,
 )
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 
 MESSAGES: TypeAdapter[list[MessageParam]] = TypeAdapter(list[MessageParam])
 SYSTEM: TypeAdapter[list[TextBlockParam]] = TypeAdapter(list[TextBlockParam])
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4))
 def test_any_conversation_is_of_the_published_shape(conversation: list[Message]) -> None:
     found = body(messages=tuple(conversation))
@@ -47,6 +48,7 @@ def test_any_conversation_is_of_the_published_shape(conversation: list[Message])
     SYSTEM.validate_python(found.get("system", []))
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4))
 def test_no_text_is_lost_on_the_way(conversation: list[Message]) -> None:
     sent = json.dumps(body(messages=tuple(conversation)), ensure_ascii=False)
@@ -207,6 +209,7 @@ def test_more_of_a_conversation_only_adds_to_it() -> None:
     assert turns(*told, text_message(Role.ASSISTANT, "So."), HELLO)[:3] == turns(*told)
 
 
+@FEW
 @given(dialogues())
 def test_any_conversation_that_goes_on_leaves_its_past_as_it_was(told: tuple[Message, ...]) -> None:
     past = turns(*told)

@@ -18,7 +18,7 @@ from pointsman.llm.providers.bedrock.credentials import AwsCredentials
 from pointsman.llm.providers.bedrock.reply import Reading, read_usage
 from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse, ReasoningPart, Role, text_message
 from pointsman.sandbox.models.bedrock_converse.frames import STREAM_TYPE, broken, event, exception
-from tests.llm.test_types import json_objects, json_values
+from tests.llm.test_types import FEW, json_objects, json_values
 from tests.llm.wiring import ask
 
 REQUEST = LLMRequest(model="global.anthropic.claude-haiku-5-5", messages=(text_message(Role.USER, "hello"),))
@@ -103,6 +103,7 @@ PIECES = st.sampled_from(["text", "toolUse", "reasoningContent", "input", "signa
 odd = st.recursive(json_values, lambda inner: st.dictionaries(PIECES, inner, max_size=3), max_leaves=6)
 
 
+@FEW
 @given(st.lists(st.dictionaries(KINDS, odd | json_objects, max_size=2), max_size=6))
 async def test_any_events_are_read(told: list[dict[str, Json]]) -> None:
     found = reading()
@@ -112,6 +113,7 @@ async def test_any_events_are_read(told: list[dict[str, Json]]) -> None:
         await found.finish(streamed=True)
 
 
+@FEW
 @given(st.lists(odd, max_size=4), odd)
 async def test_any_content_is_read(content: list[Json], reason: Json) -> None:
     response = await whole(answer(*content, stop=reason, usage=reason))
@@ -126,6 +128,7 @@ async def test_stream_and_whole_answer_are_the_same() -> None:
     assert at_once.tool_calls[0].arguments == {"at": "é"}
 
 
+@FEW
 @given(st.dictionaries(COUNTS, json_values | st.integers(-9, 99)))
 def test_usage_is_never_negative_and_never_counted_twice(usage: dict[str, Json]) -> None:
     found = read_usage(usage)

@@ -31,7 +31,7 @@ from pointsman.llm.types import (
 from pointsman.sandbox.models.bedrock_converse.format import BedrockConverseFormat
 from pointsman.sandbox.models.config import ModelsConfig
 from tests.llm.providers.anthropic_bodies import HELLO, dialogues, of
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 from tests.llm.wiring import COLOUR, LOOK
 
 HAIKU, SONNET_45 = "global.anthropic.claude-haiku-5-5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -62,6 +62,7 @@ def sent(parameters: Parameters) -> bytes:
     return body
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4))
 def test_any_conversation_is_of_the_published_shape_and_loses_no_text(conversation: list[Message]) -> None:
     parts = json.loads(sent(written(messages=tuple(conversation))))
@@ -72,6 +73,7 @@ def test_any_conversation_is_of_the_published_shape_and_loses_no_text(conversati
                 assert json.dumps(part.text, ensure_ascii=False)[1:-1] in whole
 
 
+@FEW
 @given(dialogues())
 def test_any_dialogue_is_accepted_by_the_service(told: tuple[Message, ...]) -> None:
     raw = sent(written(messages=told, tools=(LOOK,)))
@@ -96,6 +98,7 @@ def test_every_kind_of_part_is_accepted_by_the_service(choice: str) -> None:
     SERVICE.check(SERVICE.read(raw, "/converse", {"model": HAIKU}))
 
 
+@FEW
 @given(dialogues())
 def test_conversation_that_goes_on_leaves_its_past_as_it_was(told: tuple[Message, ...]) -> None:
     past, more = turns(*told), turns(*told, text_message(Role.ASSISTANT, "So."), HELLO)

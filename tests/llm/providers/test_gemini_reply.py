@@ -31,7 +31,7 @@ from pointsman.llm.types import (
     ToolSpec,
     text_message,
 )
-from tests.llm.test_types import json_objects, json_values
+from tests.llm.test_types import FEW, json_objects, json_values
 
 REQUEST = LLMRequest(model="gemini-3.8-flash", messages=(text_message(Role.USER, "hello"),))
 FAULTS = GeminiFaults("gemini", "gemini-3.8-flash", "AIzaSecretOfTheTest")
@@ -165,6 +165,7 @@ responses = st.fixed_dictionaries(
 )
 
 
+@FEW
 @given(st.lists(responses, max_size=3))
 def test_whatever_comes_is_an_answer_or_an_error_of_ours(told: list[dict[str, Json]]) -> None:
     try:
@@ -194,6 +195,7 @@ said = st.one_of(
 ).map(lambda both: {**both[0], **both[1]})
 
 
+@FEW
 @given(st.lists(said, min_size=1, max_size=5), st.booleans())
 def test_what_the_model_said_goes_back_as_it_came(told: list[dict[str, Json]], in_pieces: bool) -> None:
     if in_pieces:
@@ -293,6 +295,7 @@ lines = st.sampled_from(
 )
 
 
+@FEW
 @given(
     st.lists(st.tuples(lines, st.sampled_from([b"\n", b"\r\n", b"\r"])), max_size=8),
     st.lists(st.integers(0, 80), max_size=8),

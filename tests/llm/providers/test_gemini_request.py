@@ -30,7 +30,7 @@ from pointsman.llm.types import (
     ToolSpec,
     text_message,
 )
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 
 FLASH, OLDER = "gemini-3.8-flash", "gemini-2.5-flash"
 HELLO = text_message(Role.USER, "hello")
@@ -90,11 +90,13 @@ def check_shape(whole: Mapping[str, Json]) -> None:
     types.GenerateContentConfig.model_validate({**rest, **object_of(whole, "generationConfig")})
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4), st.sampled_from([FLASH, OLDER, "gemma-4-27b"]))
 def test_any_conversation_is_of_the_published_shape(conversation: list[Message], model: str) -> None:
     check_shape(body(messages=tuple(conversation), model=model))
 
 
+@FEW
 @given(messages, st.sampled_from([FLASH, OLDER]))
 def test_any_message_goes_without_losing_a_part(message: Message, model: str) -> None:
     wired = list(all_parts(body(messages=(message,), model=model)))

@@ -66,7 +66,7 @@ def dialogues(draw: st.DrawFn) -> tuple[Message, ...]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-@settings(max_examples=30)  # for each model
+@settings(max_examples=12)  # for each model
 @given(messages=dialogues())
 def test_any_conversation_is_accepted(model: str, messages: tuple[Message, ...]) -> None:
     asked = LLMRequest(model=model, messages=messages, tools=(ToolSpec(name="look"),))

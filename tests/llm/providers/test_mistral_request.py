@@ -13,7 +13,7 @@ from pointsman.llm.lenient import objects
 from pointsman.llm.providers.mistral.request import BRIDGE, body_of, call_id_of
 from pointsman.llm.types import LLMRequest, Message, Part, ReasoningEffort, Role, ToolResultPart, text_message
 from pointsman.sandbox.models.mistral_chat.checks import FOLLOWERS
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 from tests.llm.wiring import COLOUR, HELLO, LOOK, PIXEL
 
 OWN = {"provider": "mistral", "data": {"type": "thinking", "signature": "sealed"}}
@@ -44,6 +44,7 @@ CALL = message("assistant", {"kind": "tool_call", "call_id": "abcdefgh1", "name"
 RESULT = Message(role=Role.TOOL, parts=(ToolResultPart(call_id="abcdefgh1", name="look", text="dark"),))
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=5))
 def test_any_conversation_is_of_the_published_shape_and_order(conversation: list[Message]) -> None:
     told = sent(*conversation)
@@ -64,6 +65,7 @@ def plain(entry: dict[str, Json]) -> dict[str, Json]:
     return {**kept, "tool_calls": calls} if calls else kept
 
 
+@FEW
 @given(messages)
 def test_no_part_is_lost_on_the_way(told: Message) -> None:
     wire = sent(told)

@@ -23,7 +23,7 @@ from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.formats import server_sent
 from pointsman.sandbox.models.replies import Call, Reply
 from tests.llm.conftest import KEY, Provider
-from tests.llm.test_types import json_objects, json_values
+from tests.llm.test_types import FEW, json_objects, json_values
 from tests.llm.wiring import HELLO, LOOK, MODES, ask
 
 REQUEST = LLMRequest(model="gpt-5-mini", messages=(HELLO,), tools=(LOOK,))
@@ -200,6 +200,7 @@ BODY = b"".join(
 )
 
 
+@FEW
 @given(st.lists(st.integers(0, len(BODY)), max_size=6).map(sorted))
 async def test_any_split_of_the_bytes_gives_the_same_answer(cuts: list[int]) -> None:
     pieces = [BODY[start:end] for start, end in pairwise([0, *cuts, len(BODY)]) if start < end]
@@ -240,6 +241,7 @@ odd = st.fixed_dictionaries(
 )
 
 
+@FEW
 @given(st.lists(odd, max_size=3))
 async def test_whatever_comes_is_an_answer_or_an_error_of_ours(told: list[dict[str, Json]]) -> None:
     try:

@@ -15,7 +15,7 @@ from pointsman.contracts.base import Json
 from pointsman.llm.lenient import objects
 from pointsman.llm.providers.openai.chat_request import body_of
 from pointsman.llm.types import LLMRequest, Message, Part, ReasoningEffort, Role, ToolResultPart, text_message
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 from tests.llm.wiring import COLOUR, HELLO, LOOK, PIXEL
 
 PARAMETERS = set(get_type_hints(CompletionCreateParamsNonStreaming))
@@ -43,6 +43,7 @@ def told(*parts: object, role: str = "user", provider: str = "openai") -> list[d
     return [dict(entry) for entry in objects(found[1:])]
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4))
 def test_any_conversation_is_of_the_published_shape(conversation: list[Message]) -> None:
     found = body(messages=tuple(conversation))["messages"]
@@ -51,6 +52,7 @@ def test_any_conversation_is_of_the_published_shape(conversation: list[Message])
         MESSAGE.validate_python(message)
 
 
+@FEW
 @given(messages)
 def test_no_part_is_lost_on_the_way(message: Message) -> None:
     sent = list(objects(body(messages=(message,))["messages"]))

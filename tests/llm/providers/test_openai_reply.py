@@ -30,7 +30,7 @@ from pointsman.sandbox.models.openai_responses.events import events
 from pointsman.sandbox.models.openai_responses.request import CreateResponse
 from pointsman.sandbox.models.replies import Call, Reply
 from tests.llm.raw_server import serving
-from tests.llm.test_types import json_objects, json_values
+from tests.llm.test_types import FEW, json_objects, json_values
 
 REQUEST = LLMRequest(model="gpt-6-luna", messages=(text_message(Role.USER, "hello"),))
 KINDS = st.sampled_from(["message", "function_call", "reasoning", "output_text", "refusal", "summary_text", "x"])
@@ -47,6 +47,7 @@ items = st.fixed_dictionaries(
 )
 
 
+@FEW
 @given(st.lists(items | json_values, max_size=4) | json_values, json_objects)
 def test_any_output_is_read(output: Json, usage: dict[str, Json]) -> None:
     reply = read_reply({"output": output, "status": "completed"}, "openai")

@@ -34,7 +34,7 @@ from pointsman.llm.types import (
     ToolSpec,
     text_message,
 )
-from tests.llm.test_types import messages
+from tests.llm.test_types import FEW, messages
 
 PARAMETERS = set(get_type_hints(ResponseCreateParamsNonStreaming)) - {"stream"}
 SHAPES: dict[str, TypeAdapter[object]] = {
@@ -71,6 +71,7 @@ def shape(item: Json) -> TypeAdapter[object]:
     return SHAPES[("said" if "id" in item else "told") if kind == "message" else kind]
 
 
+@FEW
 @given(st.lists(messages, min_size=1, max_size=4))
 def test_any_conversation_is_of_the_published_shape(conversation: list[Message]) -> None:
     items = body(messages=tuple(conversation))["input"]
@@ -79,6 +80,7 @@ def test_any_conversation_is_of_the_published_shape(conversation: list[Message])
         shape(item).validate_python(item)
 
 
+@FEW
 @given(messages)
 def test_no_text_is_lost_on_the_way(message: Message) -> None:
     items = json.dumps(body(messages=(message,))["input"], ensure_ascii=False)

@@ -37,7 +37,7 @@ items = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.lists(items, min_size=1, max_size=3))
 @example([{"type": "message", "id": HALF, "content": [{"type": "output_text", "text": NUL}]}])
 @example([{"type": "function_call", "id": HALF, "arguments": '{"a": "\\ud83d"}'}])
