@@ -323,6 +323,9 @@ class Recoveries(Protocol):
     async def known(self, organisation: str, item_id: int, tenant: str) -> frozenset[str]:
         """Idempotency keys of the item's events."""
 
+    async def there(self, tenant: str, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the idempotency keys that are in the inbox."""
+
     async def delivered_since(self, organisation: str, event_type: str, since: datetime | None) -> int:
         """How many deliveries of the type came by themselves."""
 

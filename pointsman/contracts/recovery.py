@@ -29,10 +29,11 @@ class Watermark(Contract):
 class Stage(StrEnum):
     """What a recovery reads next, in this order."""
 
+    NOTIFICATIONS = "notifications"
+    """First, because an event as it was sent is worth more than one that is put together."""
     REVISIONS = "revisions"
     LINKS = "links"
     DISCUSSIONS = "discussions"
-    NOTIFICATIONS = "notifications"
     DONE = "done"
 
 
@@ -53,7 +54,7 @@ class Tally(Contract):
     recovered: dict[str, int] = Field(default_factory=dict)
     """Events by type, for example `workitem.updated`."""
     known: int = 0
-    """Events that had come by themselves, or were recovered before."""
+    """Events that were found to be there. Whatever several batches tell of counts several times."""
     items: int = 0
     """Items of which something was missing; one that is told of twice counts twice."""
     unrecovered: tuple[Unrecovered, ...] = ()
@@ -68,12 +69,16 @@ class Tally(Contract):
 class RecoverCarry(Contract):
     """How far a recovery is, for the run that goes on with it."""
 
-    stage: Stage = Stage.REVISIONS
+    stage: Stage = Stage.NOTIFICATIONS
     watermark: Watermark = Watermark()
     floor: datetime | None = None
     """What happened before is not missed: we did not listen yet."""
+    newest: datetime | None = None
+    """What the streams told last, by the service's clock."""
     tally: Tally = Tally()
     batches: int = 0
+    seen: tuple[int, ...] = ()
+    """Items that a dry run has counted: nothing it finds is kept, so it would find it again in the next stream."""
 
 
 class RecoverRequest(Contract):
@@ -86,6 +91,8 @@ class RecoverRequest(Contract):
     since: datetime | None = None
     dry_run: bool = False
     """Find out and keep nothing."""
+    watch: bool = False
+    """Look after the subscriptions, too."""
     by: str = "pointsman"
     reason: str = "schedule"
     carry: RecoverCarry | None = None
@@ -109,11 +116,6 @@ class RecoverResult(Contract):
     by: str = ""
     reason: str = ""
     tally: Tally = Tally()
-
-
-class KeepResult(Contract):
-    result: RecoverResult
-    watermark: Watermark
 
 
 # What the service tells
@@ -238,6 +240,11 @@ class WatchHooks(Contract):
     organisation: str
     tenant: str = "default"
     repair: bool = True
+    dry_run: bool = False
+    recovered: dict[str, int] | None = None
+    """What a recovery brought back, by type of event; None before one."""
+    since: datetime | None = None
+    """From when on it looked."""
 
 
 class HooksFound(Contract):

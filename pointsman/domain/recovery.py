@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from pointsman.contracts.base import Json
 from pointsman.contracts.recovery import CommentVersionTold, Containers, Snapshot, UpdateTold
 from pointsman.contracts.work_items import EventKind
-from pointsman.domain.loose import get, inner, objects, truth, whole
+from pointsman.domain.loose import get, inner, objects, truth
 
 HISTORY, COUNT, DELETED = "System.History", "System.CommentCount", "System.IsDeleted"
 RESOURCE_VERSION = "5.1-preview.3"
@@ -303,6 +303,3 @@ def deletion_of(listened: Listened, snapshots: Sequence[Snapshot]) -> Iterator[t
         if key not in listened.keys:
             yield Missed(EventKind.DELETED, key, one.rev, None), one
 
-
-def highest_rev(snapshots: Sequence[Snapshot]) -> int:
-    return max((whole(one.rev) for one in snapshots), default=0)

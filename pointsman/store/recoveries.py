@@ -55,6 +55,12 @@ class Recoveries:
         )
         return await self._store.read(lambda session: frozenset(session.scalars(query)))
 
+    async def there(self, tenant: str, keys: Sequence[str]) -> frozenset[str]:
+        query = select(col(InboxRow.idempotency_key)).where(
+            col(InboxRow.idempotency_key).in_(keys), col(InboxRow.tenant) == tenant, col(InboxRow.duplicate_of) == ""
+        )
+        return await self._store.read(lambda session: frozenset(session.scalars(query)))
+
     async def delivered_since(self, organisation: str, event_type: str, since: datetime | None) -> int:
         query = select(func.count()).where(
             col(InboxRow.organisation) == organisation,

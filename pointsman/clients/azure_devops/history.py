@@ -98,8 +98,8 @@ class HistoryApi:
         }
         path = f"{segment(project)}/{REVISIONS}" if project else REVISIONS
         while True:
-            batch = await self._connection.call(RevisionBatch, "GET", path, query={**query, **_from(token, since)})
-            following = _following(path, batch, token)
+            batch = await self._connection.call(RevisionBatch, "GET", path, query={**query, **from_token(token, since)})
+            following = following_of(path, batch, token)
             yield batch.model_copy(update={"continuation_token": following})
             if batch.is_last_batch:
                 return
@@ -111,21 +111,21 @@ class HistoryApi:
         """All links between items that came or went behind `token`; see `revision_stream`."""
         path = f"{segment(project)}/{LINKS}" if project else LINKS
         while True:
-            batch = await self._connection.call(LinkBatch, "GET", path, query=_from(token, since))
-            following = _following(path, batch, token)
+            batch = await self._connection.call(LinkBatch, "GET", path, query=from_token(token, since))
+            following = following_of(path, batch, token)
             yield batch.model_copy(update={"continuation_token": following})
             if batch.is_last_batch:
                 return
             token = following
 
 
-def _from(token: str, since: datetime | None) -> Query:
+def from_token(token: str, since: datetime | None) -> Query:
     if token:
         return {"continuationToken": token}
     return {"startDateTime": since.isoformat()} if since else {}
 
 
-def _following(path: str, batch: RevisionBatch | LinkBatch, token: str) -> str:
+def following_of(path: str, batch: RevisionBatch | LinkBatch, token: str) -> str:
     """The token behind a batch: its own, or the one in its next link, which is all that some examples carry."""
     following = batch.continuation_token or _in_link(batch.next_link) or (token if batch.is_last_batch else "")
     if batch.is_last_batch:

@@ -1,0 +1,192 @@
+"""`ports.EventSource` over Azure DevOps: what the service remembers of what happened, said in our contracts.
+
+All calls are in bulk: nobody waits for a recovery, so whoever does something at once goes first.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from pointsman.clients.azure_devops.answers import Comment, FieldChange, Relation, Update
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.history import LinkBatch, Revision, RevisionBatch
+from pointsman.contracts.base import Json
+from pointsman.contracts.recovery import (
+    CommentVersionTold,
+    Containers,
+    Snapshot,
+    StreamBatch,
+    TouchedItem,
+    UpdateTold,
+)
+from pointsman.domain.loose import moment
+from pointsman.ports import Missing, Rejected
+
+BATCH_MAX = 200
+NEVER_YEAR = 9999
+CHANGED = "System.ChangedDate"
+BatchT = TypeVar("BatchT", RevisionBatch, LinkBatch)
+_OBJECT: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
+
+
+class EventSource:
+    """Finds the client of an organisation by its lower-case slug."""
+
+    def __init__(self, organisations: Mapping[str, AzureDevOps]) -> None:
+        self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
+
+    async def revisions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        history = self._client(organisation).history
+        batch = await _first(history.revision_stream(token, project=project, since=since, batch_max=BATCH_MAX))
+        return _touched(batch, batch.values)
+
+    async def links(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        batch = await _first(self._client(organisation).history.link_stream(token, project=project, since=since))
+        ends = {item_id: None for change in batch.values for item_id in (change.source_id, change.target_id)}
+        return StreamBatch(
+            items=tuple(TouchedItem(id=item_id) for item_id in ends),
+            token=batch.continuation_token,
+            is_last=batch.is_last_batch,
+            newest=max((one.changed_date for one in batch.values if one.changed_date), default=None),
+        )
+
+    async def discussions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
+        """Of a project only: the service has no such stream of an organisation. It takes no moment to begin at, so
+        what was said before is passed over here."""
+        if not project:
+            return StreamBatch(token=token)
+        stream = self._client(organisation).discussions.stream(project, token, batch_max=BATCH_MAX)
+        try:
+            batch = await _first(stream)
+        except Missing:  # a server that is too old for it: revisions tell of comments, too
+            return StreamBatch(token=token)
+        told = [one for one in batch.values if since is None or (_changed(one) or since) >= since]
+        return _touched(batch, [Revision(id=one.id) for one in told]).model_copy(
+            update={"newest": _newest(batch.values)}
+        )
+
+    async def updates(self, organisation: str, item_id: int, skip: int = 0) -> Sequence[UpdateTold]:
+        found = await self._client(organisation).work_items.updates(item_id, skip=skip)
+        return [_update(one) for one in found]
+
+    async def snapshots(self, organisation: str, item_id: int, from_rev: int = 1) -> Sequence[Snapshot]:
+        found = await self._client(organisation).history.revisions(item_id, skip=max(from_rev - 1, 0))
+        return [_snapshot(one) for one in found]
+
+    async def comment_versions(self, organisation: str, project: str, item_id: int) -> Sequence[CommentVersionTold]:
+        """A request for each comment that was edited or deleted; one for all others."""
+        api = self._client(organisation).discussions
+        found: list[CommentVersionTold] = []
+        for comment in await api.comments(project, item_id):
+            if comment.version == 1 and not comment.is_deleted:
+                found.append(_only_version(comment))
+                continue
+            for one in await api.versions(project, item_id, comment.id):
+                found.append(
+                    CommentVersionTold(
+                        comment_id=comment.id,
+                        version=one.version,
+                        text=one.text,
+                        at=one.modified_date or one.created_date,
+                        is_deleted=one.is_deleted,
+                        url=one.url,
+                    )
+                )
+        return found
+
+    async def containers(self, organisation: str, project: str) -> Containers:
+        client = self._client(organisation)
+        found = await client.project(project) if project else None
+        return Containers(base_url=client.base_url, project_id=found.id if found else "")
+
+    def _client(self, organisation: str) -> AzureDevOps:
+        client = self._clients.get(organisation.lower())
+        if client is None:
+            configured = ", ".join(sorted(self._clients)) or "none"
+            raise Rejected(
+                f"no access to organisation {organisation!r}; configured: {configured}. Nothing was read or changed",
+                code="UnknownOrganisation",
+            )
+        return client
+
+
+async def _first(stream: AsyncGenerator[BatchT]) -> BatchT:
+    """One batch: the next is asked for once this one is dealt with."""
+    async with aclosing(stream) as batches:
+        return await anext(batches)
+
+
+def _touched(batch: RevisionBatch, revisions: Iterable[Revision]) -> StreamBatch:
+    items: dict[int, list[Snapshot]] = {}
+    for one in revisions:
+        held = items.setdefault(one.id, [])
+        if one.rev:
+            held.append(_snapshot(one))
+    return StreamBatch(
+        items=tuple(TouchedItem(id=item_id, snapshots=tuple(found)) for item_id, found in items.items()),
+        token=batch.continuation_token,
+        is_last=batch.is_last_batch,
+        newest=_newest(batch.values),
+    )
+
+
+def _newest(revisions: Iterable[Revision]) -> datetime | None:
+    return max((at for one in revisions if (at := _changed(one))), default=None)
+
+
+def _changed(revision: Revision) -> datetime | None:
+    return moment(revision.fields.get(CHANGED))
+
+
+def _snapshot(revision: Revision) -> Snapshot:
+    return Snapshot(
+        rev=revision.rev, fields=revision.fields, relations=tuple(_relation(one) for one in revision.relations)
+    )
+
+
+def _update(update: Update) -> UpdateTold:
+    changed = update.fields.get(CHANGED)
+    until = update.revised_date if update.revised_date and update.revised_date.year < NEVER_YEAR else None
+    return UpdateTold(
+        id=update.id,
+        rev=update.rev,
+        at=moment(changed.new_value) if changed else None,
+        until=until,
+        resource=_resource(update),
+    )
+
+
+def _resource(update: Update) -> dict[str, Json]:
+    """The entry as the service writes it: what did not change is not in it."""
+    resource: dict[str, Json] = {
+        "id": update.id,
+        "workItemId": update.work_item_id,
+        "rev": update.rev,
+        "revisedBy": update.revised_by,
+    }
+    if update.revised_date:
+        resource["revisedDate"] = update.revised_date.isoformat().replace("+00:00", "Z")
+    if update.fields:
+        resource["fields"] = {name: _change(change) for name, change in update.fields.items()}
+    sides = {"added": update.relations.added, "removed": update.relations.removed, "updated": update.relations.updated}
+    if told := {name: [*map(_relation, relations)] for name, relations in sides.items() if relations}:
+        resource["relations"] = _OBJECT.validate_python(told)
+    return resource
+
+
+def _change(change: FieldChange) -> Json:
+    sides = {"oldValue": change.old_value, "newValue": change.new_value}
+    return {name: value for name, value in sides.items() if value is not None}
+
+
+def _relation(relation: Relation) -> dict[str, Json]:
+    return {"rel": relation.rel, "url": relation.url, "attributes": relation.attributes}
+
+
+def _only_version(comment: Comment) -> CommentVersionTold:
+    return CommentVersionTold(
+        comment_id=comment.id, version=comment.version, text=comment.text, at=comment.created_date
+    )
