@@ -13,6 +13,7 @@ from pointsman.store.tables.events import ChainEdge
 from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
 from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
+from pointsman.store.tables.tracker import TrackerAnswer, TrackerLease, TrackerPace
 
 __all__ = [
     "AttemptRow",
@@ -39,6 +40,9 @@ __all__ = [
     "RecoveryRow",
     "RecoveryWatermark",
     "Setting",
+    "TrackerAnswer",
+    "TrackerLease",
+    "TrackerPace",
     "TransitionRow",
     "WorkItem",
     "col",
