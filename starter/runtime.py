@@ -13,7 +13,7 @@ from activities.escalations import Asking
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.credentials import Credential
-from pointsman.clients.azure_devops.pacing import Pace
+from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
@@ -31,6 +31,7 @@ from pointsman.policies.loading import LoadedPolicy, load
 from pointsman.ports import Rejected, Unavailable
 from pointsman.store.attempts import Attempts
 from pointsman.store.audit import Audit
+from pointsman.store.chain_walks import Chains
 from pointsman.store.contents import Contents
 from pointsman.store.engine import Store
 from pointsman.store.escalations import Escalations
@@ -39,6 +40,7 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.standing import Standings
+from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter.llm import governed
@@ -62,6 +64,7 @@ class Books:
     items: MeteredItems
     escalations: MeteredEscalations
     standing: Standings
+    chains: Chains
 
 
 def open_books(store: Store, metrics: Metrics) -> Books:
@@ -75,6 +78,7 @@ def open_books(store: Store, metrics: Metrics) -> Books:
         items=MeteredItems(Items(store), metrics),
         escalations=MeteredEscalations(Escalations(store), metrics),
         standing=Standings(store),
+        chains=Chains(store),
     )
 
 
@@ -140,7 +144,7 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         # In a thread, so that a worker that shares its process goes on beating meanwhile.
         await asyncio.to_thread(load_adapter, provider)
     async with AsyncExitStack() as stack:
-        organisations = await stack.enter_async_context(clients(settings, partial(paced, rt.metrics)))
+        organisations = await stack.enter_async_context(clients(settings, partial(paced, rt)))
         policy = rt.policy.policy
         toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
         stack.push_async_callback(toolbox.aclose)
@@ -152,9 +156,10 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
 
 
-def paced(metrics: Metrics, organisation: Organisation, credential: Credential) -> Pace:
-    """The pace of an account at an organisation, told to the metrics."""
-    return Pace(observer=PaceMetrics(metrics, organisation.name))
+def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:
+    """The pace of an account at an organisation: of all processes on one store together, and told to the metrics."""
+    shared = StoreSharedPace(rt.store, f"{organisation.name}/{credential.name}", CALLS_MAX)
+    return Pace(observer=PaceMetrics(rt.metrics, organisation.name), shared=shared)
 
 
 def tool_environments(policy: Policy, settings: Settings) -> Mapping[str, Mapping[str, str]]:

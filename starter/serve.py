@@ -30,6 +30,7 @@ from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
+from starter.chains import ChainBooks
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import Alone, Lease
@@ -213,6 +214,7 @@ def _services(
         core_metrics_port=core_port,
         version=version("pointsman"),
         rpc=_rpc(rt),
+        chains=ChainBooks(books.chains, books.inbox, books.items, books.escalations, books.ledger),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Sequence
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request
@@ -57,11 +58,23 @@ def concerns(row: Delivery) -> Record:
 
 async def replay(settings: Settings, row: Delivery, by: str) -> Single:
     """Put a copy into the queue: by the service that holds the SQLite file, else straight in the database."""
-    receipt = _by_service(settings, row, by) if stored_in_sqlite(settings) else None
-    if receipt is None:
-        async with writing(settings) as inbox:
-            receipt = await inbox.replay(row.id, by)
+    receipts: list[Receipt] = []
+    await replay_all(settings, [row], by, receipts)
+    (receipt,) = receipts
     return Single("replayed", {"delivery": receipt.id, "of": row.id, "by": by, "chain_id": receipt.chain_id})
+
+
+async def replay_all(settings: Settings, rows: Sequence[Delivery], by: str, receipts: list[Receipt]) -> None:
+    """Put a copy of each into the queue, in this order. `receipts` grows with each that is there, so that the caller
+    knows of them when one fails."""
+    for row in rows if stored_in_sqlite(settings) else ():
+        if (receipt := _by_service(settings, row, by)) is None:
+            break
+        receipts.append(receipt)
+    if len(receipts) < len(rows):
+        async with writing(settings) as inbox:
+            for row in rows[len(receipts) :]:
+                receipts.append(await inbox.replay(row.id, by))
 
 
 def _by_service(settings: Settings, row: Delivery, by: str) -> Receipt | None:

@@ -10,13 +10,14 @@ import pydantic
 from pointsman.config import Settings
 from pointsman.contracts.records import ItemRow
 from pointsman.contracts.work_items import ENDED, WorkItemKey, WorkItemState
+from pointsman.domain.history import standing_at
 from pointsman.domain.routing import tenant_of
 from pointsman.ports import Missing
-from starter import work_items
-from starter.cli import records
+from starter import history, work_items
+from starter.cli import records, times
 from starter.cli.context import Books, opened, policy, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
-from starter.cli.output import Listing, Single
+from starter.cli.output import Listing, Single, iso
 from starter.timeline import merge_timeline
 
 POLL_SECONDS = 0.5
@@ -152,6 +153,21 @@ async def timeline(settings: Settings, named: str) -> Listing:
                 events=await books.audit.find(key=row.key, limit=ROWS_MAX),
             )
         )
+
+
+async def past(settings: Settings, named: str, at: str) -> Listing | Single:
+    """All that happened to the item, or how it stood at a moment."""
+    moment = times.moment(at, "--at")
+    async with opened(settings) as books:
+        row = await find(books, named, _organisations(settings))
+        entries = await history.read(books.inbox, books.items, books.ledger, row.key)
+    if moment is None:
+        return records.history(entries)
+    standing = standing_at(entries, moment)
+    if standing.since is None:
+        first = f"; its history begins at {iso(entries[0].at)}" if entries else ""
+        raise not_found(f"Nothing is known of {named} at {iso(moment)}{first}.", f"pointsman items history {named}")
+    return records.standing(row.key, standing)
 
 
 async def last_change(settings: Settings, item: WorkItemKey) -> datetime | None:

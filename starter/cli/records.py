@@ -2,7 +2,8 @@
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Delivery, EscalationRow, ItemRow
-from pointsman.contracts.work_items import ENDED, Usage
+from pointsman.contracts.work_items import ENDED, Usage, WorkItemKey
+from pointsman.domain.history import Happening, Standing
 from starter.cli.output import Listing, Record, Single, Value
 from starter.timeline import TimelineRow
 
@@ -59,6 +60,47 @@ def timeline(rows: list[TimelineRow]) -> Listing:
         "timeline",
         columns,
         [{"at": row.at, "kind": row.kind, "what": row.what, "who": row.who, "ref": row.ref} for row in rows],
+    )
+
+
+def history(rows: list[Happening]) -> Listing:
+    columns = ("at", "side", "what", "who", "cause", "changes", "ref")
+    return Listing("history", columns, [_happening(row) for row in rows])
+
+
+def _happening(row: Happening) -> Record:
+    return {
+        "at": row.at,
+        "side": row.side,
+        "what": row.what,
+        "who": row.actor,
+        "cause": row.cause,
+        "changes": {name: [plain(old), plain(new)] for name, (old, new) in row.changes.items()},
+        "links_added": row.links_added,
+        "links_removed": row.links_removed,
+        "comment": row.comment,
+        "revision": row.rev,
+        "marks": row.marks,
+        "repeats": row.repeats,
+        "ref": row.ref,
+    }
+
+
+def standing(key: WorkItemKey, told: Standing) -> Single:
+    return Single(
+        "standing",
+        {
+            "item": f"{key.organisation}/{key.id}",
+            "at": told.at,
+            "since": told.since,
+            "revision": told.rev,
+            "deleted": told.deleted,
+            "pointsman_state": told.state,
+            "comments": told.comments,
+            "links": sorted(told.links),
+            "entries": told.entries,
+            "fields": {name: plain(value) for name, value in sorted(told.fields.items())},
+        },
     )
 
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 
 from pointsman.contracts.actions import Action
-from starter.web import api, health, pages, webhooks
+from starter.web import api, chains, health, pages, webhooks
 from starter.web.errors import Frame, handle_errors
 from starter.web.refusals import Refusals
 from starter.web.rpc import endpoint
@@ -31,6 +31,8 @@ def create_app(services: Services, lifespan: Lifespan | None = None) -> FastAPI:
     )
     for part in (webhooks.router(services), api.router(services), health.router(services), pages.router(services)):
         app.include_router(part)
+    if services.chains is not None:
+        app.include_router(chains.router(services, services.chains))
     app.include_router(endpoint.router(services.rpc, Refusals(services.audit, Action.CALL_REFUSED).tell))
     handle_errors(app)
     app.add_middleware(Frame)

@@ -10,6 +10,7 @@ from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Tally
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Audit, Escalations, Inbox, Items
+from starter.chains import ChainBooks
 from starter.web.rpc.endpoint import RpcServices
 
 
@@ -62,6 +63,8 @@ class Services:
     """Loopback port of a worker in this process; its metrics are served beside ours. 0 for none."""
     version: str = ""
     rpc: RpcServices = field(default_factory=RpcServices)
+    chains: ChainBooks | None = None
+    """Without them no chain is shown."""
 
 
 def now() -> datetime:

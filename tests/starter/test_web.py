@@ -144,6 +144,7 @@ async def test_the_interface_is_described_without_foreign_scripts(web: Web) -> N
     assert set(described["paths"]) == {
         "/webhooks/azure-devops",
         "/api/inbox/{delivery_id}/replay",
+        "/events/{event_id}/chain.svg",
         "/health/live",
         "/health/ready",
         "/metrics",

@@ -19,11 +19,14 @@ from pointsman.contracts.records import Delivery, NewDelivery, Receipt
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Unavailable
 from pointsman.store.audit import Audit
+from pointsman.store.chain_walks import Chains
 from pointsman.store.engine import Store
 from pointsman.store.escalations import Escalations
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
 from pointsman.store.standing import Standings
+from starter.chains import ChainBooks
 from starter.web import health
 from starter.web.app import create_app
 from starter.web.services import IntakeSettings, Services
@@ -111,6 +114,7 @@ def services(store: Store) -> Services:
         checks=(health.store_check(inbox), health.policy_check(POLICY), health.intake_check(2)),
         ui_url="http://127.0.0.1:8233",
         version="1.2.3",
+        chains=ChainBooks(Chains(store), inbox, Items(store), Escalations(store), Ledger(store)),
     )
 
 

@@ -64,6 +64,27 @@ def timeline(call: Call, item: Item) -> None:
 
 
 @command(
+    app,
+    "history",
+    "pointsman items history 42",
+    "pointsman items history fabrikam/42 --at 2026-01-05T09:30:00Z --json",
+)
+def history(
+    call: Call,
+    item: Item,
+    at: Annotated[str, typer.Option(metavar="TIME", help="How it stood then, ISO 8601.", show_default=False)] = "",
+) -> None:
+    """Tell every event and every transition of an item, theirs and ours; or how it stood at a moment.
+
+    In a pipe: time, side, what, who, cause, changes, reference.
+    """
+    from starter.cli import items
+    from starter.cli.settings import settings_of
+
+    call.show(call.run(items.past(settings_of(call), item, at)))
+
+
+@command(
     app, "start", "pointsman items start fabrikam Fabrikam-Fiber 42", "pointsman items start fabrikam Web 42 --wait"
 )
 def start(
