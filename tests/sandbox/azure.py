@@ -79,8 +79,10 @@ def config(time_scale: float = IMMEDIATE, seeded: bool = False) -> SandboxConfig
 
 
 @asynccontextmanager
-async def azure_devops(time_scale: float = IMMEDIATE, seeded: bool = False) -> AsyncGenerator[Azure]:
-    app = create_app(config(time_scale, seeded))
+async def azure_devops(
+    time_scale: float = IMMEDIATE, seeded: bool = False, of: SandboxConfig | None = None
+) -> AsyncGenerator[Azure]:
+    app = create_app(of or config(time_scale, seeded))
     async with (
         hosting(app) as url,
         AzureDevOps(f"{url}/fabrikam", SecretStr(PERSON_TOKEN)) as person,

@@ -24,6 +24,18 @@ class Member(Answer):
     is_team_admin: bool = False
 
 
+class _Template(Answer):
+    template_name: str = ""
+
+
+class _Capabilities(Answer):
+    process_template: _Template = _Template()
+
+
+class _Capable(Answer):
+    capabilities: _Capabilities = _Capabilities()
+
+
 class _Projects(Answer):
     value: list[Project] = Field(default_factory=list)
 
@@ -48,6 +60,12 @@ class ProjectsApi:
     async def get(self, name: str) -> Project:
         """By name or id."""
         return await self._connection.call(Project, "GET", f"_apis/projects/{segment(name)}")
+
+    async def process_name(self, name: str) -> str:
+        """Name of the process that the project has, `Agile` for one; empty where the service does not tell it."""
+        path, query = f"_apis/projects/{segment(name)}", {"includeCapabilities": True}
+        found = await self._connection.call(_Capable, "GET", path, query=query)
+        return found.capabilities.process_template.template_name
 
     async def teams(self, project: str) -> list[Team]:
         return await by_skip(self._connection, _Teams, lambda page: page.value, _teams(project))

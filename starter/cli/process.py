@@ -1,0 +1,130 @@
+"""Rules of a process on the command line."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.config import Settings
+from pointsman.contracts.process import Finding, ProcessPolicy, Standing
+from pointsman.domain.loose import string
+from pointsman.policies.process_rules import load_processes
+from pointsman.ports import Missing
+from starter.cli.call import Call
+from starter.cli.errors import CliError, ExitCode, not_found, usage
+from starter.cli.organisations import chosen
+from starter.cli.output import Listing, Record
+from starter.organisations import client_of
+from starter.process import NoProcess, Tally, check_items, check_project, items_of, process_of
+
+COLUMNS = ("item", "check", "standing", "severity", "update", "evidence")
+SAY_EACH = 100
+NEXT = "pointsman process rules"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    items: tuple[int, ...]
+    project: str
+    organisation: str
+    process: str
+    every: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """Items of one project, and the checks for it."""
+
+    project: str
+    policy: ProcessPolicy
+    ids: Sequence[int]
+    whole: bool
+
+
+async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
+    if bool(wanted.items) == bool(wanted.project):
+        raise usage("Name items, or a project with --project.", "pointsman process check --help")
+    rows: list[Record] = []
+    broken = False
+    async with client_of(chosen(settings, wanted.organisation, "pointsman process check")) as client:
+        async for title, finding in _findings(call, client.in_bulk(), settings, wanted):
+            broken = broken or finding.standing is Standing.VIOLATED
+            if wanted.every or finding.standing is Standing.VIOLATED:
+                rows.append(_row(title, finding))
+    call.show(Listing("findings", COLUMNS, rows))
+    return ExitCode.FINDINGS if broken else ExitCode.OK
+
+
+async def _findings(
+    call: Call, client: AzureDevOps, settings: Settings, wanted: Wanted
+) -> AsyncGenerator[tuple[str, Finding]]:
+    known = load_processes(settings.policy_dir)
+    for part in await _parts(client, known, wanted):
+        tally = Tally(part.policy)
+        async for item, found in check_items(client, part.policy, part.ids, tally):
+            for one in found:
+                yield item.title, one
+            if tally.items % SAY_EACH == 0:
+                call.out.say(f"{tally.items} of {len(part.ids)} items of {part.project} checked")
+        call.out.say(f"{tally.items} items of {part.project} checked by {part.policy.name} {part.policy.version}")
+        for one in check_project(part.policy, tally, part.project) if part.whole else ():
+            yield part.project, one
+
+
+async def _parts(client: AzureDevOps, known: Mapping[str, ProcessPolicy], wanted: Wanted) -> list[Part]:
+    try:
+        if wanted.project:
+            policy = await process_of(client, wanted.project, known, wanted.process)
+            return [Part(wanted.project, policy, await items_of(client, wanted.project, policy), whole=True)]
+        places = await _projects(client, wanted.items)
+        return [
+            Part(project, await process_of(client, project, known, wanted.process), ids, whole=False)
+            for project, ids in places.items()
+        ]
+    except NoProcess as error:
+        raise CliError("no_process", f"Nothing was checked: {error}.", f"Name one: {NEXT}", ExitCode.USAGE) from error
+    except Missing as error:
+        raise not_found(f"There is no project {wanted.project!r}: {error}.", "pointsman doctor --online") from error
+
+
+async def _projects(client: AzureDevOps, ids: Sequence[int]) -> Mapping[str, list[int]]:
+    found = await client.work_items.batch(ids, ["System.TeamProject"])
+    if missing := sorted(set(ids) - {one.id for one in found}):
+        raise not_found(f"There is no item {', '.join(map(str, missing))} that we may see. Nothing was checked.", NEXT)
+    places: dict[str, list[int]] = {}
+    for one in found:
+        places.setdefault(string(one.fields.get("System.TeamProject")), []).append(one.id)
+    return places
+
+
+def _row(title: str, finding: Finding) -> Record:
+    return {
+        "item": finding.item or title,
+        "check": finding.check,
+        "standing": finding.standing.value,
+        "severity": finding.severity.value,
+        "update": finding.update or "",
+        "evidence": finding.evidence,
+        "title": title,
+    }
+
+
+def rules(settings: Settings, process: str) -> Listing:
+    known = load_processes(settings.policy_dir)
+    if process and process not in known:
+        raise usage(f"There is no process {process!r} in policy; there are: {', '.join(sorted(known))}.", NEXT)
+    rows: list[Record] = [
+        {
+            "process": policy.name,
+            "check": one.id,
+            "severity": one.severity.value,
+            "title": one.title,
+            "practice": one.practice,
+            "source": one.source,
+            "query": one.query,
+            "rule": one.rule.model_dump(mode="json"),
+        }
+        for name, policy in sorted(known.items())
+        if not process or name == process
+        for one in policy.checks
+    ]
+    return Listing("rules", ("process", "check", "severity", "title", "practice", "source"), rows)
