@@ -22,6 +22,7 @@ from starter.cli.commands import (
     config,
     database,
     escalations,
+    events,
     hooks,
     inbox,
     items,
@@ -29,6 +30,7 @@ from starter.cli.commands import (
     mcp,
     models,
     policy,
+    process,
     running,
     temporal,
     usage,
@@ -69,7 +71,22 @@ def root(
 
 
 running.register(app)
-for noun in (items, escalations, hooks, inbox, audit, llm, models, temporal, mcp, database, config, policy):
+for noun in (
+    items,
+    escalations,
+    events,
+    hooks,
+    inbox,
+    audit,
+    llm,
+    models,
+    temporal,
+    mcp,
+    database,
+    config,
+    policy,
+    process,
+):
     app.add_typer(noun.app)
 usage.register(app)
 

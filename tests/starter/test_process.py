@@ -104,7 +104,7 @@ def settings(azure: Azure, folder: Path) -> Settings:
 
 
 async def asked(
-    azure: Azure, folder: Path, *, process: str = "", every: bool = False, **what: object
+    azure: Azure, folder: Path, *items: int, project: str = "", process: str = "", every: bool = False
 ) -> tuple[int, str]:
     printed = StringIO()
     call = Call(Output(as_json=True, stdout=printed, stderr=StringIO()), {})
