@@ -22,6 +22,12 @@ def set_field(name: str, value: Json) -> Operation:
     return {"op": "remove", "path": path} if value is None else {"op": "add", "path": path, "value": value}
 
 
+def set_markdown(name: str, text: str) -> list[Operation]:
+    """Set a long text, written in Markdown from now on: there is no way back to HTML."""
+    written: Operation = {"op": "add", "path": f"/multilineFieldsFormat/{name}", "value": "Markdown"}
+    return [set_field(name, text), written]
+
+
 def add_tags(tags: Iterable[str]) -> Operation:
     """Add tags to those that stand: `add` merges, only `replace` would drop any."""
     names = [tag.strip() for tag in tags]
