@@ -17,6 +17,8 @@ from pointsman.sandbox.azure_devops import (
     type_operations,
 )
 from pointsman.sandbox.azure_devops.calls import mount
+from pointsman.sandbox.azure_devops.code_areas import CODE_AREAS
+from pointsman.sandbox.azure_devops.code_control import code_control
 from pointsman.sandbox.azure_devops.config import SandboxConfig
 from pointsman.sandbox.azure_devops.control import control
 from pointsman.sandbox.azure_devops.delivery import Deliverer
@@ -54,8 +56,9 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app = FastAPI(title="Azure DevOps stand-in", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.sandbox = sandbox
     app.include_router(control(sandbox))
+    app.include_router(code_control(sandbox))
     app.include_router(authority(world))
-    for area in AREAS:
+    for area in (*AREAS, *CODE_AREAS):
         for operation in area.OPERATIONS:
             mount(app, sandbox, operation)
     app.add_middleware(Gate, sandbox=sandbox)
