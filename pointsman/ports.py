@@ -10,6 +10,7 @@ from typing import Protocol
 from pointsman.contracts.base import Json
 from pointsman.contracts.chains import Direction, Walk
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
+from pointsman.contracts.hooks import FoundHook, HookNotification, WantedHook
 from pointsman.contracts.records import (
     Attempt,
     AttemptKind,
@@ -346,3 +347,28 @@ class Recoveries(Protocol):
 
     async def repaired(self, state: HookState, fresh: str, tenant: str, caller: Caller) -> None:
         """A new subscription took the place of one. Audited."""
+
+
+class HookService(Protocol):
+    """Subscriptions of service hooks. The password that deliveries come with is the implementation's own."""
+
+    async def project_ids(self, organisation: str, names: Sequence[str]) -> Mapping[str, str]:
+        """Id of each project by its name in lower case. Raises `Missing` if there is none of a name."""
+
+    async def found(self, organisation: str, event_types: Sequence[str]) -> Sequence[FoundHook]:
+        """All subscriptions to these events that post to a URL, whoever made them: all of them, or an error."""
+
+    async def create(self, wanted: WantedHook) -> FoundHook:
+        """Not idempotent: look into `found` first."""
+
+    async def replace(self, hook: FoundHook, wanted: WantedHook) -> FoundHook:
+        """Idempotent. It does not enable what the service has disabled."""
+
+    async def remove(self, hook: FoundHook) -> None:
+        """Idempotent: one that is gone is gone."""
+
+    async def test(self, wanted: WantedHook) -> HookNotification:
+        """Have the service send an invented event. Nothing is changed."""
+
+    async def notifications(self, hook: FoundHook, limit: int = 100) -> Sequence[HookNotification]:
+        """What became of the last events, newest first."""

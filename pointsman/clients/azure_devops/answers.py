@@ -43,6 +43,8 @@ class WorkItem(Answer):
     relations: list[Relation] = Field(default_factory=list)
     links: dict[str, Link] = Field(default_factory=dict, alias="_links")
     url: str = ""
+    multiline_fields_format: dict[str, str] = Field(default_factory=dict)
+    """What long texts are written in where it is not HTML, for example `markdown`."""
 
     @property
     def page(self) -> str:
@@ -163,6 +165,8 @@ class Subscription(Answer):
     publisher_inputs: dict[str, str | None] = Field(default_factory=dict)
     consumer_inputs: dict[str, str | None] = Field(default_factory=dict)
     probation_retries: int = 0
+    created_by: dict[str, Json] | str = ""
+    created_date: datetime | None = None
     url: str = ""
 
 

@@ -1,10 +1,11 @@
 """The control API under `/_sandbox/`: what only a stand-in has. No credentials; it listens on loopback."""
 
 from dataclasses import asdict
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body
-from pydantic import BaseModel, ConfigDict, JsonValue
+from fastapi import APIRouter, Body, HTTPException
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.rendering import Links, comment_json, item_json, update_json
@@ -23,13 +24,32 @@ class Hold(BaseModel):
     item_id: int = 0
 
 
+class Move(BaseModel):
+    """How far the clock is to be moved ahead."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: float = Field(ge=0)
+
+
+class Condition(BaseModel):
+    """What the service does to a subscription by itself, for example when its owner leaves."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["enabled", "disabledByUser", "disabledBySystem", "disabledByInactiveIdentity"]
+
+
 class Deliveries(BaseModel):
     """What is given replaces what stands; what is not given stays."""
 
     model_config = ConfigDict(extra="forbid")
 
     repeat: int | None = None
+    delay_seconds: float | None = None
     hold: list[Hold] | None = None
+    lose: list[Hold] | None = None
+    """As `hold`, but they never come."""
     paused: bool | None = None
 
 
@@ -42,13 +62,20 @@ def control(sandbox: Sandbox) -> APIRouter:
 
     @router.post("/deliveries")
     async def change_deliveries(wanted: Deliveries) -> dict[str, JsonValue]:
-        behaviour = sandbox.deliverer.behaviour
-        if wanted.repeat is not None:
-            behaviour.repeat = wanted.repeat
-        if wanted.hold is not None:
-            behaviour.hold = [(hold.event_type, hold.item_id) for hold in wanted.hold]
-        if wanted.paused is not None:
-            sandbox.deliverer.pause(wanted.paused)
+        _behave(sandbox, wanted)
+        return _deliveries(sandbox)
+
+    @router.post("/clock")
+    async def move_clock(wanted: Move) -> dict[str, JsonValue]:
+        await sandbox.deliverer.advance(timedelta(seconds=wanted.seconds))
+        return {"now": sandbox.world.clock.now()}
+
+    @router.post("/subscriptions/{subscription_id}")
+    async def change_subscription(subscription_id: str, wanted: Condition) -> dict[str, JsonValue]:
+        held = sandbox.deliverer.subscriptions.get(subscription_id)
+        if held is None:
+            raise HTTPException(404, f"no subscription {subscription_id}")
+        held.status = wanted.status
         return _deliveries(sandbox)
 
     @router.post("/deliveries/release")
@@ -81,6 +108,20 @@ def control(sandbox: Sandbox) -> APIRouter:
     return router
 
 
+def _behave(sandbox: Sandbox, wanted: Deliveries) -> None:
+    behaviour = sandbox.deliverer.behaviour
+    if wanted.repeat is not None:
+        behaviour.repeat = wanted.repeat
+    if wanted.delay_seconds is not None:
+        behaviour.delay_seconds = wanted.delay_seconds
+    if wanted.hold is not None:
+        behaviour.hold = [(hold.event_type, hold.item_id) for hold in wanted.hold]
+    if wanted.lose is not None:
+        behaviour.lose = [(lose.event_type, lose.item_id) for lose in wanted.lose]
+    if wanted.paused is not None:
+        sandbox.deliverer.pause(wanted.paused)
+
+
 def _deliveries(sandbox: Sandbox) -> dict[str, JsonValue]:
     deliverer = sandbox.deliverer
     subscriptions: list[JsonValue] = [
@@ -94,7 +135,6 @@ def _deliveries(sandbox: Sandbox) -> dict[str, JsonValue]:
         }
         for held in deliverer.subscriptions.values()
     ]
-    waiting = [held for kept in deliverer.notifications.values() for held in kept if held.result == "pending"]
     attempts: list[JsonValue] = [asdict(attempt) for attempt in deliverer.attempts]
     hold: list[JsonValue] = [{"event_type": name, "item_id": item} for name, item in deliverer.behaviour.hold]
     return {
@@ -102,7 +142,7 @@ def _deliveries(sandbox: Sandbox) -> dict[str, JsonValue]:
         "paused": deliverer.behaviour.paused,
         "hold": hold,
         "held": len(deliverer.held),
-        "pending": len(waiting),
+        "pending": deliverer.history.pending(),
         "subscriptions": subscriptions,
         "attempts": attempts,
         "lost": list(deliverer.lost),

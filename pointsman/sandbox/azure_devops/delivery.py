@@ -9,50 +9,29 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from uuid import uuid4
 
 import httpx2
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.agenda import Agenda
 from pointsman.sandbox.azure_devops.edits import Happened
+from pointsman.sandbox.azure_devops.notifications import History, Notification, shown_request
 from pointsman.sandbox.azure_devops.occurrences import Told
-from pointsman.sandbox.azure_devops.payloads import envelope
+from pointsman.sandbox.azure_devops.payloads import envelope, sample
 from pointsman.sandbox.azure_devops.rendering import Links
 from pointsman.sandbox.azure_devops.state import World
-from pointsman.sandbox.azure_devops.subscriptions import MASK, Subscription
+from pointsman.sandbox.azure_devops.subscriptions import Subscription
 
 TERMINAL = 410
 TRANSIENT = {408, 502, 503, 504}
 TRANSIENT_WAITS_SECONDS = (1, 2, 4, 8, 16, 32, 60, 60)
 PROBATION_WAITS_SECONDS = tuple(60 * minutes for minutes in (20, 40, 80, 160, 320, 640, 900))
-HISTORY_MAX = 500
 SHOWN_CHARS_MAX = 2_000
-
-
-@dataclass
-class Notification:
-    """One event for one subscription, and what became of it. `request` and `response` are as history shows them."""
-
-    id: int
-    event_id: str
-    subscription: Subscription
-    item_id: int
-    rev: int
-    event: Json
-    created_at: str
-    modified_at: str
-    status: str = "queued"
-    result: str = "pending"
-    attempts: int = 0
-    request: str = ""
-    response: str = ""
-    error: str = ""
-    duration_seconds: float = 0.0
-    before: list["Notification"] = field(default_factory=list, repr=False)
-    """Held back until this one is out: delivered after it, though they happened before."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +53,15 @@ class Attempt:
 
 @dataclass
 class Behaviour:
-    """What the control API changes: each delivery `repeat` times more; the next `hold` (event type, item or 0) late."""
+    """What the control API changes: each delivery `repeat` times more, and `delay_seconds` late by the clock.
+
+    Of what fits an entry (event type, item or 0) of `hold`, the next is late; of `lose`, the next never comes.
+    """
 
     repeat: int = 0
+    delay_seconds: float = 0.0
     hold: list[tuple[str, int]] = field(default_factory=list)
+    lose: list[tuple[str, int]] = field(default_factory=list)
     paused: bool = False
 
 
@@ -86,23 +70,21 @@ class Deliverer:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._scale = world.config.time_scale
+        self._agenda = Agenda(world.clock, world.config.time_scale)
         self._http = httpx2.AsyncClient(verify=_tls(), timeout=world.config.delivery_timeout_seconds, trust_env=False)
         self._queues: dict[str, asyncio.Queue[Notification]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._running = asyncio.Event()
         self._running.set()
         self.subscriptions: dict[str, Subscription] = {}
-        self.notifications: dict[str, list[Notification]] = {}
+        self.history = History(world.clock)
+        self.tests = 0
         self.attempts: list[Attempt] = []
         self.lost: list[dict[str, Json]] = []
         self.held: list[Notification] = []
         self.behaviour = Behaviour()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._agenda.close()
         await self._http.aclose()
 
     def add(self, subscription: Subscription) -> None:
@@ -133,6 +115,16 @@ class Deliverer:
             self._enqueue(notification)
         self.held.clear()
 
+    async def advance(self, span: timedelta) -> None:
+        """Move the clock ahead, with all attempts that become due on the way; first attempts are over before."""
+        await self._idle()
+        await self._agenda.advance(span)
+        await self._idle()
+
+    async def _idle(self) -> None:
+        if self._running.is_set():
+            await asyncio.gather(*(queue.join() for queue in self._queues.values()))
+
     def publish(self, happened: Iterable[Happened | Told], links: Links) -> None:
         """Tell each subscription that fits. The same event has one id in all of them."""
         for event in happened:
@@ -140,34 +132,46 @@ class Deliverer:
             for subscription in [held for held in self.subscriptions.values() if held.fits(event)]:
                 self._notify(subscription, event_id, event, links)
 
+    def test(self, subscription: Subscription, links: Links) -> Notification:
+        """Send an invented event as if the subscription stood; it counts for nothing."""
+        self.tests += 1
+        now, event_id = self._world.clock.now(), str(uuid4())
+        own_links = Links(links.base, links.organisation, plain=subscription.plain)
+        event = sample(subscription, self.tests, event_id, own_links, self._world.clock.ticks())
+        notification = Notification(self.tests, event_id, subscription, 0, 0, event, now, now, test=True)
+        self.history.keep(notification)
+        self._agenda.start(self._tested(notification))
+        return notification
+
+    async def _tested(self, notification: Notification) -> None:
+        status = await self._post(notification)
+        self._conclude(notification, "succeeded" if 200 <= status < 300 else "failed")
+
     def _notify(self, subscription: Subscription, event_id: str, happened: Happened | Told, links: Links) -> None:
-        if subscription.status != "enabled":
-            self.lost.append(_lost(subscription, event_id, happened))
+        place = _place(happened)
+        if subscription.status != "enabled" or _taken(self.behaviour.lose, subscription.event_type, place[0]):
+            self.lost.append(_lost(subscription, event_id, place))
             return
         subscription.last_notification += 1
-        now = self._world.clock.now()
+        number, clock = subscription.last_notification, self._world.clock
         own_links = Links(links.base, links.organisation, plain=subscription.plain)
-        event = envelope(subscription, subscription.last_notification, event_id, happened, own_links)
-        notification = Notification(
-            subscription.last_notification,
-            event_id,
-            subscription,
-            *_place(happened),
-            event,
-            now,
-            now,
-        )
-        kept = self.notifications.setdefault(subscription.id, [])
-        kept.append(notification)
-        del kept[:-HISTORY_MAX]
+        event = envelope(subscription, number, event_id, happened, own_links, clock.ticks())
+        now = clock.now()
+        notification = Notification(number, event_id, subscription, *place, event, now, now)
+        self.history.keep(notification)
+        if delay := self.behaviour.delay_seconds:
+            self._agenda.after(delay, lambda: self._late(notification))
+        else:
+            self._order(notification)
+
+    async def _late(self, notification: Notification) -> None:
         self._order(notification)
+        await self._idle()
 
     def _order(self, notification: Notification) -> None:
-        for hold in self.behaviour.hold:
-            if hold[0] in ("", notification.subscription.event_type) and hold[1] in (0, notification.item_id):
-                self.behaviour.hold.remove(hold)
-                self.held.append(notification)
-                return
+        if _taken(self.behaviour.hold, notification.subscription.event_type, notification.item_id):
+            self.held.append(notification)
+            return
         overtaken = [held for held in self.held if held.item_id == notification.item_id]
         overtaken = [held for held in overtaken if held.event_id != notification.event_id]
         self.held = [held for held in self.held if held not in overtaken]
@@ -178,13 +182,8 @@ class Deliverer:
         subscription_id = notification.subscription.id
         if subscription_id not in self._queues:
             self._queues[subscription_id] = asyncio.Queue()
-            self._start(self._work(self._queues[subscription_id]))
+            self._agenda.start(self._work(self._queues[subscription_id]))
         self._queues[subscription_id].put_nowait(notification)
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _work(self, queue: asyncio.Queue[Notification]) -> None:
         while True:
@@ -194,16 +193,21 @@ class Deliverer:
             for held in notification.before:
                 self._enqueue(held)
             if status in TRANSIENT or not status:
-                self._start(self._again(notification))
+                self._retry_later(notification, 0)
+            queue.task_done()
 
-    async def _again(self, notification: Notification) -> None:
-        """The attempts that follow a transient failure; the last of them counts as an enduring one."""
-        for wait in TRANSIENT_WAITS_SECONDS:
-            await asyncio.sleep(wait * self._scale)
-            status = await self._attempt(notification)
-            if status and status not in TRANSIENT:
-                return
-        self._on_probation(notification)
+    def _retry_later(self, notification: Notification, number: int) -> None:
+        self._agenda.after(TRANSIENT_WAITS_SECONDS[number], lambda: self._retry(notification, number))
+
+    async def _retry(self, notification: Notification, number: int) -> None:
+        """An attempt that follows a transient failure; the last of them counts as an enduring one."""
+        status = await self._attempt(notification)
+        if status and status not in TRANSIENT:
+            return
+        if number + 1 < len(TRANSIENT_WAITS_SECONDS):
+            self._retry_later(notification, number + 1)
+        else:
+            self._on_probation(notification)
 
     async def _attempt(self, notification: Notification) -> int:
         """One delivery with its repetitions, and what its answer means. Returns the status, 0 without answer."""
@@ -224,22 +228,25 @@ class Deliverer:
         self._conclude(notification, "failed")
         if notification.subscription.status == "enabled":
             notification.subscription.status = "onProbation"
-            self._start(self._probation(notification))
+            self._probe_later(notification, 0)
 
-    async def _probation(self, notification: Notification) -> None:
+    def _probe_later(self, notification: Notification, number: int) -> None:
+        self._agenda.after(PROBATION_WAITS_SECONDS[number], lambda: self._probe(notification, number))
+
+    async def _probe(self, notification: Notification, number: int) -> None:
         subscription = notification.subscription
-        for number, wait in enumerate(PROBATION_WAITS_SECONDS, start=1):
-            await asyncio.sleep(wait * self._scale)
-            if subscription.status != "onProbation" or subscription.id not in self.subscriptions:
-                return
-            subscription.probation_retries = number
-            subscription.last_probation_retry = self._world.clock.now()
-            status = await self._post(notification)
-            if 200 <= status < 300:
-                subscription.status, subscription.probation_retries = "enabled", 0
-                self._conclude(notification, "succeeded")
-                return
-        subscription.status = "disabledBySystem"
+        if subscription.status != "onProbation" or self.subscriptions.get(subscription.id) is not subscription:
+            return
+        subscription.probation_retries = number + 1
+        subscription.last_probation_retry = self._world.clock.now()
+        status = await self._post(notification)
+        if 200 <= status < 300:
+            subscription.status, subscription.probation_retries = "enabled", 0
+            self._conclude(notification, "succeeded")
+        elif number + 1 < len(PROBATION_WAITS_SECONDS):
+            self._probe_later(notification, number + 1)
+        else:
+            subscription.status = "disabledBySystem"
 
     def _conclude(self, notification: Notification, result: str) -> None:
         notification.status, notification.result = "completed", result
@@ -263,7 +270,8 @@ class Deliverer:
         except httpx2.RequestError as failure:
             error = f"{type(failure).__name__}: {failure}"
         notification.duration_seconds = time.monotonic() - began
-        notification.request = _shown_request(subscription, headers)
+        authorised = _credentials(subscription) is not None
+        notification.request = shown_request(subscription, headers, authorised=authorised)
         notification.response = f"Status Code: {status}\n{said}" if status else ""
         notification.error = error or ("" if 200 <= status < 300 else f"The receiver answered {status}.")
         self.attempts.append(_evidence(notification, repeated, status, error, self._world.clock.now()))
@@ -294,15 +302,6 @@ def _credentials(subscription: Subscription) -> httpx2.BasicAuth | None:
     return httpx2.BasicAuth(name, password) if name or password else None
 
 
-def _shown_request(subscription: Subscription, headers: dict[str, str]) -> str:
-    """The request as history shows it: own headers in full, the password never."""
-    shown = dict(headers)
-    if _credentials(subscription):
-        shown["Authorization"] = f"Basic {MASK}"
-    lines = "\n".join(f"{name}: {value}" for name, value in shown.items())
-    return f"Method: POST\nURI: {subscription.consumer['url']}\nHTTP Version: 1.1\nHeaders:\n{{\n{lines}\n}}"
-
-
 def _evidence(notification: Notification, repeated: bool, status: int, error: str, now: str) -> Attempt:
     return Attempt(
         at=now,
@@ -324,12 +323,21 @@ def _place(happened: Happened | Told) -> tuple[int, int]:
     return (0, 0) if isinstance(happened, Told) else (happened.item.id, happened.update.rev)
 
 
-def _lost(subscription: Subscription, event_id: str, happened: Happened | Told) -> dict[str, Json]:
+def _taken(entries: list[tuple[str, int]], event_type: str, item_id: int) -> bool:
+    """Whether one of the entries fits; it is used up then."""
+    for entry in entries:
+        if entry[0] in ("", event_type) and entry[1] in (0, item_id):
+            entries.remove(entry)
+            return True
+    return False
+
+
+def _lost(subscription: Subscription, event_id: str, place: tuple[int, int]) -> dict[str, Json]:
     return {
         "subscription": subscription.id,
         "subscription_status": subscription.status,
         "event_id": event_id,
         "event_type": subscription.event_type,
-        "item_id": _place(happened)[0],
-        "rev": _place(happened)[1],
+        "item_id": place[0],
+        "rev": place[1],
     }

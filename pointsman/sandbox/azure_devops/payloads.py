@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from html import escape
 
 from pointsman.contracts.base import Json
-from pointsman.sandbox.azure_devops.clock import ticks
 from pointsman.sandbox.azure_devops.edits import HISTORY, Happened
 from pointsman.sandbox.azure_devops.occurrences import Told
 from pointsman.sandbox.azure_devops.process import COMMON
@@ -22,28 +21,60 @@ from pointsman.sandbox.azure_devops.rendering import (
     update_json,
 )
 from pointsman.sandbox.azure_devops.state import Item
-from pointsman.sandbox.azure_devops.subscriptions import Subscription
+from pointsman.sandbox.azure_devops.subscriptions import NO_SUBSCRIPTION, Subscription
 
 
-def envelope(subscription: Subscription, number: int, event_id: str, happened: Happened | Told, links: Links) -> Json:
+def envelope(
+    subscription: Subscription, number: int, event_id: str, happened: Happened | Told, links: Links, at: str
+) -> dict[str, Json]:
     """One notification. The event's id is the same for all subscriptions that hear of it, `number` is not."""
+    told = _told(happened, links, subscription.consumer)
+    return _enveloped(subscription, subscription.id, number, event_id, _project(happened), told, links, at)
+
+
+def sample(subscription: Subscription, number: int, event_id: str, links: Links, at: str) -> dict[str, Json]:
+    """What comes when somebody presses Test: an invented item, of a subscription without a number."""
+    text = f"This is a test of {subscription.event_type}."
+    item: dict[str, Json] = {"id": 5, "rev": 1, "fields": {"System.Title": text}, "url": links.item(5)}
+    update: dict[str, Json] = {"id": 2, "workItemId": 5, "rev": 2, "url": f"{links.item(5)}/updates/2"}
+    resource = update if subscription.event_type == "workitem.updated" else item
+    details = subscription.consumer.get("resourceDetailsToSend", "").lower()
+    message = {"text": text, "html": text, "markdown": text}
+    told: dict[str, Json] = {
+        "message": _wanted(message, subscription.consumer.get("messagesToSend", "")),
+        "detailedMessage": _wanted(message, subscription.consumer.get("detailedMessagesToSend", "")),
+        "resource": None if details == "none" else resource,
+    }
+    project = links.organisation.projects[0].name
+    return _enveloped(subscription, NO_SUBSCRIPTION, number, event_id, project, told, links, at)
+
+
+def _enveloped(
+    subscription: Subscription,
+    subscription_id: str,
+    number: int,
+    event_id: str,
+    project: str,
+    told: Mapping[str, Json],
+    links: Links,
+    at: str,
+) -> dict[str, Json]:
     organisation = links.organisation
-    inputs = subscription.consumer
     base = f"{links.root}/"
     return {
-        "subscriptionId": subscription.id,
+        "subscriptionId": subscription_id,
         "notificationId": number,
         "id": event_id,
         "eventType": subscription.event_type,
         "publisherId": "tfs",
-        **_told(happened, links, inputs),
+        **told,
         "resourceVersion": subscription.resource_version,
         "resourceContainers": {
             "collection": {"id": organisation.collection_id, "baseUrl": base},
             "account": {"id": organisation.account_id, "baseUrl": base},
-            "project": {"id": links.project_id(_project(happened)), "baseUrl": base},
+            "project": {"id": links.project_id(project), "baseUrl": base},
         },
-        "createdDate": ticks(),
+        "createdDate": at,
     }
 
 

@@ -31,6 +31,10 @@ CONSUMER_INPUTS = (
     "detailedMessagesToSend",
 )
 MASK = "********"
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+"""Stands for the subscription where somebody presses Test."""
+KEPT_BY_SYSTEM = ("disabledBySystem", "disabledByInactiveIdentity")
+"""No replacement takes these away: reported, not documented."""
 PASSWORD_CHARS_MAX = 256
 
 
@@ -107,10 +111,13 @@ def read(
     _require_known(body, event_type, version, publisher, consumer)
     _require_places(organisation, publisher, consumer)
     made = Subscription(organisation, event_type, version, publisher, consumer, by, now, by, now)
+    if _text(body, "status") == "disabledByUser":
+        made.status = "disabledByUser"
     if before:
         made.id, made.source_id = before.id, before.source_id
         made.created_by, made.created_at = before.created_by, before.created_at
         made.last_notification = before.last_notification
+        made.status = before.status if before.status in KEPT_BY_SYSTEM else made.status
         if consumer.get("basicAuthPassword") == MASK:
             consumer["basicAuthPassword"] = before.consumer.get("basicAuthPassword", "")
     return made
