@@ -6,6 +6,7 @@ from pathlib import Path
 from pointsman.config import Settings
 from pointsman.contracts.policy import AgentPolicy, Ladder, Match, Policy
 from pointsman.policies.loading import LoadedPolicy, PolicyError, load
+from pointsman.policies.process_rules import load_processes
 from starter.cli.call import Call
 from starter.cli.errors import ExitCode
 from starter.cli.output import Listing, Record
@@ -15,6 +16,7 @@ def check(call: Call, settings: Settings, folder: Path | None) -> ExitCode:
     """List what is wrong, one finding a line; say what holds when nothing is."""
     try:
         loaded = load(folder or settings.policy_dir)
+        load_processes(folder or settings.policy_dir)
     except PolicyError as error:
         findings = [{"finding": line} for line in str(error).splitlines()]
         call.show(Listing("findings", ("finding",), findings))
