@@ -8,15 +8,21 @@ import httpx2
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.answers import ConnectionData, Project
+from pointsman.clients.azure_devops.approvals import ApprovalsApi
 from pointsman.clients.azure_devops.attachments import AttachmentsApi
 from pointsman.clients.azure_devops.batches import BatchesApi
+from pointsman.clients.azure_devops.builds import BuildsApi
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.credentials import Credential
+from pointsman.clients.azure_devops.discussions import DiscussionsApi
+from pointsman.clients.azure_devops.git import GitApi
 from pointsman.clients.azure_devops.history import HistoryApi
-from pointsman.clients.azure_devops.hosts import VERSION
+from pointsman.clients.azure_devops.hosts import NEWEST
 from pointsman.clients.azure_devops.nodes import NodesApi
 from pointsman.clients.azure_devops.pacing import Pace
+from pointsman.clients.azure_devops.pipelines import PipelinesApi
 from pointsman.clients.azure_devops.projects import ProjectsApi
+from pointsman.clients.azure_devops.pull_requests import PullRequestsApi
 from pointsman.clients.azure_devops.queries import QueriesApi
 from pointsman.clients.azure_devops.service_hooks import ServiceHooksApi
 from pointsman.clients.azure_devops.types import TypesApi
@@ -39,7 +45,7 @@ class AzureDevOps:
         *,
         http: httpx2.AsyncClient | None = None,
         pace: Pace | None = None,
-        version: str = VERSION,
+        version: str = NEWEST,
     ) -> None:
         self._take(Connection(base_url, credential, http=http, pace=pace, version=version))
 
@@ -50,11 +56,17 @@ class AzureDevOps:
         self.work_items = WorkItemsApi(connection)
         self.batches = BatchesApi(connection)
         self.history = HistoryApi(connection)
+        self.discussions = DiscussionsApi(connection)
         self.queries = QueriesApi(connection)
         self.types = TypesApi(connection)
         self.nodes = NodesApi(connection)
         self.attachments = AttachmentsApi(connection)
         self.projects = ProjectsApi(connection)
+        self.git = GitApi(connection)
+        self.pull_requests = PullRequestsApi(connection)
+        self.builds = BuildsApi(connection)
+        self.pipelines = PipelinesApi(connection)
+        self.approvals = ApprovalsApi(connection)
         self.hooks = ServiceHooksApi(connection)
 
     def in_bulk(self) -> Self:
