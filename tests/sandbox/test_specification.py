@@ -84,7 +84,9 @@ async def _work_on_items(client: AzureDevOps) -> None:
         await items.patch(bug.id, change)
     with suppress(Rejected):
         await items.patch(bug.id, [set_field("System.State", "Sleeping")])
-    await items.add_comment("Fabrikam", bug.id, "<p>And more</p>")
+    said = await items.add_comment("Fabrikam", bug.id, "<p>And more</p>")
+    await items.edit_comment("Fabrikam", bug.id, said.id, "# And more", markdown=True)
+    await items.delete_comment("Fabrikam", bug.id, said.id)
     await items.get(bug.id)
     await items.batch([bug.id, feature.id, 77])
     await items.batch([bug.id], fields=["System.Title", "System.ChangedBy"])

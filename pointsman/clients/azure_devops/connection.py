@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.credentials import Credential, credential_of
 from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, sign_in_refusal
-from pointsman.clients.azure_devops.hosts import VERSION, Host, beside, organisation_url, version_for
+from pointsman.clients.azure_devops.hosts import NEWEST, VERSION, Host, beside, organisation_url, version_for
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace, Priority
 from pointsman.contracts.base import Json
 from pointsman.domain.texts import read_json
@@ -38,7 +38,7 @@ class Connection:
         *,
         http: httpx2.AsyncClient | None = None,
         pace: Pace | None = None,
-        version: str = VERSION,
+        version: str = NEWEST,
     ) -> None:
         self.base_url = organisation_url(base_url)
         self.pace = pace or Pace()

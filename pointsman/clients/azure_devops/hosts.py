@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 from pointsman.domain.organisations import LOOPBACK, OLD, SERVER_VERSIONS, SERVICES
 
 VERSION = "7.1"
+"""What we ask for where nothing needs another: the newest that is no preview."""
+NEWEST = "7.2"
+"""What the service knows, as previews; see `server_version` for servers of one's own."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(-preview(?:\.\d+)?)?")
 
 

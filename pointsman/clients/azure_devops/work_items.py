@@ -24,6 +24,7 @@ from pointsman.contracts.base import Json
 
 BATCH_MAX = 200  # the service refuses more with VS403474
 COMMENTS_VERSION = "7.1-preview.4"
+MARKDOWN_VERSION = "7.2-preview.4"
 _BODY: TypeAdapter[Json] = TypeAdapter(Json)
 
 
@@ -77,15 +78,24 @@ class WorkItemsApi:
             if not token:
                 return found
 
-    async def add_comment(self, project: str, item_id: int, html: str) -> Comment:
+    async def add_comment(self, project: str, item_id: int, text: str, markdown: bool = False) -> Comment:
         """A comment of its own, guarded by nothing; `patches.add_comment` goes under a test of `/rev`."""
-        path = _comments(project, item_id)
-        return await self._connection.call(Comment, "POST", path, body={"text": html}, version=COMMENTS_VERSION)
+        return await self._say("POST", _comments(project, item_id), text, markdown)
 
-    async def edit_comment(self, project: str, item_id: int, comment_id: int, html: str) -> Comment:
-        """Put another text in place of a comment's: its next version. Safe to repeat, but each makes a version."""
+    async def edit_comment(
+        self, project: str, item_id: int, comment_id: int, text: str, markdown: bool = False
+    ) -> Comment:
+        """Put another text in place of a comment's: its next version. Safe to repeat, but each makes a version.
+
+        Raises:
+            Rejected: `markdown` is not what the comment is written in, and the text stays or Markdown would end.
+        """
+        return await self._say("PATCH", f"{_comments(project, item_id)}/{comment_id}", text, markdown)
+
+    async def delete_comment(self, project: str, item_id: int, comment_id: int) -> None:
+        """Take a comment back: its last version has no text. Raises `Missing` if that has happened before."""
         path = f"{_comments(project, item_id)}/{comment_id}"
-        return await self._connection.call(Comment, "PATCH", path, body={"text": html}, version=COMMENTS_VERSION)
+        await self._connection.call(Nothing, "DELETE", path, version=COMMENTS_VERSION)
 
     async def query(self, wiql: str, project: str = "", top: int = PAGE) -> list[int]:
         """Ids that a WIQL query finds. `@project` in it means `project`."""
@@ -108,6 +118,10 @@ class WorkItemsApi:
     async def restore(self, item_id: int) -> None:
         path = f"_apis/wit/recyclebin/{item_id}"
         await self._connection.call(Nothing, "PATCH", path, body={"isDeleted": False})
+
+    async def _say(self, method: str, path: str, text: str, markdown: bool) -> Comment:
+        version, query = (MARKDOWN_VERSION, {"format": "markdown"}) if markdown else (COMMENTS_VERSION, None)
+        return await self._connection.call(Comment, method, path, query=query, body={"text": text}, version=version)
 
     async def _write(
         self, method: str, path: str, operations: Sequence[Operation], query: Query | None = None

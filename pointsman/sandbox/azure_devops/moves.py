@@ -26,12 +26,15 @@ def destination(world: World, item: Item, document: Document) -> tuple[Kind, str
 def settle_in(draft: Draft) -> None:
     """What a move brings along before the document says otherwise; not confirmed in each detail.
 
-    The root of the new project's areas and iterations, and the first state where the new type lacks the old one.
+    The root of the new project's areas and iterations, what the new type begins with where nothing stands yet, and
+    its first state where it lacks the old one.
     """
     if not draft.moved:
         return
     if draft.project != draft.item.project:
         draft.fields |= {"System.AreaPath": draft.project, "System.IterationPath": draft.project}
+    empty = {name: one.default for name, one in draft.kind.fields.items() if name not in draft.fields}
+    draft.fields |= {name: value for name, value in empty.items() if value is not None}
     if draft.state not in draft.kind.states:
         draft.fields["System.State"] = draft.kind.initial
     draft.fields |= {"System.TeamProject": draft.project, "System.WorkItemType": draft.kind.name}
