@@ -4,7 +4,6 @@ Every step may be repeated: a recovered delivery has an id that follows from its
 behind what is kept.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -227,8 +226,9 @@ class Recovery:
         mine = [one for one in histories if _concerns(one.subscription.project_id, work.where.project_id)]
         for history in mine:
             for notification in outages.failed(history):
-                body = json.dumps(notification.event, ensure_ascii=False, separators=(",", ":")).encode()
-                await self._bring(work, body, RecoveredFrom.NOTIFICATIONS)
+                body = await self._source.event(ask.organisation, history.subscription, notification.id)
+                if body:
+                    await self._bring(work, body, RecoveredFrom.NOTIFICATIONS)
             activity.heartbeat(f"{work.carry.stage}: {history.subscription.event_type}")
         work.unrecovered += outages.lost(mine, work.carry.floor)
 

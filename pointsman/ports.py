@@ -38,6 +38,7 @@ from pointsman.contracts.recovery import (
     Snapshot,
     StreamBatch,
     SubscriptionHistory,
+    SubscriptionTold,
     UpdateTold,
     WatchHooks,
     Watermark,
@@ -298,7 +299,10 @@ class EventSource(Protocol):
     async def containers(self, organisation: str, project: str) -> Containers: ...
 
     async def notifications(self, organisation: str) -> Sequence[SubscriptionHistory]:
-        """What the service kept of its deliveries to us, by subscription."""
+        """What the service kept of its deliveries to us, by subscription: which there were, and what became of them."""
+
+    async def event(self, organisation: str, subscription: SubscriptionTold, number: int) -> bytes:
+        """The body of one delivery, as it was sent; empty where the service no longer has it."""
 
 
 class HookKeeper(Protocol):

@@ -175,7 +175,6 @@ class NotificationTold(Contract):
     succeeded: bool = False
     pending: bool = False
     """It is yet to be tried, or tried again."""
-    event: dict[str, Json] = Field(default_factory=dict)
 
 
 class SubscriptionTold(Contract):
@@ -183,6 +182,7 @@ class SubscriptionTold(Contract):
 
     id: str
     event_type: str
+    publisher: str = "tfs"
     status: str = "enabled"
     project_id: str = ""
     """Empty: of all projects."""

@@ -86,6 +86,11 @@ def is_ours(hook: FoundHook, url: str) -> bool:
     return (hook.consumer, hook.action) == (CONSUMER, ACTION) and _place(hook.url) == _place(url)
 
 
+def same_place(url: str, other: str) -> bool:
+    """Both lead to the same receiver, however they are written."""
+    return _place(url) == _place(other)
+
+
 def plan(
     wants: Sequence[WantedHook], there: Sequence[FoundHook], url: str, *, prune: bool = False
 ) -> tuple[HookStep, ...]:

@@ -21,7 +21,7 @@ def lost(histories: Sequence[SubscriptionHistory], floor: datetime | None) -> tu
 
 def failed(history: SubscriptionHistory) -> tuple[NotificationTold, ...]:
     """Deliveries that never reached us, and that the service will not try again."""
-    return tuple(one for one in history.notifications if not one.succeeded and not one.pending and one.event)
+    return tuple(one for one in history.notifications if not one.succeeded and not one.pending)
 
 
 def _of_items(history: SubscriptionHistory) -> bool:

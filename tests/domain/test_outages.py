@@ -17,7 +17,7 @@ def history(results: str, event_type: str = "git.push", status: str = "enabled")
     return SubscriptionHistory(
         subscription=SubscriptionTold(id="s", event_type=event_type, status=status),
         notifications=tuple(
-            NotificationTold(id=hour, at=at(hour), succeeded=sign == "+", pending=sign == "?", event={"id": sign})
+            NotificationTold(id=hour, at=at(hour), succeeded=sign == "+", pending=sign == "?")
             for hour, sign in enumerate(results)
         ),
     )

@@ -3,6 +3,7 @@
 All calls are in bulk: nobody waits for a recovery, so whoever does something at once goes first.
 """
 
+import json
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
@@ -10,22 +11,29 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from pointsman.clients.azure_devops.answers import Comment, FieldChange, Relation, Update
+from pointsman.clients.azure_devops.answers import Comment, FieldChange, Relation, Subscription, Update
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.history import LinkBatch, Revision, RevisionBatch
+from pointsman.clients.azure_devops.service_hooks import Notification
 from pointsman.contracts.base import Json
 from pointsman.contracts.recovery import (
     CommentVersionTold,
     Containers,
+    NotificationTold,
     Snapshot,
     StreamBatch,
+    SubscriptionHistory,
+    SubscriptionTold,
     TouchedItem,
     UpdateTold,
 )
+from pointsman.domain.hook_events import PROJECT, beside, publisher_of
+from pointsman.domain.hooks import same_place
 from pointsman.domain.loose import moment
 from pointsman.ports import Missing, Rejected
 
-BATCH_MAX = 200
+BATCH_MAX, NOTIFICATIONS_MAX = 200, 1_000
+SUCCEEDED = "succeeded"
 NEVER_YEAR = 9999
 CHANGED = "System.ChangedDate"
 BatchT = TypeVar("BatchT", RevisionBatch, LinkBatch)
@@ -33,10 +41,12 @@ _OBJECT: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
 
 
 class EventSource:
-    """Finds the client of an organisation by its lower-case slug."""
+    """Finds the client of an organisation by its lower-case slug. `receiver` is the URL that our subscriptions post
+    to; without it none is ours, and nothing is known of deliveries."""
 
-    def __init__(self, organisations: Mapping[str, AzureDevOps]) -> None:
+    def __init__(self, organisations: Mapping[str, AzureDevOps], receiver: str = "") -> None:
         self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
+        self._receiver = receiver
 
     async def revisions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
         history = self._client(organisation).history
@@ -102,6 +112,28 @@ class EventSource:
         found = await client.project(project) if project else None
         return Containers(base_url=client.base_url, project_id=found.id if found else "")
 
+    async def notifications(self, organisation: str) -> Sequence[SubscriptionHistory]:
+        """The newest thousand of each subscription, without their events."""
+        if not self._receiver:
+            return []
+        hooks = self._client(organisation).hooks
+        found = []
+        for event_type in beside(frozenset()):
+            for one in await hooks.list(event_type, publisher_of(event_type)):
+                if same_place(one.consumer_inputs.get("url") or "", self._receiver):
+                    told = await hooks.query([one.id], limit=NOTIFICATIONS_MAX, publisher=one.publisher_id)
+                    found.append(_history(one, told.results))
+        return found
+
+    async def event(self, organisation: str, subscription: SubscriptionTold, number: int) -> bytes:
+        hooks = self._client(organisation).hooks
+        try:
+            kept = await hooks.notification(subscription.id, number, subscription.publisher)
+        except Missing:  # it has just become too old
+            return b""
+        event = kept.details.event
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() if event else b""
+
     def _client(self, organisation: str) -> AzureDevOps:
         client = self._clients.get(organisation.lower())
         if client is None:
@@ -111,6 +143,22 @@ class EventSource:
                 code="UnknownOrganisation",
             )
         return client
+
+
+def _history(one: Subscription, kept: Sequence[Notification]) -> SubscriptionHistory:
+    told = SubscriptionTold(
+        id=one.id,
+        event_type=one.event_type,
+        publisher=one.publisher_id or "tfs",
+        status=one.status,
+        project_id=one.publisher_inputs.get(PROJECT) or "",
+        probation_retries=one.probation_retries,
+    )
+    notifications = [
+        NotificationTold(id=n.id, at=n.created_date, succeeded=n.result == SUCCEEDED, pending=not n.over)
+        for n in sorted(kept, key=lambda n: n.id)
+    ]
+    return SubscriptionHistory(subscription=told, notifications=tuple(notifications))
 
 
 async def _first(stream: AsyncGenerator[BatchT]) -> BatchT:

@@ -1,0 +1,199 @@
+"""Start, schedule and follow `RecoverEvents`. Owns its workflow ids, and knows when Pointsman was away."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import structlog
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowHandle,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+)
+from temporalio.service import RPCError
+
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.recovery import RecoverRequest, RecoverResult
+from pointsman.contracts.search_attributes import SearchAttribute
+from pointsman.domain.routing import tenant_of
+from pointsman.ports import Recoveries, Unavailable
+from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
+from starter.connection import Connection
+from workflows.recovery import RecoverEvents
+
+LOG = structlog.get_logger(__name__)
+ALL = "*"
+RECEIVER = "receiver"
+BEAT = timedelta(seconds=20)
+CATCH_UP = timedelta(minutes=1)  # a run that was missed is not made up for: the next one reads as far
+AGAIN = timedelta(seconds=5)
+
+Running = WorkflowHandle[RecoverEvents, RecoverResult]
+
+
+def workflow_id(organisation: str, project: str) -> str:
+    """`recover/fabrikam/Web`; `recover/fabrikam/*` for a whole organisation. A schedule adds the time."""
+    return f"recover/{organisation}/{project or ALL}"
+
+
+def projects_of(policy: Policy, organisation: str) -> tuple[str, ...]:
+    """Projects to recover events of: those that the hooks of policy name, or all together where one names none."""
+    rules = [
+        rule
+        for rule in policy.hooks.subscriptions
+        if not rule.organisations or organisation in {name.lower() for name in rule.organisations}
+    ]
+    if not rules or any(not rule.projects for rule in rules):
+        return ("",)
+    names = {name.lower(): name for rule in rules for name in rule.projects}
+    return tuple(names[name] for name in sorted(names))
+
+
+def requests(policy: Policy, organisations: Sequence[str]) -> list[RecoverRequest]:
+    """What the schedule asks for."""
+    return [
+        RecoverRequest(organisation=organisation, project=project, tenant=tenant_of(policy, organisation), watch=True)
+        for organisation in organisations
+        for project in projects_of(policy, organisation)
+    ]
+
+
+async def start(client: Client, ask: RecoverRequest, task_queue: str = TASK_QUEUE) -> Running:
+    """Start a recovery. One for a reason that comes by itself joins the one that runs; a person gets one of their own.
+
+    Raises:
+        RPCError: Temporal did not take it, or its answer was lost.
+    """
+    own = ask.since is not None or ask.dry_run
+    name = workflow_id(ask.organisation, ask.project)
+    return await client.start_workflow(
+        RecoverEvents.run,
+        ask,
+        id=f"{name}/{uuid4()}" if own else name,
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{ask.organisation}/{ask.project or ALL}: {ask.reason}",
+        search_attributes=_attributes(ask),
+    )
+
+
+async def ensure_schedules(
+    client: Client, asks: Sequence[RecoverRequest], every: timedelta, task_queue: str = TASK_QUEUE
+) -> None:
+    """One schedule for each request, as it is to be now: several processes may start at once, and again. With no time
+    between runs the schedules go."""
+    for ask in asks:
+        name = workflow_id(ask.organisation, ask.project)
+        if not every:
+            await _unscheduled(client, name)
+            continue
+        await _scheduled(client, name, _schedule(ask, every, task_queue))
+
+
+async def _unscheduled(client: Client, name: str) -> None:
+    try:
+        await client.get_schedule_handle(name).delete()
+    except RPCError as error:
+        if error.status.name != "NOT_FOUND":
+            raise
+
+
+async def _scheduled(client: Client, name: str, wanted: Schedule) -> None:
+    def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        """Whether somebody paused it is theirs to say, so that stays."""
+        wanted.state = found.description.schedule.state
+        return ScheduleUpdate(schedule=wanted)
+
+    try:
+        await client.create_schedule(name, wanted)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(name).update(change)
+
+
+def _schedule(ask: RecoverRequest, every: timedelta, task_queue: str) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        RecoverEvents.run,
+        ask,
+        id=workflow_id(ask.organisation, ask.project),
+        task_queue=task_queue,
+        static_summary=f"{ask.organisation}/{ask.project or ALL}: {ask.reason}",
+        typed_search_attributes=_attributes(ask),
+    )
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+    )
+
+
+def _attributes(ask: RecoverRequest) -> TypedSearchAttributes:
+    values = {SearchAttribute.TENANT: ask.tenant, SearchAttribute.PROJECT: ask.project}
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
+    ]
+    return TypedSearchAttributes(pairs)
+
+
+class Pulse:
+    """The receiver's heartbeat in the books. Whoever finds it old was away, and looks for what was lost meanwhile."""
+
+    def __init__(
+        self,
+        recoveries: Recoveries,
+        connection: Connection,
+        asks: Sequence[RecoverRequest],
+        away: timedelta,
+        task_queue: str = TASK_QUEUE,
+    ) -> None:
+        self._recoveries = recoveries
+        self._connection = connection
+        self._asks = asks
+        self._away = away
+        self._task_queue = task_queue
+
+    async def run(self, every: timedelta = BEAT) -> None:
+        """Until cancelled."""
+        while True:
+            if gap := await self._beat():
+                await self._recover(gap)
+            await asyncio.sleep(every.total_seconds())
+
+    async def _beat(self) -> timedelta | None:
+        """How long nobody was there, if that is too long."""
+        try:
+            last = await self._recoveries.beat(RECEIVER)
+        except Unavailable as error:
+            LOG.warning("heartbeat not kept", error=str(error))
+            return None
+        gap = datetime.now(UTC) - last if last else timedelta()
+        return gap if gap > self._away else None
+
+    async def _recover(self, gap: timedelta) -> None:
+        LOG.warning("was away; lost events are looked for", seconds=round(gap.total_seconds()))
+        reason = f"away for {round(gap.total_seconds())} s"
+        for ask in self._asks:
+            while not await self._started(ask.model_copy(update={"reason": reason})):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(AGAIN.total_seconds())
+
+    async def _started(self, ask: RecoverRequest) -> bool:
+        try:
+            await start(await self._connection.client(), ask, self._task_queue)
+        except (TemporalUnreachable, RPCError) as error:
+            LOG.warning("recovery waits for Temporal", error=str(error))
+            return False
+        return True
