@@ -56,7 +56,10 @@ async def client_of(organisation: Organisation, paced: Paced = unshared) -> Asyn
     version = server_version(organisation.server) if organisation.server else VERSION
     pace = paced(organisation, credential)
     async with AzureDevOps(organisation.url, credential, pace=pace, version=version) as client:
-        yield client
+        try:
+            yield client
+        finally:
+            await pace.close()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ class Demand:
 
 
 def fair_shares(demands: Mapping[str, Demand], places: int) -> dict[str, int]:
-    """Places for each: max-min fair over urgent needs, then over the others with what is left. Never more than wanted."""
+    """Places for each, never more than wanted: max-min fair over urgent needs, then over the others with the rest."""
     urgent = _filled({name: one.urgent for name, one in demands.items()}, places)
     rest = places - sum(urgent.values())
     bulk = _filled({name: one.bulk for name, one in demands.items()}, rest)

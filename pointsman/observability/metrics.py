@@ -124,7 +124,7 @@ class Metrics:
         )
         self.tracker_pauses = Counter(
             names.TRACKER_PAUSES,
-            "Times that Azure DevOps slowed, blocked or dropped us.",
+            "Times that Azure DevOps slowed, blocked or dropped us, or that another process told so.",
             (*organisation, names.LABEL_REASON),
             registry=self.registry,
         )
@@ -132,6 +132,12 @@ class Metrics:
             names.TRACKER_PAUSED_SECONDS,
             "Time for which Azure DevOps wanted no calls; pauses that overlap count each.",
             (*organisation, names.LABEL_REASON),
+            registry=self.registry,
+        )
+        self.tracker_places = Gauge(
+            names.TRACKER_PLACES,
+            "Calls to Azure DevOps that this process may have under way, of those that all processes share.",
+            organisation,
             registry=self.registry,
         )
         self.tracker_remaining = Gauge(

@@ -25,3 +25,6 @@ class PaceMetrics:
 
     def under_way(self, calls: int) -> None:
         self._metrics.tracker_calls.labels(self._organisation).set(calls)
+
+    def places(self, count: int) -> None:
+        self._metrics.tracker_places.labels(self._organisation).set(count)

@@ -108,15 +108,16 @@ def _leased(connection: Connection, ask: _Ask) -> int:
         return 0
     query = select(_LEASE).where(ours, _LEASE.c.holder != ask.holder, _LEASE.c.expires_at > ask.now)
     others = {row.holder: _Held(Demand(row.urgent, row.bulk), row.places) for row in connection.execute(query)}
-    places = granted(ask.holder, ask.demand, ask.taken, others, ask.places)
-    row = (ask.account, ask.holder, ask.demand.urgent, ask.demand.bulk, places, ask.now + LEASE)
+    places = granted(ask.holder, ask.demand, others, ask.places)
+    held = max(places, ask.taken)  # calls under way above that go to their end, and no more begin
+    row = (ask.account, ask.holder, ask.demand.urgent, ask.demand.bulk, held, ask.now + LEASE)
     _held.rows(connection, [row])
     connection.execute(delete(_LEASE).where(ours, _LEASE.c.expires_at <= ask.now))
     return places
 
 
-def granted(holder: str, demand: Demand, taken: int, others: Mapping[str, _Held], places: int) -> int:
-    """A fair share, and half of what nobody wants, as far as others do not hold it still; never less than is taken.
+def granted(holder: str, demand: Demand, others: Mapping[str, _Held], places: int) -> int:
+    """A fair share, and half of what nobody wants, as far as others do not hold it still.
 
     The other half stays for whoever comes, who then need not wait until somebody gives back.
     """
@@ -124,4 +125,4 @@ def granted(holder: str, demand: Demand, taken: int, others: Mapping[str, _Held]
     free = places - sum(held.places for held in others.values())
     kept = sum(max(held.places, shares[name]) for name, held in others.items())
     spare = max(places - kept - shares[holder], 0)
-    return max(min(shares[holder] + (spare + 1) // 2, free), taken, 0)
+    return max(min(shares[holder] + (spare + 1) // 2, free), 0)

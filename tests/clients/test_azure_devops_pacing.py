@@ -37,6 +37,7 @@ class Heard:
         self.waits: list[float] = []
         self.left: list[float] = []
         self.calls: list[int] = []
+        self.sizes: list[int] = []
 
     def answered(self, status: int) -> None:
         self.statuses.append(status)
@@ -52,6 +53,9 @@ class Heard:
 
     def under_way(self, calls: int) -> None:
         self.calls.append(calls)
+
+    def places(self, count: int) -> None:
+        self.sizes.append(count)
 
 
 @pytest.fixture
