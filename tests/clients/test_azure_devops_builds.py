@@ -10,6 +10,7 @@ from pointsman.clients.azure_devops.answers_builds import Pipeline
 from pointsman.clients.azure_devops.builds import ITEMS_MAX, BuildCriteria
 from pointsman.clients.azure_devops.patches import add_artifact
 from pointsman.clients.azure_devops.pipelines import RUNS_MAX
+from pointsman.contracts.base import Json
 from pointsman.contracts.events import BuildCompleted
 from pointsman.domain import artifacts
 from pointsman.domain.events.reading import parse
@@ -155,9 +156,14 @@ async def test_subscribers_hear_of_a_build_that_is_done(azure: Azure) -> None:
 
 
 async def ask(azure: Azure, needed: int = 1) -> str:
-    approvers: list[str] = [ADA.unique_name, POINTSMAN.unique_name]
-    body = {"organisation": "fabrikam", "project": PROJECT, "needed": needed, "instructions": "Look at it"}
-    return str((await azure.control("POST", "approvals", {**body, "approvers": [*approvers]}))["id"])
+    body: dict[str, Json] = {
+        "organisation": "fabrikam",
+        "project": PROJECT,
+        "needed": needed,
+        "instructions": "Look at it",
+        "approvers": [ADA.unique_name, POINTSMAN.unique_name],
+    }
+    return str((await azure.control("POST", "approvals", body))["id"])
 
 
 async def test_approval_waits_for_as_many_as_are_needed(azure: Azure) -> None:

@@ -38,10 +38,10 @@ async def change(azure: Azure, branch: str = "basket", path: str = "/basket", te
     return pushed.commits[-1].commit_id
 
 
-async def opened(azure: Azure, **options: bool) -> PullRequest:
+async def opened(azure: Azure, *, is_draft: bool = False) -> PullRequest:
     await change(azure)
     return await azure.person.pull_requests.create(
-        PROJECT, REPOSITORY, "basket", "main", "Keep the basket", "x" * 500, **options
+        PROJECT, REPOSITORY, "basket", "main", "Keep the basket", "x" * 500, is_draft=is_draft
     )
 
 

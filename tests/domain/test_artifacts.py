@@ -10,9 +10,7 @@ from pointsman.domain.artifacts import Artifact, ArtifactKind, parse
 PROJECT, REPOSITORY = "a7573007-bbb3-4341-b726-0c4148a07853", "3411ebc1-d5aa-464f-9615-0b527bc66719"
 COMMIT = "53d54ac915144006c2c9e90d2c7d3880920db49c"
 ids = st.uuids().map(str)
-branches = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(
-    lambda name: not name.startswith("refs/heads/")
-)
+branches = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda name: not name.startswith("refs/heads/"))
 made = st.one_of(
     st.builds(artifacts.pull_request, ids, ids, st.integers(min_value=1)),
     st.builds(artifacts.commit, ids, ids, st.text("0123456789abcdef", min_size=40, max_size=40)),

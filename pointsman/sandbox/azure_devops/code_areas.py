@@ -4,8 +4,16 @@ from pointsman.sandbox.azure_devops import (
     approval_operations,
     build_operations,
     git_operations,
+    plan_operations,
     pull_request_operations,
+    result_operations,
 )
 
-# Approvals stand below pipelines in the path, so they are looked at first: their word is no number of a pipeline.
-CODE_AREAS = (git_operations, pull_request_operations, approval_operations, build_operations)
+CODE_AREAS = (
+    git_operations,
+    pull_request_operations,
+    approval_operations,  # before builds: its word is no number of a pipeline
+    build_operations,
+    plan_operations,
+    result_operations,
+)

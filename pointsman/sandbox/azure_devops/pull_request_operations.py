@@ -1,7 +1,5 @@
 """Operations on pull requests, their reviewers, threads, iterations and work items."""
 
-from collections.abc import Sequence
-
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import pull_request_edits
 from pointsman.sandbox.azure_devops.bodies import each, identity, inner, needed, number, object_in, text, within
@@ -162,7 +160,7 @@ def iterations(call: Call) -> Reply:
 def commits(call: Call) -> Reply:
     found = pull_request_of(call)
     base = found.iterations[-1].common
-    brought: Sequence = found.repository.between(base, found.source_commit)
+    brought = found.repository.between(base, found.source_commit)
     return by_token(call, brought, lambda commit: commit_json(commit, found.repository, call.links))
 
 
