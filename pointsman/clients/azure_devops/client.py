@@ -25,6 +25,8 @@ from pointsman.clients.azure_devops.projects import ProjectsApi
 from pointsman.clients.azure_devops.pull_requests import PullRequestsApi
 from pointsman.clients.azure_devops.queries import QueriesApi
 from pointsman.clients.azure_devops.service_hooks import ServiceHooksApi
+from pointsman.clients.azure_devops.test_plans import TestPlansApi
+from pointsman.clients.azure_devops.test_results import TestResultsApi
 from pointsman.clients.azure_devops.types import TypesApi
 from pointsman.clients.azure_devops.work_items import WorkItemsApi
 from pointsman.domain.organisations import organisation_of
@@ -67,6 +69,8 @@ class AzureDevOps:
         self.builds = BuildsApi(connection)
         self.pipelines = PipelinesApi(connection)
         self.approvals = ApprovalsApi(connection)
+        self.test_plans = TestPlansApi(connection)
+        self.test_results = TestResultsApi(connection)
         self.hooks = ServiceHooksApi(connection)
 
     def in_bulk(self) -> Self:
