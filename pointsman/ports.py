@@ -11,6 +11,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.chains import Direction, Walk
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.hooks import FoundHook, HookNotification, WantedHook
+from pointsman.contracts.process import ItemFacts
 from pointsman.contracts.records import (
     Attempt,
     AttemptKind,
@@ -44,6 +45,7 @@ from pointsman.contracts.recovery import (
     Watermark,
 )
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
+from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
 
 
@@ -209,6 +211,32 @@ class Escalations(Protocol):
     async def refuse(self, escalation_id: str, refusal: Refusal, caller: Caller) -> None: ...
     async def get(self, escalation_id: str) -> EscalationRow | None: ...
     async def find(self, pending_only: bool = True, limit: int = 200) -> Sequence[EscalationRow]: ...
+
+
+class ProcessViolations(Protocol):
+    """Rules of a process that items break, and what became of each."""
+
+    async def settle(self, inspection: Inspection) -> Settlement:
+        """Open, resolve and bring back what an inspection says. Idempotent."""
+
+    async def acknowledge(self, violation_id: str, by: str, reason: str = "") -> ProcessViolation: ...
+    async def waive(self, violation_id: str, by: str, reason: str, until: datetime) -> ProcessViolation: ...
+    async def find(
+        self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
+    ) -> Sequence[ProcessViolation]:
+        """Newest first; those that are resolved only with `every`."""
+
+
+class ProcessSource(Protocol):
+    """Items of a project as checks of a process look at them."""
+
+    async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
+        """Ids above `after` of items that meet a WIQL condition, ascending, `limit` at most."""
+
+    async def facts(self, organisation: str, item_id: int, asked: frozenset[str]) -> ItemFacts:
+        """`asked` are the fields of linked items to read. Raises `Missing`."""
+
+    async def identity(self, organisation: str = "") -> str: ...
 
 
 class Audit(Protocol):

@@ -1,47 +1,16 @@
 """Checks of a process applied to items and projects of Azure DevOps: reading facts, applying rules, nothing written."""
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.process_facts import FactsReader
-from pointsman.contracts.process import Complete, Finding, ItemFacts, ProcessPolicy, ProjectFacts
-from pointsman.domain.process.evaluation import Around, fields_asked, of_item, of_project
-from pointsman.domain.process.values import is_filled
+from pointsman.contracts.process import Finding, ItemFacts, ProcessPolicy
+from pointsman.domain.process.evaluation import Around, fields_asked, of_item, types_asked
 
 
 class NoProcess(Exception):
     """Nobody has said how items of this project are checked. The text names it, its process and what there is."""
-
-
-@dataclass
-class Tally:
-    """What is counted of a project while its items go by: nothing that grows with their number."""
-
-    policy: ProcessPolicy
-    items: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    filled: Counter[str] = field(default_factory=Counter)
-
-    def add(self, item: ItemFacts) -> None:
-        self.items += 1
-        self.counts[item.type] += 1
-        for check in self.policy.checks:
-            if isinstance(check.rule, Complete) and item.type in check.types:
-                names = [name for name in check.rule.fields if is_filled(item.fields.get(name))]
-                self.filled.update(f"{item.type}/{name}" for name in names)
-
-    def facts(self, project: str) -> ProjectFacts:
-        told = {
-            f"{kind}/{name}": (self.filled[f"{kind}/{name}"], self.counts[kind])
-            for check in self.policy.checks
-            if isinstance(check.rule, Complete)
-            for kind in check.types
-            for name in check.rule.fields
-        }
-        return ProjectFacts(name=project, counts=dict(self.counts), filled=told)
 
 
 async def process_of(
@@ -65,15 +34,13 @@ async def process_of(
 
 
 async def check_items(
-    client: AzureDevOps, policy: ProcessPolicy, ids: Sequence[int], tally: Tally | None = None
+    client: AzureDevOps, policy: ProcessPolicy, ids: Sequence[int]
 ) -> AsyncGenerator[tuple[ItemFacts, list[Finding]]]:
     """Each item with what was found. Three requests an item and more for what it is linked to."""
     reader = FactsReader(client, fields_asked(policy))
     around = Around(datetime.now(UTC), frozenset({await _own_name(client)}))
     for item_id in ids:
         item = await reader.item(item_id)
-        if tally is not None:
-            tally.add(item)
         yield item, of_item(policy, item, around)
 
 
@@ -83,11 +50,5 @@ async def _own_name(client: AzureDevOps) -> str:
 
 
 async def items_of(client: AzureDevOps, project: str, policy: ProcessPolicy) -> Sequence[int]:
-    """Ids of the items that any check may concern."""
-    lists = (*policy.levels, *(check.types for check in policy.checks))
-    names = ", ".join(f"'{name}'" for name in sorted({name.replace("'", "''") for types in lists for name in types}))
-    return await client.queries.ids(f"[System.WorkItemType] IN ({names})" if names else "", project)
-
-
-def check_project(policy: ProcessPolicy, tally: Tally, project: str) -> list[Finding]:
-    return of_project(policy, tally.facts(project))
+    """Ids of the items that any check may concern, ascending."""
+    return await client.queries.ids(types_asked(policy), project)

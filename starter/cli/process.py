@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings
 from pointsman.contracts.process import Finding, ProcessPolicy, Standing
+from pointsman.contracts.violations import CheckTally
 from pointsman.domain.loose import string
+from pointsman.domain.process.evaluation import of_project
+from pointsman.domain.process.tallies import counted, project_facts
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
 from starter.cli.call import Call
@@ -14,7 +17,7 @@ from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.organisations import chosen
 from starter.cli.output import Listing, Record
 from starter.organisations import client_of
-from starter.process import NoProcess, Tally, check_items, check_project, items_of, process_of
+from starter.process import NoProcess, check_items, items_of, process_of
 
 COLUMNS = ("item", "check", "standing", "severity", "update", "evidence")
 SAY_EACH = 100
@@ -59,14 +62,16 @@ async def _findings(
 ) -> AsyncGenerator[tuple[str, Finding]]:
     known = load_processes(settings.policy_dir)
     for part in await _parts(client, known, wanted):
-        tally = Tally(part.policy)
-        async for item, found in check_items(client, part.policy, part.ids, tally):
+        tally = CheckTally()
+        async for item, found in check_items(client, part.policy, part.ids):
+            tally = counted(part.policy, tally, item, found)
             for one in found:
                 yield item.title, one
             if tally.items % SAY_EACH == 0:
                 call.out.say(f"{tally.items} of {len(part.ids)} items of {part.project} checked")
         call.out.say(f"{tally.items} items of {part.project} checked by {part.policy.name} {part.policy.version}")
-        for one in check_project(part.policy, tally, part.project) if part.whole else ():
+        whole = project_facts(part.policy, tally, part.project)
+        for one in of_project(part.policy, whole) if part.whole else ():
             yield part.project, one
 
 

@@ -10,6 +10,9 @@ import pytest
 from pointsman.clients.azure_devops.patches import add_relation, set_field
 from pointsman.config import Settings, load
 from pointsman.contracts.process import Finding, Standing
+from pointsman.contracts.violations import CheckTally
+from pointsman.domain.process.evaluation import of_project
+from pointsman.domain.process.tallies import counted, project_facts
 from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
 from starter.cli import process as on_the_command_line
@@ -17,7 +20,7 @@ from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Output
 from starter.cli.process import Wanted
-from starter.process import NoProcess, Tally, check_items, check_project, items_of, process_of
+from starter.process import NoProcess, check_items, items_of, process_of
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops, config
 
 CMMI = load_processes()["cmmi"]
@@ -69,14 +72,12 @@ async def test_a_project_is_counted_while_its_items_go_by(azure: Azure) -> None:
     for _ in range(2):
         await azure.make("Bug", CMMI_HowFound="Peer Review", CMMI_RootCause="Coding Error")
     await azure.make("Requirement")
-    tally = Tally(CMMI)
+    tally = CheckTally()
     ids = await items_of(azure.service, "Fabrikam", CMMI)
-    assert [item.type async for item, _ in check_items(azure.service, CMMI, ids, tally)] == [
-        "Bug",
-        "Bug",
-        "Requirement",
-    ]
-    told = {one.check: one.standing for one in check_project(CMMI, tally, "Fabrikam")}
+    async for item, findings in check_items(azure.service, CMMI, ids):
+        tally = counted(CMMI, tally, item, findings)
+    assert tally.counts == {"Bug": 2, "Requirement": 1}
+    told = {one.check: one.standing for one in of_project(CMMI, project_facts(CMMI, tally, "Fabrikam"))}
     assert told == {
         "CM-1.branch": Standing.NO_DATA,
         "PQA-1.share": Standing.VIOLATED,

@@ -22,6 +22,31 @@ ARTIFACT = "ArtifactLink"
 UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
+class ProcessReader:
+    """`ports.ProcessSource` over Azure DevOps, for one or several organisations. What it asks goes in bulk."""
+
+    def __init__(self, organisations: Mapping[str, AzureDevOps]) -> None:
+        self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
+        self._readers: dict[tuple[str, frozenset[str]], FactsReader] = {}
+
+    async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
+        """One request where the answer is within the limit of the service; see `QueriesApi.ids`."""
+        bound = f"[System.Id] > {after}"
+        found = await self._client(organisation).queries.ids(f"({where}) AND {bound}" if where else bound, project)
+        return found[:limit]
+
+    async def facts(self, organisation: str, item_id: int, asked: frozenset[str]) -> ItemFacts:
+        return await FactsReader(self._client(organisation), asked).item(item_id)
+
+    async def identity(self, organisation: str = "") -> str:
+        return (await self._client(organisation).connection_data()).authenticated_user.unique_name
+
+    def _client(self, organisation: str) -> AzureDevOps:
+        if (client := self._clients.get(organisation.lower())) is None:
+            raise Rejected(f"organisation {organisation!r} is not among {', '.join(sorted(self._clients))}")
+        return client
+
+
 class FactsReader:
     """Reads items one after the other. Types are read once; `asked` are the fields of linked items to read."""
 

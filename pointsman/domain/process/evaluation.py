@@ -127,3 +127,10 @@ def _inside(rule: Rule) -> Iterator[Rule]:
 
 def _asked(rule: Rule) -> Iterable[str]:
     return rule.values if isinstance(rule, rules.Linked) else ()
+
+
+def types_asked(policy: ProcessPolicy) -> str:
+    """Condition in WIQL that finds all items which any check may concern; empty for every item."""
+    lists = (*policy.levels, *(check.types for check in policy.checks))
+    names = ", ".join(f"'{name}'" for name in sorted({name.replace("'", "''") for types in lists for name in types}))
+    return f"[System.WorkItemType] IN ({names})" if names else ""

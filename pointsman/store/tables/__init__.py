@@ -12,6 +12,7 @@ from pointsman.store.tables.escalations import EscalationEntry, EscalationRung
 from pointsman.store.tables.events import ChainEdge
 from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
+from pointsman.store.tables.process import ViolationRow
 from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
 from pointsman.store.tables.tracker import TrackerAnswer, TrackerLease, TrackerPace
 
@@ -44,6 +45,7 @@ __all__ = [
     "TrackerLease",
     "TrackerPace",
     "TransitionRow",
+    "ViolationRow",
     "WorkItem",
     "col",
     "metadata",

@@ -1,0 +1,115 @@
+"""A violation of a process rule and what became of it: open, acknowledged, waived, resolved."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from pointsman.contracts.base import Contract
+from pointsman.contracts.process import CheckSeverity, Finding, ProcessPolicy
+from pointsman.contracts.work_items import WorkItemKey
+
+
+class ViolationState(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    """Somebody has it. It stays until it is resolved."""
+    WAIVED = "waived"
+    """Allowed by somebody for a reason, until a day at most."""
+    RESOLVED = "resolved"
+
+
+class ProcessViolation(Contract):
+    """One rule, broken by one item. `update` is the entry of the history that broke it, 0 where it is about how
+    things stand."""
+
+    id: str
+    """`VIO-n`."""
+    tenant: str
+    process: str
+    key: WorkItemKey
+    check: str
+    severity: CheckSeverity
+    update: int = 0
+    evidence: str = ""
+    state: ViolationState = ViolationState.OPEN
+    opened_at: datetime
+    opened_rev: int = 0
+    by: str = ""
+    """Who acknowledged or waived it."""
+    reason: str = ""
+    until: datetime | None = None
+    """When a waiver ends."""
+    resolved_at: datetime | None = None
+    resolved_rev: int = 0
+    """The revision of the item in which it was found no longer."""
+
+
+class Inspection(Contract):
+    """What the checks of a process said of an item at a revision. Only checks that are named in `checks` were made."""
+
+    tenant: str
+    process: str
+    key: WorkItemKey
+    rev: int
+    at: datetime
+    checks: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class Settlement(Contract):
+    """What an inspection changed: ids of violations, and how many are still there."""
+
+    opened: tuple[str, ...] = ()
+    resolved: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    """Open again, because their waiver has ended."""
+    standing: int = 0
+    """Open or acknowledged after it."""
+
+
+class CheckScope(Contract):
+    """Which project is checked, by which rules. The rules travel with the run: they are those of its start."""
+
+    tenant: str
+    organisation: str
+    project: str
+    policy: ProcessPolicy
+    reason: str = "on schedule"
+    by: str = ""
+
+
+class CheckTally(Contract):
+    """What was counted on the way: nothing that grows with the number of items."""
+
+    items: int = 0
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Items by type."""
+    filled: dict[str, int] = Field(default_factory=dict)
+    """Items that have a field, by `TYPE/FIELD`."""
+    standings: dict[str, int] = Field(default_factory=dict)
+    """Findings by how they stand."""
+    opened: int = 0
+    resolved: int = 0
+    returned: int = 0
+    standing: int = 0
+
+
+class CheckCarry(Contract):
+    """How far a check is: all items up to this id were inspected."""
+
+    after: int = 0
+    done: bool = False
+    tally: CheckTally = CheckTally()
+
+
+class CheckStep(Contract):
+    scope: CheckScope
+    carry: CheckCarry = CheckCarry()
+
+
+class CheckResult(Contract):
+    scope: str
+    """`organisation/project`."""
+    process: str
+    tally: CheckTally

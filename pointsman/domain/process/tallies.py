@@ -1,0 +1,53 @@
+"""What is counted of a project while its items go by."""
+
+from collections.abc import Iterable, Mapping
+
+from pointsman.contracts.process import Complete, Finding, ItemFacts, ProcessPolicy, ProjectFacts
+from pointsman.contracts.violations import CheckTally, Settlement
+from pointsman.domain.process.values import is_filled
+
+
+def counted(policy: ProcessPolicy, tally: CheckTally, item: ItemFacts, findings: Iterable[Finding]) -> CheckTally:
+    """The tally with one more item in it."""
+    filled = {f"{item.type}/{name}": 1 for name in _completed(policy, item.type) if is_filled(item.fields.get(name))}
+    standings: dict[str, int] = {}
+    for one in findings:
+        standings[one.standing.value] = standings.get(one.standing.value, 0) + 1
+    return tally.model_copy(
+        update={
+            "items": tally.items + 1,
+            "counts": _sum(tally.counts, {item.type: 1}),
+            "filled": _sum(tally.filled, filled),
+            "standings": _sum(tally.standings, standings),
+        }
+    )
+
+
+def settled(tally: CheckTally, settlement: Settlement) -> CheckTally:
+    return tally.model_copy(
+        update={
+            "opened": tally.opened + len(settlement.opened),
+            "resolved": tally.resolved + len(settlement.resolved),
+            "returned": tally.returned + len(settlement.returned),
+            "standing": tally.standing + settlement.standing,
+        }
+    )
+
+
+def project_facts(policy: ProcessPolicy, tally: CheckTally, project: str) -> ProjectFacts:
+    filled = {
+        f"{kind}/{name}": (tally.filled.get(f"{kind}/{name}", 0), count)
+        for kind, count in tally.counts.items()
+        for name in _completed(policy, kind)
+    }
+    return ProjectFacts(name=project, counts=tally.counts, filled=filled)
+
+
+def _completed(policy: ProcessPolicy, kind: str) -> set[str]:
+    """Fields of which it is asked how many items of a type have them."""
+    rules = [check.rule for check in policy.checks if kind in check.types]
+    return {name for rule in rules if isinstance(rule, Complete) for name in rule.fields}
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in sorted({*one, *other})}

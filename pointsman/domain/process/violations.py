@@ -1,0 +1,63 @@
+"""The life of a violation: what an inspection opens, resolves and lets stand."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from pointsman.contracts.process import Finding, Standing
+from pointsman.contracts.violations import Inspection, ProcessViolation, ViolationState
+
+Name = tuple[str, int]
+
+
+class Steps(NamedTuple):
+    """What is to be done. `kept` are violations as they are now; those that did not change are the same objects."""
+
+    opened: Sequence[Finding]
+    kept: Sequence[ProcessViolation]
+    resolved: Sequence[ProcessViolation]
+    returned: Sequence[ProcessViolation]
+
+
+def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
+    """Compare what stands (nothing that is resolved) with what was found.
+
+    A check that said nothing because it does not apply any more resolves its violations; one that had no data, or was
+    not made, leaves them.
+    """
+    broken = {(one.check, one.update): one for one in inspection.findings if one.standing is Standing.VIOLATED}
+    in_doubt = {one.check for one in inspection.findings if one.standing is Standing.NO_DATA}
+    decided = set(inspection.checks) - in_doubt
+    standing = {(one.check, one.update): one for one in known}
+    gone = [one for name, one in standing.items() if name not in broken and one.check in decided]
+    there = [one for one in standing.values() if one not in gone]
+    told = [_told(one, broken.get((one.check, one.update))) for one in there]
+    back = [one for one in told if _is_over(one, inspection.at)]
+    return Steps(
+        opened=[one for name, one in broken.items() if name not in standing],
+        kept=[one for one in told if one not in back],
+        resolved=[_resolved(one, inspection) for one in gone],
+        returned=[one.model_copy(update={"state": ViolationState.OPEN, "until": None}) for one in back],
+    )
+
+
+def _told(violation: ProcessViolation, finding: Finding | None) -> ProcessViolation:
+    """With the evidence of today."""
+    if finding is None or (finding.evidence, finding.severity) == (violation.evidence, violation.severity):
+        return violation
+    return violation.model_copy(update={"evidence": finding.evidence, "severity": finding.severity})
+
+
+def _is_over(violation: ProcessViolation, now: datetime) -> bool:
+    waived = violation.state is ViolationState.WAIVED
+    return waived and violation.until is not None and violation.until <= now
+
+
+def _resolved(violation: ProcessViolation, inspection: Inspection) -> ProcessViolation:
+    return violation.model_copy(
+        update={
+            "state": ViolationState.RESOLVED,
+            "resolved_at": inspection.at,
+            "resolved_rev": inspection.rev,
+        }
+    )

@@ -1,0 +1,163 @@
+"""Violations of process rules, each with its life, and an audit event for each turn of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
+from pointsman.contracts.process import Finding
+from pointsman.contracts.records import Chain
+from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
+from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.process.violations import settle
+from pointsman.ports import Missing, Rejected
+from pointsman.store import audit
+from pointsman.store.engine import Store
+from pointsman.store.locks import wait_turn
+from pointsman.store.tables import ViolationRow, col
+
+PREFIX = "VIO-"
+CHECKS = "process checks"
+
+
+class ProcessViolations:
+    """`ports.ProcessViolations` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def settle(self, inspection: Inspection) -> Settlement:
+        """Open, resolve and bring back what an inspection says. Idempotent: the same one changes nothing twice."""
+
+        def change(session: Session) -> Settlement:
+            key = inspection.key
+            wait_turn(session, f"process:{key.organisation}/{key.id}")
+            steps = settle([_violation(row) for row in _standing(session, key)], inspection)
+            opened = [_open(session, inspection, one) for one in steps.opened]
+            for one in steps.resolved:
+                _keep(session, one, Action.VIOLATION_RESOLVED, CHECKS, {"rev": one.resolved_rev})
+            for one in steps.returned:
+                _keep(session, one, Action.VIOLATION_RETURNED, CHECKS, {})
+            for one in steps.kept:
+                _write(session, one)
+            waived = sum(one.state is ViolationState.WAIVED for one in steps.kept)
+            return Settlement(
+                opened=tuple(opened),
+                resolved=tuple(one.id for one in steps.resolved),
+                returned=tuple(one.id for one in steps.returned),
+                standing=len(opened) + len(steps.returned) + len(steps.kept) - waived,
+            )
+
+        return await self._store.write(change)
+
+    async def acknowledge(self, violation_id: str, by: str, reason: str = "") -> ProcessViolation:
+        """Somebody takes it on. Raises `Missing`, and `Rejected` for one that is resolved."""
+        told: dict[str, object] = {"state": ViolationState.ACKNOWLEDGED, "by": by, "reason": reason, "until": None}
+        return await self._decide(violation_id, told, Action.VIOLATION_ACKNOWLEDGED)
+
+    async def waive(self, violation_id: str, by: str, reason: str, until: datetime) -> ProcessViolation:
+        """Let it stand for a reason, until a moment. Raises as `acknowledge`, and `Rejected` for a moment that has
+        passed."""
+        if until <= datetime.now(UTC):
+            raise Rejected(f"{violation_id}: a waiver until {until.isoformat()} is over already: nothing was changed")
+        told: dict[str, object] = {"state": ViolationState.WAIVED, "by": by, "reason": reason, "until": until}
+        return await self._decide(violation_id, told, Action.VIOLATION_WAIVED)
+
+    async def find(
+        self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
+    ) -> Sequence[ProcessViolation]:
+        """Newest first; those that are resolved only with `every`."""
+        query = select(ViolationRow).order_by(col(ViolationRow.number).desc()).limit(limit)
+        if organisation:
+            query = query.where(col(ViolationRow.organisation) == organisation)
+        if project:
+            query = query.where(col(ViolationRow.project) == project)
+        if item_id:
+            query = query.where(col(ViolationRow.item_id) == item_id)
+        if not every:
+            query = query.where(col(ViolationRow.closed_at).is_(None))
+        return await self._store.read(lambda session: [_violation(row) for row in session.scalars(query)])
+
+    async def _decide(self, violation_id: str, told: dict[str, object], action: Action) -> ProcessViolation:
+        def change(session: Session) -> ProcessViolation:
+            row = session.get(ViolationRow, _number(violation_id), with_for_update=True)
+            if row is None:
+                raise Missing(f"no violation {violation_id!r} in the store: nothing was changed")
+            standing = _violation(row)
+            if standing.state is ViolationState.RESOLVED:
+                raise Rejected(f"{standing.id} was resolved in revision {standing.resolved_rev}: nothing was changed")
+            decided = standing.model_copy(update=told)
+            if decided != standing:
+                until = decided.until.isoformat() if decided.until else None
+                _keep(session, decided, action, decided.by, {"reason": decided.reason, "until": until})
+            return decided
+
+        return await self._store.write(change)
+
+
+def _standing(session: Session, key: WorkItemKey) -> Sequence[ViolationRow]:
+    query = select(ViolationRow).where(
+        col(ViolationRow.organisation) == key.organisation,
+        col(ViolationRow.item_id) == key.id,
+        col(ViolationRow.closed_at).is_(None),
+    )
+    return session.scalars(query).all()
+
+
+def _open(session: Session, inspection: Inspection, finding: Finding) -> str:
+    violation = ProcessViolation(
+        id="",
+        tenant=inspection.tenant,
+        process=inspection.process,
+        key=inspection.key,
+        check=finding.check,
+        severity=finding.severity,
+        update=finding.update,
+        evidence=finding.evidence,
+        opened_at=inspection.at,
+        opened_rev=inspection.rev,
+    )
+    row = ViolationRow(
+        tenant=violation.tenant,
+        organisation=violation.key.organisation,
+        project=violation.key.project,
+        item_id=violation.key.id,
+        check_id=violation.check,
+        update_number=violation.update,
+        state=violation.state.value,
+        body="",
+        opened_at=violation.opened_at,
+        closed_at=None,
+    )
+    session.add(row)
+    session.flush()  # the database gives the number
+    opened = violation.model_copy(update={"id": f"{PREFIX}{row.number}"})
+    _keep(session, opened, Action.VIOLATION_OPENED, CHECKS, {"evidence": opened.evidence})
+    return opened.id
+
+
+def _keep(session: Session, violation: ProcessViolation, action: Action, actor: str, told: dict[str, Json]) -> None:
+    _write(session, violation)
+    about: dict[str, Json] = {"violation": violation.id, "check": violation.check, "update": violation.update, **told}
+    chain = Chain(tenant=violation.tenant, correlation_id="", key=violation.key)
+    audit.add(session, audit.event_of(action, actor, chain, about))
+
+
+def _write(session: Session, violation: ProcessViolation) -> None:
+    row = session.get(ViolationRow, _number(violation.id))
+    assert row is not None, "whoever changes a violation has read it in this transaction"
+    row.state, row.closed_at = violation.state.value, violation.resolved_at
+    row.body = violation.model_dump_json()
+
+
+def _violation(row: ViolationRow) -> ProcessViolation:
+    return ProcessViolation.model_validate_json(row.body)
+
+
+def _number(violation_id: str) -> int:
+    """The n of `VIO-n`, however it is written; 0, which no row has, for anything else."""
+    digits = violation_id.upper().removeprefix(PREFIX)
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else 0

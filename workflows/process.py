@@ -1,0 +1,52 @@
+"""Check a project against the rules of its process, item by item, and keep what became of each violation."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from activities.process import ProcessChecks
+from pointsman.contracts.violations import CheckCarry, CheckResult, CheckStep
+
+BATCH_TIME = timedelta(minutes=30)  # a hundred items, each with some requests, at a service that may slow us down
+HEARTBEAT = timedelta(seconds=10)
+PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5))  # for as long as the service is away
+
+
+@workflow.defn
+class CheckProcess:
+    """One run per project at a time: `starter.process_checks.workflow_id`."""
+
+    @workflow.init
+    def __init__(self, step: CheckStep) -> None:
+        self._carry = step.carry
+
+    @workflow.run
+    async def run(self, step: CheckStep) -> CheckResult:
+        scope = step.scope
+        while not self._carry.done:
+            self._carry = await workflow.execute_activity_method(
+                ProcessChecks.check,
+                CheckStep(scope=scope, carry=self._carry),
+                start_to_close_timeout=BATCH_TIME,
+                heartbeat_timeout=HEARTBEAT,
+                retry_policy=PATIENT,
+                summary=f"items above {self._carry.after}",
+            )
+            workflow.set_current_details(self._story())
+            if workflow.info().is_continue_as_new_suggested() and not self._carry.done:
+                workflow.continue_as_new(CheckStep(scope=scope, carry=self._carry))
+        name = f"{scope.organisation}/{scope.project}"
+        return CheckResult(scope=name, process=scope.policy.name, tally=self._carry.tally)
+
+    @workflow.query
+    def progress(self) -> CheckCarry:
+        """How far it is, and what it has found."""
+        return self._carry
+
+    def _story(self) -> str:
+        tally = self._carry.tally
+        return (
+            f"{tally.items} items inspected, up to {self._carry.after}. "
+            f"Violations: {tally.standing} stand, {tally.opened} opened, {tally.resolved} resolved."
+        )
