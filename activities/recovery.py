@@ -168,12 +168,8 @@ class Recovery:
         keys = await self._recoveries.known(ask.organisation, touched.id, ask.tenant)
         lowest = min((one.rev for one in touched.snapshots), default=0)
         listened = Listened(ask.organisation, touched.id, keys, work.carry.floor, lowest)
-        skip = recovery.front(keys, ask.organisation, touched.id)
         try:
-            # An update's number is never below its revision's: nothing that the stream told is skipped.
-            updates = await self._source.updates(
-                ask.organisation, touched.id, min(skip, lowest - 1) if lowest else skip
-            )
+            updates = await self._source.updates(ask.organisation, touched.id, _skip(work.carry.stage, listened))
         except Missing:
             await self._in_recycle_bin(work, listened, touched)
             return
@@ -241,6 +237,8 @@ class Recovery:
 
     async def _bring(self, work: _Step, body: bytes, origin: RecoveredFrom) -> None:
         delivery = _delivery(work.request, body, origin)
+        if work.request.dry_run and delivery.item_id:
+            return  # nothing is kept, so the streams will tell of it again
         if await self._recoveries.there(delivery.tenant, [delivery.idempotency_key]):
             work.known += 1
         else:
@@ -253,6 +251,15 @@ class Recovery:
                 work.known += 1
                 return
         work.count(delivery.event_type)
+
+
+def _skip(stage: Stage, listened: Listened) -> int:
+    """How much of the history need not be read. An update's number is never below its revision's, so nothing that the
+    stream told is skipped; which comments have no entry is known only to who has read all entries."""
+    if stage is Stage.DISCUSSIONS:
+        return 0
+    front = recovery.front(listened.keys, listened.organisation, listened.item_id)
+    return min(front, listened.streamed_rev - 1) if listened.streamed_rev else front
 
 
 def _after(work: _Step, watermark: Watermark, batch: StreamBatch) -> RecoverCarry:

@@ -123,13 +123,15 @@ def _loose(
     carried: Mapping[int, CommentVersionTold],
     comments: Sequence[CommentVersionTold],
 ) -> tuple[list[Missed], int]:
-    """Versions that no entry tells of: each comes as an event of its own."""
+    """Versions that no entry tells of: each comes as an event of its own. Of those before the first entry that was read
+    nobody knows that, and whoever wants to must read from the beginning."""
     within = {(one.comment_id, one.version) for one in carried.values()}
     since = _moment_of_first(told, wanted)
     floor = min((one for one in (listened.floor, since) if one), default=None)
+    read_from = None if told and told[0].id == 1 else _moment_of_first(told, [True] * len(told))
     missed, there = [], 0
-    for one in comments:
-        if (one.comment_id, one.version) in within or not _is_since(one.at, floor):
+    for one in comments if told else ():
+        if (one.comment_id, one.version) in within or not _is_since(one.at, floor) or not _is_since(one.at, read_from):
             continue
         key = _comment_key(listened, one)
         if key in listened.keys:
@@ -302,4 +304,3 @@ def deletion_of(listened: Listened, snapshots: Sequence[Snapshot]) -> Iterator[t
         key = key_of(listened.organisation, listened.item_id, EventKind.DELETED, one.rev)
         if key not in listened.keys:
             yield Missed(EventKind.DELETED, key, one.rev, None), one
-

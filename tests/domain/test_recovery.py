@@ -140,7 +140,7 @@ def test_a_recovered_delivery_is_heard_as_the_real_one(item: Item) -> None:
 def test_entries_before_the_front_need_not_be_read(item: Item, count: int) -> None:
     keys = [one.key for one in all_of(item) if one.update and one.update.id <= count]
     skip = recovery.front(keys, "fabrikam", 7)
-    listened = Listened("fabrikam", 7, frozenset(keys))
+    listened = Listened("fabrikam", 7, frozenset(keys), floor=START)
     assert skip <= count
     assert {one.key for one in recovery.missing(listened, item.updates[skip:], item.comments).missed} == {
         one.key for one in all_of(item, keys)
