@@ -13,6 +13,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 # What `--quick` gives each, to see in a minute or two that it runs; its figures mean little.
 QUICK = {
+    "chains": ("--seconds", "3"),
     "inbox": ("--seconds", "1.5"),
     "intake": ("--seconds", "1", "--rounds", "1"),
     "items": ("--items", "20"),

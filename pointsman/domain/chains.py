@@ -8,6 +8,7 @@ workflow it went to, says its row in the inbox already, and is not said again.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from pointsman.contracts import events as told
 from pointsman.contracts.chains import Direction, Edge, EdgeKind, ThingKind, Walk
@@ -47,6 +48,15 @@ Neighbours = Callable[[Sequence[str]], Iterable[Edge]]
 """Edges that have one of these things at an end."""
 
 
+class Connects(NamedTuple):
+    """An edge before it is known who tells it: most of an event's are told several times over."""
+
+    cause: str
+    effect: str
+    kind: EdgeKind
+    removed: bool = False
+
+
 def thing(kind: ThingKind, *parts: object) -> str:
     return f"{kind.value}:{'/'.join(map(str, parts))}"
 
@@ -82,7 +92,7 @@ def edges_of(event: told.Event, event_id: str) -> tuple[Edge, ...]:
         return ()
     found = dict.fromkeys(_told(event, thing(ThingKind.EVENT, event_id), organisation))
     at = event.envelope.created_at
-    return tuple(_signed(edge, event_id, at) for edge in found if edge.cause != edge.effect)
+    return tuple(_signed(connects, event_id, at) for connects in found if connects.cause != connects.effect)
 
 
 def edges_told(heard: Heard, body: bytes, event_id: str) -> tuple[Edge, ...]:
@@ -90,15 +100,15 @@ def edges_told(heard: Heard, body: bytes, event_id: str) -> tuple[Edge, ...]:
     body is not read again."""
     if heard.unreadable or (heard.kind in QUIET and not heard.links_changed):
         return ()
-    return edges_of(parse_bytes(body, heard.organisation), event_id)
+    return edges_of(parse_bytes(body, heard.organisation, heard), event_id)
 
 
-def _signed(edge: Edge, event_id: str, at: datetime | None) -> Edge:
-    evidence = "" if edge.kind is EdgeKind.ABOUT else event_id
-    return edge.model_copy(update={"evidence": evidence, "at": at})
+def _signed(connects: Connects, event_id: str, at: datetime | None) -> Edge:
+    evidence = "" if connects.kind is EdgeKind.ABOUT else event_id
+    return Edge(**connects._asdict(), evidence=evidence, at=at)
 
 
-def _told(event: told.Event, this: str, organisation: str) -> Iterator[Edge]:
+def _told(event: told.Event, this: str, organisation: str) -> Iterator[Connects]:
     match event:
         case told.WorkItemTold():
             yield from _links(event, organisation)
@@ -118,11 +128,11 @@ def _told(event: told.Event, this: str, organisation: str) -> Iterator[Edge]:
             yield from _mentions(event.comment, changeset, organisation)
 
 
-def _about(this: str, what: str) -> Edge:
-    return Edge(cause=this, effect=what, kind=EdgeKind.ABOUT)
+def _about(this: str, what: str) -> Connects:
+    return Connects(cause=this, effect=what, kind=EdgeKind.ABOUT)
 
 
-def _links(event: told.WorkItemTold, organisation: str) -> Iterator[Edge]:
+def _links(event: told.WorkItemTold, organisation: str) -> Iterator[Connects]:
     item = thing(ThingKind.ITEM, organisation, event.item_id)
     for link in event.links[:LINKS_MAX]:
         yield from _link(item, link, organisation)
@@ -131,16 +141,16 @@ def _links(event: told.WorkItemTold, organisation: str) -> Iterator[Edge]:
             yield from _link(item, link, organisation)
         for link in event.links_removed[:LINKS_MAX]:
             for edge in _link(item, link, organisation):
-                yield edge.model_copy(update={"removed": True})
+                yield edge._replace(removed=True)
 
 
-def _link(item: str, link: told.Link, organisation: str) -> Iterator[Edge]:
+def _link(item: str, link: told.Link, organisation: str) -> Iterator[Connects]:
     if link.rel == ARTIFACT_LINK:
         artifact = parse(link.url)
         if artifact and artifact.kind in ARTIFACTS:
             name = artifact.name.lower() if artifact.kind is ArtifactKind.COMMIT else artifact.name
             linked = thing(ARTIFACTS[artifact.kind], organisation, name)
-            yield Edge(cause=item, effect=linked, kind=EdgeKind.LINKED)
+            yield Connects(cause=item, effect=linked, kind=EdgeKind.LINKED)
         return
     is_reverse = link.rel.endswith(REVERSE)
     kind = LINKS.get(link.rel.removesuffix(FORWARD).removesuffix(REVERSE))
@@ -150,14 +160,14 @@ def _link(item: str, link: told.Link, organisation: str) -> Iterator[Edge]:
     other = thing(ThingKind.ITEM, organisation_in((link.url,)) or organisation, number)
     is_reverse = other < item if kind is EdgeKind.RELATED else is_reverse  # it has no direction of its own
     cause, effect = (other, item) if is_reverse else (item, other)
-    yield Edge(cause=cause, effect=effect, kind=kind)
+    yield Connects(cause=cause, effect=effect, kind=kind)
 
 
-def _mentions(text: str, mentioning: str, organisation: str) -> Iterator[Edge]:
+def _mentions(text: str, mentioning: str, organisation: str) -> Iterator[Connects]:
     numbers = dict.fromkeys(int(number) for number in MENTION.findall(text))
     for number in [number for number in numbers if 0 < number < 2**31][:MENTIONS_MAX]:
         item = thing(ThingKind.ITEM, organisation, number)
-        yield Edge(cause=item, effect=mentioning, kind=EdgeKind.MENTIONED)
+        yield Connects(cause=item, effect=mentioning, kind=EdgeKind.MENTIONED)
 
 
 def _commit(organisation: str, commit_id: str) -> str:
@@ -167,7 +177,7 @@ def _commit(organisation: str, commit_id: str) -> str:
     return thing(ThingKind.COMMIT, organisation, commit_id.lower())
 
 
-def _pushed(event: told.CodePushed, this: str, organisation: str) -> Iterator[Edge]:
+def _pushed(event: told.CodePushed, this: str, organisation: str) -> Iterator[Connects]:
     told_commits = [(one.id, one.comment) for one in event.commits[:COMMITS_MAX]]
     for commit_id, comment in [*told_commits, *((ref.new, "") for ref in event.refs[:COMMITS_MAX])]:
         if commit := _commit(organisation, commit_id):
@@ -175,33 +185,33 @@ def _pushed(event: told.CodePushed, this: str, organisation: str) -> Iterator[Ed
             yield from _mentions(comment, commit, organisation)
 
 
-def _pull_request(event: told.PullRequestTold, this: str, organisation: str) -> Iterator[Edge]:
+def _pull_request(event: told.PullRequestTold, this: str, organisation: str) -> Iterator[Connects]:
     if not event.number:
         return
     pull_request = thing(ThingKind.PULL_REQUEST, organisation, event.number)
     yield _about(this, pull_request)
     yield from _mentions(f"{event.title}\n{event.description}", pull_request, organisation)
     if source := _commit(organisation, event.source_commit):
-        yield Edge(cause=source, effect=pull_request, kind=EdgeKind.SOURCE)
+        yield Connects(cause=source, effect=pull_request, kind=EdgeKind.SOURCE)
     merged = _commit(organisation, event.merge_commit)
     if merged and event.status.casefold() == "completed":  # until then it is a trial that the service throws away
-        yield Edge(cause=pull_request, effect=merged, kind=EdgeKind.MERGED)
+        yield Connects(cause=pull_request, effect=merged, kind=EdgeKind.MERGED)
 
 
-def _built(event: told.BuildCompleted, this: str, organisation: str) -> Iterator[Edge]:
+def _built(event: told.BuildCompleted, this: str, organisation: str) -> Iterator[Connects]:
     if not event.build_id:
         return
     build = thing(ThingKind.BUILD, organisation, event.build_id)
     yield _about(this, build)
     yield from _mentions(event.message, build, organisation)
     if commit := _commit(organisation, event.commit):
-        yield Edge(cause=commit, effect=build, kind=EdgeKind.BUILT)
+        yield Connects(cause=commit, effect=build, kind=EdgeKind.BUILT)
     if number := number_in(PULL_REQUEST_BRANCH, event.branch):
         pull_request = thing(ThingKind.PULL_REQUEST, organisation, number)
-        yield Edge(cause=pull_request, effect=build, kind=EdgeKind.BUILT)
+        yield Connects(cause=pull_request, effect=build, kind=EdgeKind.BUILT)
 
 
-def _run(event: told.RunTold, this: str, organisation: str) -> Iterator[Edge]:
+def _run(event: told.RunTold, this: str, organisation: str) -> Iterator[Connects]:
     if event.run_id:
         yield _about(this, thing(ThingKind.BUILD, organisation, event.run_id))
     if isinstance(event, told.ApprovalTold) and event.approval_id:
@@ -209,7 +219,7 @@ def _run(event: told.RunTold, this: str, organisation: str) -> Iterator[Edge]:
         yield _about(this, approval)
         if event.run_id:
             build = thing(ThingKind.BUILD, organisation, event.run_id)
-            yield Edge(cause=build, effect=approval, kind=EdgeKind.ASKED)
+            yield Connects(cause=build, effect=approval, kind=EdgeKind.ASKED)
 
 
 def walk(start: str, tenant: str, neighbours: Neighbours, limit: int, direction: Direction = Direction.BOTH) -> Walk:

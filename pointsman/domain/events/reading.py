@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pointsman.contracts.base import Json
 from pointsman.contracts.events import Event, OpaqueEvent, UnknownEvent
 from pointsman.domain import deliveries
+from pointsman.domain.deliveries import Heard
 from pointsman.domain.events import code, parts, pipelines, work_items
 from pointsman.domain.events.subjects import canonical
 from pointsman.domain.loose import Object, get, json_type, objects, text
@@ -31,26 +32,26 @@ OPAQUE = frozenset(
 TOO_DEEP = "nested too deeply"
 
 
-def parse_bytes(body: bytes, organisation: str = "") -> Event:
+def parse_bytes(body: bytes, organisation: str = "", heard: Heard | None = None) -> Event:
     """`parse` for a body as it was received."""
     try:
-        return parse(json.loads(body), organisation)
+        return parse(json.loads(body), organisation, heard)
     except (ValueError, RecursionError) as error:
         return UnknownEvent(reason=f"not JSON: {text(str(error))}")
 
 
-def parse(body: Json, organisation: str = "") -> Event:
-    """`organisation` counts where the delivery names none."""
+def parse(body: Json, organisation: str = "", heard: Heard | None = None) -> Event:
+    """`organisation` counts where the delivery names none. `heard` spares hearing it again; who gives it wants no items
+    of test notifications."""
     if not isinstance(body, dict):
         return UnknownEvent(reason=f"a JSON object is wanted, this is {json_type(body)}")
     try:
-        return _parse(body, organisation)
+        return _parse(body, heard or deliveries.read_item(body, organisation))
     except (RecursionError, ValidationError):  # the latter for JSON that is no cycle, and as deep as one
         return UnknownEvent(envelope=parts.envelope(body, organisation), reason=TOO_DEEP)
 
 
-def _parse(body: Object, organisation: str) -> Event:
-    heard = deliveries.read_item(body, organisation)
+def _parse(body: Object, heard: Heard) -> Event:
     envelope = parts.envelope(body, heard.organisation)
     name, raw = canonical(envelope.event_type), get(body, "resource")
     if name in deliveries.KINDS and heard.item_id:
