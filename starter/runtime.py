@@ -1,7 +1,7 @@
 """The composition root that processes share: store, books, policy, clients, activities, put together from settings."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,6 @@ from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
 from pointsman.clients.azure_devops.tracker import Tracker
-from pointsman.clients.mcp import Mcp
 from pointsman.clients.notify import WebhookNotifier
 from pointsman.config import Settings, variable
 from pointsman.config.organisations import Organisation
@@ -28,7 +27,7 @@ from pointsman.observability.metered import MeteredAttempts, MeteredEscalations,
 from pointsman.observability.metrics import Metrics
 from pointsman.observability.pace import PaceMetrics
 from pointsman.policies.loading import LoadedPolicy, load
-from pointsman.ports import Rejected, Unavailable
+from pointsman.ports import Rejected, Toolbox, Unavailable
 from pointsman.store.attempts import Attempts
 from pointsman.store.audit import Audit
 from pointsman.store.chain_walks import Chains
@@ -43,6 +42,7 @@ from pointsman.store.standing import Standings
 from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
+from starter import toolbox
 from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.organisations import clients, environment
@@ -131,8 +131,8 @@ async def announce(loaded: LoadedPolicy, books: Books) -> None:
 
 
 @asynccontextmanager
-async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]:
-    """All activities, over real clients that close at the end.
+async def activities(rt: Runtime, started: asyncio.Event | None = None) -> AsyncGenerator[list[Callable[..., object]]]:
+    """All activities, over real clients that close at the end. What is loaded ahead of its use waits for `started`.
 
     Raises:
         Misconfigured: a credential that activities need is missing.
@@ -140,18 +140,16 @@ async def activities(rt: Runtime) -> AsyncGenerator[list[Callable[..., object]]]
     settings, books = rt.settings, rt.books
     llm = llm_settings(settings)
     model_keys(llm, rt.policy.policy)
-    for provider in likely_providers(llm, rt.policy.policy):
-        # In a thread, so that a worker that shares its process goes on beating meanwhile.
-        await asyncio.to_thread(load_adapter, provider)
     async with AsyncExitStack() as stack:
         organisations = await stack.enter_async_context(clients(settings, partial(paced, rt)))
         policy = rt.policy.policy
-        toolbox = Mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
-        stack.push_async_callback(toolbox.aclose)
-        stack.push_async_callback(_ended, asyncio.create_task(warm(toolbox, policy)))
+        tools = toolbox.mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
+        stack.push_async_callback(tools.aclose)
+        warming = partial(warm, likely_providers(llm, policy), tools, policy)
+        stack.push_async_callback(_ended, asyncio.create_task(_warm_after(started, warming)))
         tracker = Tracker(organisations)
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
-        turn_room = Turns(rt.models, toolbox, books.transcripts, books.contents, books.attempts)
+        turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
         yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
 
@@ -168,12 +166,24 @@ def tool_environments(policy: Policy, settings: Settings) -> Mapping[str, Mappin
     return {server.name: ours for server in policy.tool_servers if server.command[:1] == (OURSELVES,)}
 
 
-async def warm(toolbox: Mcp, policy: Policy) -> None:
-    """Start the tool servers that agents use, while nobody waits for them. One that fails is tried again when used."""
+async def _warm_after(started: asyncio.Event | None, warming: Callable[[], Awaitable[None]]) -> None:
+    if started is not None:
+        await started.wait()
+    await warming()
+
+
+async def warm(providers: Sequence[str], tools: Toolbox, policy: Policy) -> None:
+    """Load the SDKs of providers and start the tool servers that agents use, while nobody waits for them.
+
+    A tool server that fails is tried again when it is used.
+    """
+    for provider in providers:
+        # In a thread, so that a worker that shares its process goes on beating meanwhile.
+        await asyncio.to_thread(load_adapter, provider)
 
     async def start(server: str) -> None:
         try:
-            await toolbox.definitions([f"{server}/*"])
+            await tools.definitions([f"{server}/*"])
         except (Rejected, Unavailable) as error:
             LOG.warning("tool server is not ready", server=server, error=str(error))
 

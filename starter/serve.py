@@ -229,7 +229,8 @@ def _rpc(rt: Runtime) -> RpcServices:
 
 async def _work(rt: Runtime, connection: Connection) -> None:
     """Take workflow and activity tasks, from when Temporal first answers."""
-    async with activities(rt) as ours:
+    started = asyncio.Event()
+    async with activities(rt, started) as ours:
         client = await _patiently(connection)
         await temporal.ensure_search_attributes(client)
         worker = Worker(
@@ -241,6 +242,7 @@ async def _work(rt: Runtime, connection: Connection) -> None:
             **temporal.worker_options(),
         )
         LOG.info("worker polls", task_queue=rt.settings.task_queue)
+        started.set()
         await worker.run()
 
 
@@ -275,6 +277,7 @@ def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:
             port,
             access_log=False,
             log_config=None,
+            ws="none",  # nothing here speaks WebSocket, and the library for it takes time to load
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(LINGER.total_seconds()),

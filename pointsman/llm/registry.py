@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -120,7 +121,7 @@ class Registry(_Strict):
             RegistryError: it cannot be read, or what it says does not hold together.
         """
         try:
-            return cls.model_validate(yaml.load(path.read_text(), Loader=yaml.CSafeLoader))
+            return _parsed(path.read_text())
         except (OSError, yaml.YAMLError) as error:
             raise RegistryError(f"models file {path}: {error}") from error
         except ValidationError as error:
@@ -191,3 +192,8 @@ def abilities_needed(request: LLMRequest) -> frozenset[Ability]:
         Ability.DOCUMENTS: "document" in kinds,
     }
     return frozenset(ability for ability, is_needed in needed.items() if is_needed)
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Registry:
+    return Registry.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 
 from opentelemetry import metrics
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -39,6 +38,8 @@ def configure(service: str = names.SERVICE_NAME, version: str = "") -> MeterProv
     protocol = next((value for name in PROTOCOLS if (value := os.environ.get(name))), "http/protobuf")
     if protocol != "http/protobuf":
         raise UnknownProtocol(f"{PROTOCOLS[1]}={protocol!r}; allowed: http/protobuf (port 4318 of most collectors)")
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # only who sends pays for it
+
     service = os.environ.get("OTEL_SERVICE_NAME") or service
     resource = Resource.create({"service.name": service, "service.version": version})
     provider = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource)

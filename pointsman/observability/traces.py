@@ -11,7 +11,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import baggage, context, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as RecordedSpan
@@ -54,6 +53,8 @@ def configure(service: str = names.SERVICE_NAME, version: str = "") -> TracerPro
     protocol = next((value for name in PROTOCOLS if (value := os.environ.get(name))), "http/protobuf")
     if protocol != "http/protobuf":
         raise UnknownProtocol(f"{PROTOCOLS[1]}={protocol!r}; allowed: http/protobuf (port 4318 of most collectors)")
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # only who sends pays for it
+
     # Resource.create puts OTEL_RESOURCE_ATTRIBUTES under these, and OTEL_SERVICE_NAME over them.
     service = os.environ.get("OTEL_SERVICE_NAME") or service
     provider = TracerProvider(resource=Resource.create({"service.name": service, "service.version": version}))

@@ -41,7 +41,12 @@ class LoadedPolicy:
 
 def schema() -> dict[str, Json]:
     """JSON Schema of `policy.yaml`, for editors and for us."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PolicyFile.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_rules()}
+
+
+@cache
+def _rules() -> dict[str, Json]:
+    return PolicyFile.model_json_schema()
 
 
 def load(folder: Path | None = None) -> LoadedPolicy:
@@ -93,7 +98,9 @@ def _explain(document: Document, fault: ValidationError) -> str:
     if fault.validator == "additionalProperties" and isinstance(fault.instance, dict):
         known = list(fault.schema["properties"]) if isinstance(fault.schema, Mapping) else []
         unknown = next(key for key in fault.instance if key not in known)
-        return document.fault([*path, unknown], unknown, f"unknown key; allowed: {', '.join(known)}")
+        # What stands under models may be a key that was put into a wrong place.
+        value = "(not shown)" if path[:1] == ["models"] else fault.instance[unknown]
+        return document.fault([*path, unknown], value, f"unknown key; allowed: {', '.join(known)}")
     shown = "(not shown)" if path[:1] == ["models"] and path[-1] == "key" else fault.instance  # it may be the key
     return document.fault(path, shown, _allowed(fault))
 

@@ -8,10 +8,10 @@ AGENTS = f"agents: [{AGENT}]\nroutes: []\n"
 
 # What a user may get wrong: the file, and the error without the file's name.
 WRONG = {
-    "unknown key": ("version: '1'\nruotes: []\n", "2: ruotes: ruotes: unknown key; allowed: version, tenants, scope,"),
+    "unknown key": ("version: '1'\nruotes: []\n", "2: ruotes: []: unknown key; allowed: version, tenants, scope,"),
     "unknown key within": (
         "scope:\n  - name: all\n    match:\n      colours: [red]\n",
-        "4: scope.0.match.colours: colours: unknown key; allowed: organisations, projects, area_paths, types, tags,",
+        "4: scope.0.match.colours: [red]: unknown key; allowed: organisations, projects, area_paths, types, tags,",
     ),
     "list for text": ("version: [1]\n", "1: version: [1]: must be text"),
     "text for list": ("scope: all\n", "1: scope: all: must be a list"),
@@ -169,9 +169,9 @@ WRONG = {
     "empty": ("# nothing yet\n", "1: (file): must be a mapping"),
     "two documents": ("version: '1'\n---\nversion: '2'\n", "2: is not YAML: expected a single document"),
     "key that is no text": ("? [a, b]\n: c\n", "1: (file): null: a key must be text"),
-    "key that is a date": ("2026-03-01: x\n", "1: 2026-03-01: '2026-03-01': unknown key"),
-    "key that is a truth value": ("scope: []\non: x\n", "2: on: 'on': unknown key"),
-    "merge key": ("x: &x {a: 1}\n", "1: x: x: unknown key"),
+    "key that is a date": ("2026-03-01: x\n", "1: 2026-03-01: x: unknown key"),
+    "key that is a truth value": ("scope: []\non: x\n", "2: on: x: unknown key"),
+    "merge key": ("x: &x {a: 1}\n", "1: x: {a: 1}: unknown key"),
     "itself within": ("version: &a [*a]\n", "1: version.0: null: refers to itself"),
     "nested without end": ("version: " + "[" * 1_000, "1: is nested too deeply"),
     "aliases without end": (
