@@ -1,37 +1,178 @@
-"""Service hooks on the command line."""
+"""Service hooks on the command line: listed, brought to what policy wants, tested, given another secret."""
 
-from pointsman.clients.azure_devops.answers import Subscription
-from pointsman.config import Settings
+from collections.abc import Sequence
+
+from pointsman.config import Settings, variable
+from pointsman.contracts.hooks import FoundHook, HookStatus, HookStep
+from pointsman.ports import HookService
+from starter.cli.call import Call
+from starter.cli.context import policy
+from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Listing, Record
-from starter.hooks import receiver_url, subscriptions
-from starter.needs import tracker_accounts
-from starter.organisations import client_of
+from starter.hooks import (
+    WRITES,
+    NotTaken,
+    Standing,
+    Unfinished,
+    about,
+    carry_out,
+    newest_secret,
+    ours,
+    probe,
+    receiver_url,
+    rotating,
+    service,
+    standings,
+)
 
 COLUMNS = ("organisation", "subscription", "event", "status", "filters", "url")
+STEPS = ("organisation", "action", "event", "project", "subscription", "why")
+TESTS = ("organisation", "event", "result", "error")
+_SECRETS = variable("webhook_secrets")
 
 
-async def listed(settings: Settings, *, every: bool) -> Listing:
+async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bool) -> ExitCode:
     """Subscriptions that post to us; with `every` those of others, too."""
-    ours = receiver_url(settings)
+    url = receiver_url(settings)
+    async with service(settings) as hooks:
+        found = await standings(hooks, settings, policy(settings).hooks)
+    own = [hook for one in found for hook in ours(one, url)]
+    shown = [hook for one in found for hook in one.there] if every else own
+    call.show(Listing("hooks", COLUMNS, [_row(hook) for hook in shown]))
+    broken = [hook for hook in own if hook.status != HookStatus.ENABLED]
+    if broken:
+        call.out.say(f"{len(broken)} of {len(own)} lose events; mend them: pointsman hooks ensure")
+    return ExitCode.FINDINGS if broken and exit_status else ExitCode.OK
+
+
+async def ensure(call: Call, settings: Settings, *, prune: bool, dry_run: bool) -> ExitCode:
+    """Make, replace and take away subscriptions until they are as policy wants them."""
+    async with service(settings, newest_secret(settings)) as hooks:
+        found = await standings(hooks, settings, policy(settings).hooks, prune=prune)
+        steps = [step for one in found for step in one.steps]
+        if not dry_run:
+            await _change(hooks, found, [step for one in found for step in one.writes])
+    call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
+    writes, left = [step for step in steps if step.action in WRITES], [step for one in found for step in one.left]
+    if dry_run:
+        call.out.say(f"{len(writes)} changes would be made; nothing was done")
+        return ExitCode.FINDINGS if writes or left else ExitCode.OK
+    call.out.say(f"{len(writes)} changes made, {len(steps) - len(writes) - len(left)} were right before")
+    return _told_left(call, left, "take them into policy, or take them away: pointsman hooks ensure --prune")
+
+
+async def tested(call: Call, settings: Settings, events: Sequence[str]) -> ExitCode:
+    """Have each organisation deliver an invented event of each type that policy subscribes to."""
     rows: list[Record] = []
-    for organisation in tracker_accounts(settings):
-        async with client_of(organisation) as client:
-            found = await subscriptions(client)
-            rows += [_row(client.organisation, one) for one in found if every or _target(one) == ours]
-    return Listing("hooks", COLUMNS, rows)
+    async with service(settings, newest_secret(settings)) as hooks:
+        for one in await standings(hooks, settings, policy(settings).hooks):
+            by_event = {want.event_type: want for want in one.wants}
+            for event, want in by_event.items():
+                if not events or event in events:
+                    told = await hooks.test(want)
+                    row = {"organisation": one.organisation, "event": event, "result": told.result, "error": told.error}
+                    rows.append(row)
+    call.show(Listing("tests", TESTS, rows))
+    if not rows:
+        raise CliError(
+            "nothing_to_test",
+            "No subscription of policy has such an event, so nothing was sent.",
+            "See what policy subscribes to: pointsman policy show",
+            ExitCode.NOT_FOUND,
+        )
+    if all(row["result"] == "succeeded" for row in rows):
+        return ExitCode.OK
+    call.out.say("not each was taken; see who answers under the public address: pointsman doctor --online")
+    return ExitCode.FINDINGS
 
 
-def _target(subscription: Subscription) -> str:
-    return subscription.consumer_inputs.get("url") or ""
+async def rotate(call: Call, settings: Settings, *, dry_run: bool) -> ExitCode:
+    """Give every subscription the newest secret, after a test has shown that the receiver takes it."""
+    if len(settings.webhook_secrets) < 2:
+        raise CliError(
+            "no_new_secret",
+            f"{_SECRETS} holds {len(settings.webhook_secrets)} secret: rotating needs the old one and, behind it, the "
+            "new one, so that deliveries with either are taken meanwhile. Nothing was changed.",
+            "Make one (openssl rand -hex 32), put it behind the old one, restart the web process, then run it again: "
+            "pointsman hooks rotate",
+            ExitCode.USAGE,
+        )
+    async with service(settings, newest_secret(settings)) as hooks:
+        found = await standings(hooks, settings, policy(settings).hooks)
+        steps = rotating([step for one in found for step in one.steps])
+        writes = [step for step in steps if step.action in WRITES]
+        if not dry_run:
+            await _change(hooks, found, writes)
+            await _prove(hooks, found)
+    call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
+    if dry_run:
+        call.out.say(f"{len(writes)} subscriptions would get the new secret; nothing was done")
+        return ExitCode.OK
+    left = [step for one in found for step in one.left]
+    if not left:
+        call.out.say(f"every subscription has the new secret: take the old one out of {_SECRETS}, and restart")
+    return _told_left(call, left, "these still have the old secret: keep it until they have gone: pointsman hooks list")
 
 
-def _row(organisation: str, subscription: Subscription) -> Record:
-    filters = {name: value for name, value in subscription.publisher_inputs.items() if value}
+async def _change(hooks: HookService, found: Sequence[Standing], steps: Sequence[HookStep]) -> None:
+    """Try the receiver where something is to be written, then write."""
+    places = {about(step).organisation for step in steps}
+    await _try(hooks, [one for one in found if one.organisation in places], "Nothing was changed.")
+    try:
+        await carry_out(hooks, steps)
+    except Unfinished as error:
+        raise CliError(
+            "unfinished", str(error), "Look at what is there, then run it again: pointsman hooks list", retryable=True
+        ) from error
+
+
+async def _prove(hooks: HookService, found: Sequence[Standing]) -> None:
+    await _try(hooks, found, "All subscriptions have the new secret: keep the old one until this succeeds.")
+
+
+async def _try(hooks: HookService, found: Sequence[Standing], state: str) -> None:
+    try:
+        for one in found:
+            await probe(hooks, one)
+    except NotTaken as error:
+        raise CliError(
+            "not_taken",
+            f"{str(error).removesuffix(' Nothing was changed.')} {state}",
+            f"Does the web process run, behind its public address, with the last secret of {_SECRETS}? "
+            "Restart it, then test it: pointsman hooks test",
+        ) from error
+
+
+def _told_left(call: Call, left: Sequence[HookStep], hint: str) -> ExitCode:
+    if not left:
+        return ExitCode.OK
+    call.out.say(f"{len(left)} left as they are; {hint}")
+    return ExitCode.FINDINGS
+
+
+def _row(hook: FoundHook) -> Record:
     return {
-        "organisation": organisation,
-        "subscription": subscription.id,
-        "event": subscription.event_type,
-        "status": subscription.status,
-        "filters": filters,
-        "url": _target(subscription),
+        "organisation": hook.organisation,
+        "subscription": hook.id,
+        "event": hook.event_type,
+        "status": hook.status,
+        "filters": {name: value for name, value in hook.filters.items() if value},
+        "url": hook.url,
+        "probation_retries": hook.probation_retries,
+        "resource_version": hook.resource_version,
+        "created_by": hook.created_by,
+        "created_at": hook.created_at,
+    }
+
+
+def _step(step: HookStep) -> Record:
+    hook = about(step)
+    return {
+        "organisation": hook.organisation,
+        "action": step.action.value,
+        "event": hook.event_type,
+        "project": step.wanted.project if step.wanted else "",
+        "subscription": step.found.id if step.found else "",
+        "why": step.why,
+        "rule": step.wanted.rule if step.wanted else "",
     }

@@ -259,11 +259,17 @@ async def test_history_tells_request_answer_and_event(azure: Azure, hook: Receiv
     path = f"_apis/hooks/subscriptions/{subscription.id}/notifications/1?api-version=7.1"
     code, body = await ask(azure, "GET", path)
     assert (code, at(body, "status"), at(body, "result")) == (200, "completed", "succeeded")
-    assert at(body, "details", "event") == hook.deliveries[0]
+    sent = {"subscriptionId": at(body, "subscriptionId"), "notificationId": at(body, "id")}
+    assert {**_object(at(body, "details", "event")), **sent} == hook.deliveries[0]
     assert "Authorization: Basic ********" in str(at(body, "details", "request"))
     assert at(body, "details", "response") == "Status Code: 202\n"
     failed = f"_apis/hooks/subscriptions/{subscription.id}/notifications?result=failed&api-version=7.1"
     assert at((await ask(azure, "GET", failed))[1], "count") == 0
+
+
+def _object(value: Json) -> dict[str, Json]:
+    assert isinstance(value, dict)
+    return value
 
 
 async def test_each_delivery_can_be_repeated(azure: Azure, hook: Receiver) -> None:

@@ -8,6 +8,7 @@ import copy
 import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.clients.azure_devops.nodes import Tree
 from pointsman.clients.azure_devops.patches import add_comment, add_relation, add_tags, at_rev, set_field
+from pointsman.clients.azure_devops.service_hooks import Draft
 from pointsman.contracts.base import Json
 from pointsman.ports import Conflict, Missing, Rejected
 from tests.sandbox.azure import PERSON_TOKEN, SERVICE_TOKEN, Azure, azure_devops
@@ -138,6 +140,12 @@ async def _work_on_hooks(client: AzureDevOps) -> None:
     )
     await client.hooks.list("workitem.created")
     await client.hooks.get(made.id)
+    await client.hooks.replace(made.id, Draft("workitem.created", "http://127.0.0.1:9/hook", {"projectId": project.id}))
+    assert (await client.hooks.test(Draft("workitem.updated", "http://127.0.0.1:9/hook"))).result == "failed"
+    await client.work_items.create("Fabrikam", "Task", [set_field("System.Title", "Heard of")])
+    await client.hooks.notifications(made.id, status="queued")
+    await client.hooks.notification(made.id, 1)
+    await client.hooks.query([made.id], since=datetime(2026, 1, 1, tzinfo=UTC), result="pending", details=True)
     await client.hooks.delete(made.id)
     with suppress(Missing):
         await client.hooks.get(made.id)

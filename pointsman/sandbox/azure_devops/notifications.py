@@ -14,6 +14,8 @@ from pointsman.sandbox.azure_devops.subscriptions import (
     publisher_json,
 )
 
+OF_DELIVERY = ("subscriptionId", "notificationId")
+"""What the event gets when it is delivered; history shows the event without, as it is specified."""
 KEPT = timedelta(days=7)
 HISTORY_MAX = 5_000
 """Of one subscription; the service's own limit is not documented."""
@@ -28,7 +30,7 @@ class Notification:
     subscription: Subscription
     item_id: int
     rev: int
-    event: Json
+    event: dict[str, Json]
     created_at: str
     modified_at: str
     status: str = "queued"
@@ -88,7 +90,7 @@ def _details(held: Notification) -> dict[str, Json]:
     subscription = held.subscription
     details: dict[str, Json] = {
         "eventType": subscription.event_type,
-        "event": held.event,
+        "event": {name: value for name, value in held.event.items() if name not in OF_DELIVERY},
         "publisherId": "tfs",
         "consumerId": "webHooks",
         "consumerActionId": "httpRequest",

@@ -4,21 +4,79 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, command, group
+from starter.cli.call import Call, DryRun, command, group
 
-app = group("hooks", "Service hooks of Azure DevOps: list.")
+app = group("hooks", "Service hooks of Azure DevOps: list, bring to what policy wants, test, rotate.")
 
 
-@command(app, "list", "pointsman hooks list", "pointsman hooks list --all --json")
+@command(app, "list", "pointsman hooks list", "pointsman hooks list --all --json", "pointsman hooks list --exit-status")
 def list_hooks(
     call: Call,
     every: Annotated[bool, typer.Option("--all", help="Those that post elsewhere, too.")] = False,
-) -> None:
-    """List the subscriptions that post to our receiver, with their status.
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 9 while one loses events.")] = False,
+) -> int:
+    """List the subscriptions that post to our receiver, with their status. Any but `enabled` loses events.
 
     In a pipe: organisation, subscription, event, status, filters, url.
     """
     from starter.cli import hooks
     from starter.cli.settings import settings_of
 
-    call.show(call.run(hooks.listed(settings_of(call), every=every)))
+    return call.run(hooks.listed(call, settings_of(call), every=every, exit_status=exit_status))
+
+
+@command(app, "ensure", "pointsman hooks ensure --dry-run", "pointsman hooks ensure --prune")
+def ensure(
+    call: Call,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take away those that post to us and policy does not want.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> int:
+    """Make the subscriptions that policy wants, replace those that differ, make anew what is on probation or disabled.
+
+    Everything is read first, and what cannot be read ends it. A test through the service comes before the first
+    change. What posts elsewhere is never touched; what somebody disabled by hand is left. Exit 9 when something is
+    left, or, with `--dry-run`, to be done.
+
+    In a pipe: organisation, action, event, project, subscription, why.
+    """
+    from starter.cli import hooks
+    from starter.cli.settings import settings_of
+
+    return call.run(hooks.ensure(call, settings_of(call), prune=prune, dry_run=dry_run))
+
+
+@command(app, "test", "pointsman hooks test", "pointsman hooks test --event workitem.updated")
+def send_tests(
+    call: Call,
+    event: Annotated[
+        list[str] | None, typer.Option("--event", help="Only of this type. Repeat it.", show_default=False)
+    ] = None,
+) -> int:
+    """Have Azure DevOps deliver an invented event of each type that policy subscribes to. Exit 9 if one is not taken.
+
+    Nothing is changed; `pointsman inbox list` shows what came as `unknown`, because its item is invented.
+
+    In a pipe: organisation, event, result, error.
+    """
+    from starter.cli import hooks
+    from starter.cli.settings import settings_of
+
+    return call.run(hooks.tested(call, settings_of(call), event or ()))
+
+
+@command(app, "rotate", "pointsman hooks rotate --dry-run", "pointsman hooks rotate")
+def rotate(call: Call, dry_run: DryRun = False) -> int:
+    """Give every subscription the newest secret: the last of POINTSMAN_WEBHOOK_SECRETS, which holds two meanwhile.
+
+    A test through the service shows first that the receiver takes it. Then one subscription after another is
+    replaced, and tested again. Whatever happens on the way, run it again. No secret is printed. Exit 9 when
+    subscriptions keep the old secret.
+
+    In a pipe: organisation, action, event, project, subscription, why.
+    """
+    from starter.cli import hooks
+    from starter.cli.settings import settings_of
+
+    return call.run(hooks.rotate(call, settings_of(call), dry_run=dry_run))
