@@ -6,11 +6,19 @@ from temporalio import activity
 
 from activities.outside import beating, outside
 from pointsman.contracts.process import ItemFacts
-from pointsman.contracts.violations import CheckCarry, CheckScope, CheckStep, Inspection
+from pointsman.contracts.violations import (
+    CheckCarry,
+    CheckScope,
+    CheckStep,
+    Inspection,
+    ProcessViolation,
+    ViolationDecision,
+    ViolationVerb,
+)
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.process.evaluation import Around, fields_asked, of_a_project, of_item, types_asked
 from pointsman.domain.process.tallies import counted, settled
-from pointsman.ports import Missing, ProcessSource, ProcessViolations
+from pointsman.ports import Missing, ProcessSource, ProcessViolations, Rejected
 
 ITEMS_AT_ONCE = 100
 
@@ -48,6 +56,20 @@ class ProcessChecks:
                     tally = counted(scope.policy, tally, item, inspection.findings)
                     tally = settled(tally, await self._violations.settle(inspection))
                 return CheckCarry(after=max([carry.after, *ids]), done=len(ids) < ITEMS_AT_ONCE, tally=tally)
+
+    @activity.defn(name="process.decide")
+    async def decide(self, decision: ViolationDecision) -> ProcessViolation:
+        """Acknowledge or waive. Safe to repeat: the same decision changes nothing twice.
+
+        Raises:
+            ApplicationError: `Missing`, or `Rejected` for one that is resolved or a waiver that is over; not retryable.
+        """
+        with outside(f"decision on {decision.violation_id}"):
+            if decision.verb is ViolationVerb.ACKNOWLEDGE:
+                return await self._violations.acknowledge(decision.violation_id, decision.by, decision.reason)
+            if decision.until is None or not decision.reason:
+                raise Rejected("a waiver needs a reason and an end: nothing was changed")
+            return await self._violations.waive(decision.violation_id, decision.by, decision.reason, decision.until)
 
 
 def _inspection(scope: CheckScope, item: ItemFacts, around: Around) -> Inspection:

@@ -10,10 +10,12 @@ from functools import partial
 import structlog
 
 from activities.escalations import Asking
+from activities.process import ProcessChecks
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
+from pointsman.clients.azure_devops.process_facts import ProcessReader
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.notify import WebhookNotifier
 from pointsman.config import Settings, variable
@@ -38,6 +40,7 @@ from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
+from pointsman.store.process_violations import ProcessViolations
 from pointsman.store.standing import Standings
 from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
@@ -65,6 +68,7 @@ class Books:
     escalations: MeteredEscalations
     standing: Standings
     chains: Chains
+    violations: ProcessViolations
 
 
 def open_books(store: Store, metrics: Metrics) -> Books:
@@ -79,6 +83,7 @@ def open_books(store: Store, metrics: Metrics) -> Books:
         escalations=MeteredEscalations(Escalations(store), metrics),
         standing=Standings(store),
         chains=Chains(store),
+        violations=ProcessViolations(store),
     )
 
 
@@ -151,7 +156,9 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
-        yield [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+        process_room = ProcessChecks(ProcessReader(organisations), books.violations)
+        rooms = (item_room, turn_room, asking_room, process_room)
+        yield [activity for room in rooms for activity in activities_of(room)]
 
 
 def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:

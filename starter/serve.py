@@ -45,11 +45,12 @@ from starter.web.rpc.endpoint import RpcServices
 from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
+from workflows.process import CheckProcess, DecideViolation
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
 
 LOG = structlog.get_logger(__name__)
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
+WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation)
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
 # Above the 60 s for which proxies keep idle connections: who reuses one while it is being closed loses a request.

@@ -6,8 +6,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.process import ProcessChecks
-from pointsman.contracts.violations import CheckCarry, CheckResult, CheckStep
+from pointsman.contracts.violations import CheckCarry, CheckResult, CheckStep, ProcessViolation, ViolationDecision
 
+BOOKS_TIME = timedelta(seconds=30)
 BATCH_TIME = timedelta(minutes=30)  # a hundred items, each with some requests, at a service that may slow us down
 HEARTBEAT = timedelta(seconds=10)
 PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5))  # for as long as the service is away
@@ -49,4 +50,15 @@ class CheckProcess:
         return (
             f"{tally.items} items inspected, up to {self._carry.after}. "
             f"Violations: {tally.standing} stand, {tally.opened} opened, {tally.resolved} resolved."
+        )
+
+
+@workflow.defn
+class DecideViolation:
+    """Somebody acknowledges a violation or waives it. One run per decision."""
+
+    @workflow.run
+    async def run(self, decision: ViolationDecision) -> ProcessViolation:
+        return await workflow.execute_activity_method(
+            ProcessChecks.decide, decision, start_to_close_timeout=BOOKS_TIME, retry_policy=PATIENT
         )

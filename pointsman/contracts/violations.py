@@ -113,3 +113,18 @@ class CheckResult(Contract):
     """`organisation/project`."""
     process: str
     tally: CheckTally
+
+
+class ViolationVerb(StrEnum):
+    ACKNOWLEDGE = "acknowledge"
+    WAIVE = "waive"
+
+
+class ViolationDecision(Contract):
+    """What somebody decides of a violation. A waiver has a reason and an end."""
+
+    violation_id: str
+    verb: ViolationVerb
+    by: str
+    reason: str = ""
+    until: datetime | None = None
