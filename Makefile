@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 CODE := $(wildcard activities bench pointsman starter tests workflows worker.py)
 # Test processes: one more than there are processors, because a third of a test's time is waiting for servers.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-# `make test PART=unit` runs the tests that need no server.
+# `make test PART=unit` runs the tests that need no server, PART=llm those of the model service that need no stand-in.
 PART ?=
 PART_unit := tests/activities tests/contracts tests/domain tests/policies
+PART_llm := tests/llm -m "not stand_in and not slow and not live"
 # Lowest coverage of each of these rooms, in percent; `tests/gates/measuring.py` says which tests count.
 COVERAGE_MIN ?= 95
 COVERED := pointsman/domain workflows pointsman/llm
@@ -38,14 +39,14 @@ demo: run-ready ## run three work items through everything, with a kill and a de
 up: run-ready ## start Temporal, its UI and Pointsman on this machine
 	@$(BIN)/pointsman up $(ARGS)
 
-test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms (PART=unit: no server)
+test: dev-ready ## run every test on real servers, and hold the coverage of the inner rooms (PART=unit, PART=llm: no server)
 ifeq ($(PART)$(ARGS),)
 	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.servers
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure
 	@$(MAKE) --no-print-directory coverage-gate
 else
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit))) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit or PART=llm))) $(ARGS)
 endif
 
 check: dev-ready ## lint, types, imports, secrets, licences, lock, tidiness

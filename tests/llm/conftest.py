@@ -19,7 +19,7 @@ KEY = "sk-test-4f1d0c7a9b2e"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks the stand-in: the rest is what `make test PART=llm` runs."""
     for item in items:
-        if isinstance(item, pytest.Function) and "server" in item.fixturenames:
+        if isinstance(item, pytest.Function) and {"server", "free_port"} & set(item.fixturenames):
             item.add_marker(pytest.mark.stand_in)
 
 

@@ -33,7 +33,7 @@ MODELS = {
     "bedrock": "global.anthropic.claude-haiku-5-5",
 }
 # Of twenty calls: the cheaper a provider's SDK is, the more, so that a thousand of them take seconds.
-SHARES = {"openai": 10, "anthropic": 3, "gemini": 4, "mistral": 1, "bedrock": 2}
+SHARES = {"openai": 13, "anthropic": 2, "gemini": 2, "mistral": 1, "bedrock": 2}
 MIXED = [MODELS[provider] for provider, share in SHARES.items() for _ in range(share)]
 FAULTS: tuple[tuple[FaultKind, dict[str, object]], ...] = (
     (FaultKind.STATUS, {"status": 429, "retry_after": "0"}),

@@ -67,6 +67,8 @@ class Wiring:
     """The adapter, from the root URL of the stand-in, a key and the longest silence."""
     faults: Mapping[type[ProviderError], Said]
     """For each of `ERRORS`, as far as the adapter tells them apart."""
+    has_own_transport: bool = True
+    """Whether its bytes go another way than those of the adapters that are tested beside it."""
     is_priced: bool = True
     """Whether the price of its models is known."""
     shows_reasoning: bool = True

@@ -23,6 +23,7 @@ class TestAzureOpenAI(ProviderContract):
         provider="azure_openai",
         model="gpt-6-luna",
         make=make,
+        has_own_transport=False,  # that of `OpenAIResponses`
         shows_reasoning=False,
         faults={
             errors.RateLimitedError: Said(429, "429"),

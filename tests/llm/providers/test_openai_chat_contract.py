@@ -23,6 +23,7 @@ class TestOpenAIChat(ProviderContract):
         provider="openai",
         model="gpt-5-mini",
         make=make,
+        has_own_transport=False,  # that of `OpenAIResponses`
         shows_reasoning=False,
         faults=FAULTS,
     )
