@@ -4,7 +4,9 @@ from pointsman.sandbox.azure_devops import (
     approval_operations,
     build_operations,
     git_operations,
+    lifecycle_operations,
     plan_operations,
+    policy_operations,
     pull_request_operations,
     result_operations,
 )
@@ -16,4 +18,6 @@ CODE_AREAS = (
     build_operations,
     plan_operations,
     result_operations,
+    policy_operations,
+    lifecycle_operations,
 )

@@ -67,7 +67,7 @@ class Pending:
 
     id: str
     organisation: Organisation
-    work: Callable[[], None]
+    work: Callable[[], None] = lambda: None
     steps: list[str] = field(default_factory=lambda: ["queued", "inProgress", "succeeded"])
     status: str = "notSet"
     message: str = ""

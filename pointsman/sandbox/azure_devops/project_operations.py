@@ -8,6 +8,8 @@ from pointsman.sandbox.azure_devops.calls import BYTES, Call, Operation, Reply
 from pointsman.sandbox.azure_devops.config import Project
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_project
 from pointsman.sandbox.azure_devops.item_operations import collection
+from pointsman.sandbox.azure_devops.lifecycle_operations import begin
+from pointsman.sandbox.azure_devops.policy_state import Pending
 from pointsman.sandbox.azure_devops.rendering import identity_json
 from pointsman.sandbox.azure_devops.trees import Team
 
@@ -58,7 +60,7 @@ def create_project(call: Call) -> Reply:
     made = Project(name=name, process=process.name)
     call.world.add_project(call.organisation, made)
     number = made.id_in(call.organisation.name)
-    return Reply({"id": number, "status": "notSet", "url": f"{call.links.root}/_apis/operations/{number}"}, 202)
+    return begin(call, Pending(number, call.organisation))
 
 
 def teams(call: Call) -> Reply:
