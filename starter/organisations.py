@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.credentials import Credential, EntraAccounts, PersonalToken, entra
-from pointsman.clients.azure_devops.hosts import VERSION, server_version
+from pointsman.clients.azure_devops.hosts import NEWEST, server_version
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.config import Settings, variable
 from pointsman.config.organisations import Auth, Organisation
@@ -53,7 +53,7 @@ def credential_of(organisation: Organisation, accounts: Callable[[], EntraAccoun
 async def client_of(organisation: Organisation, paced: Paced = unshared) -> AsyncGenerator[AzureDevOps]:
     """A client that closes at the end."""
     credential = credential_of(organisation)
-    version = server_version(organisation.server) if organisation.server else VERSION
+    version = server_version(organisation.server) if organisation.server else NEWEST
     pace = paced(organisation, credential)
     async with AzureDevOps(organisation.url, credential, pace=pace, version=version) as client:
         try:

@@ -16,7 +16,7 @@ from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.errors import NotSignedIn, TooManyResults
 from pointsman.clients.azure_devops.history import REVISIONS, RevisionBatch
-from pointsman.clients.azure_devops.hosts import VERSION, Host, server_version
+from pointsman.clients.azure_devops.hosts import NEWEST, Host, server_version
 from pointsman.clients.azure_devops.pacing import Pace, Unobserved
 from pointsman.clients.azure_devops.patches import add_tags, at_rev, set_field
 from pointsman.clients.azure_devops.queries import RESULTS_MAX
@@ -80,7 +80,7 @@ async def ground_of(organisation: Organisation) -> AsyncGenerator[Ground]:
     """Raises `Rejected` or `Unavailable` where even reading fails."""
     heard = Heard()
     pace = Pace(observer=heard)
-    version = server_version(organisation.server) if organisation.server else VERSION
+    version = server_version(organisation.server) if organisation.server else NEWEST
     async with client_of(organisation, lambda *_: pace) as client:
         connection = Connection(organisation.url, credential_of(organisation), pace=pace, version=version)
         try:
@@ -106,7 +106,7 @@ def nothing_to_ask(what: str) -> Finding:
 
 async def sign_in(ground: Ground) -> Finding:
     """With a token that nobody has; it belongs to no account, so no account is locked."""
-    version = server_version(ground.organisation.server) if ground.organisation.server else VERSION
+    version = server_version(ground.organisation.server) if ground.organisation.server else NEWEST
     async with AzureDevOps(ground.organisation.url, SecretStr("not-a-token"), version=version) as stranger:
         try:
             await stranger.projects.all()
