@@ -3,6 +3,7 @@
 import secrets
 import shlex
 from contextlib import AsyncExitStack
+from typing import Literal
 
 from pydantic import SecretStr
 
@@ -17,17 +18,18 @@ from starter.cli.errors import ExitCode
 from starter.cli.temporal import stopping
 
 SECRET_BYTES = 24
+Seed = Literal["demo", "large"]
 ORGANISATION = "fabrikam"
 PERSON_VARIABLE = "SANDBOX_PERSON_TOKEN"
 
 
-async def run(call: Call, settings: Settings, part: str, port: int) -> ExitCode:
+async def run(call: Call, settings: Settings, part: str, port: int, seed: Seed) -> ExitCode:
     """Serve until SIGINT or SIGTERM. Prints how to reach the stand-ins: shell exports, or one document."""
     stop = stopping()
     async with AsyncExitStack() as running:
         told: dict[str, str] = {}
         if part in ("azure-devops", "all"):
-            told |= await _azure_devops(running, settings, port)
+            told |= await _azure_devops(running, settings, port, seed)
         if part in ("models", "all"):
             told |= await _models(running, settings, port + 1 if port and part == "all" else port)
         if call.out.as_json:
@@ -41,9 +43,10 @@ async def run(call: Call, settings: Settings, part: str, port: int) -> ExitCode:
     return ExitCode.OK
 
 
-async def _azure_devops(running: AsyncExitStack, settings: Settings, port: int) -> dict[str, str]:
+async def _azure_devops(running: AsyncExitStack, settings: Settings, port: int, seed: Seed) -> dict[str, str]:
     person, service = _secret(None), _secret(settings.azure_devops_token)
-    url = await running.enter_async_context(azure_devops.running(azure_devops.demo_config(person, service), port=port))
+    config = azure_devops.large_config if seed == "large" else azure_devops.demo_config
+    url = await running.enter_async_context(azure_devops.running(config(person, service), port=port))
     return {
         variable("azure_devops_url"): f"{url}/{ORGANISATION}",
         variable("azure_devops_token"): service.get_secret_value(),

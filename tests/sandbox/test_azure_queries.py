@@ -80,7 +80,7 @@ def test_order_counts_from_the_first_field_on(items: list[Item]) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("SELECT [System.Id] FROM WorkItemLinks", "WorkItemLinks"),
+        ("SELECT [System.Id] FROM WorkItemLinks", "WorkItemLinks where WORKITEMS belongs"),
         ("SELECT [System.Id] FROM WorkItems WHERE [System.State] EVER 'Active'", "operator 'EVER'"),
         ("SELECT [System.Id] FROM WorkItems WHERE [System.State] WAS EVER 'Active'", "operator 'WAS'"),
         ("SELECT [System.Id] FROM WorkItems WHERE NOT [System.Id] = 1", "NOT"),

@@ -14,6 +14,7 @@ from pointsman.sandbox.azure_devops.config import (
     Project,
     SandboxConfig,
     demo_config,
+    large_config,
 )
 from pointsman.sandbox.azure_devops.server import running, serve
 
@@ -26,6 +27,7 @@ __all__ = [
     "SandboxConfig",
     "create_app",
     "demo_config",
+    "large_config",
     "running",
     "serve",
 ]

@@ -23,6 +23,7 @@ from pointsman.sandbox.azure_devops.config import SandboxConfig
 from pointsman.sandbox.azure_devops.control import control
 from pointsman.sandbox.azure_devops.delivery import Deliverer
 from pointsman.sandbox.azure_devops.gate import Gate
+from pointsman.sandbox.azure_devops.large import seed_large
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.seed import seed
 from pointsman.sandbox.azure_devops.sign_in import authority
@@ -46,6 +47,9 @@ def create_app(config: SandboxConfig) -> FastAPI:
     world = World(config)
     if config.seeded:
         seed(world)
+    if config.large_items:
+        organisation = config.organisations[0]
+        seed_large(world, organisation, organisation.projects[0].name, config.large_items, config.seed_number)
     sandbox = Sandbox(world, Deliverer(world))
 
     @asynccontextmanager

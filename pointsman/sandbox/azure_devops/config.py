@@ -96,6 +96,10 @@ class SandboxConfig(Named):
     """Unique names of those who may neither bypass rules nor suppress notifications."""
     suppression_silences_hooks: bool = False
     """Whether `suppressNotifications` keeps service hooks quiet too, which nobody has confirmed."""
+    large_items: int = 0
+    """Begin with about so many items with histories in project `Fabrikam`, which has the CMMI process then."""
+    seed_number: int = 1
+    """Another number makes other items; the same the same."""
     seeded: bool = False
     """Begin with the demo's items; only organisation `fabrikam` with project `Fabrikam` has some."""
 
@@ -118,4 +122,31 @@ def demo_config(person_token: SecretStr, service_token: SecretStr, time_scale: f
         people=(NOOR,),
         time_scale=time_scale,
         seeded=True,
+    )
+
+
+LARGE_ITEMS = 20_000
+CROWD = tuple(
+    Identity(unique_name=f"{name.lower()}@fabrikam.example", display_name=f"{name} {surname}")
+    for name, surname in (("Grace", "Hall"), ("Linus", "Ek"), ("Mei", "Tan"), ("Omar", "Said"), ("Rosa", "Diaz"))
+)
+
+
+def large_config(
+    person_token: SecretStr, service_token: SecretStr, items: int = LARGE_ITEMS, number: int = 1
+) -> SandboxConfig:
+    """An organisation with a project of each process; that of `Fabrikam` is CMMI and has a past of so many items."""
+    demo = demo_config(person_token, service_token)
+    projects = (
+        Project(name="Fabrikam", process="CMMI"),
+        *(Project(name=f"Fabrikam {process}", process=process) for process in ("Agile", "Scrum", "Basic")),
+    )
+    return demo.model_copy(
+        update={
+            "organisations": (Organisation(name="fabrikam", projects=projects),),
+            "people": (NOOR, *CROWD),
+            "seeded": False,
+            "large_items": items,
+            "seed_number": number,
+        }
     )

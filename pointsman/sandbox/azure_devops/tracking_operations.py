@@ -1,9 +1,10 @@
 """Queries, and who one is."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pointsman.contracts.base import Json
-from pointsman.sandbox.azure_devops import wiql
+from pointsman.sandbox.azure_devops import wiql, wiql_links
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid
@@ -14,29 +15,63 @@ def query(call: Call) -> Reply:
     text = call.body.get("query") if isinstance(call.body, dict) else None
     if not isinstance(text, str):
         raise invalid("The request is invalid: query must be a text.")
-    parsed = wiql.parse(text, wiql.Context(call.project, call.identity, datetime.now(UTC)))
+    context = wiql.Context(call.project, call.identity, datetime.now(UTC))
+    if wiql_links.asks_for_links(text):
+        return _links(call, wiql_links.parse_links(text, context))
+    parsed = wiql.parse(text, context)
     found = parsed.run(list(call.world.items_of(call.organisation).values()))
+    _require_few(call, len(found))
+    top = call.count("$top", call.world.config.query_max)
+    return Reply(
+        {
+            **_head(call, "flat", "workItem", parsed.columns, parsed.order),
+            "workItems": [_reference(call, item.id) for item in found[:top]],
+        }
+    )
+
+
+def _links(call: Call, parsed: wiql_links.LinkQuery) -> Reply:
+    """An item at the top has neither `rel` nor `source`."""
+    rows = parsed.run(call.world.items_of(call.organisation))
+    _require_few(call, len(rows))
+    top = call.count("$top", call.world.config.query_max)
+    relations: list[Json] = [
+        {
+            "rel": row.rel or None,
+            "source": _reference(call, row.source) if row.source else None,
+            "target": _reference(call, row.target),
+        }
+        for row in rows[:top]
+    ]
+    head = _head(call, parsed.query_type, "workItemLink", parsed.columns, parsed.order)
+    return Reply({**head, "workItemRelations": relations})
+
+
+def _head(
+    call: Call, query_type: str, result_type: str, columns: Sequence[str], order: Sequence[wiql.Order]
+) -> dict[str, Json]:
+    return {
+        "queryType": query_type,
+        "queryResultType": result_type,
+        "asOf": call.world.clock.now(),
+        "columns": [_column(call, name) for name in columns],
+        "sortColumns": [{"field": _column(call, one.field), "descending": one.descending} for one in order],
+    }
+
+
+def _reference(call: Call, item_id: int) -> dict[str, Json]:
+    return {"id": item_id, "url": call.links.item(item_id)}
+
+
+def _require_few(call: Call, count: int) -> None:
     limit = call.world.config.query_max
-    if len(found) > limit:
+    if count > limit:
         raise ServiceError(
             400,
             f"VS402337: The number of work items returned exceeds the size limit of {limit}. Change the query to "
             "return fewer items.",
             "WorkItemTrackingQueryResultSizeLimitExceededException",
         )
-    top = call.count("$top", limit)
-    return Reply(
-        {
-            "queryType": "flat",
-            "queryResultType": "workItem",
-            "asOf": call.world.clock.now(),
-            "columns": [_column(call, name) for name in parsed.columns],
-            "sortColumns": [
-                {"field": _column(call, order.field), "descending": order.descending} for order in parsed.order
-            ],
-            "workItems": [{"id": item.id, "url": call.links.item(item.id)} for item in found[:top]],
-        }
-    )
 
 
 def connection_data(call: Call) -> Reply:

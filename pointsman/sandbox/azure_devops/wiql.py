@@ -2,7 +2,7 @@
 
     SELECT [f], ... FROM WorkItems WHERE [f] op value AND|OR ( ... ) ORDER BY [f] ASC|DESC, ...
 
-Whatever else the language has (links, history, groups) is refused by name.
+Queries over links are in `wiql_links`. Whatever else the language has (history, groups) is refused by name.
 """
 
 import re
@@ -19,11 +19,11 @@ from pointsman.sandbox.azure_devops.rules import tags_of
 from pointsman.sandbox.azure_devops.state import Item
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<field>\[[^\]]+\])|(?P<macro>@\w+)
+    r"""\s*(?:(?P<side>\[?(?:Source|Target)\]?\.)|(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")|(?P<field>\[[^\]]+\])|(?P<macro>@\w+)
     |(?P<number>-?\d+(?:\.\d+)?)|(?P<sign><>|<=|>=|[=<>(),+-])|(?P<word>[A-Za-z_][\w.]*))""",
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
-_REFUSED = {"WORKITEMLINKS", "MODE", "ASOF", "EVER", "WAS", "GROUP", "NOT", "FROMDATE"}
+_REFUSED = {"MODE", "ASOF", "EVER", "WAS", "GROUP", "NOT", "FROMDATE"}
 
 Test = Callable[[Item], bool]
 
@@ -53,13 +53,13 @@ class Query:
         """Items that stand and match, in order; by id where nothing else decides."""
         found = sorted((item for item in items if not item.deleted and self.test(item)), key=lambda item: item.id)
         for order in reversed(self.order):
-            found.sort(key=lambda item: _sort_key(item.fields.get(order.field)), reverse=order.descending)
+            found.sort(key=lambda item: sort_key(item.fields.get(order.field)), reverse=order.descending)
         return found
 
 
 def parse(text: str, context: Context) -> Query:
     """Raises `ServiceError` with status 400 for anything outside of the part that is played."""
-    return _Parser(_tokens(text), context).query()
+    return Parser(tokens(text), context).query()
 
 
 def refused(what: str) -> ServiceError:
@@ -76,20 +76,20 @@ class Token:
         return self.text.upper() if self.kind in ("word", "sign") else ""
 
 
-def _tokens(text: str) -> list[Token]:
-    tokens: list[Token] = []
+def tokens(text: str) -> list[Token]:
+    found: list[Token] = []
     place = 0
     text = text.rstrip().rstrip(";").rstrip()
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
             raise refused(f"character {text[place:].lstrip()[:1]!r} behind {text[:place]!r}")
-        tokens.append(Token(match.lastgroup, match.group(match.lastgroup)))
+        found.append(Token(match.lastgroup, match.group(match.lastgroup)))
         place = match.end()
-    return tokens
+    return found
 
 
-class _Parser:
+class Parser:
     """Recursive descent: OR binds weaker than AND, parentheses bind strongest."""
 
     def __init__(self, tokens: list[Token], context: Context) -> None:
@@ -211,7 +211,11 @@ class _Parser:
         return known[0]
 
     def _peek(self) -> Token:
-        return self._tokens[self._place] if self._place < len(self._tokens) else Token("end", "its end")
+        return self._ahead(0)
+
+    def _ahead(self, count: int) -> Token:
+        place = self._place + count
+        return self._tokens[place] if place < len(self._tokens) else Token("end", "its end")
 
     def _next(self) -> Token:
         token = self._peek()
@@ -237,7 +241,7 @@ def _everything(_: Item) -> bool:
     return True
 
 
-def _sort_key(value: Value) -> tuple[int, float, str]:
+def sort_key(value: Value) -> tuple[int, float, str]:
     if value is None:
         return (0, 0.0, "")
     if isinstance(value, (int, float)):
@@ -264,7 +268,7 @@ def comparison(name: str, operator: str, value: Value) -> Test:
     shape = FIELDS[name].shape
 
     def holds(item: Item) -> bool:
-        held = item.fields.get(name)
+        held = item.parent or None if name == "System.Parent" else item.fields.get(name)
         if held is None:
             return compare("", _text(value)) if isinstance(value, str) else operator == "<>"
         return _compare(compare, shape, held, value, operator)

@@ -30,6 +30,11 @@ class DoctorTopic(StrEnum):
     AZURE_DEVOPS = "azure-devops"
 
 
+class SandboxSeed(StrEnum):
+    DEMO = "demo"
+    LARGE = "large"
+
+
 class SandboxPart(StrEnum):
     AZURE_DEVOPS = "azure-devops"
     MODELS = "models"
@@ -158,6 +163,9 @@ def sandbox(
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the first; 0 takes free ones.")
     ] = 0,
+    seed: Annotated[
+        SandboxSeed, typer.Option(help="What Azure DevOps begins with: a few items, or 20,000 with their histories.")
+    ] = SandboxSeed.DEMO,
 ) -> int:
     """Run stand-ins for the outside world on loopback.
 
@@ -166,4 +174,4 @@ def sandbox(
     from starter.cli import sandbox as sandboxes
     from starter.cli.settings import settings_of
 
-    return call.run(sandboxes.run(call, settings_of(call), part.value, port))
+    return call.run(sandboxes.run(call, settings_of(call), part.value, port, seed.value))
