@@ -1,12 +1,13 @@
-"""`pointsman process`: do items follow the rules of their process?"""
+"""`pointsman process`: do items follow the rules of their process, and what became of those that did not?"""
 
 from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, command, group
+from starter.cli.call import Call, DryRun, Limit, command, group, me
+from starter.cli.errors import usage
 
-app = group("process", "Rules of a process: check, rules.")
+app = group("process", "Rules of a process: check, rules, violations, acknowledge, waive.")
 
 Organisation = Annotated[
     str, typer.Option("--organisation", help="Which one, where settings name several.", show_default=False)
@@ -25,6 +26,7 @@ Process = Annotated[
     "pointsman process check 42 43",
     "pointsman process check --project Fabrikam --json",
     "pointsman process check --project Fabrikam --process cmmi --all",
+    "pointsman process check --project Fabrikam --keep",
 )
 def check(
     call: Call,
@@ -35,14 +37,22 @@ def check(
     organisation: Organisation = "",
     process: Process = "",
     every: Annotated[bool, typer.Option("--all", help="What holds and what is not known, too.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Have the worker check it, and keep violations.")] = False,
 ) -> int:
-    """Check items against the rules of their process. Exit 9 where a rule is broken; nothing is written.
+    """Check items against the rules of their process. Exit 9 where a rule is broken; items are never written.
 
     In a pipe: item, check, standing, severity, update, evidence.
     """
     from starter.cli import process as plain
+    from starter.cli import violations as kept
     from starter.cli.settings import settings_of
 
+    if keep:
+        if not project or items:
+            raise usage(
+                "--keep checks a whole project: --project NAME, and no items.", "pointsman process check --help"
+            )
+        return call.run(kept.check(call, settings_of(call), project, organisation, process, me()))
     wanted = plain.Wanted(tuple(items or ()), project, organisation, process, every)
     return call.run(plain.check(call, settings_of(call), wanted))
 
@@ -57,3 +67,53 @@ def rules(call: Call, process: Process = "") -> None:
     from starter.cli.settings import settings_of
 
     call.show(plain.rules(settings_of(call), process))
+
+
+Violation = Annotated[str, typer.Argument(metavar="VIOLATION", help="For example VIO-7.", show_default=False)]
+By = Annotated[str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)]
+
+
+@command(app, "violations", "pointsman process violations", "pointsman process violations --item 42 --all")
+def list_violations(
+    call: Call,
+    project: Annotated[str, typer.Option("--project", help="Only those of this project.", show_default=False)] = "",
+    item: Annotated[int, typer.Option(min=0, help="Only those of this item.", show_default=False)] = 0,
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    limit: Limit = 50,
+) -> None:
+    """List violations that were kept, newest first.
+
+    In a pipe: violation, item, check, severity, state, opened, by, evidence.
+    """
+    from starter.cli import violations as kept
+    from starter.cli.settings import settings_of
+
+    call.show(call.run(kept.listed(settings_of(call), project, item, every=every, limit=limit)))
+
+
+@command(app, "acknowledge", "pointsman process acknowledge VIO-7")
+def acknowledge(call: Call, violation: Violation, by: By = "", reason: Reason = "", dry_run: DryRun = False) -> None:
+    """Say that you take a violation on. It stays until it is resolved."""
+    from starter.cli import violations as kept
+    from starter.cli.settings import settings_of
+
+    call.show(
+        call.run(kept.decide(settings_of(call), violation, "acknowledge", by or me(), reason, "", dry_run=dry_run))
+    )
+
+
+@command(app, "waive", 'pointsman process waive VIO-7 --until 2027-01-31 -r "the supplier delivers in January"')
+def waive(
+    call: Call,
+    violation: Violation,
+    until: Annotated[str, typer.Option("--until", help="When the waiver ends, ISO 8601.", show_default=False)] = "",
+    reason: Reason = "",
+    by: By = "",
+    dry_run: DryRun = False,
+) -> None:
+    """Let a violation stand for a reason, until a day. After that it is open again."""
+    from starter.cli import violations as kept
+    from starter.cli.settings import settings_of
+
+    call.show(call.run(kept.decide(settings_of(call), violation, "waive", by or me(), reason, until, dry_run=dry_run)))

@@ -1,0 +1,144 @@
+"""Violations of process rules on the command line: found by a durable check, listed, decided on."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from pointsman.config import Settings
+from pointsman.contracts.violations import (
+    CheckResult,
+    CheckScope,
+    ProcessViolation,
+    ViolationDecision,
+    ViolationState,
+    ViolationVerb,
+)
+from pointsman.domain.routing import tenant_of
+from pointsman.policies.process_rules import load_processes
+from pointsman.store.process_violations import ProcessViolations
+from starter import process_checks
+from starter.cli.call import Call
+from starter.cli.context import policy, reading, temporal
+from starter.cli.errors import CliError, ExitCode, not_found, usage
+from starter.cli.organisations import chosen
+from starter.cli.output import Listing, Record, Single
+from starter.cli.times import moment
+from starter.organisations import client_of
+from starter.process import NoProcess, process_of
+from starter.process_checks import Running
+
+COLUMNS = ("violation", "item", "check", "severity", "state", "opened", "by", "evidence")
+LOOK = timedelta(seconds=2)
+DAY = "%Y-%m-%d"
+LIST, WAIVE = "pointsman process violations", "pointsman process waive --help"
+
+
+async def listed(settings: Settings, project: str, item_id: int, *, every: bool, limit: int) -> Listing:
+    async with reading(settings) as store:
+        found = await ProcessViolations(store).find(project=project, item_id=item_id, every=every, limit=limit)
+    return Listing("violations", COLUMNS, [_row(one) for one in found])
+
+
+async def check(call: Call, settings: Settings, project: str, organisation: str, process: str, by: str) -> ExitCode:
+    """Have the worker check the project, say how far it is, and print what came of it."""
+    place = chosen(settings, organisation, "pointsman process check")
+    async with client_of(place) as client:
+        try:
+            rules = await process_of(client, project, load_processes(settings.policy_dir), process)
+        except NoProcess as error:
+            raise CliError("no_process", f"Nothing was checked: {error}.", "pointsman process rules") from error
+    scope = CheckScope(
+        tenant=tenant_of(policy(settings), place.name),
+        organisation=place.name,
+        project=project,
+        policy=rules,
+        reason=f"asked for by {by}",
+        by=by,
+    )
+    running = await process_checks.start(await temporal(settings), scope, settings.task_queue)
+    result = await _followed(call, running)
+    call.show(Single("check", {"workflow_id": running.id, "process": result.process, **result.tally.model_dump()}))
+    return ExitCode.FINDINGS if result.tally.standing else ExitCode.OK
+
+
+async def _followed(call: Call, running: Running) -> CheckResult:
+    call.out.say(f"checking as {running.id}; it goes on when you leave")
+    waiting = asyncio.create_task(running.result())
+    told = 0
+    while not (await asyncio.wait([waiting], timeout=LOOK.total_seconds()))[0]:
+        tally = (await running.query("progress", result_type=dict))["tally"]
+        if tally["items"] != told:
+            told = tally["items"]
+            call.out.say(f"{told} items inspected, {tally['standing']} violations stand")
+    return await waiting
+
+
+async def decide(
+    settings: Settings, named: str, verb: str, by: str, reason: str, until: str, *, dry_run: bool
+) -> Single:
+    """Send the decision through Temporal, and tell what stands."""
+    async with reading(settings) as store:
+        known = {one.id: one for one in await ProcessViolations(store).find(every=True, limit=10_000)}
+    name = f"VIO-{named}" if named.isdigit() else named.upper()
+    if name not in known:
+        raise not_found(f"There is no violation {named!r}.", f"{LIST} --all")
+    decision = ViolationDecision(
+        violation_id=name, verb=ViolationVerb(verb), by=by, reason=reason, until=moment(until, "--until")
+    )
+    _check(known[name], decision)
+    if dry_run:
+        return Single("would", {"violation": name, "verb": verb, "by": by, "reason": reason, "until": decision.until})
+    try:
+        return Single("violation", _row(await process_checks.decide(await temporal(settings), decision)))
+    except WorkflowFailureError as error:
+        raise CliError("refused", f"{_root(error)}.", f"{LIST} --item {known[name].key.id} --all") from error
+
+
+def _root(error: BaseException) -> BaseException:
+    """Temporal wraps what an activity said in one error for each room that it passed through."""
+    while error.__cause__ is not None and not isinstance(error, ApplicationError):
+        error = error.__cause__
+    return error
+
+
+def _check(violation: ProcessViolation, decision: ViolationDecision) -> None:
+    if violation.state is ViolationState.RESOLVED:
+        raise CliError(
+            "resolved",
+            f"{violation.id} was resolved in revision {violation.resolved_rev}. Nothing was changed.",
+            LIST,
+            ExitCode.CONFLICT,
+        )
+    if decision.verb is not ViolationVerb.WAIVE:
+        return
+    if not decision.reason.strip():
+        raise usage("A waiver needs a reason: --reason TEXT. Nothing was changed.", WAIVE)
+    if decision.until is None or decision.until <= datetime.now(UTC):
+        raise usage("A waiver ends some day: --until wants a time to come. Nothing was changed.", WAIVE)
+
+
+def _row(one: ProcessViolation) -> Record:
+    state = one.state.value
+    if one.state is ViolationState.WAIVED and one.until:
+        state = f"waived until {one.until:{DAY}}"
+    if one.state is ViolationState.RESOLVED:
+        state = f"resolved in {one.resolved_rev}"
+    return {
+        "violation": one.id,
+        "organisation": one.key.organisation,
+        "project": one.key.project,
+        "item": one.key.id,
+        "process": one.process,
+        "check": one.check,
+        "severity": one.severity.value,
+        "state": state,
+        "opened": one.opened_at,
+        "by": one.by,
+        "reason": one.reason,
+        "until": one.until,
+        "update": one.update,
+        "resolved_at": one.resolved_at,
+        "evidence": one.evidence,
+    }

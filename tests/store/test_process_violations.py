@@ -1,0 +1,86 @@
+"""Violations are kept with their life, each turn of it in the audit log, on both databases."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pointsman.contracts.process import CheckSeverity, Finding, Standing
+from pointsman.contracts.violations import Inspection, Settlement, ViolationState
+from pointsman.contracts.work_items import WorkItemKey
+from pointsman.ports import Missing, Rejected
+from pointsman.store.audit import Audit
+from pointsman.store.engine import Store
+from pointsman.store.process_violations import ProcessViolations
+
+KEY = WorkItemKey(organisation="fabrikam", project="Web", id=42)
+
+
+def inspection(*broken: str, rev: int = 1, key: WorkItemKey = KEY, days: int = 0) -> Inspection:
+    return Inspection(
+        tenant="team",
+        process="cmmi",
+        key=key,
+        rev=rev,
+        at=datetime.now(UTC) + timedelta(days=days),
+        checks=("A", "B"),
+        findings=tuple(
+            Finding(check=name, standing=Standing.VIOLATED, severity=CheckSeverity.MAJOR, item=key.id)
+            for name in broken
+        ),
+    )
+
+
+async def actions(store: Store) -> Sequence[str]:
+    return [one.action for one in await Audit(store).find(key=KEY)]
+
+
+async def test_a_violation_is_opened_once_and_resolved_by_the_revision_without_it(store: Store) -> None:
+    kept = ProcessViolations(store)
+    assert await kept.settle(inspection("A")) == Settlement(opened=("VIO-1",), standing=1)
+    assert await kept.settle(inspection("A", rev=2)) == Settlement(standing=1)
+    assert await kept.settle(inspection(rev=3)) == Settlement(resolved=("VIO-1",))
+    assert await kept.find() == []
+    (resolved,) = await kept.find(every=True)
+    assert (resolved.state, resolved.resolved_rev, resolved.opened_rev) == (ViolationState.RESOLVED, 3, 1)
+    assert await kept.settle(inspection("A", rev=4)) == Settlement(opened=("VIO-2",), standing=1)
+    assert await actions(store) == ["violation.opened", "violation.resolved", "violation.opened"]
+
+
+async def test_who_takes_it_on_and_who_lets_it_stand_is_kept(store: Store) -> None:
+    kept = ProcessViolations(store)
+    await kept.settle(inspection("A", "B"))
+    until = datetime.now(UTC) + timedelta(days=1)
+    assert (await kept.acknowledge("VIO-1", "ada", "on Monday")).state is ViolationState.ACKNOWLEDGED
+    waived = await kept.waive("vio-2", "noor", "the supplier delivers in January", until)
+    assert (waived.by, waived.until) == ("noor", until)
+    assert await kept.waive("VIO-2", "noor", waived.reason, until) == waived
+    assert (await kept.settle(inspection("A", "B"))).standing == 1, "what is waived does not count"
+    assert (await kept.settle(inspection("A", "B", days=2))).returned == ("VIO-2",)
+    told = [one for one in await Audit(store).find(key=KEY) if one.action == "violation.waived"]
+    assert [(one.actor, one.data["reason"]) for one in told] == [("noor", "the supplier delivers in January")]
+    assert (await actions(store))[-1] == "violation.returned"
+
+
+async def test_a_decision_that_cannot_stand_changes_nothing(store: Store) -> None:
+    kept = ProcessViolations(store)
+    with pytest.raises(Missing, match="no violation 'VIO-9'"):
+        await kept.acknowledge("VIO-9", "ada")
+    await kept.settle(inspection("A"))
+    with pytest.raises(Rejected, match="is over already: nothing was changed"):
+        await kept.waive("VIO-1", "ada", "why", datetime.now(UTC) - timedelta(seconds=1))
+    await kept.settle(inspection(rev=2))
+    with pytest.raises(Rejected, match="was resolved in revision 2: nothing was changed"):
+        await kept.acknowledge("VIO-1", "ada")
+    assert await actions(store) == ["violation.opened", "violation.resolved"]
+
+
+async def test_violations_are_found_by_where_they_are(store: Store) -> None:
+    kept = ProcessViolations(store)
+    other = WorkItemKey(organisation="contoso", project="App", id=7)
+    await kept.settle(inspection("A", "B"))
+    await kept.settle(inspection("B", key=other))
+    assert [one.id for one in await kept.find()] == ["VIO-3", "VIO-2", "VIO-1"]
+    assert [one.id for one in await kept.find(project="App")] == ["VIO-3"]
+    assert [one.id for one in await kept.find(organisation="fabrikam", limit=1)] == ["VIO-2"]
+    assert [one.check for one in await kept.find(item_id=42)] == ["B", "A"]
