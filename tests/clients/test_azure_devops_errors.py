@@ -13,7 +13,7 @@ from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.clients.azure_devops.errors import NotSignedIn, RuleBroken, TooManyResults
 from pointsman.clients.azure_devops.patches import at_rev, set_field
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
-from pointsman.sandbox.azure_devops.gate import SIGN_IN_PAGE
+from pointsman.sandbox.azure_devops.fault_kinds import SIGN_IN_PAGE
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops
 
 

@@ -24,6 +24,7 @@ from pointsman.sandbox.azure_devops.control import control
 from pointsman.sandbox.azure_devops.delivery import Deliverer
 from pointsman.sandbox.azure_devops.gate import Gate
 from pointsman.sandbox.azure_devops.large import seed_large
+from pointsman.sandbox.azure_devops.pages import pages
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.seed import seed
 from pointsman.sandbox.azure_devops.sign_in import authority
@@ -62,6 +63,7 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(control(sandbox))
     app.include_router(code_control(sandbox))
     app.include_router(authority(world))
+    app.include_router(pages(world))
     for area in (*AREAS, *CODE_AREAS):
         for operation in area.OPERATIONS:
             mount(app, sandbox, operation)

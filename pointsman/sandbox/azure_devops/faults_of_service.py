@@ -107,12 +107,12 @@ def over_batch_limit(count: int) -> ServiceError:
     )
 
 
-def changed_by_others(item_id: int) -> ServiceError:
+def changed_by_others() -> ServiceError:
     """A race of two writers without a test of the revision. The status and the type key are not confirmed."""
     return ServiceError(
         409,
-        "TF26071: This work item has been changed by someone else since you opened it. You will need to refresh it and "
-        f"discard your changes. (work item {item_id})",
+        "TF26071: This work item has been changed by someone else since you opened it.  You will need to refresh it "
+        "and discard your changes.",
         "WorkItemRevisionMismatchException",
         error_code=600122,
     )

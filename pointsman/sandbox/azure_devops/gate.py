@@ -7,7 +7,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pointsman.sandbox.azure_devops.sandbox import Fault, Sandbox
 
 APIS = "/_apis/"
-SIGN_IN_PAGE = "<!DOCTYPE html><html><head><title>Sign In</title></head><body>Sign in to continue.</body></html>"
 
 
 class Gate:

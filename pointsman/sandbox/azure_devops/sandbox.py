@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pointsman.sandbox.azure_devops.delivery import Deliverer
+from pointsman.sandbox.azure_devops.fault_kinds import FaultKind, words_of
 from pointsman.sandbox.azure_devops.state import World
 
 
@@ -17,6 +19,8 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    kind: FaultKind = ""
+    """A fault of the service by its name; what is given beside it counts more."""
     method: str = ""
     path: str = ""
     """Part of the path, case-insensitively; empty fits all."""
@@ -30,6 +34,14 @@ class Fault(BaseModel):
     delay_seconds: float = 0.0
     drop: bool = False
     """Close the connection instead of answering."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        found: list[FaultKind] = [kind for kind in get_args(FaultKind) if kind == given.get("kind")]
+        return {**words_of(found[0]), **given} if found else given
 
     def fits(self, method: str, path: str) -> bool:
         return self.times > 0 and self.method.upper() in ("", method) and self.path.lower() in path.lower()
