@@ -109,7 +109,8 @@ def _line(edge: Edge, places: Mapping[str, Place]) -> str:
         path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
     style = "edge removed" if edge.removed else "edge"
     name = edge.kind.value.replace("_", " ") + (" (removed)" if edge.removed else "")
-    middle = f'x="{(x1 + x2) // 2}" y="{(y1 + y2) // 2 - 3}"'
+    aside = GAP_X // 2 if cause.column == effect.column else 0
+    middle = f'x="{(x1 + x2) // 2 - aside}" y="{(y1 + y2) // 2 - 3}"'
     label = f'<text class="edge-name" {middle} text-anchor="middle">{escape(name)}</text>'
     return f'<path class="{style}" d="{path}" marker-end="url(#tip)"/>{label}'
 
@@ -135,6 +136,9 @@ def _box(one: ThingTold, place: Place, *, is_start: bool) -> str:
 def _tail(name: str) -> str:
     """The end of a long name is what tells it from others."""
     rest = bare(name)
+    if kind_of(name) is ThingKind.COMMIT:
+        organisation, _, commit = rest.rpartition("/")
+        return f"{organisation}/{commit[:10]}"
     return rest if len(rest) <= CHARS_MAX - 14 else f"…{rest[-(CHARS_MAX - 15) :]}"
 
 

@@ -19,8 +19,9 @@ _TOLD = (
     col(InboxRow.item_id),
     col(InboxRow.workflow_id),
     col(InboxRow.received_at),
+    col(InboxRow.dispatched_at),
 )
-Told = Select[str, str, int, str, datetime]
+Told = Select[str, str, int, str, datetime, datetime | None]
 AT_ONCE = 500
 """Things in one statement."""
 
@@ -95,12 +96,12 @@ def _rows_that_tell(tenant: str, things: Sequence[str], limit: int) -> Iterator[
         yield newest.where(or_(*about, *(and_(number == of, workflow_id == name) for name, of in runs)))
 
 
-def _said(row: Row[str, str, int, str, datetime]) -> Iterator[Edge]:
-    name, organisation, item_id, workflow_id, received_at = row
+def _said(row: Row[str, str, int, str, datetime, datetime | None]) -> Iterator[Edge]:
+    name, organisation, item_id, workflow_id, received_at, dispatched_at = row
     event = edges.event(name)
     yield Edge(cause=event, effect=edges.item(organisation, item_id), kind=EdgeKind.ABOUT, at=received_at)
-    if workflow_id:
-        yield Edge(cause=event, effect=edges.run(workflow_id), kind=EdgeKind.HANDED_OVER, at=received_at)
+    if workflow_id and dispatched_at:  # an echo names the workflow, too
+        yield Edge(cause=event, effect=edges.run(workflow_id), kind=EdgeKind.HANDED_OVER, at=dispatched_at)
 
 
 def _run(name: str) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ from pointsman.observability.metrics import Metrics
 from pointsman.policies import loading
 from starter.web.rpc.reference import reference_markdown
 from tests.docs import api
+from tests.docs.chain_picture import chain_picture
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = "<!-- Written by `python -m tests.docs.reference`. Change the code, not this page. -->"
@@ -150,6 +151,7 @@ def policy_schema() -> str:
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/images/chain.svg": chain_picture,
     ".env.template": env_template,
     "docs/llm/api.md": lambda: api.page(WRITTEN),
     "docs/reference/configuration.md": configuration,

@@ -135,7 +135,7 @@ def watch(
 def replay(
     call: Call,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Their ids, or how they begin.", show_default=False)
+        list[str] | None, typer.Argument(metavar="EVENT", help="Their ids, or how they begin.", show_default=False)
     ] = None,
     item: Item = "",
     kind: Kind = "",
