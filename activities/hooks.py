@@ -30,7 +30,8 @@ class HookWatch:
                 if ask.dry_run:
                     return HooksFound(hooks=tuple(found), enabled=enabled)
                 kept = await self._recoveries.keep_hooks(ask, found, caller())
-                repaired = [await self._repair(ask, one) for one in states if ask.repair and one.problem in REPAIRED]
+                mended = [one for one in states if ask.repair and one.is_wanted and one.problem in REPAIRED]
+                repaired = [await self._repair(ask, one) for one in mended]
         return HooksFound(hooks=tuple(kept), repaired=tuple(repaired), enabled=enabled)
 
     async def _repair(self, ask: WatchHooks, state: HookState) -> str:

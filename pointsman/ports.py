@@ -227,14 +227,19 @@ class ProcessViolations(Protocol):
         """Newest first; those that are resolved only with `every`."""
 
 
+class ItemReader(Protocol):
+    async def item(self, item_id: int) -> ItemFacts:
+        """Raises `Missing`."""
+
+
 class ProcessSource(Protocol):
     """Items of a project as checks of a process look at them."""
 
     async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
         """Ids above `after` of items that meet a WIQL condition, ascending, `limit` at most."""
 
-    async def facts(self, organisation: str, item_id: int, asked: frozenset[str]) -> ItemFacts:
-        """`asked` are the fields of linked items to read. Raises `Missing`."""
+    def reader(self, organisation: str, asked: frozenset[str]) -> ItemReader:
+        """For a short while: it keeps what many items share. `asked` are the fields of linked items to read."""
 
     async def identity(self, organisation: str = "") -> str: ...
 
@@ -344,20 +349,16 @@ class HookKeeper(Protocol):
 
 
 class Recoveries(Protocol):
-    """How far events were looked for, what came back, and how subscriptions were last found."""
+    """How far events were looked for, what came back, which part was alive when (`beat`), how `hooks` were found."""
 
     async def watermark(self, organisation: str, project: str) -> Watermark | None: ...
     async def keep_watermark(self, organisation: str, project: str, tenant: str, watermark: Watermark) -> None:
-        """Only what is kept behind it may be behind it: call this after the deliveries are in the inbox."""
+        """Call this after all that is behind it is in the inbox."""
 
-    async def began(self, organisation: str) -> datetime | None:
-        """When the first delivery of the organisation came; None where none has."""
-
-    async def known(self, organisation: str, item_id: int, tenant: str) -> frozenset[str]:
-        """Idempotency keys of the item's events."""
-
+    async def began(self, organisation: str) -> datetime | None: ...
+    async def known(self, organisation: str, item_id: int, tenant: str) -> frozenset[str]: ...
     async def there(self, tenant: str, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the idempotency keys that are in the inbox."""
+        """Those of the idempotency keys that are in the inbox. `known`: those of an item, `began`: its first moment."""
 
     async def delivered_since(self, organisation: str, event_type: str, since: datetime | None) -> int:
         """How many deliveries of the type came by themselves."""
@@ -365,18 +366,12 @@ class Recoveries(Protocol):
     async def finish(self, result: RecoverResult, caller: Caller) -> None:
         """Keep what a recovery came to, with its audit event. Idempotent by the run."""
 
-    async def latest(self, limit: int = 20) -> Sequence[tuple[datetime, RecoverResult]]:
-        """Newest first."""
-
-    async def beat(self, name: str) -> datetime | None:
-        """Say that this part is alive; returns when it last said so."""
-
+    async def latest(self, limit: int = 20) -> Sequence[tuple[datetime, RecoverResult]]: ...
+    async def beat(self, name: str) -> datetime | None: ...
     async def keep_hooks(self, found: WatchHooks, states: Sequence[HookState], caller: Caller) -> Sequence[HookState]:
         """Keep how subscriptions were found; returns them with the moment since when. Changes are audited."""
 
-    async def hooks(self, organisation: str = "") -> Sequence[HookState]:
-        """As they were last found: those with a problem."""
-
+    async def hooks(self, organisation: str = "") -> Sequence[HookState]: ...
     async def repaired(self, state: HookState, fresh: str, tenant: str, caller: Caller) -> None:
         """A new subscription took the place of one. Audited."""
 

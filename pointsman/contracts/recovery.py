@@ -231,6 +231,8 @@ class HookState(Contract):
     problem: HookProblem | None = None
     since: datetime | None = None
     """When it was first found so."""
+    is_wanted: bool = True
+    """Policy wants it, so a new one may take its place."""
     filters: dict[str, str] = Field(default_factory=dict)
 
 

@@ -97,7 +97,8 @@ def missing(listened: Listened, updates: Sequence[UpdateTold], comments: Sequenc
     told = sorted(updates, key=lambda update: update.id)
     keys = [_key(listened, update) for update in told]
     heard = [number for number, key in enumerate(keys) if key in listened.keys]
-    begun = heard[0] if heard else (0 if front(listened.keys, listened.organisation, listened.item_id) else len(told))
+    first = heard[0] if heard else len(told)
+    begun = 0 if front(listened.keys, listened.organisation, listened.item_id) else first
     wanted = [number >= begun or _may_be_since(listened, told, number) for number in range(len(told))]
     carried = _carried(told, comments)
     missed: list[Missed] = []

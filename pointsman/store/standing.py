@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from pointsman.contracts.escalations import Escalation
 from pointsman.contracts.records import DeliveryState, Tally
+from pointsman.contracts.recovery import HookState
 from pointsman.store.engine import Store
-from pointsman.store.tables import AuditCheckpoint, AuditPending, EscalationEntry, InboxRow, col
+from pointsman.store.tables import AuditCheckpoint, AuditPending, EscalationEntry, HookStateRow, InboxRow, col
 
 WATCHED = (DeliveryState.PENDING, DeliveryState.DEAD)
 
@@ -32,6 +33,7 @@ def _standing(session: Session) -> Tally:
         inbox={str(state): count for state, count in session.execute(by_state.group_by(col(InboxRow.state)))},
         oldest_pending_at=session.scalar(oldest.order_by(col(InboxRow.sequence)).limit(1)),
         escalations=_open_escalations(session),
+        hooks=_hooks_in_trouble(session),
         audit_pending=session.scalar(select(func.count()).select_from(AuditPending)) or 0,
         audit_size=sum(session.scalars(sizes)),
     )
@@ -40,3 +42,8 @@ def _standing(session: Session) -> Tally:
 def _open_escalations(session: Session) -> dict[str, int]:
     query = select(col(EscalationEntry.body)).where(col(EscalationEntry.closed_at).is_(None))
     return dict(Counter(Escalation.model_validate_json(body).severity.value for body in session.scalars(query)))
+
+
+def _hooks_in_trouble(session: Session) -> dict[str, int]:
+    states = [HookState.model_validate_json(body) for body in session.scalars(select(col(HookStateRow.body)))]
+    return dict(Counter(str(state.problem) for state in states if state.problem))

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.records import DeliveryState, Tally
+from pointsman.contracts.recovery import HookProblem
 from pointsman.llm.breakers import BreakerState
 from pointsman.observability import metrics
 from pointsman.observability.metrics import Metrics
@@ -116,6 +117,8 @@ def set_gauges(measured: Metrics, standing: Tally) -> None:
         measured.inbox_depth.labels(state).set(standing.inbox.get(state, 0))
     for severity in Severity:
         measured.escalations_open.labels(severity).set(standing.escalations.get(severity, 0))
+    for problem in HookProblem:
+        measured.hooks_in_trouble.labels(problem).set(standing.hooks.get(problem, 0))
     oldest = standing.oldest_pending_at
     measured.inbox_age_seconds.set(max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0)
     measured.audit_pending.set(standing.audit_pending)
