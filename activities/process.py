@@ -45,11 +45,12 @@ class ProcessChecks:
                 where = types_asked(scope.policy)
                 ids = await self._source.ids(scope.organisation, scope.project, where, carry.after, ITEMS_AT_ONCE)
                 agents = frozenset({(await self._source.identity(scope.organisation)).casefold()})
+                reader = self._source.reader(scope.organisation, fields_asked(scope.policy))
                 tally = carry.tally
                 for item_id in ids:
                     around = Around(datetime.now(UTC), agents)
                     try:
-                        item = await self._source.facts(scope.organisation, item_id, fields_asked(scope.policy))
+                        item = await reader.item(item_id)
                     except Missing:
                         continue
                     inspection = _inspection(scope, item, around)

@@ -88,6 +88,9 @@ class WorkTracker(Protocol):
     async def identity(self, organisation: str = "") -> str:
         """Unique name of the account that we write as in the organisation; cached."""
 
+    async def heard(self, key: WorkItemKey) -> None:
+        """An event tells that the item has changed: what was read of it before is used no more."""
+
 
 class ToolImage(Protocol):
     """An image that a model can be shown: PNG, JPEG, GIF or WebP."""

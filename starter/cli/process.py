@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.process_facts import branch_policies
 from pointsman.config import Settings
 from pointsman.contracts.process import Finding, ProcessPolicy, Standing
 from pointsman.contracts.violations import CheckTally
@@ -70,9 +71,11 @@ async def _findings(
             if tally.items % SAY_EACH == 0:
                 call.out.say(f"{tally.items} of {len(part.ids)} items of {part.project} checked")
         call.out.say(f"{tally.items} items of {part.project} checked by {part.policy.name} {part.policy.version}")
-        whole = project_facts(part.policy, tally, part.project)
-        for one in of_project(part.policy, whole) if part.whole else ():
-            yield part.project, one
+        if part.whole:
+            policies = await branch_policies(client, part.project)
+            whole = project_facts(part.policy, tally, part.project).model_copy(update={"policies": policies})
+            for one in of_project(part.policy, whole):
+                yield part.project, one
 
 
 async def _parts(client: AzureDevOps, known: Mapping[str, ProcessPolicy], wanted: Wanted) -> list[Part]:

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem, WorkItemType
+from pointsman.clients.azure_devops.answers_code import Repository
+from pointsman.clients.azure_devops.answers_policies import Scope
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
+from pointsman.clients.azure_devops.test_plans import LastOutcome
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import Change, Graph, ItemFacts, LinkedItem, PullRequest
 from pointsman.domain.artifacts import Artifact, ArtifactKind, parse
@@ -18,7 +21,7 @@ from pointsman.ports import Missing, Rejected
 
 TYPE, STATE, TITLE, PROJECT = "System.WorkItemType", "System.State", "System.Title", "System.TeamProject"
 CHANGED, CHANGED_BY, AUTHORISED_AS = "System.ChangedDate", "System.ChangedBy", "System.AuthorizedAs"
-ARTIFACT = "ArtifactLink"
+ARTIFACT, PROVED_BY = "ArtifactLink", "Microsoft.VSTS.Common.TestedBy-Forward"
 UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -27,7 +30,6 @@ class ProcessReader:
 
     def __init__(self, organisations: Mapping[str, AzureDevOps]) -> None:
         self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
-        self._readers: dict[tuple[str, frozenset[str]], FactsReader] = {}
 
     async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
         """One request where the answer is within the limit of the service; see `QueriesApi.ids`."""
@@ -35,8 +37,8 @@ class ProcessReader:
         found = await self._client(organisation).queries.ids(f"({where}) AND {bound}" if where else bound, project)
         return found[:limit]
 
-    async def facts(self, organisation: str, item_id: int, asked: frozenset[str]) -> ItemFacts:
-        return await FactsReader(self._client(organisation), asked).item(item_id)
+    def reader(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
+        return FactsReader(self._client(organisation), asked)
 
     async def identity(self, organisation: str = "") -> str:
         return (await self._client(organisation).connection_data()).authenticated_user.unique_name
@@ -48,18 +50,21 @@ class ProcessReader:
 
 
 class FactsReader:
-    """Reads items one after the other. Types are read once; `asked` are the fields of linked items to read."""
+    """Reads items one after the other. Types and test plans are read once, so keep none for long; `asked` are the
+    fields of linked items to read."""
 
     def __init__(self, client: AzureDevOps, asked: Iterable[str] = ()) -> None:
         self._client = client
         self._fields = (TYPE, STATE, *sorted(asked))
         self._graphs: dict[tuple[str, str], Graph | None] = {}
+        self._plans: dict[tuple[str, int], dict[int, LastOutcome]] = {}
 
     async def item(self, item_id: int) -> ItemFacts:
-        """Three requests and one for each linked pull request. Raises `Missing` as `work_items.get` does."""
+        """Three requests, and more for each linked pull request and test case. Raises `Missing` as `work_items.get`."""
         item = await self._client.work_items.get(item_id)
         project, kind = string(item.fields.get(PROJECT)), string(item.fields.get(TYPE))
         updates = await self._client.work_items.updates(item_id)
+        links = tuple(await self._links(item.relations))
         return ItemFacts(
             id=item.id,
             type=kind,
@@ -67,10 +72,11 @@ class FactsReader:
             rev=item.rev,
             title=string(item.fields.get(TITLE)),
             fields=item.fields,
-            links=tuple(await self._links(item.relations)),
+            links=links,
             changes=tuple(map(_change, updates)),
             graph=await self._graph(project, kind),
             pull_requests=await self._pull_requests(item),
+            outcomes=await self._outcomes(project, links),
         )
 
     async def _links(self, relations: Sequence[Relation]) -> list[LinkedItem]:
@@ -103,6 +109,53 @@ class FactsReader:
             completed=found.status == "completed",
             approvers=tuple(one.unique_name for one in found.reviewers if one.approves and not one.is_container),
         )
+
+    async def _outcomes(self, project: str, links: Sequence[LinkedItem]) -> dict[int, str] | None:
+        """By test case that proves the item how it ended last, in whichever plan that was."""
+        cases = sorted({one.id for one in links if one.relation == PROVED_BY and one.id})
+        try:
+            return {case: await self._outcome(project, case) for case in cases}
+        except (Missing, Rejected):
+            return None  # test plans need a licence of their own
+
+    async def _outcome(self, project: str, case: int) -> str:
+        plans = {suite.plan.id for suite in await self._client.test_plans.suites_of(case) if suite.plan}
+        known = [(await self._plan(project, plan)).get(case) for plan in sorted(plans)]
+        ended = [one for one in known if one is not None]
+        return max(ended, key=lambda one: one.completed_at or UNKNOWN_TIME).outcome if ended else ""
+
+    async def _plan(self, project: str, plan: int) -> dict[int, LastOutcome]:
+        if (project, plan) not in self._plans:
+            self._plans[project, plan] = await self._client.test_plans.last_outcomes(project, plan)
+        return self._plans[project, plan]
+
+
+async def branch_policies(client: AzureDevOps, project: str) -> dict[str, tuple[str, ...]] | None:
+    """By repository with a default branch, types of the policies that are on and blocking on it; None where we may
+    not see them."""
+    try:
+        repositories = [one for one in await client.git.repositories(project) if not one.is_disabled]
+        policies = [one async for one in client.policies.each(project) if one.is_enabled and one.is_blocking]
+    except (Missing, Rejected):
+        return None
+    return {
+        one.name: tuple(sorted({p.type.id.lower() for p in policies if any(covers(s, one) for s in p.scopes)}))
+        for one in repositories
+        if one.default_branch
+    }
+
+
+def covers(scope: Scope, repository: Repository) -> bool:
+    """Whether a policy of this scope holds for the default branch of a repository."""
+    if scope.repository_id and scope.repository_id.lower() != repository.id.lower():
+        return False
+    match scope.match_kind:
+        case "defaultbranch":
+            return True
+        case "prefix":
+            return repository.default_branch.startswith(scope.ref_name)
+        case _:
+            return not scope.ref_name or repository.default_branch == scope.ref_name
 
 
 def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem]) -> LinkedItem:
