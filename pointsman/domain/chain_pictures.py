@@ -18,7 +18,7 @@ FONT = "font-family:system-ui,sans-serif"
 STYLE = """
 :root{--paper:#fff;--ink:#1b1f24;--faint:#57606a;--line:#8c959f;--event:#0969da;--item:#8250df;--code:#1a7f37;
 --run:#9a6700;--write:#bc4c00;--escalation:#cf222e}
-@media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#9198a1;--line:#6e7681;--event:#4493f8;
+@media (prefers-color-scheme: dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#9198a1;--line:#6e7681;--event:#4493f8;
 --item:#ab7df8;--code:#3fb950;--run:#d29922;--write:#db6d28;--escalation:#f85149}}
 .paper{fill:var(--paper)}.box{fill:var(--paper);stroke-width:1.5}.start{stroke-width:3.5}
 text{font-size:12px;fill:var(--ink)}.kind{font-weight:600}.small,.edge-name{font-size:10px;fill:var(--faint)}
