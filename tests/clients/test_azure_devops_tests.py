@@ -37,13 +37,11 @@ async def points(azure: Azure, plan: Plan) -> dict[int, Point]:
     return {point.test_case_reference.id: point async for point in found}
 
 
-async def ran(azure: Azure, plan: Plan, build_id: int = 0, **outcomes: str) -> int:
-    """A run with outcomes by test case (`c7="Passed"`), and its number."""
+async def ran(azure: Azure, plan: Plan, outcomes: dict[int, str], build_id: int = 0) -> int:
+    """A run with outcomes by test case, and its number."""
     held, results = await points(azure, plan), azure.service.test_results
     run = await results.create_run(PROJECT, "Nightly", plan_id=plan.id, build_id=build_id)
-    told = [
-        NewResult(f"Case {name}", outcome, test_point_id=held[int(name[1:])].id) for name, outcome in outcomes.items()
-    ]
+    told = [NewResult(f"Case {case}", outcome, test_point_id=held[case].id) for case, outcome in outcomes.items()]
     await results.add(PROJECT, run.id, told)
     await results.complete_run(PROJECT, run.id)
     return run.id
@@ -104,7 +102,7 @@ async def test_last_outcome_of_a_case_is_the_newest_of_any_suite(azure: Azure) -
     assert await plans.last_outcomes(PROJECT, plan.id) == {}
     suite = await plans.create_suite(PROJECT, plan.id, plan.root_suite.id, "Again")
     await plans.add_test_cases(PROJECT, plan.id, suite.id, [cases[0]])
-    first = await ran(azure, plan, **{f"c{cases[0]}": "Failed", f"c{cases[1]}": "Passed"})
+    first = await ran(azure, plan, {cases[0]: "Failed", cases[1]: "Passed"})
     top = azure.service.test_plans.points(PROJECT, plan.id, plan.root_suite.id, recursive=False)
     upper = {point.test_case_reference.id: point.id async for point in top}
     run = await azure.service.test_results.create_run(PROJECT, "By hand", plan_id=plan.id, is_automated=False)
@@ -135,8 +133,8 @@ async def test_results_of_a_build_say_which_items_they_are_of(azure: Azure) -> N
     repository = await azure.service.git.repository(PROJECT, PROJECT)
     pipeline = await azure.service.pipelines.create(PROJECT, "Shop", repository.id, "/azure-pipelines.yml")
     builds = [await azure.service.builds.queue(PROJECT, pipeline.id) for _ in range(2)]
-    await ran(azure, plan, builds[0].id, **{f"c{cases[0]}": "Failed"})
-    run_id = await ran(azure, plan, builds[1].id, **{f"c{cases[0]}": "Passed", f"c{cases[1]}": "Failed"})
+    await ran(azure, plan, {cases[0]: "Failed"}, builds[0].id)
+    run_id = await ran(azure, plan, {cases[0]: "Passed", cases[1]: "Failed"}, builds[1].id)
     found = [one async for one in results.results_of_build(PROJECT, builds[1].id)]
     assert [(one.test_case.number, one.passed, one.outcome) for one in found] == [
         (cases[0], True, "passed"),
@@ -157,11 +155,10 @@ async def test_results_of_a_case_come_branch_by_branch(azure: Azure) -> None:
     await git.update_ref(PROJECT, PROJECT, "next", "0" * 40, first.commits[0].commit_id)
     repository = await git.repository(PROJECT, PROJECT)
     pipeline = await azure.service.pipelines.create(PROJECT, "Shop", repository.id, "/azure-pipelines.yml")
-    name = f"c{cases[0]}"
     runs = []
     for branch, outcome in (("main", "Failed"), ("next", "Failed"), ("main", "Passed")):
         build = await azure.service.builds.queue(PROJECT, pipeline.id, branch)
-        runs.append(await ran(azure, plan, build.id, **{name: outcome}))
+        runs.append(await ran(azure, plan, {cases[0]: outcome}, build.id))
     found = [one async for one in results.results_of_case(PROJECT, cases[0], days=30)]
     assert [one.test_run.number for one in found] == [runs[2], runs[0], runs[1]]
 

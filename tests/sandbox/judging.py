@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 from pydantic import TypeAdapter
 
 from pointsman.contracts.base import Json
-from tests.sandbox.overlay import Schema, correct, operations, parameters, part
+from tests.sandbox.overlay import Correction, Schema, correct, operations, parameters, part
 
 TABLE = Path(__file__).with_name("operations.json")
 FILES = ("wit/workItemTracking.json", "hooks/serviceHooks.json", "core/core.json")
@@ -110,8 +110,11 @@ class Specifications:
 
     name = "specifications"
 
-    def __init__(self, folder: Path) -> None:
-        documents = [load(folder, name) for name in FILES]
+    def __init__(self, folder: Path, files: Sequence[str] = FILES, more: Sequence[Correction] = ()) -> None:
+        documents = [load(folder, name) for name in files]
+        for correction in more:
+            for document in documents:
+                correction.apply(document)
         self._rules = [rule for document in documents for rule in _specified(correct(document))]
 
     def covers(self, exchange: Exchange) -> bool:
@@ -126,8 +129,8 @@ class Table:
 
     name = "table"
 
-    def __init__(self) -> None:
-        document = _SCHEMA.validate_json(TABLE.read_text())
+    def __init__(self, path: Path = TABLE) -> None:
+        document = _SCHEMA.validate_json(path.read_text())
         rows = document["operations"]
         assert isinstance(rows, list)
         self._rules = [_tabled(part(row), part(document, "shapes")) for row in rows]

@@ -200,5 +200,5 @@ def _repositories(project: str) -> str:
 def _change(path: str, kind: str, text: str | None = None) -> Json:
     change: dict[str, Json] = {"changeType": kind, "item": {"path": path}}
     if text is not None:
-        change["newContent"] = {"content": text, "contentType": "rawtext"}
+        change["newContent"] = {"content": text, "contentType": "rawText"}
     return change

@@ -170,7 +170,7 @@ def one_commit(call: Call) -> Reply:
     if commit is None:
         message = f"TF401175: The version descriptor <Commit: {wanted}> could not be resolved to a version."
         raise git_error(404, message, "GitUnresolvableToCommitException")
-    return Reply(whole_commit_json(commit, found, call.links))
+    return Reply({**whole_commit_json(commit, found, call.links), "treeId": commit.id[::-1]})
 
 
 def _find(call: Call, wanted: str) -> Repository | None:

@@ -81,7 +81,7 @@ def commit_json(commit: Commit, repository: Repository, links: Links) -> dict[st
 
 
 def whole_commit_json(commit: Commit, repository: Repository, links: Links) -> dict[str, Json]:
-    return {**commit_json(commit, repository, links), "parents": [*commit.parents], "treeId": commit.id[::-1]}
+    return {**commit_json(commit, repository, links), "parents": [*commit.parents]}
 
 
 def move_json(move: Moved, repository: Repository) -> dict[str, Json]:
