@@ -11,10 +11,16 @@ import structlog
 
 from activities.escalations import Asking
 from activities.process import ProcessChecks
+from activities.hooks import HookWatch
 from activities.turns import Turns
+from activities.recovery import Recovery
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.credentials import Credential
+from pointsman.clients.azure_devops.caching import Cache, Kept, Layer, MemoryLayer
+from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
+from pointsman.clients.azure_devops.event_source import EventSource
+from pointsman.clients.azure_devops.hook_service import HookService
 from pointsman.clients.azure_devops.process_facts import ProcessReader
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.notify import WebhookNotifier
@@ -27,7 +33,8 @@ from pointsman.llm.service import LLMService
 from pointsman.llm.setup import load_adapter
 from pointsman.observability.metered import MeteredAttempts, MeteredEscalations, MeteredItems, MeteredLedger
 from pointsman.observability.metrics import Metrics
-from pointsman.observability.pace import PaceMetrics
+from pointsman.observability.pace import CacheMetrics, PaceMetrics
+from pointsman.observability.recovered import count_recovered
 from pointsman.policies.loading import LoadedPolicy, load
 from pointsman.ports import Rejected, Toolbox, Unavailable
 from pointsman.store.attempts import Attempts
@@ -42,12 +49,15 @@ from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.process_violations import ProcessViolations
 from pointsman.store.standing import Standings
+from pointsman.store.recoveries import Recoveries
 from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter import toolbox
 from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
+from starter.hook_keeping import HookKeeper
+from starter.hooks import receiver_url
 from starter.organisations import clients, environment
 
 LOG = structlog.get_logger(__name__)
@@ -69,6 +79,7 @@ class Books:
     standing: Standings
     chains: Chains
     violations: ProcessViolations
+    recoveries: Recoveries
 
 
 def open_books(store: Store, metrics: Metrics) -> Books:
@@ -84,6 +95,7 @@ def open_books(store: Store, metrics: Metrics) -> Books:
         standing=Standings(store),
         chains=Chains(store),
         violations=ProcessViolations(store),
+        recoveries=Recoveries(store),
     )
 
 
@@ -157,12 +169,22 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
         process_room = ProcessChecks(ProcessReader(organisations), books.violations)
-        rooms = (item_room, turn_room, asking_room, process_room)
+        rooms = (item_room, turn_room, asking_room, process_room, *recovery_rooms(rt, organisations))
         yield [activity for room in rooms for activity in activities_of(room)]
 
 
 def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:
     """The pace of an account at an organisation: of all processes on one store together, and told to the metrics."""
+def recovery_rooms(rt: Runtime, organisations: Mapping[str, AzureDevOps]) -> tuple[Recovery, HookWatch]:
+    """What brings lost events back, and what looks after the subscriptions that lose them."""
+    settings, recoveries = rt.settings, rt.books.recoveries
+    secret = settings.webhook_secrets[-1] if settings.webhook_secrets else SecretStr("")
+    keeper = HookKeeper(HookService(organisations, secret), settings, rt.policy.policy.hooks)
+    source = EventSource(organisations, receiver_url(settings) if settings.public_url else "")
+    told = partial(count_recovered, rt.metrics)
+    return Recovery(source, rt.books.inbox, recoveries, told), HookWatch(keeper, recoveries)
+
+
     shared = StoreSharedPace(rt.store, f"{organisation.name}/{credential.name}", CALLS_MAX)
     return Pace(observer=PaceMetrics(rt.metrics, organisation.name), shared=shared)
 

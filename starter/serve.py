@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 from pointsman import temporal
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.contracts.recovery import RecoverRequest
 from pointsman.domain.organisations import organisation_of
 from pointsman.llm.governance import Governance
 from pointsman.observability import logs, meters, metrics, traces
@@ -37,6 +38,7 @@ from starter.lease import Alone, Lease
 from starter.models import keys_of, registry_of, secrets_named
 from starter.needs import check, llm_settings
 from starter.runtime import Runtime, activities, runtime
+from starter.recovery import Pulse, ensure_schedules, requests
 from starter.web import health
 from starter.web.app import create_app, spare_the_collector
 from starter.web.rpc.callers import Callers, tokens_of
@@ -47,10 +49,11 @@ from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
 from workflows.turns import TakeTurn
+from workflows.recovery import RecoverEvents
 from workflows.work_items import DeliverWorkItem
 
 LOG = structlog.get_logger(__name__)
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation)
+WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation, RecoverEvents)
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
 # Above the 60 s for which proxies keep idle connections: who reuses one while it is being closed loses a request.
@@ -163,7 +166,14 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
     services = _services(rt, connection, dispatcher, sequencer, core_port)
     server = _server(create_app(services, _spared), settings.web_host, settings.web_port)
     web = _serve_web(server, services.rpc.streams.aclose)
-    return {"web": web, "dispatcher": dispatcher.run()}
+    away = timedelta(minutes=settings.recover_after_minutes)
+    pulse = Pulse(books.recoveries, connection, _recoveries(rt), away, settings.task_queue)
+    return {"web": web, "dispatcher": dispatcher.run(), "pulse": pulse.run()}
+
+
+def _recoveries(rt: Runtime) -> list[RecoverRequest]:
+    """What is looked for on a schedule, and after we were away."""
+    return requests(rt.policy.policy, [one.name for one in rt.settings.organisations()])
 
 
 def _lease(rt: Runtime) -> Lease:
@@ -238,6 +248,8 @@ async def _work(rt: Runtime, connection: Connection) -> None:
             client,
             task_queue=rt.settings.task_queue,
             workflows=WORKFLOWS,
+        every = timedelta(minutes=rt.settings.recover_every_minutes)
+        await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
             activities=ours,
             interceptors=[Correlating()],
             **temporal.worker_options(),

@@ -167,6 +167,12 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
+    recover_every_minutes: int = Field(
+        default=15, ge=0, le=1_440, description="How often lost events are looked for; 0 leaves it to the command."
+    )
+    recover_after_minutes: int = Field(
+        default=5, ge=1, le=1_440, description="Lost events are looked for at once after being away for so long."
+    )
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # One source instead of three, because it also has to say which of them each value came from.

@@ -227,6 +227,8 @@ class Tally(Contract):
     oldest_pending_at: datetime | None = None
     escalations: dict[str, int] = Field(default_factory=dict)
     """Open ones by severity."""
+    hooks: dict[str, int] = Field(default_factory=dict)
+    """Subscriptions in trouble, by `recovery.HookProblem`."""
     audit_pending: int = 0
     """Events that are not in the tree yet."""
     audit_size: int = 0

@@ -25,6 +25,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._intake()
         self._dispatch()
+        self._hooks()
         self._work()
         self._tracker()
         self._audit()
@@ -51,6 +52,33 @@ class Metrics:
 
     def _dispatch(self) -> None:
         self.dispatches = Counter(
+    def _hooks(self) -> None:
+        organisation = (names.LABEL_TARGET,)
+        self.events_recovered = Counter(
+            names.EVENTS_RECOVERED,
+            "Events that service hooks lost and a recovery brought back.",
+            (*organisation, names.LABEL_KIND),
+            registry=self.registry,
+        )
+        self.events_unrecovered = Counter(
+            names.EVENTS_UNRECOVERED,
+            "Items and spans of which a recovery could not bring all back.",
+            organisation,
+            registry=self.registry,
+        )
+        self.hooks_in_trouble = Gauge(
+            names.HOOKS_IN_TROUBLE,
+            "Subscriptions that lose events, as they were last looked at.",
+            (names.LABEL_REASON,),
+            registry=self.registry,
+        )
+        self.recovered_at_seconds = Gauge(
+            names.RECOVERED_AT_SECONDS,
+            "When a recovery of the organisation last ended, in seconds since 1970.",
+            organisation,
+            registry=self.registry,
+        )
+
             names.DISPATCHED,
             "Rows of the inbox that the dispatcher finished.",
             (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_OUTCOME),

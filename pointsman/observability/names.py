@@ -13,6 +13,12 @@ ACK_SECONDS: Final = PREFIX + "delivery_ack_seconds"
 INBOX_DEPTH: Final = PREFIX + "inbox_depth"
 INBOX_AGE_SECONDS: Final = PREFIX + "inbox_oldest_age_seconds"
 
+# Metrics of service hooks, and of what they lost.
+EVENTS_RECOVERED: Final = PREFIX + "events_recovered"
+EVENTS_UNRECOVERED: Final = PREFIX + "events_unrecovered"
+HOOKS_IN_TROUBLE: Final = PREFIX + "hooks_in_trouble"
+RECOVERED_AT_SECONDS: Final = PREFIX + "recovery_last_timestamp_seconds"
+
 # Metrics of the dispatcher.
 DISPATCHED: Final = PREFIX + "dispatches"
 DISPATCH_SECONDS: Final = PREFIX + "dispatch_seconds"

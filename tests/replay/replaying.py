@@ -17,10 +17,11 @@ from temporalio.worker import Replayer
 from pointsman.temporal import plugin
 from tests.replay import corpus
 from workflows.escalations import ResolveEscalation
+from workflows.recovery import RecoverEvents
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
 
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation)
+WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, RecoverEvents)
 
 
 async def replay(wanted: Sequence[corpus.Recorded]) -> AsyncGenerator[tuple[corpus.Recorded, Exception | None]]:
