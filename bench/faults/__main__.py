@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bench.faults import report
+from bench.faults.forks import Nursery
 from bench.faults.load import OPEN_MAX
 from bench.faults.run import Run, Wanted
 from pointsman.temporal_server import DevServerFailed, ServerNotFound
@@ -35,6 +36,7 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped then, too
     began = time.monotonic()
+    nursery = Nursery.begin()
 
     def say(line: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {line}", flush=True)
@@ -42,13 +44,15 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="pointsman-faults-"))
     wanted = Wanted(options.kills, options.seed, timedelta(minutes=options.minutes), options.patience, options.open)
     try:
-        outcome = asyncio.run(Run(wanted, folder, say).run())
+        outcome = asyncio.run(Run(wanted, folder, say, nursery).run())
     except KeyboardInterrupt:
         print(f"\nstopped; logs and state are kept in {folder}", file=sys.stderr)
         return 130
     except (DemoFailed, DevServerFailed, ServerNotFound) as error:
         print(f"error: {error}\nThe run was given up; logs and state are kept in {folder}.", file=sys.stderr)
         return 1
+    finally:
+        nursery.close()
     told = report.document(wanted, outcome)
     report.show(told)
     if options.json:

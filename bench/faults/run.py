@@ -12,6 +12,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from bench.faults.evidence import Evidence, gather
+from bench.faults.forks import Nursery
 from bench.faults.killer import Kill, kill_often, plan
 from bench.faults.load import DECIDE_SECONDS, OPEN_MAX, Deciders, Load
 from bench.faults.stage import FaultStage
@@ -62,9 +63,9 @@ class Outcome:
 
 
 class Run:
-    def __init__(self, wanted: Wanted, folder: Path, say: Say) -> None:
+    def __init__(self, wanted: Wanted, folder: Path, say: Say, nursery: Nursery) -> None:
         self._wanted = wanted
-        self._stage = FaultStage(folder)
+        self._stage = FaultStage(folder, nursery)
         self._say = say
 
     async def run(self) -> Outcome:

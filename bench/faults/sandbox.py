@@ -34,7 +34,7 @@ def create(person: SecretStr, service: SecretStr, time_scale: float) -> FastAPI:
 
     @app.get("/_faults/waiting")
     def waiting() -> dict[str, int]:
-        kept = sandbox.deliverer.notifications.values()
+        kept = sandbox.deliverer.history.kept.values()
         attempts = [one.attempts for held in kept for one in held if one.result == "pending"]
         return {"waiting": len(attempts), "attempts_max": max(attempts, default=0)}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 
+from bench.faults.forks import Forked, Nursery
 from starter.demo.processes import Say, Stage
 
 # All attempts of a delivery together span 183 s at scale 1. They must outlast a restart by far: what the service
@@ -20,8 +21,10 @@ ATTEMPTS_SPARED = 6
 
 
 class FaultStage(Stage):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         super().__init__(folder, live=False)
+        named = self.pointsman
+        self.pointsman = Forked(named.name, named.arguments, named.environment, folder, nursery=nursery)
         self.time_scale = 0.0
 
     async def start(self, say: Say) -> None:
