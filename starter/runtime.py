@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 from functools import partial
 
 import structlog
+from pydantic import SecretStr
 
 from activities.escalations import Asking
-from activities.process import ProcessChecks
 from activities.hooks import HookWatch
-from activities.turns import Turns
+from activities.process import ProcessChecks
 from activities.recovery import Recovery
+from activities.turns import Turns
 from activities.work_items import WorkItems
-from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.caching import Cache, Kept, Layer, MemoryLayer
 from pointsman.clients.azure_devops.client import AzureDevOps
-from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
+from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.hook_service import HookService
+from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace
 from pointsman.clients.azure_devops.process_facts import ProcessReader
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.notify import WebhookNotifier
@@ -48,16 +49,17 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.process_violations import ProcessViolations
-from pointsman.store.standing import Standings
 from pointsman.store.recoveries import Recoveries
+from pointsman.store.standing import Standings
+from pointsman.store.tracker_answers import StoreLayer
 from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter import toolbox
-from starter.llm import governed
-from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.hook_keeping import HookKeeper
 from starter.hooks import receiver_url
+from starter.llm import governed
+from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.organisations import clients, environment
 
 LOG = structlog.get_logger(__name__)
@@ -77,9 +79,9 @@ class Books:
     items: MeteredItems
     escalations: MeteredEscalations
     standing: Standings
+    recoveries: Recoveries
     chains: Chains
     violations: ProcessViolations
-    recoveries: Recoveries
 
 
 def open_books(store: Store, metrics: Metrics) -> Books:
@@ -93,9 +95,9 @@ def open_books(store: Store, metrics: Metrics) -> Books:
         items=MeteredItems(Items(store), metrics),
         escalations=MeteredEscalations(Escalations(store), metrics),
         standing=Standings(store),
+        recoveries=Recoveries(store),
         chains=Chains(store),
         violations=ProcessViolations(store),
-        recoveries=Recoveries(store),
     )
 
 
@@ -158,7 +160,7 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
     llm = llm_settings(settings)
     model_keys(llm, rt.policy.policy)
     async with AsyncExitStack() as stack:
-        organisations = await stack.enter_async_context(clients(settings, partial(paced, rt)))
+        organisations = await stack.enter_async_context(clients(settings, partial(paced, rt), partial(remembered, rt)))
         policy = rt.policy.policy
         tools = toolbox.mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
         stack.push_async_callback(tools.aclose)
@@ -173,8 +175,6 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         yield [activity for room in rooms for activity in activities_of(room)]
 
 
-def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:
-    """The pace of an account at an organisation: of all processes on one store together, and told to the metrics."""
 def recovery_rooms(rt: Runtime, organisations: Mapping[str, AzureDevOps]) -> tuple[Recovery, HookWatch]:
     """What brings lost events back, and what looks after the subscriptions that lose them."""
     settings, recoveries = rt.settings, rt.books.recoveries
@@ -185,8 +185,16 @@ def recovery_rooms(rt: Runtime, organisations: Mapping[str, AzureDevOps]) -> tup
     return Recovery(source, rt.books.inbox, recoveries, told), HookWatch(keeper, recoveries)
 
 
+def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:
+    """The pace of an account at an organisation: of all processes on one store together, and told to the metrics."""
     shared = StoreSharedPace(rt.store, f"{organisation.name}/{credential.name}", CALLS_MAX)
     return Pace(observer=PaceMetrics(rt.metrics, organisation.name), shared=shared)
+
+
+def remembered(rt: Runtime, organisation: Organisation) -> Cache:
+    """What was read of an organisation: in memory, and in the store for all processes and the next start."""
+    layers: list[Layer] = [MemoryLayer(), StoreLayer(rt.store, Kept)]
+    return Cache(layers, observer=CacheMetrics(rt.metrics, organisation.name))
 
 
 def tool_environments(policy: Policy, settings: Settings) -> Mapping[str, Mapping[str, str]]:

@@ -23,6 +23,7 @@ from pointsman import temporal
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.recovery import RecoverRequest
 from pointsman.domain.organisations import organisation_of
+from pointsman.domain.sources import networks
 from pointsman.llm.governance import Governance
 from pointsman.observability import logs, meters, metrics, traces
 from pointsman.observability.activities import Correlating
@@ -37,8 +38,8 @@ from starter.dispatcher import Dispatcher, deliver_by
 from starter.lease import Alone, Lease
 from starter.models import keys_of, registry_of, secrets_named
 from starter.needs import check, llm_settings
-from starter.runtime import Runtime, activities, runtime
 from starter.recovery import Pulse, ensure_schedules, requests
+from starter.runtime import Runtime, activities, runtime
 from starter.web import health
 from starter.web.app import create_app, spare_the_collector
 from starter.web.rpc.callers import Callers, tokens_of
@@ -48,8 +49,8 @@ from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
-from workflows.turns import TakeTurn
 from workflows.recovery import RecoverEvents
+from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
 
 LOG = structlog.get_logger(__name__)
@@ -216,6 +217,9 @@ def _services(
             secrets=settings.webhook_secrets,
             body_bytes_max=settings.webhook_max_bytes,
             organisation=organisations[0] if len(organisations) == 1 else "",
+            subscriptions=frozenset(name.lower() for name in settings.webhook_subscriptions),
+            sources=networks(settings.webhook_sources),
+            proxies=networks(settings.webhook_trusted_proxies),
         ),
         metrics=rt.metrics,
         standing=books.standing,
@@ -244,12 +248,12 @@ async def _work(rt: Runtime, connection: Connection) -> None:
     async with activities(rt, started) as ours:
         client = await _patiently(connection)
         await temporal.ensure_search_attributes(client)
+        every = timedelta(minutes=rt.settings.recover_every_minutes)
+        await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
         worker = Worker(
             client,
             task_queue=rt.settings.task_queue,
             workflows=WORKFLOWS,
-        every = timedelta(minutes=rt.settings.recover_every_minutes)
-        await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
             activities=ours,
             interceptors=[Correlating()],
             **temporal.worker_options(),
@@ -292,6 +296,7 @@ def _server(app: FastAPI | Starlette, host: str, port: int) -> _Server:
             log_config=None,
             ws="none",  # nothing here speaks WebSocket, and the library for it takes time to load
             server_header=False,
+            proxy_headers=False,  # whose word counts on where a request comes from is a setting of ours
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=int(LINGER.total_seconds()),
         )

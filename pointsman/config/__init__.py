@@ -24,11 +24,13 @@ from pointsman.config.values import (
     DatabaseUrl,
     EntraId,
     HookSecret,
+    NetworkText,
     NotifyUrl,
     OrganisationUrl,
     OwnPath,
     RpcToken,
     ServerRelease,
+    SubscriptionId,
     WebUrl,
     entries,
 )
@@ -93,6 +95,19 @@ class Settings(BaseSettings):
         default=(),
         description="Passwords that deliveries may come with, comma separated; two while a secret is being rotated.",
     )
+    webhook_subscriptions: Annotated[tuple[SubscriptionId, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(),
+        description="Ids of subscriptions whose deliveries have an effect; those of others are only kept. Empty: all.",
+    )
+    webhook_sources: Annotated[tuple[NetworkText, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(),
+        description="Addresses or networks that deliveries may come from; any other is refused, which puts its "
+        "subscription on probation. Empty: from anywhere.",
+    )
+    webhook_trusted_proxies: Annotated[tuple[NetworkText, ...], NoDecode, BeforeValidator(entries)] = Field(
+        default=(),
+        description="Addresses or networks of reverse proxies whose `X-Forwarded-For` is believed. Empty: of none.",
+    )
     azure_devops_url: Annotated[tuple[OrganisationUrl, ...], NoDecode, BeforeValidator(entries)] = Field(
         default=(),
         description="URLs of the organisations, comma separated, for example https://dev.azure.com/fabrikam.",
@@ -152,6 +167,12 @@ class Settings(BaseSettings):
     dispatch_max_attempts: int = Field(
         default=10, ge=1, le=1_000, description="Attempts to hand a delivery over before it counts as dead."
     )
+    recover_every_minutes: int = Field(
+        default=15, ge=0, le=1_440, description="How often lost events are looked for; 0 leaves it to the command."
+    )
+    recover_after_minutes: int = Field(
+        default=5, ge=1, le=1_440, description="Lost events are looked for at once after being away for so long."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     metrics_port: int = Field(
@@ -167,12 +188,6 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
-    recover_every_minutes: int = Field(
-        default=15, ge=0, le=1_440, description="How often lost events are looked for; 0 leaves it to the command."
-    )
-    recover_after_minutes: int = Field(
-        default=5, ge=1, le=1_440, description="Lost events are looked for at once after being away for so long."
-    )
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # One source instead of three, because it also has to say which of them each value came from.

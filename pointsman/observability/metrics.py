@@ -14,6 +14,7 @@ from pointsman.observability import names
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FAST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 DISPATCH_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+AGE_SECONDS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 21_600)
 CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 CORE_TIMEOUT = timedelta(seconds=1)
 
@@ -24,10 +25,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._intake()
-        self._dispatch()
         self._hooks()
+        self._dispatch()
         self._work()
         self._tracker()
+        self._tracker_cache()
         self._audit()
 
     def _intake(self) -> None:
@@ -50,8 +52,6 @@ class Metrics:
             names.INBOX_AGE_SECONDS, "Age of the oldest delivery that is not handed over.", registry=self.registry
         )
 
-    def _dispatch(self) -> None:
-        self.dispatches = Counter(
     def _hooks(self) -> None:
         organisation = (names.LABEL_TARGET,)
         self.events_recovered = Counter(
@@ -79,6 +79,8 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _dispatch(self) -> None:
+        self.dispatches = Counter(
             names.DISPATCHED,
             "Rows of the inbox that the dispatcher finished.",
             (names.LABEL_TENANT, names.LABEL_KIND, names.LABEL_OUTCOME),
@@ -179,6 +181,29 @@ class Metrics:
             "How long calls waited because Azure DevOps asked to.",
             organisation,
             buckets=FAST_SECONDS,
+            registry=self.registry,
+        )
+
+    def _tracker_cache(self) -> None:
+        by_kind = (names.LABEL_TARGET, names.LABEL_KIND)
+        self.tracker_cache = Counter(
+            names.TRACKER_CACHE,
+            "Questions to Azure DevOps by where the answer came from: memory, store, joined (somebody was asking), "
+            "missed (it was asked).",
+            (*by_kind, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
+        self.tracker_cache_saved = Counter(
+            names.TRACKER_CACHE_SAVED,
+            "Calls to Azure DevOps that were not made, because the answer was there.",
+            by_kind,
+            registry=self.registry,
+        )
+        self.tracker_cache_age_seconds = Histogram(
+            names.TRACKER_CACHE_AGE_SECONDS,
+            "How old answers were that were not asked for anew.",
+            by_kind,
+            buckets=AGE_SECONDS,
             registry=self.registry,
         )
 

@@ -39,6 +39,9 @@ DECISIONS: Final = PREFIX + "decisions"
 
 # Metrics of the calls to Azure DevOps, by organisation.
 TRACKER_ANSWERS: Final = PREFIX + "tracker_answers"
+TRACKER_CACHE: Final = PREFIX + "tracker_cache_answers"
+TRACKER_CACHE_AGE_SECONDS: Final = PREFIX + "tracker_cache_age_seconds"
+TRACKER_CACHE_SAVED: Final = PREFIX + "tracker_cache_saved_calls"
 TRACKER_CALLS: Final = PREFIX + "tracker_calls"
 TRACKER_PAUSES: Final = PREFIX + "tracker_pauses"
 TRACKER_PLACES: Final = PREFIX + "tracker_places"
