@@ -60,6 +60,7 @@ class WorkItems:
         """
         with outside(f"events of {ask.key}"):
             async with beating():
+                await self._tracker.heard(ask.key)
                 return [await self._judge(ask, event) for event in ask.events]
 
     async def _judge(self, ask: Classify, event: WorkItemEvent) -> Judgement:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import SecretStr
 
+from pointsman.clients.azure_devops.caching import Cache, MemoryLayer
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.credentials import Credential, EntraAccounts, PersonalToken, entra
 from pointsman.clients.azure_devops.hosts import NEWEST, server_version
@@ -24,11 +25,17 @@ PLACES_OF_ENTRA = (
     *("AZURE_TENANT_ID", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "IMDS_ENDPOINT", "MSI_ENDPOINT", "MSI_SECRET"),
 )
 Paced = Callable[[Organisation, Credential], Pace]
+Remembered = Callable[[Organisation], Cache]
 
 
 def unshared(organisation: Organisation, credential: Credential) -> Pace:
     """A pace of its own, for a command that makes a few calls."""
     return Pace()
+
+
+def in_memory(organisation: Organisation) -> Cache:
+    """Answers of one command."""
+    return Cache([MemoryLayer()])
 
 
 def credential_of(organisation: Organisation, accounts: Callable[[], EntraAccounts] = entra) -> Credential:
@@ -50,12 +57,15 @@ def credential_of(organisation: Organisation, accounts: Callable[[], EntraAccoun
 
 
 @asynccontextmanager
-async def client_of(organisation: Organisation, paced: Paced = unshared) -> AsyncGenerator[AzureDevOps]:
+async def client_of(
+    organisation: Organisation, paced: Paced = unshared, remembered: Remembered = in_memory
+) -> AsyncGenerator[AzureDevOps]:
     """A client that closes at the end."""
     credential = credential_of(organisation)
     version = server_version(organisation.server) if organisation.server else NEWEST
     pace = paced(organisation, credential)
-    async with AzureDevOps(organisation.url, credential, pace=pace, version=version) as client:
+    cache = remembered(organisation)
+    async with AzureDevOps(organisation.url, credential, pace=pace, cache=cache, version=version) as client:
         try:
             yield client
         finally:
@@ -63,14 +73,18 @@ async def client_of(organisation: Organisation, paced: Paced = unshared) -> Asyn
 
 
 @asynccontextmanager
-async def clients(settings: Settings, paced: Paced = unshared) -> AsyncGenerator[Mapping[str, AzureDevOps]]:
+async def clients(
+    settings: Settings, paced: Paced = unshared, remembered: Remembered = in_memory
+) -> AsyncGenerator[Mapping[str, AzureDevOps]]:
     """A client for each organisation of the settings, by its name.
 
     Raises:
         Misconfigured: a credential is missing.
     """
+    accounts = tracker_accounts(settings)
     async with AsyncExitStack() as stack:
-        yield {one.name: await stack.enter_async_context(client_of(one, paced)) for one in tracker_accounts(settings)}
+        opened = [await stack.enter_async_context(client_of(one, paced, remembered)) for one in accounts]
+        yield {one.name: client for one, client in zip(accounts, opened, strict=True)}
 
 
 def environment(settings: Settings) -> Mapping[str, str]:

@@ -100,6 +100,9 @@ class FakeTracker:
     async def identity(self, organisation: str = "") -> str:
         return ACCOUNT
 
+    async def heard(self, key: WorkItemKey) -> None:
+        """Nothing is kept that could be out of date."""
+
     def _apply(self, item_id: int, values: Mapping[str, Json], by: str) -> None:
         item = self.items[item_id]
         changed = {name: (item.fields.get(name), value) for name, value in values.items()}

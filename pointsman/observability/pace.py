@@ -1,4 +1,6 @@
-"""What Azure DevOps does to our pace, as metrics of one organisation."""
+"""What Azure DevOps does to our pace, and what we need not ask it, as metrics of one organisation."""
+
+from datetime import timedelta
 
 from pointsman.observability.metrics import Metrics
 
@@ -28,3 +30,19 @@ class PaceMetrics:
 
     def places(self, count: int) -> None:
         self._metrics.tracker_places.labels(self._organisation).set(count)
+
+
+class CacheMetrics:
+    """A `pointsman.clients.azure_devops.caching.CacheObserver`, for the same organisation."""
+
+    def __init__(self, metrics: Metrics, organisation: str) -> None:
+        self._metrics = metrics
+        self._organisation = organisation
+
+    def found(self, kind: str, layer: str, age: timedelta) -> None:
+        self._metrics.tracker_cache.labels(self._organisation, kind, layer).inc()
+        self._metrics.tracker_cache_saved.labels(self._organisation, kind).inc()
+        self._metrics.tracker_cache_age_seconds.labels(self._organisation, kind).observe(age.total_seconds())
+
+    def missed(self, kind: str) -> None:
+        self._metrics.tracker_cache.labels(self._organisation, kind, "missed").inc()

@@ -1,6 +1,7 @@
 """Azure DevOps, one organisation: what `pointsman` calls of it, by area."""
 
 from copy import copy
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,8 @@ from pointsman.clients.azure_devops.approvals import ApprovalsApi
 from pointsman.clients.azure_devops.attachments import AttachmentsApi
 from pointsman.clients.azure_devops.batches import BatchesApi
 from pointsman.clients.azure_devops.builds import BuildsApi
-from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.caching import FRESH, Cache
+from pointsman.clients.azure_devops.connection import ITEM, Connection
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.discussions import DiscussionsApi
 from pointsman.clients.azure_devops.git import GitApi
@@ -37,7 +39,7 @@ class AzureDevOps:
 
     No call is repeated inside. A client of httpx2 that is handed in stays open when this closes, and so does the
     credential then. `version` is the newest of the API that a server knows, see `hosts.server_version`. Clients of the
-    same account at the same organisation share a `pace`.
+    same account at the same organisation share a `pace`, and all may share a `cache`.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class AzureDevOps:
         *,
         http: httpx2.AsyncClient | None = None,
         pace: Pace | None = None,
+        cache: Cache | None = None,
         version: str = NEWEST,
     ) -> None:
-        self._take(Connection(base_url, credential, http=http, pace=pace, version=version))
+        self._take(Connection(base_url, credential, http=http, pace=pace, cache=cache, version=version))
 
     def _take(self, connection: Connection) -> None:
         self._connection = connection
@@ -93,9 +96,14 @@ class AzureDevOps:
     async def close(self) -> None:
         await self._connection.close()
 
-    async def connection_data(self) -> ConnectionData:
+    async def connection_data(self, max_age: timedelta = FRESH) -> ConnectionData:
         """Whose token this is."""
-        return await self._connection.call(ConnectionData, "GET", "_apis/connectionData", version="7.1-preview.1")
+        path = "_apis/connectionData"
+        return await self._connection.read(ConnectionData, path, "identity", max_age, version="7.1-preview.1")
+
+    async def heard(self, item_id: int) -> None:
+        """An event told that the item has changed: nothing that was read of it until now is used again."""
+        await self._connection.forget(ITEM, str(item_id))
 
     async def project(self, name: str) -> Project:
         """A project by name or id; service hooks filter by its id."""

@@ -1,10 +1,12 @@
 """One organisation over HTTP: credentials, versions, the typed answer or the typed error. Asks once, never again."""
 
 import json
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
-from functools import cache
+from datetime import timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Self, TypeVar
 
@@ -12,6 +14,7 @@ import httpx2
 from pydantic import SecretStr, ValidationError
 
 from pointsman.clients.azure_devops.answers import Answer
+from pointsman.clients.azure_devops.caching import Cache, Key
 from pointsman.clients.azure_devops.credentials import Credential, credential_of
 from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, sign_in_refusal
 from pointsman.clients.azure_devops.hosts import NEWEST, VERSION, Host, beside, organisation_url, version_for
@@ -23,6 +26,21 @@ from pointsman.ports import Rejected, Unavailable
 JSON, JSON_PATCH, BYTES = "application/json", "application/json-patch+json", "application/octet-stream"
 CONTINUATION = "x-ms-continuationtoken"
 USER_AGENT = "pointsman"
+
+ITEM = "item"
+WRITTEN: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = [
+    (re.compile(pattern, re.IGNORECASE), kinds)
+    for pattern, kinds in (
+        (r"_apis/wit/\$batch", (ITEM,)),
+        (r"_apis/(?:projects|operations)\b", ("project",)),
+        (r"_apis/wit/classificationnodes/", ("node",)),
+        (r"_apis/wit/fields\b", ("field", "type")),
+        (r"_apis/work/process", ("process", "field", "type")),
+        (r"_apis/(?:graph|identities|userentitlements|serviceprincipals)", ("identity",)),
+    )
+]
+"""Kinds of what is read that a write to such a path may change."""
+_ITEM_PATH = re.compile(r"_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
 
 Query = Mapping[str, str | int | bool]
 AnswerT = TypeVar("AnswerT", bound=Answer)
@@ -38,6 +56,7 @@ class Connection:
         *,
         http: httpx2.AsyncClient | None = None,
         pace: Pace | None = None,
+        cache: Cache | None = None,
         version: str = NEWEST,
     ) -> None:
         self.base_url = organisation_url(base_url)
@@ -46,6 +65,8 @@ class Connection:
         self._http = http or _http()
         self._owned = http is None
         self._version = version
+        self._cache = cache
+        self._scope = f"{cache.tenant if cache else ''} {self.base_url} {self._credential.name}"
         self._priority = Priority.INTERACTIVE
 
     def __repr__(self) -> str:
@@ -86,6 +107,39 @@ class Connection:
         )
         return found
 
+    async def read(
+        self,
+        answer: type[AnswerT],
+        path: str,
+        kind: str,
+        max_age: timedelta,
+        *,
+        query: Query | None = None,
+        version: str = VERSION,
+        host: Host = Host.MAIN,
+        name: str = "",
+        min_rev: int = 0,
+    ) -> AnswerT:
+        """A GET that may be answered by what was read up to `max_age` ago; for errors see `call`.
+
+        `name` is under what it is kept within its kind, unless that is the request as it stands. A kind is forgotten
+        when it is written: see `WRITTEN`.
+        """
+
+        async def load() -> AnswerT:
+            return await self.call(answer, "GET", path, query=query, version=version, host=host)
+
+        if self._cache is None:
+            return await load()
+        asked = "&".join(f"{key}={value}" for key, value in sorted((query or {}).items()))
+        key = Key(self._scope, kind, name or f"{host}/{path}?{asked} {version}")
+        return await self._cache.get(key, answer, load, max_age=max_age, min_rev=min_rev)
+
+    async def forget(self, kind: str, name: str = "") -> None:
+        """What is kept of the kind, or under the name, has changed."""
+        if self._cache is not None:
+            await self._cache.forget(self._scope, kind, name)
+
     async def page(
         self,
         answer: type[AnswerT],
@@ -100,7 +154,12 @@ class Connection:
     ) -> tuple[AnswerT, str]:
         """As `call`, with the token of the next page that some lists carry in a header; empty: this was the last."""
         what = f"{method} {beside(self.base_url, host)}/{path}"
-        response = await self._exchange(what, method, query, body, content_type, version)
+        try:
+            response = await self._exchange(what, method, query, body, content_type, version)
+        finally:
+            if method != "GET" and self._cache is not None:  # also where the answer was lost
+                for kind, name in written(path):
+                    await self.forget(kind, name)
         if is_sign_in_page(response):
             raise sign_in_refusal(response, what)
         return _read(answer, response, what), response.headers.get(CONTINUATION, "").strip()
@@ -164,7 +223,14 @@ class Connection:
             ) from error
 
 
-@cache
+def written(path: str) -> list[tuple[str, str]]:
+    """Kind and name of what a write to the path changes; without a name all of the kind."""
+    if item := _ITEM_PATH.search(path):
+        return [(ITEM, item[1])]
+    return [(kind, "") for pattern, kinds in WRITTEN for kind in kinds if pattern.search(path)]
+
+
+@lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
     """Shared, because reading all certificate authorities takes a tenth of a second."""
     return httpx2.create_ssl_context()

@@ -1,12 +1,13 @@
 """Areas and iterations of a project: two trees."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field
 
 from pointsman.clients.azure_devops.answers import Answer, Nothing
+from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.names import segment
 from pointsman.contracts.base import Json
@@ -51,10 +52,12 @@ class NodesApi:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get(self, project: str, tree: Tree, path: str = "", depth: int = DEPTH_MAX) -> Node:
-        """A node, the root where `path` is empty, with `depth` levels below it."""
+    async def get(
+        self, project: str, tree: Tree, path: str = "", depth: int = DEPTH_MAX, max_age: timedelta = FRESH
+    ) -> Node:
+        """A node, the root where `path` is empty, with `depth` levels below it, as it was up to `max_age` ago."""
         query: Query = {"$depth": depth}
-        return await self._connection.call(Node, "GET", _path(project, tree, path), query=query)
+        return await self._connection.read(Node, _path(project, tree, path), "node", max_age, query=query)
 
     async def create(
         self,

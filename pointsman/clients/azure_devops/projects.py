@@ -1,8 +1,12 @@
 """Projects of the organisation, and their teams."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from pointsman.clients.azure_devops.answers import Answer, Nothing, Project
+from pointsman.clients.azure_devops.answers_policies import Operation
+from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import by_header, by_skip
@@ -57,15 +61,38 @@ class ProjectsApi:
         query: Query = {"stateFilter": state, "$top": 100}
         return await by_header(self._connection, _Projects, lambda page: page.value, "_apis/projects", query)
 
-    async def get(self, name: str) -> Project:
-        """By name or id."""
-        return await self._connection.call(Project, "GET", f"_apis/projects/{segment(name)}")
+    async def get(self, name: str, max_age: timedelta = FRESH) -> Project:
+        """By name or id, as it was up to `max_age` ago."""
+        return await self._connection.read(Project, f"_apis/projects/{segment(name)}", "project", max_age)
 
     async def process_name(self, name: str) -> str:
         """Name of the process that the project has, `Agile` for one; empty where the service does not tell it."""
         path, query = f"_apis/projects/{segment(name)}", {"includeCapabilities": True}
         found = await self._connection.call(_Capable, "GET", path, query=query)
         return found.capabilities.process_template.template_name
+
+    async def create(self, name: str, template_id: str, description: str = "", *, is_public: bool = False) -> Operation:
+        """Begin a project with a process (`templateTypeId`) and Git. Wait with `operations.done`.
+
+        Not idempotent: a second one of the name is refused (`Conflict`).
+        """
+        body: dict[str, Json] = {
+            "name": name,
+            "description": description,
+            "visibility": "public" if is_public else "private",
+            "capabilities": {
+                "versioncontrol": {"sourceControlType": "Git"},
+                "processTemplate": {"templateTypeId": template_id},
+            },
+        }
+        return await self._connection.call(Operation, "POST", "_apis/projects", body=body)
+
+    async def delete(self, project_id: str) -> Operation:
+        """Begin to remove one, with all that is in it. It can be brought back for 28 days. Wait as for `create`.
+
+        Takes the id only: a name could be that of another one by now.
+        """
+        return await self._connection.call(Operation, "DELETE", f"_apis/projects/{segment(project_id)}")
 
     async def teams(self, project: str) -> list[Team]:
         return await by_skip(self._connection, _Teams, lambda page: page.value, _teams(project))

@@ -6,6 +6,7 @@ from datetime import datetime
 from pydantic import TypeAdapter, ValidationError
 
 from pointsman.clients.azure_devops.answers import Update, WorkItem
+from pointsman.clients.azure_devops.caching import TYPES_AGE
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
 from pointsman.clients.azure_devops.patches import document
@@ -35,6 +36,10 @@ class Tracker:
                 raise missing
             return item
 
+    async def heard(self, key: WorkItemKey) -> None:
+        """The item has changed, somebody else says: what was read of it before is used no more."""
+        await self._client(key.organisation).heard(key.id)
+
     async def updates(self, key: WorkItemKey, after_rev: int = 0) -> Sequence[ItemUpdate]:
         """History entries whose `rev` is above `after_rev`, oldest first; links moved at `after_rev` are not in it."""
         # Each revision has at least one entry, so the first `after_rev` entries are all too old.
@@ -59,7 +64,7 @@ class Tracker:
 
     async def _identity(self, slug: str) -> str:
         if slug not in self._identities:
-            data = await self._client(slug).connection_data()
+            data = await self._client(slug).connection_data(TYPES_AGE)
             self._identities[slug] = data.authenticated_user.unique_name
         return self._identities[slug]
 

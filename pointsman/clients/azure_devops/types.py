@@ -1,8 +1,11 @@
 """Types of work items as a project has them now: states, live transitions, fields and what they allow."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from pointsman.clients.azure_devops.answers import Answer, State, WorkItemType
+from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.names import segment
 from pointsman.contracts.base import Json
@@ -46,28 +49,30 @@ class _Fields(Answer):
 
 
 class TypesApi:
+    """Each answer may be one that was read up to `max_age` ago; `caching.TYPES_AGE` is a good one."""
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def all(self, project: str) -> list[WorkItemType]:
-        return (await self._connection.call(_Types, "GET", _types(project))).value
+    async def all(self, project: str, max_age: timedelta = FRESH) -> list[WorkItemType]:
+        return (await self._connection.read(_Types, _types(project), "type", max_age)).value
 
-    async def get(self, project: str, name: str) -> WorkItemType:
+    async def get(self, project: str, name: str, max_age: timedelta = FRESH) -> WorkItemType:
         """With its live transitions: a customised process has others than the bundled ones."""
-        return await self._connection.call(WorkItemType, "GET", _type(project, name))
+        return await self._connection.read(WorkItemType, _type(project, name), "type", max_age)
 
-    async def states(self, project: str, name: str) -> list[State]:
-        return (await self._connection.call(_States, "GET", f"{_type(project, name)}/states")).value
+    async def states(self, project: str, name: str, max_age: timedelta = FRESH) -> list[State]:
+        return (await self._connection.read(_States, f"{_type(project, name)}/states", "type", max_age)).value
 
-    async def fields(self, project: str, name: str) -> list[TypeField]:
+    async def fields(self, project: str, name: str, max_age: timedelta = FRESH) -> list[TypeField]:
         """Fields of a type, with allowed values, default and whether they must be filled in every state."""
-        path = f"{_type(project, name)}/fields"
-        return (await self._connection.call(_TypeFields, "GET", path, query={"$expand": "allowedValues"})).value
+        path, query = f"{_type(project, name)}/fields", {"$expand": "allowedValues"}
+        return (await self._connection.read(_TypeFields, path, "field", max_age, query=query)).value
 
-    async def definitions(self, project: str = "") -> list[FieldDefinition]:
+    async def definitions(self, project: str = "", max_age: timedelta = FRESH) -> list[FieldDefinition]:
         """Fields of the organisation, or those that a project uses."""
         path = f"{segment(project)}/_apis/wit/fields" if project else "_apis/wit/fields"
-        return (await self._connection.call(_Fields, "GET", path)).value
+        return (await self._connection.read(_Fields, path, "field", max_age)).value
 
 
 def _types(project: str) -> str:

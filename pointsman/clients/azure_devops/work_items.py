@@ -1,6 +1,7 @@
 """Work items over REST. Ids are unique in an organisation, so most calls need no project; it may have changed."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from pydantic import TypeAdapter
 
@@ -16,7 +17,8 @@ from pointsman.clients.azure_devops.answers import (
     WorkItems,
     WorkItemType,
 )
-from pointsman.clients.azure_devops.connection import JSON_PATCH, Connection, Query
+from pointsman.clients.azure_devops.caching import FRESH
+from pointsman.clients.azure_devops.connection import ITEM, JSON_PATCH, Connection, Query
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import PAGE, by_skip, moved
 from pointsman.clients.azure_devops.patches import Operation
@@ -32,9 +34,15 @@ class WorkItemsApi:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def get(self, item_id: int) -> WorkItem:
-        """The item with relations and links. Raises `Missing` also for one in the recycle bin."""
-        return await self._connection.call(WorkItem, "GET", f"_apis/wit/workitems/{item_id}", query={"$expand": "all"})
+    async def get(self, item_id: int, *, max_age: timedelta = FRESH, min_rev: int = 0) -> WorkItem:
+        """The item with relations and links. Raises `Missing` also for one in the recycle bin.
+
+        It may be one that was read up to `max_age` ago, at `min_rev` or later; links change without a revision.
+        """
+        path, query = f"_apis/wit/workitems/{item_id}", {"$expand": "all"}
+        return await self._connection.read(
+            WorkItem, path, ITEM, max_age, query=query, name=str(item_id), min_rev=min_rev
+        )
 
     async def batch(self, item_ids: Sequence[int], fields: Sequence[str] = ()) -> list[WorkItem]:
         """Items that exist, in the order asked for; 200 a request. Without `fields` all of each comes."""
