@@ -18,7 +18,6 @@ from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.caching import Cache, Kept, Layer, MemoryLayer
 from pointsman.clients.azure_devops.client import AzureDevOps
-from pointsman.clients.azure_devops.caching import Cache, Kept, Layer, MemoryLayer
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.hook_service import HookService
