@@ -1,0 +1,116 @@
+"""What checks ask of code and tests is read from the service; what may not be read is no data."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from pointsman.clients.azure_devops.answers_code import Repository, Vote
+from pointsman.clients.azure_devops.answers_policies import PolicyKind, Scope
+from pointsman.clients.azure_devops.patches import add_artifact, add_relation
+from pointsman.clients.azure_devops.policies import Wanted
+from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader, branch_policies, covers
+from pointsman.clients.azure_devops.test_results import NewResult
+from pointsman.contracts.process import PullRequest
+from pointsman.domain import artifacts
+from pointsman.ports import Rejected
+from pointsman.sandbox.azure_devops.config import ADA, POINTSMAN
+from tests.sandbox.azure import Azure, azure_devops
+
+PROJECT = REPOSITORY = "Fabrikam"
+TESTED_BY = "Microsoft.VSTS.Common.TestedBy-Forward"
+
+
+@pytest.fixture
+async def azure() -> AsyncGenerator[Azure]:
+    async with azure_devops() as running:
+        yield running
+
+
+async def merged(azure: Azure) -> artifacts.Artifact:
+    """A pull request of Ada's that the service account has approved."""
+    git, requests = azure.person.git, azure.person.pull_requests
+    first = await git.first_commit(PROJECT, REPOSITORY, "main", "Begin", {"/README.md": "Fabrikam"})
+    await git.update_ref(PROJECT, REPOSITORY, "basket", "0" * 40, first.commits[0].commit_id)
+    await git.push(PROJECT, REPOSITORY, "basket", first.commits[0].commit_id, "Basket", add={"/basket": "b"})
+    made = await requests.create(PROJECT, REPOSITORY, "basket", "main", "Keep the basket")
+    number = made.pull_request_id
+    await azure.service.pull_requests.vote(PROJECT, REPOSITORY, number, POINTSMAN.id, Vote.APPROVED)
+    await requests.vote(PROJECT, REPOSITORY, number, ADA.id, Vote.WAITING)
+    assert made.last_merge_source_commit
+    await requests.complete(PROJECT, REPOSITORY, number, made.last_merge_source_commit.commit_id)
+    repository = await git.repository(PROJECT, REPOSITORY)
+    project = await azure.person.projects.get(PROJECT)
+    return artifacts.pull_request(project.id, repository.id, number)
+
+
+async def test_pull_requests_come_with_who_approved_them(azure: Azure) -> None:
+    request = await merged(azure)
+    story = await azure.make("User Story")
+    await azure.person.work_items.patch(story.id, [add_artifact(request)])
+    facts = await FactsReader(azure.service).item(story.id)
+    made = PullRequest(id=1, author=ADA.unique_name, completed=True, approvers=(POINTSMAN.unique_name,))
+    assert facts.pull_requests == (made,)
+    assert facts.links is not None
+    assert [one.relation for one in facts.links] == ["Pull Request"]
+
+
+async def test_a_pull_request_that_nobody_finds_is_no_data(azure: Azure) -> None:
+    bug = await azure.make()
+    await azure.person.work_items.patch(bug.id, [add_artifact(artifacts.pull_request("p", "r", 99))])
+    assert (await FactsReader(azure.service).item(bug.id)).pull_requests is None
+
+
+async def test_each_test_case_that_proves_an_item_has_its_last_outcome(azure: Azure) -> None:
+    plans, results = azure.service.test_plans, azure.service.test_results
+    story = await azure.make("User Story")
+    cases = [(await azure.make("Test Case", f"Case {number}")).id for number in range(3)]
+    links = [add_relation(TESTED_BY, f"{azure.base_url}/_apis/wit/workItems/{case}") for case in cases]
+    await azure.person.work_items.patch(story.id, links)
+    for name, outcome in (("Release 1", "Failed"), ("Release 2", "Passed")):
+        plan = await plans.create_plan(PROJECT, name)
+        assert plan.root_suite
+        await plans.add_test_cases(PROJECT, plan.id, plan.root_suite.id, cases[:2])
+        points = {p.test_case_reference.id: p async for p in plans.points(PROJECT, plan.id, plan.root_suite.id)}
+        run = await results.create_run(PROJECT, "Nightly", plan_id=plan.id)
+        await results.add(PROJECT, run.id, [NewResult("Case", outcome, test_point_id=points[cases[0]].id)])
+        await results.complete_run(PROJECT, run.id)
+    facts = await FactsReader(azure.service).item(story.id)
+    assert facts.outcomes == {cases[0]: "passed", cases[1]: "", cases[2]: ""}
+    assert (await FactsReader(azure.service).item(cases[0])).outcomes == {}
+
+
+async def test_policies_of_default_branches_are_those_that_are_on_and_block(azure: Azure) -> None:
+    assert await branch_policies(azure.service, PROJECT) == {}
+    await merged(azure)
+    repository = await azure.service.git.repository(PROJECT, REPOSITORY)
+    main = frozenset({Scope(repository.id, "refs/heads/main")})
+    elsewhere = frozenset({Scope(repository.id, "refs/heads/release")})
+    for wanted in (
+        Wanted(PolicyKind.MIN_REVIEWERS, main, {"minimumApproverCount": 2}),
+        Wanted(PolicyKind.WORK_ITEMS, main, is_blocking=False),
+        Wanted(PolicyKind.COMMENTS, elsewhere),
+    ):
+        await azure.service.policies.create(PROJECT, wanted)
+    assert await branch_policies(azure.service, PROJECT) == {REPOSITORY: (PolicyKind.MIN_REVIEWERS,)}
+    assert await branch_policies(azure.service, "Nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "holds"),
+    [
+        (Scope("", "", "defaultbranch"), True),
+        (Scope("A", "refs/heads/main"), True),
+        (Scope("b", "refs/heads/main"), False),
+        (Scope("", "refs/heads/", "prefix"), True),
+        (Scope("", "refs/heads/release/", "prefix"), False),
+        (Scope("a", ""), True),
+        (Scope("a", "refs/heads/other"), False),
+    ],
+)
+def test_a_scope_is_of_a_repository_or_all_and_of_a_branch_or_more(scope: Scope, holds: bool) -> None:
+    assert covers(scope, Repository(id="a", name="A", default_branch="refs/heads/main")) is holds
+
+
+async def test_an_organisation_that_nobody_named_is_refused(azure: Azure) -> None:
+    with pytest.raises(Rejected, match="organisation 'contoso' is not among fabrikam"):
+        ProcessReader({"fabrikam": azure.service}).reader("contoso", frozenset())
