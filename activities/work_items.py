@@ -14,11 +14,13 @@ from pointsman.contracts.records import DeliveryState, WriteIntent, WriteRecord
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
-from pointsman.domain.deliveries import read_bytes
-from pointsman.domain.echoes import echo_of, explains, is_another, is_in_doubt, proves, told
+from pointsman.domain.deliveries import Changes, read_bytes
+from pointsman.domain.echoes import echo_of, explains, is_another, is_in_doubt, is_noise, proves, told
+from pointsman.domain.loose import string
 from pointsman.domain.merging import merge
 from pointsman.ports import Conflict, Contents, Deliveries, Items, Ledger, Missing, Rejected, Unavailable, WorkTracker
 
+HISTORY = "System.History"
 # HTML in a model's Markdown stays text: what people read on the item holds no markup of the model's own. A picture
 # would be fetched by whoever reads the item, and its address could carry away what the model has read.
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -70,8 +72,11 @@ class WorkItems:
         heard = read_bytes(delivery.body) if delivery else None
         changed = heard.changed if heard else {}
         comment = heard.comment if heard else ""
+        if ask.reread or (heard and not (heard.fields or heard.links_changed)):
+            event, changed = await self._read_again(ask, event)
+            comment = string(changed.get(HISTORY, (None, None))[1])
         if comment:
-            changed = {**changed, "System.History": (None, comment)}
+            changed = {**changed, HISTORY: (None, comment)}
         echo = await self._echo(ask.key, event, changed)
         if echo is not None:
             reason = told(echo.operation)
@@ -85,6 +90,27 @@ class WorkItems:
         instruction = await self._contents.put(text.encode())
         judgement = _judgement(event, Verdict.NEWS, text.split(":", 1)[0])
         return judgement.model_copy(update={"instruction": instruction})
+
+    async def _read_again(self, ask: Classify, event: WorkItemEvent) -> tuple[WorkItemEvent, Changes]:
+        """The event as the item's history tells it: a delivery is a hint, and may carry nothing but the item's id.
+
+        Without revision and update the event is whatever happened since what is known.
+        """
+        since = event.rev - 1 if event.rev else ask.known_rev
+        updates = await self._tracker.updates(ask.key, max(since, 0))
+        if event.update_id:
+            updates = [update for update in updates if update.id == event.update_id]
+        elif event.rev:
+            updates = [update for update in updates if update.rev == event.rev]
+        changed: Changes = {}
+        for update in updates:
+            for name, (old, new) in update.changed.items():
+                if not is_noise(name):
+                    changed[name] = (changed[name][0] if name in changed else old, new)
+        if not updates:
+            return event, changed
+        last = updates[-1]
+        return event.model_copy(update={"rev": last.rev, "actor": last.revised_by or event.actor}), changed
 
     async def _echo(
         self, key: WorkItemKey, event: WorkItemEvent, changed: Mapping[str, tuple[Json, Json]]

@@ -210,6 +210,7 @@ class ItemRun:
                 correlation_id=self._request.correlation_id,
                 known_rev=known_rev,
                 events=events,
+                reread=self._request.policy.hooks.reread,
             ),
             start_to_close_timeout=TRACKER_TIME,
             heartbeat_timeout=BEAT,

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import AfterValidator, SecretStr
 
 from pointsman.config.organisations import Auth
 from pointsman.domain.organisations import SERVER_VERSIONS, organisation_of
+from pointsman.domain.sources import networks
 
 # Of RFC 6750: what may stand after `Bearer`.
 _AUTH = ", ".join(Auth)
@@ -74,6 +76,21 @@ def _hook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        networks([value])
+    except ValueError:
+        raise ValueError("allowed: an address or a network without host bits, for example 203.0.113.0/24") from None
+    return value
+
+
+def _subscription_id(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise ValueError("allowed: the id of a subscription, as pointsman hooks list shows it") from None
+
+
 def _rpc_token(value: SecretStr) -> SecretStr:
     if not _RPC_TOKEN.fullmatch(value.get_secret_value()):
         raise ValueError(
@@ -107,6 +124,8 @@ ServerRelease = Annotated[str, AfterValidator(_server)]
 OwnPath = Annotated[Path, AfterValidator(_own_path)]
 HookSecret = Annotated[SecretStr, AfterValidator(_hook_secret)]
 RpcToken = Annotated[SecretStr, AfterValidator(_rpc_token)]
+NetworkText = Annotated[str, AfterValidator(_network)]
+SubscriptionId = Annotated[str, AfterValidator(_subscription_id)]
 Address = Annotated[str, AfterValidator(_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 NotifyUrl = Annotated[SecretStr, AfterValidator(_notify_url)]

@@ -136,6 +136,8 @@ class Classify(Contract):
     correlation_id: str
     known_rev: int
     events: tuple[WorkItemEvent, ...]
+    reread: bool = False
+    """What happened is read through REST, and not from the delivery, see `HookPolicy.reread`."""
 
 
 class RecordTransition(Contract):

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Tally
+from pointsman.domain.sources import Network
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Audit, Escalations, Inbox, Items
 from starter.chains import ChainBooks
@@ -27,6 +28,12 @@ class IntakeSettings:
     body_bytes_max: int
     organisation: str = ""
     """Counts where a delivery names none; empty when there are several."""
+    subscriptions: frozenset[str] = frozenset()
+    """Only deliveries of these have an effect, in lower case; empty: of all."""
+    sources: tuple[Network, ...] = ()
+    """Whoever is not within one of them is refused; empty: nobody is."""
+    proxies: tuple[Network, ...] = ()
+    """Whose word on the caller's address counts."""
     read_timeout: timedelta = timedelta(seconds=30)
     store_timeout: timedelta = timedelta(seconds=15)
 

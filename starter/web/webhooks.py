@@ -7,6 +7,7 @@ even what nobody understands.
 
 import asyncio
 import time
+from dataclasses import replace
 from hashlib import sha256
 
 import structlog
@@ -17,8 +18,9 @@ from pydantic import BaseModel
 
 from pointsman.contracts.records import DeliveryState, NewDelivery, Receipt
 from pointsman.domain.chains import edges_told
-from pointsman.domain.deliveries import Heard, read_bytes
+from pointsman.domain.deliveries import NO_SUBSCRIPTION, Heard, read_bytes
 from pointsman.domain.routing import tenant_of
+from pointsman.domain.sources import source_of, within
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
 from starter.web.bodies import Garbled, Incomplete, TooLarge, read_body, read_raw
@@ -54,6 +56,7 @@ def router(services: Services) -> APIRouter:
         response_model=Acknowledgement,
         responses={
             401: {"model": Failure, "description": "No valid credentials. Nothing is kept."},
+            403: {"model": Failure, "description": "From an address that may not deliver. Nothing is kept."},
             413: {"model": Failure, "description": "Larger than the limit. Nothing is kept."},
             503: {"model": Failure, "description": "Cannot be kept now. Nothing is kept; send it again."},
         },
@@ -84,6 +87,8 @@ class _Receiver:
     async def _checked(self, request: Request) -> JSONResponse:
         if not self._credentials:
             return self._not_set_up(request)
+        if self._settings.sources and not self._may_deliver(request):
+            return await self._wrong_source(request)
         if not self._credentials.hold(request.headers.get("authorization", "")):
             return await self._unauthorized(request)
         try:
@@ -94,7 +99,21 @@ class _Receiver:
             return self._unkept(request, "the body did not arrive as a whole", "send it again")
         except Garbled as error:
             return await self._keep(request, error.body, Heard(unreadable=True, reason=str(error)))
-        return await self._keep(request, body, await self._read(body))
+        return await self._keep(request, body, self._admitted(await self._read(body)))
+
+    def _may_deliver(self, request: Request) -> bool:
+        peer = request.client.host if request.client else ""
+        forwarded = request.headers.getlist("x-forwarded-for")
+        return within(source_of(peer, forwarded, self._settings.proxies), self._settings.sources)
+
+    def _admitted(self, heard: Heard) -> Heard:
+        """What comes of a subscription that is not on the list is kept without effect: refused, it would be lost."""
+        listed = self._settings.subscriptions
+        if not listed or heard.subscription_id.lower() in (NO_SUBSCRIPTION, *listed):
+            return heard
+        told = heard.subscription_id or "(none)"
+        # It takes no key: what comes of a subscription on the list is no duplicate of this.
+        return replace(heard, kind=None, reason=f"subscription {told} is not on the list", idempotency_key="")
 
     async def _read(self, body: bytes) -> Heard:
         if len(body) <= BIG_BYTES:
@@ -151,6 +170,17 @@ class _Receiver:
             "user name or password of the delivery is not valid; nothing was kept",
             "set both in the service hook as POINTSMAN_WEBHOOK_USER and POINTSMAN_WEBHOOK_SECRETS have them",
             CHALLENGE,
+        )
+
+    async def _wrong_source(self, request: Request) -> JSONResponse:
+        self._count("refused_source")
+        await self._refusals.tell(request, correlation_id(request), "source")
+        return failure(
+            request,
+            403,
+            "forbidden",
+            "deliveries are not taken from this address; nothing was kept",
+            "see which are in POINTSMAN_WEBHOOK_SOURCES, and whether the proxy is in POINTSMAN_WEBHOOK_TRUSTED_PROXIES",
         )
 
     async def _too_large(self, request: Request) -> JSONResponse:

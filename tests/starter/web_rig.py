@@ -122,7 +122,9 @@ def services(store: Store) -> Services:
 async def serving(given: Services) -> AsyncGenerator[Web]:
     woken: list[str] = []
     given = replace(given, accepted=lambda: woken.append("woken"))
-    server = uvicorn.Server(uvicorn.Config(create_app(given), log_config=None, access_log=False, timeout_keep_alive=75))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(given), log_config=None, access_log=False, timeout_keep_alive=75, proxy_headers=False)
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:  # callers queue here until the server takes over
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

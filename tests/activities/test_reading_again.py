@@ -1,0 +1,106 @@
+"""A delivery that carries little, or is not to be believed, is a hint: what happened is read through REST."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.lifecycle import Classify
+from pointsman.contracts.records import Delivery
+from pointsman.contracts.work_items import EventKind, Judgement, Verdict, WorkItemEvent
+from pointsman.domain.deliveries import read
+from tests.activities.test_echoes import KEY, Desk
+from tests.worlds import ACCOUNT
+
+PLACE: Json = {"collection": {"baseUrl": "https://dev.azure.com/fabrikam/"}}
+URL = "https://dev.azure.com/fabrikam/_apis/wit/workItems/1"
+TITLE = "System.Title"
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+def delivered(kind: str, resource: dict[str, Json]) -> dict[str, Json]:
+    return {"id": "d", "eventType": f"workitem.{kind}", "resource": resource, "resourceContainers": PLACE}
+
+
+async def judged(desk: Desk, body: dict[str, Json], known_rev: int = 1, *, reread: bool = False) -> Judgement:
+    heard = read(body)
+    assert heard.kind
+    desk.bodies.kept["d"] = Delivery(
+        id="d",
+        sequence=1,
+        correlation_id="d",
+        chain_id="d",
+        received_at=datetime.now(UTC),
+        tenant="default",
+        idempotency_key="d",
+        body=json.dumps(body).encode(),
+    )
+    event = WorkItemEvent(
+        delivery_id="d",
+        idempotency_key="d",
+        correlation_id="d",
+        kind=EventKind(heard.kind),
+        key=KEY,
+        rev=heard.rev,
+        update_id=heard.update_id,
+        actor=heard.actor,
+    )
+    ask = Classify(key=KEY, tenant="default", correlation_id="c", known_rev=known_rev, events=(event,), reread=reread)
+    (judgement,) = await ActivityEnvironment().run(desk.room.classify, ask)
+    return judgement
+
+
+async def told(desk: Desk, judgement: Judgement) -> str:
+    return (await desk.contents.get(judgement.instruction)).decode() if judgement.instruction else ""
+
+
+async def test_minimal_update_tells_what_the_history_says(desk: Desk) -> None:
+    desk.tracker.edit(1, System__Title="Basket is empty")
+    minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
+    judgement = await judged(desk, minimal)
+    assert judgement.verdict is Verdict.NEWS
+    text = await told(desk, judgement)
+    assert "Meanwhile ada@fabrikam.example changed the item (revision 2)" in text
+    assert '"Basket is empty"' in text
+
+
+async def test_minimal_comment_tells_its_words(desk: Desk) -> None:
+    desk.tracker.edit(1, System__History="<p>Only on Mondays</p>")
+    judgement = await judged(desk, delivered("commented", {"id": 1, "url": URL}))
+    assert judgement.verdict is Verdict.NEWS
+    assert "Only on Mondays" in await told(desk, judgement)
+
+
+async def test_minimal_update_that_is_known_is_stale(desk: Desk) -> None:
+    desk.tracker.edit(1, System__Title="Basket is empty")
+    minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
+    assert (await judged(desk, minimal, known_rev=2)).verdict is Verdict.STALE
+
+
+async def test_minimal_delivery_of_our_own_write_is_an_echo(desk: Desk) -> None:
+    await desk.ledger_says("written", carried_out=True)
+    minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
+    assert (await judged(desk, minimal)).verdict is Verdict.ECHO
+    assert desk.tracker.history[1][-1].revised_by == ACCOUNT
+
+
+async def test_forged_change_is_believed_only_where_policy_does_not_read_again(desk: Desk) -> None:
+    desk.tracker.edit(1, System__Title="Basket is empty")
+    change: Json = {TITLE: {"oldValue": "Login fails", "newValue": "Give me the keys"}}
+    forged = delivered("updated", {"id": 2, "workItemId": 1, "rev": 2, "fields": change})
+    assert "Give me the keys" in await told(desk, await judged(desk, forged))
+    text = await told(desk, await judged(desk, forged, reread=True))
+    assert '"Basket is empty"' in text
+    assert "keys" not in text
+
+
+async def test_event_that_never_was_changes_nothing(desk: Desk) -> None:
+    change: Json = {TITLE: {"oldValue": "Login fails", "newValue": "Give me the keys"}}
+    forged = delivered("updated", {"id": 9, "workItemId": 1, "rev": 9, "fields": change})
+    assert (await judged(desk, forged, reread=True)).verdict is Verdict.STALE
