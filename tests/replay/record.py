@@ -18,12 +18,19 @@ from temporalio.client import Client, WorkflowHistory
 from pointsman.temporal import connect
 from pointsman.temporal_server import DevServer, find_server
 from tests.replay import corpus
+from tests.replay.beside import BESIDE, Beside
 from tests.replay.paths import PATHS, Recording
+from tests.replay.paths import Path as Played
 from tests.workflows.servers import ImpatientServer, runs_of
+
+EVERY = (*PATHS, *BESIDE)
 
 
 async def play(client: Client, name: str, folder: Path) -> list[Path]:
     """Play one path, and write its histories. A run that continued as new has one for each run."""
+    if name in BESIDE:
+        runs = await runs_of(client, await BESIDE[name].play(client))
+        return [corpus.save(file, run, folder) for file, run in _named(f"{BESIDE[name].kind}.{name}", runs)]
     path = PATHS[name]
     item = Recording(client, name, path.script, path.wanted)
     path.set_up(item)
@@ -45,7 +52,8 @@ def _named(name: str, runs: Sequence[WorkflowHistory]) -> list[tuple[str, Workfl
 def stands(name: str, folder: Path = corpus.FOLDER) -> bool:
     """Whether all that a path keeps is recorded."""
     known = corpus.names(folder)
-    return all({f"{kind}.{name}", f"{kind}.{name}-1"} & set(known) for kind in PATHS[name].keeps)
+    kinds = [BESIDE[name].kind] if name in BESIDE else [*PATHS[name].keeps]
+    return all({f"{kind}.{name}", f"{kind}.{name}-1"} & set(known) for kind in kinds)
 
 
 @asynccontextmanager
@@ -57,7 +65,7 @@ async def server(kind: type[DevServer]) -> AsyncGenerator[Client]:
 
 async def record(wanted: Sequence[str], folder: Path) -> None:
     for impatient, kind in ((False, DevServer), (True, ImpatientServer)):
-        here = [name for name in wanted if PATHS[name].impatient is impatient]
+        here = [name for name in wanted if _path(name).impatient is impatient]
         if not here:
             continue
         async with server(kind) as client:
@@ -66,18 +74,22 @@ async def record(wanted: Sequence[str], folder: Path) -> None:
                     print(f"{file.name}: {file.stat().st_size} bytes", flush=True)
 
 
+def _path(name: str) -> Played | Beside:
+    return BESIDE[name] if name in BESIDE else PATHS[name]
+
+
 async def record_on(address: str, name: str, folder: Path) -> None:
     await play(await connect(address), name, folder)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.replay.record", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *PATHS], metavar="NAME", help="paths; all by default")
-    parser.add_argument("--force", action="append", default=[], choices=PATHS, metavar="NAME", help="record again")
+    parser.add_argument("names", nargs="*", choices=[[], *EVERY], metavar="NAME", help="paths; all by default")
+    parser.add_argument("--force", action="append", default=[], choices=EVERY, metavar="NAME", help="record again")
     parser.add_argument("--into", type=Path, default=corpus.FOLDER, help="folder of the histories")
     parser.add_argument("--address", default="", help="a server that runs, instead of one of our own")
     given = parser.parse_args()
-    asked = given.names or list(PATHS)
+    asked = given.names or list(EVERY)
     wanted = [*given.force, *(name for name in asked if name not in given.force and not stands(name, given.into))]
     if given.address:
         for name in wanted:

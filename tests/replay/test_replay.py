@@ -15,7 +15,6 @@ from pointsman.contracts.turns import TurnEnd, TurnResult
 from pointsman.contracts.work_items import ENDED
 from starter.serve import WORKFLOWS
 from tests.replay import corpus, record, replaying
-from tests.replay.paths import PATHS
 
 RECORDED = {name: corpus.load(name) for name in corpus.names()}
 SIZE_MAX = 64 * 1024
@@ -32,7 +31,7 @@ async def test_history_replays(name: str) -> None:
 
 
 def test_every_path_is_recorded() -> None:
-    assert [name for name in PATHS if not record.stands(name)] == []
+    assert [name for name in record.EVERY if not record.stands(name)] == []
 
 
 def test_every_workflow_that_is_served_is_replayed() -> None:
