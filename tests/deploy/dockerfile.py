@@ -105,7 +105,10 @@ class Image:
                 shutil.copy2(origin, into)
 
     def _run(self, step: Step) -> None:
-        script = INSIDE.sub(lambda found: f"{self.root}{found[0]}", step.text)
+        # Compiling the whole environment takes longer than all else, for a few programs that run once.
+        # The first of them writes what the others read.
+        script = step.text.replace("--compile-bytecode", "")
+        script = INSIDE.sub(lambda found: f"{self.root}{found[0]}", script)
         # Who may not give files away keeps them.
         script = script.replace("10001", str(os.getuid()), 1).replace("10001", str(os.getgid()), 1)
         done = subprocess.run(
@@ -152,7 +155,8 @@ class Image:
         """The environment of the stage: nothing of ours but where packages come from, and are cached."""
         passed = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "UV_", "XDG_"))}
         home = {"HOME": os.environ.get("HOME", "/"), "PATH": f"{self.root}/usr/bin:/usr/bin:/bin"}
-        own = {name: INSIDE.sub(lambda found: f"{self.root}{found[0]}", value) for name, value in self.env.items()}
+        kept = {name: value for name, value in self.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        own = {name: INSIDE.sub(lambda found: f"{self.root}{found[0]}", value) for name, value in kept.items()}
         if "PATH" in own:
             own["PATH"] = own["PATH"].replace("$PATH", home["PATH"])
         return {**passed, **home, **own}

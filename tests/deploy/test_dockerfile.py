@@ -56,6 +56,12 @@ def test_dependencies_are_installed_by_hash_only() -> None:
     assert all("--require-hashes" in text or "--no-deps --no-index" in text for text in installs)
 
 
+def test_environment_is_compiled_in_the_build() -> None:
+    installs = [step.text for step in of("RUN") if "uv pip install" in step.text]
+    assert len(installs) == 2
+    assert all("--compile-bytecode" in text for text in installs)
+
+
 def test_no_step_names_a_secret() -> None:
     assert not [step for step in [*of("ARG"), *of("ENV")] if re.search("TOKEN|SECRET|KEY|PASSWORD", step.text)]
 
