@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.chains import Direction, Walk
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.hooks import FoundHook, HookNotification, WantedHook
 from pointsman.contracts.process import ItemFacts
@@ -294,16 +293,6 @@ class Inbox(Deliveries, Protocol):
         self, wanted: Selection, *, after: int = 0, before: int = 0, limit: int = 200, newest: bool = True
     ) -> Sequence[Delivery]:
         """Those that fit, `after` and `before` sequences being no part of it; 0 for no bound."""
-
-
-class Chains(Protocol):
-    """What led to what."""
-
-    async def tenants(self, thing: str) -> Sequence[str]:
-        """Whose thing it is; empty where nothing is known of it."""
-
-    async def walk(self, start: str, tenant: str, limit: int = 200, direction: Direction = Direction.BOTH) -> Walk:
-        """What is reachable from a thing, `limit` things at most."""
 
 
 class Notifier(Protocol):

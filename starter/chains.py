@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from pointsman.contracts.chains import Direction, ThingKind, ThingTold, Walk
 from pointsman.contracts.records import Delivery, WriteRecord
@@ -10,11 +11,21 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.chains import bare, item_of, kind_of, thing
 from pointsman.domain.events.reading import parse_bytes
 from pointsman.domain.loose import text
-from pointsman.ports import Chains, Escalations, Inbox, Items, Ledger, Missing
+from pointsman.ports import Escalations, Inbox, Items, Ledger, Missing
 
 THINGS_MAX = 2_000
 THINGS = 200
 ALIASES = {"pr": ThingKind.PULL_REQUEST, "pull-request": ThingKind.PULL_REQUEST, "delivery": ThingKind.EVENT}
+
+
+class Chains(Protocol):
+    """The store's edges, as entrances ask for them."""
+
+    async def tenants(self, thing: str) -> Sequence[str]:
+        """Whose thing it is; empty where nothing is known of it."""
+
+    async def walk(self, start: str, tenant: str, limit: int = 200, direction: Direction = Direction.BOTH) -> Walk:
+        """What is reachable from a thing, `limit` things at most."""
 
 
 @dataclass(frozen=True)

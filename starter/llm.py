@@ -61,7 +61,11 @@ def governed(
     rules = Rules(
         governance,
         Selector(registry, governance, llm.llm_default_model, policy.fallbacks, breakers.healthy, available=keys.has),
-        budgets=StoreBudgets(store, budgets_of(policy)) if store is not None else MemoryBudgets(budgets_of(policy)),
+        budgets=(
+            StoreBudgets(store, budgets_of(policy), days=llm.llm_ledger_days)
+            if store is not None
+            else MemoryBudgets(budgets_of(policy))
+        ),
         limits=StoreRateLimits(store, rates_of(policy)) if store is not None else MemoryRateLimits(rates_of(policy)),
         breakers=breakers,
         cache=_cache(cache_life_of(llm), store),

@@ -41,6 +41,8 @@ class Action(StrEnum):
     """A call of the model service over HTTP, without a token or with none of ours."""
     MODEL_REFUSED = "model.refused"
     """Somebody wanted a model that may not be used."""
+    MODEL_BOOKS_FORGOTTEN = "model.books_forgotten"
+    """Old attempts went from the ledger of model calls, or a tenant's answers from the cache."""
     POLICY_LOADED = "policy.loaded"
     VIOLATION_OPENED = "violation.opened"
     """An item breaks a rule of its process."""

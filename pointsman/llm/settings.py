@@ -115,6 +115,8 @@ class LLMSettings(BaseSettings):
     """Folder of the governance log: a file a day. Without it, violations are in the log of the process alone."""
     llm_governance_log_days: int = Field(default=90, ge=90)
     """Days for which files of the governance log are kept."""
+    llm_ledger_days: int = Field(default=400, ge=90, le=36_500)
+    """Days for which the store keeps each attempt at a model and its cost. Sums for budgets stay for ever."""
     pointsman_models: Path = BUILT_IN
     """A file of models of your own, in place of the built-in one."""
 

@@ -27,7 +27,7 @@ AT_ONCE = 500
 
 
 class Chains:
-    """`ports.Chains` over the store."""
+    """Read by entrances: `starter.chains` says what they need of it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -8,7 +8,7 @@ waits for the disk: when a machine loses power, what was written in its last sec
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -35,9 +35,12 @@ from pointsman.store.columns import utc_now
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.llm_ledger import Account, Change, Entry, Settlement, nano_usd, usd
+from pointsman.store.llm_retention import LlmRetention
 
 LOG = logging.getLogger(__name__)
-EXPIRE_EVERY = timedelta(seconds=30)
+EXPIRE_EVERY, FORGET_EVERY = timedelta(seconds=30), timedelta(days=1)
+ACTOR = "model service"
+"""Who forgets, in the audit log."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -47,7 +50,8 @@ class _Asked(NamedTuple):
 
 
 class StoreBudgets:
-    """`llm.budgets.Budgets` over the store. `life` is how long a call may take before its reservation expires."""
+    """`llm.budgets.Budgets` over the store. `life` is how long a call may take before its reservation expires,
+    `days` how long its row is kept; for ever unless they are given."""
 
     def __init__(
         self,
@@ -55,12 +59,15 @@ class StoreBudgets:
         budgets: Sequence[Budget] = (),
         now: Callable[[], datetime] = utc_now,
         life: timedelta = RESERVATION_LIFE,
+        days: int | None = None,
     ) -> None:
         self._store = store
         self._budgets = tuple(budgets)
         self._now = now
         self._life = life
-        self._expired_at = _LONG_AGO
+        self._days = days
+        self._retention = LlmRetention(store, ACTOR, now)
+        self._expired_at = self._forgot_at = _LONG_AGO
         self._orphans: set[asyncio.Task[None]] = set()
 
     async def reserve(self, claim: Claim) -> Reservation:
@@ -105,6 +112,9 @@ class StoreBudgets:
         while some := await self._store.write_each(_expire, now, is_quick=True):
             expired += some
         self._expired_at = now
+        if self._days is not None and now - self._forgot_at >= FORGET_EVERY:
+            self._forgot_at = now
+            self._aside(self._forget(self._days))
         if expired:
             LOG.warning("%d reservations of model calls were not settled in time and count as spent", expired)
         return expired
@@ -114,10 +124,21 @@ class StoreBudgets:
         try:
             return await asyncio.shield(written)
         except asyncio.CancelledError:
-            task = asyncio.ensure_future(self._given_back(written, entry))
-            self._orphans.add(task)
-            task.add_done_callback(self._orphans.discard)
+            self._aside(self._given_back(written, entry))
             raise
+
+    def _aside(self, work: Coroutine[None, None, None]) -> None:
+        """Do what no call waits for."""
+        task = asyncio.ensure_future(work)
+        self._orphans.add(task)
+        task.add_done_callback(self._orphans.discard)
+
+    async def _forget(self, days: int) -> None:
+        try:
+            if gone := await self._retention.forget_attempts(days):
+                LOG.info("%d attempts at models went from the ledger, which keeps them for %d days", gone, days)
+        except Unavailable as error:
+            LOG.warning("old attempts at models stay in the ledger until tomorrow: %s", error)
 
     async def _given_back(self, written: "asyncio.Future[_Answer | None]", entry: Entry) -> None:
         await asyncio.wait([written])

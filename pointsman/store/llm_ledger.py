@@ -30,6 +30,8 @@ TOKENS_MAX, NANO_USD_MAX = 10**12, 10**15
 _NOTHING = Decimal(0)
 
 Account = tuple[Scope, str]
+# Of an entry's accounts, those that have columns of their own, in this order.
+_NAMED = (Scope.TENANT, Scope.USER, Scope.SESSION, Scope.WORK_ITEM, Scope.BUDGET)
 
 
 def nano_usd(cost_usd: Decimal) -> int:
@@ -76,7 +78,16 @@ class Change:
 
 _ENTRY_COLUMNS = (
     *("id", "at", "expires_at", "state", "outcome", "accounts", "tenant", "user_id", "session_id", "work_item"),
-    *("correlation_id", "source_agent", "provider", "model", "price_version", "reserved_tokens", "reserved_nano_usd"),
+    *(
+        "budget",
+        "correlation_id",
+        "source_agent",
+        "provider",
+        "model",
+        "price_version",
+        "reserved_tokens",
+        "reserved_nano_usd",
+    ),
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "nano_usd"),
 )
@@ -172,7 +183,7 @@ def _row(entry: Entry) -> tuple[object, ...]:
         OPEN,
         "",
         json.dumps(claim.accounts),
-        *(named.get(scope, "") for scope in (Scope.TENANT, Scope.USER, Scope.SESSION, Scope.WORK_ITEM)),
+        *(named.get(scope, "") for scope in _NAMED),
         claim.trace_id,
         claim.source_agent,
         claim.provider,

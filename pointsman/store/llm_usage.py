@@ -27,6 +27,7 @@ class By(StrEnum):
     USER = "user"
     SESSION = "session"
     WORK_ITEM = "work_item"
+    BUDGET = "budget"
     AGENT = "agent"
     PROVIDER = "provider"
     MODEL = "model"
@@ -37,6 +38,7 @@ _COLUMNS = {
     By.USER: _LEDGER.c.user_id,
     By.SESSION: _LEDGER.c.session_id,
     By.WORK_ITEM: _LEDGER.c.work_item,
+    By.BUDGET: _LEDGER.c.budget,
     By.AGENT: _LEDGER.c.source_agent,
     By.PROVIDER: _LEDGER.c.provider,
     By.MODEL: _LEDGER.c.model,

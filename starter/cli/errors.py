@@ -35,7 +35,9 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.POLICY: "policy refuses it",
     ExitCode.TIMED_OUT: "timed out while waiting",
     ExitCode.PENDING: "still pending (`--exit-status`)",
-    ExitCode.FINDINGS: "the check ran through and found something (`doctor`, `audit verify`, `policy check`, `process check`)",
+    ExitCode.FINDINGS: (
+        "the check ran through and found something (`doctor`, `audit verify`, `policy check`, `process check`)"
+    ),
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

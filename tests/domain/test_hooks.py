@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -82,6 +83,15 @@ rules = st.builds(
 )
 wishes = st.lists(rules, max_size=3).map(lambda listed: of_policy(*listed))
 
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"url": "https://elsewhere.example/hook"},
+    {"action": "queue"},
+    {"resource_version": "latest"},
+    {"inputs": {}},
+    {"url": "HTTPS://Pointsman.Example:443/webhooks/azure-devops/"},
+]
+
 
 @st.composite
 def organisations(draw: st.DrawFn) -> tuple[tuple[WantedHook, ...], list[FoundHook]]:
@@ -92,18 +102,7 @@ def organisations(draw: st.DrawFn) -> tuple[tuple[WantedHook, ...], list[FoundHo
     for number in range(draw(st.integers(0, 6)) if pool else 0):
         want = draw(st.sampled_from(pool))
         status = draw(st.sampled_from([*HookStatus, "asleep"]))
-        changes = draw(
-            st.sampled_from(
-                [
-                    {},
-                    {"url": "https://elsewhere.example/hook"},
-                    {"action": "queue"},
-                    {"resource_version": "latest"},
-                    {"inputs": {}},
-                    {"url": "HTTPS://Pointsman.Example:443/webhooks/azure-devops/"},
-                ]
-            )
-        )
+        changes = draw(st.sampled_from(CHANGES))
         there.append(made(want, f"there-{number}", status, **changes))
     return wants, there
 

@@ -158,7 +158,7 @@ def test_a_request_that_is_refused_before_any_call_is_an_error_too() -> None:
     assert value(metrics, "llm_errors_total", **WHERE, error_type="cancelled") is None
 
 
-@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20)), max_size=30))
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20)), max_size=8))
 def test_what_is_not_known_never_becomes_a_label(said: list[tuple[str, str, str]]) -> None:
     metrics = measured()
     for model, provider, agent in said:

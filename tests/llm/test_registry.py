@@ -25,7 +25,7 @@ from pointsman.llm.types import (
 )
 
 REGISTRY = Registry.load()
-BUILT: dict[str, object] = yaml.load(BUILT_IN.read_text(), Loader=yaml.CSafeLoader)
+BUILT: dict[str, dict[str, dict[str, object]]] = yaml.load(BUILT_IN.read_text(), Loader=yaml.CSafeLoader)
 MODELS = BUILT["models"]
 TODAY = date(2026, 11, 21)
 HELLO = text_message(Role.USER, "hello")

@@ -108,3 +108,12 @@ async def test_accounts_stand_as_their_calls_left_them(store: Store) -> None:
     assert {name for name, _ in await book.accounts(Scope.USER, 10, tenant="road")} == {"road/eve", "road/ev_"}
     assert [name for name, _ in await book.accounts(Scope.USER, 10, "ev_", "road")] == ["road/ev_"]
     assert await book.accounts(Scope.SESSION, 10) == []
+
+
+async def test_a_named_budget_has_sums_of_its_own(store: Store) -> None:
+    kept = StoreBudgets(store, now=Clock())
+    trial = (Scope.BUDGET, account_of("rail", "trial"))
+    await kept.settle(await kept.reserve(claim(500, "1", RAIL, trial)), SPENT, Decimal("0.25"), "success")
+    await kept.settle(await kept.reserve(claim(500, "1", RAIL)), SPENT, Decimal("0.5"), "success")
+    assert await sums(store, By.BUDGET) == [used("", cost="0.5"), used("trial", cost="0.25")]
+    assert await sums(store, wanted=Wanted(only=((By.BUDGET, "trial"),))) == [used(cost="0.25")]

@@ -21,8 +21,10 @@ from pointsman.clients.azure_devops.git import GitApi
 from pointsman.clients.azure_devops.history import HistoryApi
 from pointsman.clients.azure_devops.hosts import NEWEST
 from pointsman.clients.azure_devops.nodes import NodesApi
+from pointsman.clients.azure_devops.operations import OperationsApi
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.clients.azure_devops.pipelines import PipelinesApi
+from pointsman.clients.azure_devops.policies import PoliciesApi
 from pointsman.clients.azure_devops.projects import ProjectsApi
 from pointsman.clients.azure_devops.pull_requests import PullRequestsApi
 from pointsman.clients.azure_devops.queries import QueriesApi
@@ -74,6 +76,8 @@ class AzureDevOps:
         self.approvals = ApprovalsApi(connection)
         self.test_plans = TestPlansApi(connection)
         self.test_results = TestResultsApi(connection)
+        self.policies = PoliciesApi(connection)
+        self.operations = OperationsApi(connection)
         self.hooks = ServiceHooksApi(connection)
 
     def in_bulk(self) -> Self:

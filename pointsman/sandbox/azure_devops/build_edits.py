@@ -59,8 +59,8 @@ def completed(world: World, build: Build, links: Links) -> Told:
     definition = build.definition
     text = f"Build {build.number} {build.result}"
     marks = {"definitionName": (definition.name,), "buildStatus": (_HOOK_RESULTS.get(build.result, build.result),)}
-    resource = build_json(world, build, links)
-    return Told("build.complete", definition.organisation, definition.project, resource, text, marks)
+    resource, older = build_json(world, build, links), _older_json(build, links)
+    return Told("build.complete", definition.organisation, definition.project, resource, text, marks, older)
 
 
 def decide(world: World, approval: Approval, by: Identity, status: str, comment: str) -> None:
@@ -120,6 +120,45 @@ def build_json(world: World, build: Build, links: Links) -> dict[str, Json]:
         "repository": {"id": repository.id, "type": "TfsGit", "name": repository.name, "checkoutSubmodules": False},
         "retainedByRelease": False,
         "tags": [*build.tags],
+    }
+
+
+def _older_json(build: Build, links: Links) -> dict[str, Json]:
+    """A finished build as the first version of its event tells it: the result is in `status`."""
+    definition, root = build.definition, f"{links.root}/{links.project_id(build.definition.project)}/_apis/build"
+    by: Json = identity_json(build.by, links)
+    containers = f"{links.root}/_apis/resources/Containers/{build.id}"
+    return {
+        "uri": build.uri,
+        "id": build.id,
+        "buildNumber": build.number,
+        "url": f"{root}/Builds/{build.id}",
+        "startTime": build.started_at,
+        "finishTime": build.finished_at,
+        "reason": build.reason,
+        "status": build.result,
+        "dropLocation": f"#/{build.id}/drop",
+        "drop": {
+            "location": f"#/{build.id}/drop",
+            "type": "container",
+            "url": f"{containers}/drop",
+            "downloadUrl": f"{containers}/drop?$format=zip",
+        },
+        "log": {"type": "container", "url": f"{containers}/logs", "downloadUrl": f"{containers}/logs?$format=zip"},
+        "sourceGetVersion": f"LG:{build.branch}:{build.version}",
+        "lastChangedBy": by,
+        "retainIndefinitely": False,
+        "hasDiagnostics": True,
+        "definition": {
+            "batchSize": 1,
+            "triggerType": "none",
+            "definitionType": "build",
+            "id": definition.id,
+            "name": definition.name,
+            "url": f"{root}/Definitions/{definition.id}",
+        },
+        "queue": {"queueType": "buildController", "id": 1, "name": "Default", "url": f"{root}/Queues/1"},
+        "requests": [{"id": build.id, "url": f"{root}/Requests/{build.id}", "requestedFor": by}],
     }
 
 

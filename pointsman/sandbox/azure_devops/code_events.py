@@ -13,6 +13,7 @@ from pointsman.sandbox.azure_devops.git_rendering import (
     pull_request_url,
     push_json,
     repository_json,
+    repository_url,
     short_commit,
     whole_commit_json,
 )
@@ -52,7 +53,15 @@ def pushed(push: Push, repository: Repository, links: Links) -> Told:
     moves = [move_json(move, repository) for move in push.moves]
     resource["refUpdates"] = [{name: value for name, value in move.items() if name != "repositoryId"} for move in moves]
     url = str(resource["url"])
-    resource["_links"] = {"self": {"href": url}, "commits": {"href": f"{url}/commits"}}
+    home = repository_url(repository, links)
+    hrefs = {
+        "self": url,
+        "repository": home,
+        "commits": f"{url}/commits",
+        "pusher": f"{links.root}/_apis/Identities/{push.by.id}",
+        "refs": f"{home}/refs",
+    }
+    resource["_links"] = {name: {"href": href} for name, href in hrefs.items()}
     branch = push.moves[0].name.removeprefix(HEADS)
     marks = {
         "repository": (repository.id, repository.name),

@@ -34,7 +34,10 @@ _NAMES = ("id", "pullRequestId", "pushId", "url")
 
 @dataclass(frozen=True)
 class Told:
-    """One event. `marks` holds by filter the values that a subscription may ask for."""
+    """One event. `marks` holds by filter the values that a subscription may ask for.
+
+    `older` is the resource as old versions have it, where they tell it in other words.
+    """
 
     event_type: str
     organisation: Organisation
@@ -42,6 +45,7 @@ class Told:
     resource: dict[str, Json]
     text: str
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    older: dict[str, Json] = field(default_factory=dict)
 
     def fits(self, organisation: Organisation, event_type: str, filters: Mapping[str, str]) -> bool:
         if (organisation.name, event_type) != (self.organisation.name, self.event_type):
@@ -53,13 +57,14 @@ class Told:
             return False
         return all(value in {mark.lower() for mark in self.marks.get(name, ())} for name, value in wanted.items())
 
-    def shown(self, details: str) -> Json:
-        """The resource in as much detail as the subscription asks for."""
+    def shown(self, details: str, *, plain: bool) -> Json:
+        """The resource in as much detail and as old a version as the subscription asks for."""
+        resource = (self.older or self.resource) if plain else self.resource
         if details == "none":
             return None
         if details == "minimal":
-            return {name: value for name, value in self.resource.items() if name in _NAMES}
-        return self.resource
+            return {name: value for name, value in resource.items() if name in _NAMES}
+        return resource
 
     @property
     def message(self) -> dict[str, str]:

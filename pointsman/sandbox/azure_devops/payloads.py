@@ -86,7 +86,7 @@ def _told(happened: Happened | Told, links: Links, inputs: Mapping[str, str]) ->
     details = inputs.get("resourceDetailsToSend", "")
     if isinstance(happened, Told):
         message = detailed = happened.message
-        resource = happened.shown(details.lower())
+        resource = happened.shown(details.lower(), plain=links.plain)
     else:
         message, detailed = _message(happened, links), _details(happened, links)
         resource = _resource(happened, links, details)

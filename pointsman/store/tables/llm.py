@@ -36,6 +36,8 @@ class LlmLedgerRow(SQLModel, table=True):
     user_id: str = Field(sa_type=CleanText)
     session_id: str = Field(sa_type=CleanText)
     work_item: str = Field(sa_type=CleanText)
+    budget: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
+    """The name of the tenant's budget that the call was charged to as well."""
     correlation_id: str = Field(sa_type=CleanText)
     source_agent: str = Field(sa_type=CleanText)
     provider: str = Field(sa_type=CleanText)

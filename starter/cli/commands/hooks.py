@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, command, group
+from starter.cli.call import Call, DryRun, command, group, me
 
-app = group("hooks", "Service hooks of Azure DevOps: list, bring to what policy wants, test, rotate.")
+app = group(
+    "hooks", "Service hooks of Azure DevOps: list, bring to what policy wants, test, rotate, recover what was lost."
+)
 
 
 @command(app, "list", "pointsman hooks list", "pointsman hooks list --all --json", "pointsman hooks list --exit-status")
@@ -80,3 +82,48 @@ def rotate(call: Call, dry_run: DryRun = False) -> int:
     from starter.cli.settings import settings_of
 
     return call.run(hooks.rotate(call, settings_of(call), dry_run=dry_run))
+
+
+@command(
+    app,
+    "recover",
+    "pointsman hooks recover --dry-run",
+    "pointsman hooks recover --since 2026-11-20T09:00Z --project Fabrikam",
+)
+def recover(
+    call: Call,
+    project: Annotated[str, typer.Option(help="Only this one; all if not given.", show_default=False)] = "",
+    since: Annotated[
+        str, typer.Option(help="Read from this moment, not from where the last recovery ended.", show_default=False)
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    dry_run: DryRun = False,
+) -> int:
+    """Bring back events that were lost while a subscription was down or nobody listened, and wait for what came of it.
+
+    Work items come back from their own history, to the last change of a link or a comment. Of other things comes back
+    what the service kept of deliveries that failed. Exit 9 when something is known to be lost: its row says why.
+
+    In a pipe: organisation, project, event, recovered, reason.
+    """
+    from starter.cli import recovery
+    from starter.cli.settings import settings_of
+
+    moment = recovery.since_of(since)
+    settings = settings_of(call)
+    return call.run(recovery.recover(call, settings, project=project, since=moment, dry_run=dry_run, by=by or me()))
+
+
+@command(app, "status", "pointsman hooks status", "pointsman hooks status --exit-status")
+def status(
+    call: Call,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 9 while one loses events.")] = False,
+) -> int:
+    """Show the subscriptions in trouble, as they were last looked at, and when lost events were last looked for.
+
+    In a pipe: organisation, event, subscription, problem, status, since.
+    """
+    from starter.cli import recovery
+    from starter.cli.settings import settings_of
+
+    return call.run(recovery.status(call, settings_of(call), exit_status=exit_status))

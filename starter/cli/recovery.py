@@ -1,0 +1,126 @@
+"""Lost events on the command line: recovered, and how subscriptions were last found."""
+
+from datetime import datetime
+
+from temporalio.client import WorkflowFailureError
+
+from pointsman.config import Settings
+from pointsman.contracts.recovery import HookState, RecoverRequest, RecoverResult, Unrecovered
+from pointsman.domain.loose import moment
+from pointsman.domain.routing import tenant_of
+from pointsman.store.recoveries import Recoveries
+from starter import recovery
+from starter.cli.call import Call
+from starter.cli.context import policy, reading, temporal
+from starter.cli.errors import CliError, ExitCode, usage
+from starter.cli.output import Listing, Record
+
+RECOVERED = ("organisation", "project", "event", "recovered", "reason")
+FOUND = ("organisation", "event", "subscription", "problem", "status", "since")
+RESULTS_MAX = 200
+
+
+def since_of(text: str) -> datetime | None:
+    """A moment as ISO 8601 has it; one without zone is in UTC.
+
+    Raises:
+        CliError: it is none.
+    """
+    found = moment(text)
+    if text and found is None:
+        raise usage(f"--since {text!r} is no moment: write 2026-11-20 or 2026-11-20T09:00Z.", "hooks recover --help")
+    return found
+
+
+async def recover(
+    call: Call, settings: Settings, *, project: str, since: datetime | None, dry_run: bool, by: str
+) -> ExitCode:
+    """Recover each organisation of the settings, one after another, and wait for what came of it."""
+    client = await temporal(settings)
+    rules = policy(settings)
+    results: list[RecoverResult] = []
+    for organisation in [one.name for one in settings.organisations()]:
+        for name in (project,) if project else recovery.projects_of(rules, organisation):
+            ask = RecoverRequest(
+                organisation=organisation,
+                project=name,
+                tenant=tenant_of(rules, organisation),
+                since=since,
+                dry_run=dry_run,
+                watch=True,
+                by=by,
+                reason=f"asked for by {by}",
+            )
+            running = await recovery.start(client, ask, settings.task_queue)
+            call.out.say(f"{running.id} reads {organisation}/{name or recovery.ALL}")
+            try:
+                results.append(await running.result())
+            except WorkflowFailureError as error:
+                raise _failed(running.id, error) from error
+    call.show(Listing("recovered", RECOVERED, [row for result in results for row in _rows(result)]))
+    return _told(call, results, dry_run=dry_run)
+
+
+async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCode:
+    """Subscriptions in trouble as they were last looked at, and when lost events were last looked for."""
+    async with reading(settings) as store:
+        recoveries = Recoveries(store)
+        found, latest = await recoveries.hooks(), await recoveries.latest(RESULTS_MAX)
+    call.show(Listing("trouble", FOUND, [_trouble(one) for one in found]))
+    newest: dict[tuple[str, str], tuple[datetime, RecoverResult]] = {}
+    for at, result in latest:
+        newest.setdefault((result.organisation, result.project), (at, result))
+    for (organisation, project), (at, result) in newest.items():
+        told = f"{result.tally.events} recovered, {result.tally.unrecovered_count} not"
+        call.out.say(f"{organisation}/{project or recovery.ALL} was looked through {at:%Y-%m-%d %H:%M} UTC: {told}")
+    if not newest:
+        call.out.say("lost events were never looked for; do it now: pointsman hooks recover")
+    return ExitCode.FINDINGS if found and exit_status else ExitCode.OK
+
+
+def _rows(result: RecoverResult) -> list[Record]:
+    place: Record = {"organisation": result.organisation, "project": result.project}
+    came: list[Record] = [
+        {**place, "event": kind, "recovered": count, "reason": ""} for kind, count in result.tally.recovered.items()
+    ]
+    return [
+        *came,
+        *({**place, "event": one.what, "recovered": 0, "reason": _why(one)} for one in result.tally.unrecovered),
+    ]
+
+
+def _why(one: Unrecovered) -> str:
+    if one.since is None and one.until is None:
+        return one.reason
+    since = f"{one.since:%Y-%m-%d %H:%M}" if one.since else "an unknown moment"
+    return f"{one.reason}; from {since} to {f'{one.until:%Y-%m-%d %H:%M} UTC' if one.until else 'now'}"
+
+
+def _trouble(state: HookState) -> Record:
+    return {
+        "organisation": state.organisation,
+        "event": state.event_type,
+        "subscription": state.subscription_id,
+        "problem": str(state.problem or ""),
+        "status": state.status,
+        "since": state.since,
+    }
+
+
+def _told(call: Call, results: list[RecoverResult], *, dry_run: bool) -> ExitCode:
+    events = sum(result.tally.events for result in results)
+    lost = sum(result.tally.unrecovered_count for result in results)
+    verb = "would be recovered; nothing was done" if dry_run else "recovered"
+    call.out.say(f"{events} events {verb}" + (f"; {lost} things cannot be: see reason" if lost else ""))
+    return ExitCode.FINDINGS if lost else ExitCode.OK
+
+
+def _failed(name: str, error: WorkflowFailureError) -> CliError:
+    cause = error.cause.__cause__ or error.cause
+    return CliError(
+        "not_recovered",
+        f"{name} ended: {cause}. What it had found by then is in the inbox, and the watermark stands there.",
+        "See whether Azure DevOps lets us read: pointsman doctor --online; then: pointsman hooks recover",
+        ExitCode.FAILURE,
+        retryable=True,
+    )
