@@ -24,7 +24,7 @@ class Auth(StrEnum):
     DEFAULT = "default"
     """Whatever of Entra is there: environment, workload identity, managed identity, the developer's command line."""
     MANAGED_IDENTITY = "managed_identity"
-    CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a kind; pragma: allowlist secret
+    CLIENT_SECRET = "client_secret"  # noqa: S105 - the name of a kind  # pragma: allowlist secret
     WORKLOAD_IDENTITY = "workload_identity"
 
 

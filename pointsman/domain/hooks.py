@@ -20,7 +20,7 @@ from pointsman.contracts.hooks import (
 from pointsman.domain.hook_events import KNOWN, PROJECT, WORK_ITEMS, publisher_of
 
 CONSUMER, ACTION = "webHooks", "httpRequest"
-USERNAME, PASSWORD = "basicAuthUsername", "basicAuthPassword"  # names of inputs; pragma: allowlist secret
+USERNAME, PASSWORD = "basicAuthUsername", "basicAuthPassword"  # pragma: allowlist secret
 DETAILS, MESSAGES, DETAILED_MESSAGES = "resourceDetailsToSend", "messagesToSend", "detailedMessagesToSend"
 _WHOLE = {DETAILS, MESSAGES, DETAILED_MESSAGES}
 """Inputs whose empty value means `all`."""
