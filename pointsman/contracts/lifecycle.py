@@ -8,6 +8,7 @@ from pydantic import Field
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.policy import Policy, Severity
+from pointsman.contracts.sync import FieldStrategy
 from pointsman.contracts.work_items import (
     Facts,
     ProposalRef,
@@ -167,10 +168,17 @@ class Publish(Contract):
 
 
 class FieldConflict(Contract):
+    """One field that both sides changed, each to something else."""
+
     field: str
     base: Json = None
     ours: Json = None
     theirs: Json = None
+    strategy: FieldStrategy = FieldStrategy.ESCALATE
+    outcome: str = ""
+    """What came of it, one of `conflicts.FieldOutcome`; empty while it is open."""
+    reason: str = ""
+    """Why the strategy could not settle it, where it is not simply to ask."""
 
 
 class Published(Contract):

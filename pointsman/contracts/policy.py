@@ -9,6 +9,7 @@ from pydantic import Field
 from pointsman.contracts.base import Contract
 from pointsman.contracts.hooks import HookPolicy
 from pointsman.contracts.models import ModelPolicy
+from pointsman.contracts.sync import SyncPolicy
 
 
 class Severity(StrEnum):
@@ -141,6 +142,7 @@ class Policy(Contract):
     ladders: tuple[Ladder, ...] = ()
     models: ModelPolicy = ModelPolicy()
     hooks: HookPolicy = HookPolicy()
+    sync: SyncPolicy = SyncPolicy()
 
     def agent(self, name: str) -> AgentPolicy | None:
         return next((agent for agent in self.agents if agent.name == name), None)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pointsman.contracts.hooks import HookDetails, HookMessages
 from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
+from pointsman.contracts.sync import FieldKind, FieldStrategy, SyncPolicy
 
 DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -204,6 +205,26 @@ class FileHooks(Strict):
     reread: bool = False
 
 
+class FileBreaker(Strict):
+    writes: int = Field(default=20, ge=1, le=1_000)
+    within: Duration = timedelta(minutes=10)
+
+
+class FileRepair(Strict):
+    lost_events: bool = True
+    lost_writes: bool = True
+
+
+class FileSync(Strict):
+    kinds: dict[FieldKind, FieldStrategy] = SyncPolicy().kinds
+    fields: dict[FieldName, FieldStrategy] = {}
+    default: FieldStrategy = FieldStrategy.ESCALATE
+    breaker: FileBreaker = FileBreaker()
+    attempts: int = Field(default=5, ge=1, le=50)
+    status_comment: bool = False
+    repair: FileRepair = FileRepair()
+
+
 class PolicyFile(Strict):
     """All of `policy.yaml`."""
 
@@ -216,3 +237,4 @@ class PolicyFile(Strict):
     ladders: list[FileLadder] = []
     models: FileModels = FileModels()
     hooks: FileHooks = FileHooks()
+    sync: FileSync = FileSync()

@@ -32,6 +32,7 @@ from starter.cli.commands import (
     policy,
     process,
     running,
+    sync,
     temporal,
     usage,
 )
@@ -86,6 +87,7 @@ for noun in (
     config,
     policy,
     process,
+    sync,
 ):
     app.add_typer(noun.app)
 usage.register(app)

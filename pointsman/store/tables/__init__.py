@@ -14,9 +14,11 @@ from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
 from pointsman.store.tables.process import ViolationRow
 from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
+from pointsman.store.tables.sync import AgreementRow, ConflictRow, QuarantineRow
 from pointsman.store.tables.tracker import TrackerAnswer, TrackerLease, TrackerPace
 
 __all__ = [
+    "AgreementRow",
     "AttemptRow",
     "AuditCheckpoint",
     "AuditEntry",
@@ -25,6 +27,7 @@ __all__ = [
     "AuditSubject",
     "AuditTile",
     "ChainEdge",
+    "ConflictRow",
     "Content",
     "EscalationEntry",
     "EscalationRung",
@@ -38,6 +41,7 @@ __all__ = [
     "LlmLedgerRow",
     "LlmRate",
     "Message",
+    "QuarantineRow",
     "RecoveryRow",
     "RecoveryWatermark",
     "Setting",

@@ -1,0 +1,81 @@
+"""What synchronisation needs from the store, as protocols; `pointsman.ports` has the rest, and the errors."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.conflicts import Quarantine, SyncConflict
+from pointsman.contracts.lifecycle import FieldConflict
+from pointsman.contracts.records import Caller, Chain
+from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.work_items import WorkItemKey
+
+
+class Agreements(Protocol):
+    """What both sides agreed on last, by item."""
+
+    async def get(self, key: WorkItemKey) -> Agreed | None: ...
+    async def read(self, chain: Chain, rev: int, fields: Mapping[str, Json], links: Sequence[str]) -> Agreed:
+        """The item was read as a whole, at this revision. What came later than that stays. Idempotent."""
+
+    async def advance(
+        self,
+        chain: Chain,
+        rev: int,
+        changes: Mapping[str, Json],
+        *,
+        links: Sequence[str] | None = None,
+        comments: Mapping[int, int] | None = None,
+    ) -> Agreed | None:
+        """Both sides now agree on these fields, too, as of the revision; None where nothing was agreed before.
+
+        Fields that a later revision brought keep their value; of a comment the highest version stays. Idempotent.
+        """
+
+    async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
+        """We wrote this comment. Idempotent."""
+
+    async def find(self, organisation: str, project: str = "", after: int = 0, limit: int = 200) -> Sequence[Agreed]:
+        """By ascending id, those above `after`."""
+
+    async def forget(self, key: WorkItemKey) -> None:
+        """Nothing is agreed any more: the item is gone for good. Idempotent."""
+
+    async def states(self, organisation: str = "") -> Sequence[SyncState]:
+        """How each project stands."""
+
+
+class Conflicts(Protocol):
+    """Fields that both sides changed, each with its life."""
+
+    async def open(
+        self, chain: Chain, operation: str, their_rev: int, conflicts: Sequence[FieldConflict]
+    ) -> Sequence[SyncConflict]:
+        """Idempotent by item and field: a conflict that stands gets the newest values."""
+
+    async def settle(self, key: WorkItemKey, outcomes: Mapping[str, str], by: str) -> Sequence[SyncConflict]:
+        """Close the standing conflicts of these fields with their `FieldOutcome`. Others stand. Idempotent."""
+
+    async def find(
+        self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
+    ) -> Sequence[SyncConflict]:
+        """Newest first; closed ones only with `every`."""
+
+
+class Quarantines(Protocol):
+    """Items that we do not write to."""
+
+    async def put(self, chain: Chain, reason: str, writes: int, caller: Caller) -> Quarantine:
+        """Idempotent while it stands: the first reason stays."""
+
+    async def get(self, key: WorkItemKey) -> Quarantine | None:
+        """The one that stands, or None."""
+
+    async def release(self, key: WorkItemKey, by: str) -> Quarantine | None:
+        """None where none stands."""
+
+    async def released_at(self, key: WorkItemKey) -> datetime | None:
+        """When the item was last released: earlier writes count for no loop."""
+
+    async def find(self, *, organisation: str = "", every: bool = False, limit: int = 200) -> Sequence[Quarantine]: ...
