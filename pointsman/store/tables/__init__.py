@@ -12,6 +12,14 @@ from pointsman.store.tables.escalations import EscalationEntry, EscalationRung
 from pointsman.store.tables.events import ChainEdge
 from pointsman.store.tables.items import AttemptRow, Content, LedgerRow, Message, TransitionRow, WorkItem
 from pointsman.store.tables.llm import LlmAccount, LlmAnswer, LlmLedgerRow, LlmRate
+from pointsman.store.tables.matrix import (
+    MatrixCodeRow,
+    MatrixCommitRow,
+    MatrixItemRow,
+    MatrixLinkRow,
+    MatrixProofRow,
+    MatrixReading,
+)
 from pointsman.store.tables.process import ViolationRow
 from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
 from pointsman.store.tables.sync import AgreementRow, ConflictRow, QuarantineRow
@@ -40,6 +48,12 @@ __all__ = [
     "LlmAnswer",
     "LlmLedgerRow",
     "LlmRate",
+    "MatrixCodeRow",
+    "MatrixCommitRow",
+    "MatrixItemRow",
+    "MatrixLinkRow",
+    "MatrixProofRow",
+    "MatrixReading",
     "Message",
     "QuarantineRow",
     "RecoveryRow",
