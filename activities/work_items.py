@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from temporalio import activity
 
 from activities.outside import beating, caller, chain, outside
+from activities.write_guard import WriteGuard
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Classify, Intake, Publish, Published, RecordTransition, TakeIn
 from pointsman.contracts.records import DeliveryState, WriteIntent, WriteRecord
@@ -30,13 +31,20 @@ class WorkItems:
     """`worker.py` hands in the clients and the store's books, tests hand in fakes."""
 
     def __init__(
-        self, tracker: WorkTracker, contents: Contents, items: Items, ledger: Ledger, deliveries: Deliveries
+        self,
+        tracker: WorkTracker,
+        contents: Contents,
+        items: Items,
+        ledger: Ledger,
+        deliveries: Deliveries,
+        guard: WriteGuard | None = None,
     ) -> None:
         self._tracker = tracker
         self._contents = contents
         self._items = items
         self._ledger = ledger
         self._deliveries = deliveries
+        self._guard = guard
 
     @activity.defn(name="work_items.take_in")
     async def take_in(self, ask: TakeIn) -> Intake:
@@ -193,6 +201,8 @@ class WorkItems:
         return Published(status="written", rev=made.rev, recovered=True)
 
     async def _write(self, ask: Publish, item: TrackedItem, change: ItemWrite) -> Published:
+        if self._guard and (broken := await self._guard.broken_by(ask, item, change)):
+            return Published(status="held_back", rev=item.rev, broken=broken)
         intent = WriteIntent(
             operation=ask.operation,
             chain=chain(ask.tenant, ask.correlation_id, ask.key),

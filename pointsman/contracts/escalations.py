@@ -23,6 +23,10 @@ class EscalationKind(StrEnum):
     """Somebody else changed the same field to something else."""
     FAILURE = "failure"
     """A step failed in a way that no retry mends."""
+    RULE = "rule"
+    """What is to be written would break rules of the item's process."""
+    VIOLATION = "violation"
+    """An item breaks a rule of its process: who takes it on?"""
 
 
 class Verb(StrEnum):

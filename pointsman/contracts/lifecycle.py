@@ -8,6 +8,8 @@ from pydantic import Field
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.policy import Policy, Severity
+from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.sync import FieldStrategy
 from pointsman.contracts.work_items import (
     Facts,
@@ -61,6 +63,12 @@ class Carry(Contract):
     ask: Ask | None = None
     force: tuple[str, ...] = ()
     """Fields where a human decided that our value stands."""
+    approved_by: str = ""
+    """Who let the proposal pass as it is: then it is people who are told why it is held back, and not the agent."""
+    despite: str = ""
+    """Who decided that it is written although it breaks rules of the process."""
+    held_back: int = 0
+    """Writes in a row that were held back because of such rules."""
     dropped: tuple[str, ...] = ()
     """Fields that the agent proposed and may not change."""
     told: tuple[str, ...] = ()
@@ -165,6 +173,10 @@ class Publish(Contract):
     agent: str = ""
     force: tuple[str, ...] = ()
     """Fields where a human decided that our value stands over somebody else's."""
+    enforce_from: CheckSeverity | None = None
+    """A write that would break a rule of the process of at least this severity is not sent."""
+    despite: str = ""
+    """Who decided that it is written nevertheless."""
 
 
 class FieldConflict(Contract):
@@ -182,10 +194,12 @@ class FieldConflict(Contract):
 
 
 class Published(Contract):
-    """`status`: written | unchanged (nothing left to write) | conflict (nothing was written)."""
+    """`status`: written | unchanged (nothing left to write) | conflict | held_back (nothing was written)."""
 
     status: str
     rev: int = 0
     conflicts: tuple[FieldConflict, ...] = ()
+    broken: tuple[BrokenRule, ...] = ()
+    """Rules of the process that the write would break, where it was held back."""
     recovered: bool = Field(default=False)
     """True when an earlier attempt had written, and its answer was lost."""

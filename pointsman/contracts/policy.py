@@ -9,6 +9,7 @@ from pydantic import Field
 from pointsman.contracts.base import Contract
 from pointsman.contracts.hooks import HookPolicy
 from pointsman.contracts.models import ModelPolicy
+from pointsman.contracts.process_control import ProcessControl
 from pointsman.contracts.sync import SyncPolicy
 
 
@@ -142,6 +143,7 @@ class Policy(Contract):
     ladders: tuple[Ladder, ...] = ()
     models: ModelPolicy = ModelPolicy()
     hooks: HookPolicy = HookPolicy()
+    process: ProcessControl = ProcessControl()
     sync: SyncPolicy = SyncPolicy()
 
     def agent(self, name: str) -> AgentPolicy | None:

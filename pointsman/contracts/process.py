@@ -219,6 +219,9 @@ class ProcessPolicy(Contract):
     name: str
     version: str
     processes: tuple[str, ...] = ()
+    base: str = ""
+    """Process of the system that they were derived from, `CMMI` for one: its template says which ways and reasons there
+    are where the service does not."""
     levels: tuple[tuple[str, ...], ...] = ()
     """Types of work items, level by level from the top: each has its parent in the level above."""
     checks: tuple[Check, ...] = ()

@@ -129,11 +129,20 @@ def _extended(document: Document, file: ProcessFile, known: Mapping[str, Process
     kept = [own.pop(check.id, check) for check in base.checks if check.id not in file.without]
     merged = _policy(file, (*kept, *own.values()))
     return merged.model_copy(
-        update={"processes": file.processes or base.processes, "levels": file.levels or base.levels}
+        update={
+            "processes": file.processes or base.processes,
+            "base": file.base or base.base,
+            "levels": file.levels or base.levels,
+        }
     )
 
 
 def _policy(file: ProcessFile, checks: Sequence[Check]) -> ProcessPolicy:
     return ProcessPolicy(
-        name=file.name, version=file.version, processes=file.processes, levels=file.levels, checks=tuple(checks)
+        name=file.name,
+        version=file.version,
+        processes=file.processes,
+        base=file.base,
+        levels=file.levels,
+        checks=tuple(checks),
     )

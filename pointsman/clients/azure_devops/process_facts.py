@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem, WorkItemType
 from pointsman.clients.azure_devops.answers_code import Repository
 from pointsman.clients.azure_devops.answers_policies import Scope
+from pointsman.clients.azure_devops.caching import TYPES_AGE
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
 from pointsman.clients.azure_devops.test_plans import LastOutcome
@@ -26,10 +27,12 @@ UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
 
 class ProcessReader:
-    """`ports.ProcessSource` over Azure DevOps, for one or several organisations. What it asks goes in bulk."""
+    """`ports_process.RuledProjects` over Azure DevOps, for one or several organisations. What it asks goes in bulk,
+    but for what somebody waits for."""
 
     def __init__(self, organisations: Mapping[str, AzureDevOps]) -> None:
-        self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
+        self._prompt = {slug.lower(): client for slug, client in organisations.items()}
+        self._clients = {slug: client.in_bulk() for slug, client in self._prompt.items()}
 
     async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
         """One request where the answer is within the limit of the service; see `QueriesApi.ids`."""
@@ -40,8 +43,15 @@ class ProcessReader:
     def reader(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
         return FactsReader(self._client(organisation), asked)
 
+    def at_once(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
+        self._client(organisation)  # one that nobody named is refused
+        return FactsReader(self._prompt[organisation.lower()], asked)
+
+    async def process(self, organisation: str, project: str) -> str:
+        return await self._client(organisation).projects.process_name(project)
+
     async def identity(self, organisation: str = "") -> str:
-        return (await self._client(organisation).connection_data()).authenticated_user.unique_name
+        return (await self._client(organisation).connection_data(TYPES_AGE)).authenticated_user.unique_name
 
     def _client(self, organisation: str) -> AzureDevOps:
         if (client := self._clients.get(organisation.lower())) is None:

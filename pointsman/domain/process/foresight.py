@@ -1,0 +1,75 @@
+"""What a write would do to rules of the process, before it is sent."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.process import Change, CheckSeverity, Finding, ItemFacts, ProcessPolicy, Standing
+from pointsman.contracts.process_control import BrokenRule
+from pointsman.domain.process.evaluation import Around, of_item
+from pointsman.domain.process.history_rules import STATE, TYPE
+from pointsman.domain.process.item_rules import CHANGED, STATE_CHANGED
+from pointsman.domain.process.values import said
+
+CHANGED_BY = "System.ChangedBy"
+SEVERITIES = tuple(CheckSeverity)
+
+
+def at_least(severity: CheckSeverity, limit: CheckSeverity) -> bool:
+    return SEVERITIES.index(severity) >= SEVERITIES.index(limit)
+
+
+def changed(item: ItemFacts, fields: Mapping[str, Json], by: str, at: datetime) -> ItemFacts:
+    """The item as it would be after a write of these fields: with what the service itself sets, and one more entry in
+    its history. Links are as before."""
+    moved = STATE in fields and said(fields[STATE]) != item.state
+    stamps: dict[str, Json] = {CHANGED: at.isoformat(), CHANGED_BY: by}
+    stamps |= {STATE_CHANGED: at.isoformat()} if moved else {}
+    after: dict[str, Json] = {**fields, **stamps}
+    return item.model_copy(
+        update={
+            "state": said(fields[STATE]) if moved else item.state,
+            "type": said(fields[TYPE]) if TYPE in fields else item.type,
+            "rev": item.rev + 1,
+            "fields": {**item.fields, **after},
+            "changes": _one_more(item, after, by, at),
+        }
+    )
+
+
+def _one_more(item: ItemFacts, after: Mapping[str, Json], by: str, at: datetime) -> tuple[Change, ...] | None:
+    if item.changes is None:
+        return None
+    before = {name: item.fields[name] for name in after if item.fields.get(name) is not None}
+    number = max((one.update for one in item.changes), default=0) + 1
+    return (*item.changes, Change(update=number, at=at, by=by, authorised_as=by, before=before, after=dict(after)))
+
+
+def broken_by(
+    policy: ProcessPolicy, before: ItemFacts, fields: Mapping[str, Json], by: str, around: Around, limit: CheckSeverity
+) -> tuple[BrokenRule, ...]:
+    """Rules of at least this severity that hold, or are not known to be broken, and would be broken by the write."""
+    standing = {(one.check, one.update) for one in _violations(policy, before, around)}
+    after = _violations(policy, changed(before, fields, by, around.now), around)
+    checks = {check.id: check for check in policy.checks}
+    return tuple(
+        BrokenRule(
+            check=one.check,
+            title=checks[one.check].title,
+            practice=checks[one.check].practice,
+            severity=one.severity,
+            evidence=one.evidence,
+        )
+        for one in after
+        if (one.check, one.update) not in standing and at_least(one.severity, limit)
+    )
+
+
+def _violations(policy: ProcessPolicy, item: ItemFacts, around: Around) -> list[Finding]:
+    return [one for one in of_item(policy, item, around) if one.standing is Standing.VIOLATED]
+
+
+def told(process: str, broken: Sequence[BrokenRule]) -> str:
+    """Why a write was not sent, for the agent that proposed it and for people."""
+    rules = "\n".join(f"- {one.check} ({one.severity}): {one.title}. Here: {one.evidence}." for one in broken)
+    return f"Rules of the process {process} that it would break:\n{rules}"
