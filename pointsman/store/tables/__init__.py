@@ -21,6 +21,7 @@ from pointsman.store.tables.matrix import (
     MatrixReading,
 )
 from pointsman.store.tables.process import ViolationRow
+from pointsman.store.tables.reconciliation import ReconciliationRow, TombstoneRow
 from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
 from pointsman.store.tables.sync import AgreementRow, ConflictRow, QuarantineRow
 from pointsman.store.tables.tracker import TrackerAnswer, TrackerLease, TrackerPace
@@ -56,9 +57,11 @@ __all__ = [
     "MatrixReading",
     "Message",
     "QuarantineRow",
+    "ReconciliationRow",
     "RecoveryRow",
     "RecoveryWatermark",
     "Setting",
+    "TombstoneRow",
     "TrackerAnswer",
     "TrackerLease",
     "TrackerPace",
