@@ -90,8 +90,15 @@ async def writing(settings: Settings) -> AsyncGenerator[InboxPort]:
     Raises:
         StoreInUse: a service holds the file.
     """
-    async with await _open(settings, read_only=False) as store:
+    async with changing(settings) as store:
         yield Inbox(store)
+
+
+@asynccontextmanager
+async def changing(settings: Settings) -> AsyncGenerator[Store]:
+    """The store itself, to be changed; else as `writing`."""
+    async with await _open(settings, read_only=False) as store:
+        yield store
 
 
 async def _open(settings: Settings, *, read_only: bool) -> Store:

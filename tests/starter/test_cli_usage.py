@@ -1,4 +1,4 @@
-"""`pointsman usage`: sums of the ledger and what is left of budgets, read while anybody may write."""
+"""`pointsman usage`: sums of the ledger and what is left of budgets, read while anybody may write; `llm forget`."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,14 @@ import pytest
 from pointsman.llm.budgets import Claim, Scope
 from pointsman.llm.types import TokenUsage
 from pointsman.store.engine import Store
+from pointsman.store.llm_answers import StoreResponseCache
 from pointsman.store.llm_budgets import StoreBudgets
+from pointsman.store.sqlite import ServiceLock
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.usage import moment
 from tests.starter import cli_rig
 from tests.starter.cli_rig import Rig
+from tests.store.test_llm_answers import answer
 
 SPENT = TokenUsage(prompt_tokens=70, completion_tokens=30, total_tokens=100, cached_tokens=40)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -44,6 +47,36 @@ def claimed(tenant: str) -> Claim:
         provider="openai",
         model="gpt-6-luna",
     )
+
+
+async def keep(store: Store) -> None:
+    cache = StoreResponseCache(store)
+    for key, tenant in (("1", "rail"), ("2", "rail"), ("3", "road"), ("4", "")):
+        await cache.put(key, answer("yes"), tenant)
+
+
+def test_answers_to_one_tenant_are_forgotten_and_the_audit_log_says_by_whom(rig: Rig) -> None:
+    rig.fill(keep)
+    words = ("llm", "forget", "--tenant", "rail")
+    assert "would forget 2 answers to tenant 'rail'" in rig.run(*words, "--dry-run").err
+    refused = rig.run(*words)
+    assert (refused.code, "Nobody can be asked" in refused.err) == (ExitCode.USAGE, True)
+    forgotten = rig.run(*words, "--by", "ada", "--yes", "--json").document()["forgotten"]
+    assert forgotten == {"tenant": "rail", "answers": 2, "by": "ada"}
+    assert "would forget 0 answers" in rig.run(*words, "--dry-run").err
+    assert "would forget 1 answers" in rig.run("llm", "forget", "--tenant", "", "--dry-run").err
+    events = rig.run("audit", "show", "--action", "model.books_forgotten", "--json").document()["events"]
+    assert isinstance(events, list)
+    assert [(event["actor"], event["data"]) for event in events] == [("ada", {"answers": 2})]
+
+
+def test_answers_are_not_forgotten_while_a_service_holds_the_books(rig: Rig) -> None:
+    rig.fill(keep)
+    lock = ServiceLock(rig.database)
+    held = rig.run("llm", "forget", "--tenant", "rail", "--yes")
+    lock.release()
+    assert (held.code, "pointsman down" in held.err) == (ExitCode.CONFLICT, True)
+    assert "would forget 2 answers" in rig.run("llm", "forget", "--tenant", "rail", "--dry-run").err
 
 
 def test_nothing_used_is_an_empty_list_and_no_error(rig: Rig) -> None:

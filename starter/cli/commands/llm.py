@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, command, group
+from starter.cli.call import Call, DryRun, Yes, command, group, me
 
 app = group("llm", "Ask models: one answer, as it comes, several side by side; see which there are.")
 
@@ -242,3 +242,29 @@ def select(
         schema=schema, tenant=tenant, user=user,
     )  # fmt: skip
     call.show(call.run(models.selected(call, settings_of(call), asked, need or ())))
+
+
+@command(
+    app, "forget", "pointsman llm forget --tenant acme --dry-run", "pointsman llm forget --tenant acme --by ada --yes"
+)
+def forget(
+    call: Call,
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose; '' for calls of no tenant.", show_default=False)],
+    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Delete the answers that the cache keeps for a tenant. It is audited.
+
+    What they cost stays in the ledger. Answers are kept only where LLM_RESPONSE_CACHE_SECONDS is set.
+    """
+    from starter.cli import answers
+    from starter.cli.settings import settings_of
+
+    settings = settings_of(call)
+    count = call.run(answers.kept(settings, tenant))
+    if dry_run:
+        call.out.say(f"would forget {count} answers to tenant {tenant!r}; nothing was done")
+        return
+    call.confirm(f"Forget {count} answers to tenant {tenant!r}?", yes)
+    call.show(call.run(answers.forget(settings, tenant, by or me())))
