@@ -83,11 +83,14 @@ class HistoryApi:
         since: datetime | None = None,
         types: Sequence[str] = (),
         long_texts: bool = False,
+        fields: Sequence[str] = (),
+        latest_only: bool = False,
         batch_max: int = 1_000,
     ) -> AsyncGenerator[RevisionBatch]:
         """All revisions behind `token` (empty: from `since`, or the very first), deleted items among them.
 
-        Keep the token of each batch once it is dealt with: whoever stops in between goes on from there.
+        Keep the token of each batch once it is dealt with: whoever stops in between goes on from there. With
+        `latest_only` an item is told once, as it is; with `fields` no others are.
         """
         query: dict[str, str | int | bool] = {
             "includeDeleted": True,
@@ -95,6 +98,8 @@ class HistoryApi:
             "$maxPageSize": batch_max,
             **({"$expand": "fields"} if long_texts else {}),
             **({"types": ",".join(types)} if types else {}),
+            **({"fields": ",".join(fields)} if fields else {}),
+            **({"includeLatestOnly": True} if latest_only else {}),
         }
         path = f"{segment(project)}/{REVISIONS}" if project else REVISIONS
         while True:

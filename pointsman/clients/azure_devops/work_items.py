@@ -44,15 +44,15 @@ class WorkItemsApi:
             WorkItem, path, ITEM, max_age, query=query, name=str(item_id), min_rev=min_rev
         )
 
-    async def batch(self, item_ids: Sequence[int], fields: Sequence[str] = ()) -> list[WorkItem]:
-        """Items that exist, in the order asked for; 200 a request. Without `fields` all of each comes."""
+    async def batch(self, item_ids: Sequence[int], fields: Sequence[str] = (), expand: str = "all") -> list[WorkItem]:
+        """Items that exist, in the order asked for; 200 a request. Without `fields` all of them come, and `expand`."""
         found: list[WorkItem] = []
         for start in range(0, len(item_ids), BATCH_MAX):
             body: dict[str, Json] = {"ids": list(item_ids[start : start + BATCH_MAX]), "errorPolicy": "omit"}
             if fields:
                 body["fields"] = list(fields)
             else:
-                body["$expand"] = "all"
+                body["$expand"] = expand
             page = await self._connection.call(WorkItems, "POST", "_apis/wit/workitemsbatch", body=body)
             found += [item for item in page.value if item]
         return found
