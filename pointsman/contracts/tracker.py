@@ -32,7 +32,8 @@ class ItemUpdate(Contract):
 
 
 class ItemWrite(Contract):
-    """What one PATCH is to change. `tags` are added; `comment` is HTML and goes into System.History."""
+    """What one PATCH is to change. `tags` are added, System.Tags among `fields` takes the place of all; `comment` is
+    HTML and goes into System.History."""
 
     fields: dict[str, Json] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()

@@ -112,6 +112,8 @@ def explains(values: Mapping[str, Json], changed: Mapping[str, tuple[Json, Json]
 def same_value(field: str, ours: Json, old: Json, new: Json) -> bool:
     """Whether `new` is what writing `ours` over `old` leads to, after what the service normalises."""
     if field == "System.Tags":
+        if isinstance(ours, list):  # they took the place of all that stood
+            return tags_of(new) == tags_of("; ".join(map(str, ours)))
         # Writing tags adds them, so the whole list comes back.
         return tags_of(new) == tags_of(old) | tags_of(ours)
     return alike(ours, new)

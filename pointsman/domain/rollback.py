@@ -16,7 +16,7 @@ from pointsman.contracts.tracker import ItemUpdate, TrackedItem
 from pointsman.domain.echoes import FOLLOWS_STATE, equal, explains, is_another, is_in_doubt, is_noise, tags_of
 from pointsman.domain.loose import identity
 
-STATE, REASON, TAGS, HISTORY = "System.State", "System.Reason", "System.Tags", "System.History"
+STATE, TAGS, HISTORY = "System.State", "System.Tags", "System.History"
 PLACES = frozenset({"System.TeamProject", "System.WorkItemType"})
 """A move is not taken back: the other project or type may have other fields, states and people."""
 # The service keeps these itself; whoever sets them is refused.
@@ -75,7 +75,6 @@ def plan(known: Known, scope: RollbackScope, *, force: bool = False) -> Rollback
         return _refusal(rev, f"it did not change {', '.join(absent)}")
     back = [_back(known, one, exact=force and is_since) for one in targets if _is_settable(one.field)]
     back = [(field, target) for field, target in back if not equal(field.now, field.then)]
-    back = [(field, target) for field, target in back if not _follows(field.field, back)]
     held = [_held(known, ours, field, target, force=force) for field, target in back]
     return RollbackPlan(
         rev=rev,
@@ -218,8 +217,9 @@ def _revision(known: Known, scope: RollbackScope) -> int:
 
 
 def _is_settable(field: str) -> bool:
-    fixed = field == HISTORY or field in PLACES or READ_ONLY.match(field) is not None or is_noise(field)
-    return not fixed and (field == REASON or FOLLOWS_STATE.match(field) is None)
+    """What follows from a state, its reason among it, the service sets by itself with the state."""
+    fixed = field == HISTORY or field in PLACES or is_noise(field)
+    return not (fixed or READ_ONLY.match(field) or FOLLOWS_STATE.match(field))
 
 
 def _back(known: Known, target: _Target, *, exact: bool) -> tuple[FieldBack, _Target]:
@@ -248,11 +248,6 @@ def _tag_names(value: Json) -> list[str]:
 def _as_written(value: Json) -> Json:
     """A person is written by name; what comes back is an object."""
     return identity(value) if isinstance(value, dict) else value
-
-
-def _follows(field: str, back: Iterable[tuple[FieldBack, _Target]]) -> bool:
-    """The service gives each change of state a reason of its own; the one of another transition it refuses."""
-    return field == REASON and any(one.field == STATE for one, _ in back)
 
 
 def _held(

@@ -73,6 +73,15 @@ async def test_write_keeps_tags_that_stand(azure: Azure, tracker: WorkTracker) -
     assert item.fields["System.Tags"] == "New; old"
 
 
+async def test_tags_among_the_fields_take_the_place_of_all_that_stand(azure: Azure, tracker: WorkTracker) -> None:
+    made = await azure.make()
+    await tracker.write(key(made.id), 1, ItemWrite(tags=("old", "new")))
+    item = await tracker.write(key(made.id), 2, ItemWrite(fields={"System.Tags": "new; newer"}))
+    assert item.fields["System.Tags"] == "new; newer"
+    item = await tracker.write(key(made.id), 3, ItemWrite(fields={"System.Tags": ""}))
+    assert "System.Tags" not in item.fields
+
+
 async def test_updates_tell_who_changed_what_after_a_revision(azure: Azure, tracker: WorkTracker) -> None:
     made = await azure.make(Common_Priority=2)
     await azure.person.work_items.patch(made.id, [set_field("System.Title", "Other")])

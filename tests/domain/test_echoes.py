@@ -198,6 +198,12 @@ def test_written_tags_come_back_merged_in_any_order_and_case(old: list[str], our
     assert not same_value("System.Tags", "; ".join(ours), "; ".join(old), f"{new}; another-one")
 
 
+def test_tags_written_as_a_list_took_the_place_of_all_that_stood() -> None:
+    assert same_value("System.Tags", ["Crane"], "crane; noon", "crane")
+    assert same_value("System.Tags", [], "crane; noon", None)
+    assert not same_value("System.Tags", ["crane"], "crane; noon", "crane; noon")
+
+
 def test_a_tag_that_somebody_took_away_is_not_ours() -> None:
     assert not same_value("System.Tags", "triaged", "crane; noon", "crane; triaged")
 

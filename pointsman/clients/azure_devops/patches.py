@@ -8,7 +8,7 @@ from pointsman.domain.artifacts import ARTIFACT_LINK, Artifact
 from pointsman.ports import Rejected
 
 Operation = dict[str, Json]
-TAG_SEPARATORS = ";,"
+TAGS, TAG_SEPARATORS = "System.Tags", ";,"
 
 
 def at_rev(rev: int) -> Operation:
@@ -34,7 +34,12 @@ def add_tags(tags: Iterable[str]) -> Operation:
     for name in names:
         if not name or any(separator in name for separator in TAG_SEPARATORS):
             raise Rejected(f"{name!r} is no tag: it must not be empty or hold {TAG_SEPARATORS!r}", code="BadTag")
-    return {"op": "add", "path": "/fields/System.Tags", "value": "; ".join(names)}
+    return {"op": "add", "path": f"/fields/{TAGS}", "value": "; ".join(names)}
+
+
+def replace_tags(tags: str) -> Operation:
+    """These tags, `; ` between them, in the place of those that stand; none where the text is empty."""
+    return {"op": "replace", "path": f"/fields/{TAGS}", "value": tags}
 
 
 def add_comment(html: str) -> Operation:
@@ -60,8 +65,13 @@ def remove_relation(index: int) -> Operation:
 
 
 def document(rev: int, change: ItemWrite) -> list[Operation]:
-    """All of a write as one document, guarded by the revision that it was made from."""
-    operations = [at_rev(rev), *(set_field(name, value) for name, value in change.fields.items())]
+    """All of a write as one document, guarded by the revision that it was made from. Tags among its fields are all
+    that the item is to have; those beside them are added."""
+    fields = dict(change.fields)
+    operations = [at_rev(rev)]
+    if TAGS in fields:
+        operations.append(replace_tags(str(fields.pop(TAGS) or "")))
+    operations += [set_field(name, value) for name, value in fields.items()]
     if change.tags:
         operations.append(add_tags(change.tags))
     if change.comment:
