@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from pointsman.clients.azure_devops.answers import ConnectionData, Project
 from pointsman.clients.azure_devops.approvals import ApprovalsApi
 from pointsman.clients.azure_devops.attachments import AttachmentsApi
+from pointsman.clients.azure_devops.audit import AuditApi
 from pointsman.clients.azure_devops.batches import BatchesApi
 from pointsman.clients.azure_devops.builds import BuildsApi
 from pointsman.clients.azure_devops.caching import FRESH, Cache
@@ -18,13 +19,16 @@ from pointsman.clients.azure_devops.connection import ITEM, Connection
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.discussions import DiscussionsApi
 from pointsman.clients.azure_devops.git import GitApi
+from pointsman.clients.azure_devops.graph import GraphApi
 from pointsman.clients.azure_devops.history import HistoryApi
 from pointsman.clients.azure_devops.hosts import NEWEST
+from pointsman.clients.azure_devops.identities import IdentitiesApi
 from pointsman.clients.azure_devops.nodes import NodesApi
 from pointsman.clients.azure_devops.operations import OperationsApi
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.clients.azure_devops.pipelines import PipelinesApi
 from pointsman.clients.azure_devops.policies import PoliciesApi
+from pointsman.clients.azure_devops.processes import ProcessesApi
 from pointsman.clients.azure_devops.projects import ProjectsApi
 from pointsman.clients.azure_devops.pull_requests import PullRequestsApi
 from pointsman.clients.azure_devops.queries import QueriesApi
@@ -66,6 +70,7 @@ class AzureDevOps:
         self.discussions = DiscussionsApi(connection)
         self.queries = QueriesApi(connection)
         self.types = TypesApi(connection)
+        self.processes = ProcessesApi(connection)
         self.nodes = NodesApi(connection)
         self.attachments = AttachmentsApi(connection)
         self.projects = ProjectsApi(connection)
@@ -78,6 +83,9 @@ class AzureDevOps:
         self.test_results = TestResultsApi(connection)
         self.policies = PoliciesApi(connection)
         self.operations = OperationsApi(connection)
+        self.graph = GraphApi(connection)
+        self.identities = IdentitiesApi(connection)
+        self.audit = AuditApi(connection)
         self.hooks = ServiceHooksApi(connection)
 
     def in_bulk(self) -> Self:

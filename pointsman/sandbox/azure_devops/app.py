@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from pointsman.sandbox.azure_devops import (
+    audit_operations,
     batch_operations,
     comment_operations,
+    graph_operations,
     hook_operations,
     item_operations,
+    process_operations,
     project_operations,
     stream_operations,
     tracking_operations,
@@ -40,6 +43,9 @@ AREAS = (
     project_operations,
     hook_operations,
     type_operations,
+    process_operations,
+    graph_operations,
+    audit_operations,
 )
 
 
@@ -66,6 +72,6 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app.include_router(pages(world))
     for area in (*AREAS, *CODE_AREAS):
         for operation in area.OPERATIONS:
-            mount(app, sandbox, operation)
+            mount(app, sandbox, operation, audit_operations.note)
     app.add_middleware(Gate, sandbox=sandbox)
     return app

@@ -18,6 +18,8 @@ from pointsman.sandbox.azure_devops.sign_in import authenticate
 from pointsman.sandbox.azure_devops.state import World
 
 JSON, JSON_PATCH, BYTES = "application/json", "application/json-patch+json", "application/octet-stream"
+NO_BODY = ""
+"""Content of an operation that reads none, though its method could carry some."""
 _VERSION = re.compile(r"^(\d+)\.(\d+)(-preview(?:\.\d+)?)?$")
 
 
@@ -78,6 +80,7 @@ class Reply:
 
 
 Handler = Callable[[Call], Reply]
+Note = Callable[[Call, Reply], None]
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,11 @@ class Operation:
         object.__setattr__(self, "open_paths", paths)
 
 
-def mount(app: FastAPI, sandbox: Sandbox, operation: Operation) -> None:
+def mount(app: FastAPI, sandbox: Sandbox, operation: Operation, note: Note) -> None:
+    """Serve an operation. `note` hears of each call that was carried out."""
+
     async def endpoint(request: Request) -> Response:
-        reply = await _run(sandbox, operation, request)
+        reply = await _run(sandbox, operation, request, note)
         sandbox.requests[f"{operation.name} {reply.status}"] += 1
         return _response(reply)
 
@@ -110,11 +115,14 @@ def mount(app: FastAPI, sandbox: Sandbox, operation: Operation) -> None:
         app.router.add_route(path, endpoint, methods=[operation.method], name=operation.name)
 
 
-async def _run(sandbox: Sandbox, operation: Operation, request: Request) -> Reply:
+async def _run(sandbox: Sandbox, operation: Operation, request: Request, note: Note) -> Reply:
     raw = await request.body()
     try:
         # No await between reading and changing state: each handler runs whole before the next begins.
-        return operation.handler(_call(sandbox, operation, request, raw))
+        call = _call(sandbox, operation, request, raw)
+        reply = operation.handler(call)
+        note(call, reply)
+        return reply
     except ServiceError as error:
         return Reply(error.body, error.status)
 
@@ -177,7 +185,7 @@ def _accepted_version(request: Request) -> str:
 
 
 def _body(operation: Operation, request: Request, raw: bytes) -> Json:
-    if operation.method in ("GET", "DELETE"):
+    if operation.method in ("GET", "DELETE") or operation.content == NO_BODY:
         return None
     content = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content != operation.content:
@@ -204,5 +212,5 @@ def _response(reply: Reply) -> Response:
         return Response(status_code=204, headers=headers)
     if reply.data is not None:
         return Response(reply.data, reply.status, headers, media_type=BYTES)
-    content = json.dumps(reply.body).encode()
+    content = b"" if reply.body is None else json.dumps(reply.body).encode()
     return Response(content, reply.status, headers, media_type="application/json; charset=utf-8; api-version=7.1")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.clock import NEVER, Clock
 from pointsman.sandbox.azure_devops.config import Identity, Organisation, Project, SandboxConfig
+from pointsman.sandbox.azure_devops.directory import Directory
 from pointsman.sandbox.azure_devops.git_state import Code
 from pointsman.sandbox.azure_devops.process import PROCESSES, Kind, Process
 from pointsman.sandbox.azure_devops.revisions import Fields, Revisions, Value
@@ -103,6 +104,17 @@ class Item:
         return sum(not comment.deleted for comment in self.comments)
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """`action` is the service's id of what was done, `data` what its words are filled with."""
+
+    number: int
+    action: str
+    data: Mapping[str, Json]
+    by: Identity
+    at: str
+
+
 @dataclass
 class World:
     config: SandboxConfig
@@ -119,6 +131,9 @@ class World:
     bearers: dict[str, Identity] = field(default_factory=dict)
     """Tokens of Entra that were given out, and to whom."""
     code: Code = field(default_factory=Code)
+    directory: Directory = field(default_factory=Directory)
+    audit: dict[str, list[AuditEntry]] = field(default_factory=dict)
+    """By organisation, oldest first."""
     organisations: dict[str, Organisation] = field(init=False)
     """By name in lower case, each with the projects that it has now."""
     processes: dict[str, Process] = field(default_factory=lambda: dict(PROCESSES), repr=False)
