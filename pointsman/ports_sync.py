@@ -7,6 +7,7 @@ from typing import Protocol
 from pointsman.contracts.base import Json
 from pointsman.contracts.conflicts import Quarantine, SyncConflict
 from pointsman.contracts.lifecycle import FieldConflict
+from pointsman.contracts.process import Graph
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
 from pointsman.contracts.work_items import WorkItemKey
@@ -79,3 +80,10 @@ class Quarantines(Protocol):
         """When the item was last released: earlier writes count for no loop."""
 
     async def find(self, *, organisation: str = "", every: bool = False, limit: int = 200) -> Sequence[Quarantine]: ...
+
+
+class TypeGraphs(Protocol):
+    """Where items of a type may go from each state, as the service has it now."""
+
+    async def graph(self, organisation: str, project: str, kind: str) -> Graph | None:
+        """None where the project has no such type, or the service does not tell."""

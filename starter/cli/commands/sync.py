@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, command, group
+from starter.cli.call import Call, DryRun, Yes, command, group, me
 
 app = group("sync", "Both ways: what was agreed with Azure DevOps, and where it was not.")
 
@@ -24,3 +24,49 @@ def status(
     from starter.cli.settings import settings_of
 
     return call.run(sync.status(call, settings_of(call), exit_status=exit_status))
+
+
+@command(
+    app,
+    "rollback",
+    "pointsman sync rollback 42 --field System.Title --dry-run",
+    'pointsman sync rollback 42 --turn 0199c1d2-7f3a-7c11-b2a4-6d1f0e9a5b77 --reason "wrong customer" --yes',
+    'pointsman sync rollback fabrikam/42 --to rev:7 --reason "as it was approved"',
+)
+def rollback(
+    call: Call,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="ID, or ORGANISATION/ID.", show_default=False)],
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="Only this field, by reference name; may be repeated.", show_default=False),
+    ] = None,
+    write: Annotated[
+        str, typer.Option("--write", help="One write of ours: its operation in the ledger.", show_default=False)
+    ] = "",
+    turn: Annotated[
+        str, typer.Option("--turn", help="All that a run wrote, or RUN/2 for its second turn.", show_default=False)
+    ] = "",
+    to: Annotated[str, typer.Option("--to", help="All since this time, or since rev:N.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also what somebody else has changed since.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> int:
+    """Give fields of an item earlier values again, in a new revision. No history is deleted.
+
+    What it comes to is shown first. Where somebody else has changed a field since, or its state has no way back,
+    nothing is written: exit 5. Comments and links stay. A field alone means the last write of ours that changed it.
+
+    In a pipe: field, outcome (back, refused or kept), now, then, reason.
+    """
+    from starter.cli import rollback as plain
+    from starter.cli.errors import usage
+    from starter.cli.settings import settings_of
+
+    if not (reason.strip() or dry_run):
+        raise usage("A rollback needs a reason: --reason TEXT. Nothing was done.", "pointsman sync rollback --help")
+    scope = plain.scope_of(tuple(field or ()), write, turn, to)
+    settings = settings_of(call)
+    told = {"by": by or me(), "reason": reason or "dry run"}
+    return call.run(plain.roll_back(call, settings, item, scope, **told, force=force, dry_run=dry_run, yes=yes))

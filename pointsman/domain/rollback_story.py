@@ -1,0 +1,38 @@
+"""What Temporal's own UI tells people of a rollback, in Markdown."""
+
+from pointsman.contracts.rollback import RollbackRequest, RollbackResult, RollbackScope
+from pointsman.domain.story import BOTTOM, literal
+
+
+def scope_told(scope: RollbackScope) -> str:
+    """In words: `turn 0199/2, only System.Title`."""
+    parts = [
+        f"write {scope.write}" if scope.write else "",
+        f"turn {scope.turn}" if scope.turn else "",
+        f"all since {scope.moment.isoformat()}" if scope.moment else "",
+        f"all since revision {scope.rev}" if scope.rev else "",
+    ]
+    what = next((part for part in parts if part), "our last write")
+    return f"{what}, only {', '.join(scope.fields)}" if scope.fields else what
+
+
+def rollback(ask: RollbackRequest, result: RollbackResult) -> str:
+    """Who takes what back, why, and what it comes to."""
+    dry = " (dry run: nothing is written)" if ask.dry_run else ""
+    made = f", revision {result.rev}" if result.rev else ""
+    lines = [
+        f"### Rollback of {literal(str(ask.key))}{dry}",
+        f"**{result.status}{made}**: {literal(scope_told(ask.scope))}",
+        "",
+        f"- asked for by {literal(ask.by)}: {literal(ask.reason)}",
+        *(f"- {literal(one.field)}: {_value(one.now)} -> {_value(one.then)}" for one in result.plan.back),
+    ]
+    if result.plan.refused:
+        lines += ["", "**Refused:**", ""]
+        lines += [f"- {literal(one.field or 'all of it')}: {literal(one.reason)}" for one in result.plan.refused]
+    lines += [f"- {literal(one.field)} stays: {literal(one.reason)}" for one in result.plan.kept]
+    return "\n".join([*lines, *BOTTOM])
+
+
+def _value(value: object) -> str:
+    return literal(str(value)) if value not in (None, "") else "(empty)"

@@ -1,0 +1,137 @@
+"""Writes taken back on the command line: what it comes to is shown first, then it is asked for."""
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from pointsman.config import Settings
+from pointsman.contracts.records import ItemRow
+from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackRequest, RollbackResult, RollbackScope
+from starter import rollback
+from starter.cli import items, times
+from starter.cli.call import Call
+from starter.cli.context import temporal
+from starter.cli.errors import CliError, ExitCode, usage
+from starter.cli.output import Listing, Record, Single
+
+COLUMNS = ("field", "outcome", "now", "then", "reason")
+HELP = "pointsman sync rollback --help"
+REVISION = "rev:"
+
+
+def scope_of(fields: tuple[str, ...], write: str, turn: str, to: str) -> RollbackScope:
+    """What the options name: one of write, turn and moment, or fields alone.
+
+    Raises:
+        CliError: nothing is named, or more than one thing, or what is no moment and no revision.
+    """
+    if sum(map(bool, (write, turn, to))) > 1:
+        raise usage("Only one of --write, --turn and --to can be taken back at a time. Nothing was done.", HELP)
+    if not (fields or write or turn or to):
+        raise usage("Say what is to be taken back: --field, --write, --turn or --to. Nothing was done.", HELP)
+    if to.startswith(REVISION):
+        number = to.removeprefix(REVISION)
+        if not number.isascii() or not number.isdigit() or int(number) < 1:
+            raise usage(f"{to!r} names no revision. Nothing was done.", "Write it as --to rev:7")
+        return RollbackScope(fields=fields, rev=int(number))
+    return RollbackScope(fields=fields, write=write, turn=turn, moment=times.moment(to, "--to"))
+
+
+async def roll_back(
+    call: Call,
+    settings: Settings,
+    named: str,
+    scope: RollbackScope,
+    *,
+    by: str,
+    reason: str,
+    force: bool,
+    dry_run: bool,
+    yes: bool,
+) -> ExitCode:
+    """Show what it comes to, ask, and have it done."""
+    row = await items.found(settings, named)
+    client = await temporal(settings)
+    ask = _request(row, scope, by, reason, force=force, dry_run=True)
+    found = await _done(client, ask, settings.task_queue)
+    if dry_run or found.status != "would":
+        return _told(call, found)
+    if not yes:
+        call.show(_listing(found))
+        call.confirm(f"Set {_count(len(found.plan.back))} of {row.key}?", yes)
+    ask = _request(row, scope, by, reason, force=force, dry_run=False)
+    return _told(call, await _done(client, ask, settings.task_queue))
+
+
+def _request(
+    row: ItemRow, scope: RollbackScope, by: str, reason: str, *, force: bool, dry_run: bool
+) -> RollbackRequest:
+    return rollback.request(
+        row.key, row.tenant, row.correlation_id, scope, by=by, reason=reason, force=force, dry_run=dry_run
+    )
+
+
+async def _done(client: Client, ask: RollbackRequest, task_queue: str) -> RollbackResult:
+    try:
+        return await rollback.roll_back(client, ask, task_queue)
+    except WorkflowFailureError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None and not isinstance(cause, ApplicationError):
+            cause = cause.__cause__
+        raise CliError(
+            "not_rolled_back",
+            f"{ask.operation} ended: {cause}.",
+            f"See what was written: pointsman items history {ask.key.organisation}/{ask.key.id}",
+        ) from error
+
+
+def _told(call: Call, result: RollbackResult) -> ExitCode:
+    call.show(_single(result) if call.out.as_json else _listing(result))
+    match result.status:
+        case "written":
+            call.out.say(f"{result.key} has its old values in revision {result.rev}")
+        case "would":
+            call.out.say(f"{_count(len(result.plan.back))} would be set; nothing was done")
+        case "refused":
+            call.out.say("nothing was done; take --field for the others, or --force for these, too")
+            return ExitCode.CONFLICT
+        case _:
+            call.out.say("nothing is left to take back")
+    return ExitCode.OK
+
+
+def _count(fields: int) -> str:
+    return "1 field" if fields == 1 else f"{fields} fields"
+
+
+def _single(result: RollbackResult) -> Single:
+    told: Record = {
+        "item": str(result.key),
+        "status": result.status,
+        "operation": result.operation,
+        "rev": result.rev,
+        "fields": _rows(result.plan),
+    }
+    return Single("rollback", told)
+
+
+def _listing(result: RollbackResult) -> Listing:
+    return Listing("fields to take back", COLUMNS, _rows(result.plan))
+
+
+def _rows(plan: RollbackPlan) -> list[Record]:
+    back: list[Record] = [
+        {"field": one.field, "outcome": "back", "now": _text(one.now), "then": _text(one.then), "reason": ""}
+        for one in plan.back
+        if one.field not in {held.field for held in plan.refused}
+    ]
+    return [*back, *_held(plan.refused, "refused"), *_held(plan.kept, "kept")]
+
+
+def _held(held: tuple[FieldHeld, ...], outcome: str) -> list[Record]:
+    return [
+        {"field": one.field or "*", "outcome": outcome, "now": "", "then": "", "reason": one.reason} for one in held
+    ]
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
