@@ -93,6 +93,8 @@ class MatrixItem(Contract):
     deleted: bool = False
     linked_to_code: bool = True
     """False where the service says that it has no link to code, so that its links need not be read."""
+    code_known: bool = False
+    """Whether its links to code were read."""
 
 
 class LinkKind(StrEnum):
@@ -183,6 +185,7 @@ class LinksBatch(Contract):
 class MatrixPhase(StrEnum):
     """What is read, in this order."""
 
+    BEGIN = "begin"
     ITEMS = "items"
     LINKS = "links"
     STRANGERS = "strangers"
@@ -223,12 +226,17 @@ class MatrixMark(Contract):
 class MatrixProgress(Contract):
     """Where a reading is, and what it has read; for people, and to go on with."""
 
-    phase: MatrixPhase = MatrixPhase.ITEMS
+    phase: MatrixPhase = MatrixPhase.BEGIN
     counts: dict[MatrixPhase, int] = Field(default_factory=dict)
 
     @property
     def done(self) -> bool:
         return self.phase is MatrixPhase.DONE
+
+
+class MatrixStep(Contract):
+    scope: MatrixScope
+    progress: MatrixProgress = MatrixProgress()
 
 
 class Entry(Contract):
