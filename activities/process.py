@@ -1,34 +1,58 @@
 """The side effects of a check: read items as rules look at them, and keep what became of each violation."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from temporalio import activity
 
 from activities.outside import beating, outside
-from pointsman.contracts.process import ItemFacts
+from activities.rule_books import Completing
+from pointsman.contracts.process import Graph, ItemFacts
 from pointsman.contracts.violations import (
     CheckCarry,
     CheckScope,
     CheckStep,
+    CheckTally,
     Inspection,
     ProcessViolation,
+    Settlement,
     ViolationDecision,
     ViolationVerb,
 )
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.process.calls import concerns
 from pointsman.domain.process.evaluation import Around, fields_asked, of_a_project, of_item, types_asked
+from pointsman.domain.process.graphs import Graphs
 from pointsman.domain.process.tallies import counted, settled
-from pointsman.ports import Missing, ProcessSource, ProcessViolations, Rejected
+from pointsman.ports import ItemReader, Missing, ProcessSource, ProcessViolations, Rejected
 
 ITEMS_AT_ONCE = 100
+NO_GRAPHS: Mapping[str, Mapping[str, Graph]] = {}
+
+
+@dataclass
+class _Batch:
+    """What came of the items of one step."""
+
+    tally: CheckTally
+    act_on: list[int] = field(default_factory=list)
+    called_off: list[str] = field(default_factory=list)
+
+    def take(self, scope: CheckScope, item_id: int, settlement: Settlement) -> None:
+        self.tally = settled(self.tally, settlement)
+        self.called_off += settlement.called_off
+        if any(concerns(scope.on_open, one) for one in settlement.untold):
+            self.act_on.append(item_id)
 
 
 class ProcessChecks:
     """`worker.py` hands in the client and the books."""
 
-    def __init__(self, source: ProcessSource, violations: ProcessViolations) -> None:
+    def __init__(self, source: ProcessSource, violations: ProcessViolations, graphs: Graphs = NO_GRAPHS) -> None:
         self._source = source
         self._violations = violations
+        self._graphs = graphs
 
     @activity.defn(name="process.check")
     async def check(self, step: CheckStep) -> CheckCarry:
@@ -45,8 +69,8 @@ class ProcessChecks:
                 where = types_asked(scope.policy)
                 ids = await self._source.ids(scope.organisation, scope.project, where, carry.after, ITEMS_AT_ONCE)
                 agents = frozenset({(await self._source.identity(scope.organisation)).casefold()})
-                reader = self._source.reader(scope.organisation, fields_asked(scope.policy))
-                tally = carry.tally
+                batch = _Batch(carry.tally)
+                reader = self._reader(scope)
                 for item_id in ids:
                     around = Around(datetime.now(UTC), agents)
                     try:
@@ -54,9 +78,19 @@ class ProcessChecks:
                     except Missing:
                         continue
                     inspection = _inspection(scope, item, around)
-                    tally = counted(scope.policy, tally, item, inspection.findings)
-                    tally = settled(tally, await self._violations.settle(inspection))
-                return CheckCarry(after=max([carry.after, *ids]), done=len(ids) < ITEMS_AT_ONCE, tally=tally)
+                    batch.tally = counted(scope.policy, batch.tally, item, inspection.findings)
+                    batch.take(scope, item.id, await self._violations.settle(inspection))
+                return CheckCarry(
+                    after=max([carry.after, *ids]),
+                    done=len(ids) < ITEMS_AT_ONCE,
+                    tally=batch.tally,
+                    act_on=tuple(batch.act_on),
+                    called_off=tuple(batch.called_off),
+                )
+
+    def _reader(self, scope: CheckScope) -> ItemReader:
+        reader = self._source.reader(scope.organisation, fields_asked(scope.policy))
+        return Completing(reader, self._graphs.get(scope.policy.base, {}))
 
     @activity.defn(name="process.decide")
     async def decide(self, decision: ViolationDecision) -> ProcessViolation:

@@ -42,7 +42,7 @@ class RuleBooks:
     def reader(self, organisation: str, policy: ProcessPolicy, *, waited_for: bool) -> ItemReader:
         """For a short while, as `ports.ProcessSource.reader`."""
         choose = self.source.at_once if waited_for else self.source.reader
-        return _Completing(choose(organisation, fields_asked(policy)), self._graphs.get(policy.base, {}))
+        return Completing(choose(organisation, fields_asked(policy)), self._graphs.get(policy.base, {}))
 
     async def item(self, key: WorkItemKey, policy: ProcessPolicy) -> ItemFacts:
         """Raises `Missing`."""
@@ -61,7 +61,7 @@ class RuleBooks:
         return name
 
 
-class _Completing:
+class Completing:
     """Items with all that is known of the ways between their states."""
 
     def __init__(self, inner: ItemReader, graphs: Mapping[str, Graph]) -> None:

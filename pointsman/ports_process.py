@@ -1,8 +1,10 @@
 """What checks of a process need from the world beyond `pointsman.ports`."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from pointsman.ports import ItemReader, ProcessSource
+from pointsman.contracts.violations import ProcessViolation
+from pointsman.ports import ItemReader, ProcessSource, ProcessViolations
 
 
 class RuledProjects(ProcessSource, Protocol):
@@ -13,3 +15,11 @@ class RuledProjects(ProcessSource, Protocol):
 
     def at_once(self, organisation: str, asked: frozenset[str]) -> ItemReader:
         """As `reader`, for an item that somebody waits for: not behind what goes in bulk."""
+
+
+class KeptViolations(ProcessViolations, Protocol):
+    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
+        """Open violations of these items that nobody was told of yet, oldest first."""
+
+    async def told(self, ids: Sequence[str], asked: Sequence[str] = ()) -> None:
+        """What policy wants when they open was done; of `asked` people are asked who takes them on. Idempotent."""

@@ -24,17 +24,25 @@ async def start(client: Client, scope: CheckScope, task_queue: str = TASK_QUEUE)
     Raises:
         RPCError: Temporal did not take it, or its answer was lost.
     """
-    values = {SearchAttribute.TENANT: scope.tenant, SearchAttribute.PROJECT: scope.project}
-    pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
     return await client.start_workflow(
         CheckProcess.run,
         CheckStep(scope=scope),
         id=workflow_id(scope.organisation, scope.project),
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary=f"{scope.organisation}/{scope.project} by {scope.policy.name}: {scope.reason}",
-        search_attributes=TypedSearchAttributes(pairs),
+        static_summary=summary(scope),
+        search_attributes=attributes(scope),
     )
+
+
+def summary(scope: CheckScope) -> str:
+    return f"{scope.organisation}/{scope.project} by {scope.policy.name}: {scope.reason}"
+
+
+def attributes(scope: CheckScope) -> TypedSearchAttributes:
+    values = {SearchAttribute.TENANT: scope.tenant, SearchAttribute.PROJECT: scope.project}
+    pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    return TypedSearchAttributes(pairs)
 
 
 async def decide(client: Client, decision: ViolationDecision, task_queue: str = TASK_QUEUE) -> ProcessViolation:

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from activities.escalations import Asking
 from activities.hooks import HookWatch
-from activities.process import ProcessChecks
 from activities.recovery import Recovery
 from activities.turns import Turns
 from activities.work_items import WorkItems
@@ -36,6 +35,7 @@ from pointsman.observability.metered import MeteredAttempts, MeteredEscalations,
 from pointsman.observability.metrics import Metrics
 from pointsman.observability.pace import CacheMetrics, PaceMetrics
 from pointsman.observability.recovered import count_recovered
+from pointsman.observability.violations import MeteredViolations
 from pointsman.policies.loading import LoadedPolicy, load
 from pointsman.ports import Rejected, Toolbox, Unavailable
 from pointsman.store.attempts import Attempts
@@ -61,6 +61,7 @@ from starter.hooks import receiver_url
 from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.organisations import clients, environment
+from starter.process_rooms import Outside, process_rooms
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -81,7 +82,7 @@ class Books:
     standing: Standings
     recoveries: Recoveries
     chains: Chains
-    violations: ProcessViolations
+    violations: MeteredViolations
 
 
 def open_books(store: Store, metrics: Metrics) -> Books:
@@ -97,7 +98,7 @@ def open_books(store: Store, metrics: Metrics) -> Books:
         standing=Standings(store),
         recoveries=Recoveries(store),
         chains=Chains(store),
-        violations=ProcessViolations(store),
+        violations=MeteredViolations(ProcessViolations(store), metrics),
     )
 
 
@@ -167,11 +168,14 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         warming = partial(warm, likely_providers(llm, policy), tools, policy)
         stack.push_async_callback(_ended, asyncio.create_task(_warm_after(started, warming)))
         tracker = Tracker(organisations)
-        item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox)
+        notifier = WebhookNotifier(settings.notify_webhook)
+        outside = Outside(ProcessReader(organisations), tracker, notifier)
+        control, folder = rt.policy.policy.process, settings.policy_dir
+        ruled = process_rooms(outside, books.violations, books.ledger, books.audit, control, folder)
+        item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
-        asking_room = Asking(books.escalations, books.contents, WebhookNotifier(settings.notify_webhook))
-        process_room = ProcessChecks(ProcessReader(organisations), books.violations)
-        rooms = (item_room, turn_room, asking_room, process_room, *recovery_rooms(rt, organisations))
+        asking_room = Asking(books.escalations, books.contents, notifier)
+        rooms = (item_room, turn_room, asking_room, *ruled.all, *recovery_rooms(rt, organisations))
         yield [activity for room in rooms for activity in activities_of(room)]
 
 

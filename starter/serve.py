@@ -28,10 +28,12 @@ from pointsman.llm.governance import Governance
 from pointsman.observability import logs, meters, metrics, traces
 from pointsman.observability.activities import Correlating
 from pointsman.policies.loading import load
+from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
+from starter import process_schedules
 from starter.chains import ChainBooks
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
@@ -51,10 +53,19 @@ from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
 from workflows.recovery import RecoverEvents
 from workflows.turns import TakeTurn
+from workflows.violations import AskAboutViolation
 from workflows.work_items import DeliverWorkItem
 
 LOG = structlog.get_logger(__name__)
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation, RecoverEvents)
+WORKFLOWS = (
+    DeliverWorkItem,
+    TakeTurn,
+    ResolveEscalation,
+    CheckProcess,
+    DecideViolation,
+    AskAboutViolation,
+    RecoverEvents,
+)
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
 # Above the 60 s for which proxies keep idle connections: who reuses one while it is being closed loses a request.
@@ -250,6 +261,8 @@ async def _work(rt: Runtime, connection: Connection) -> None:
         await temporal.ensure_search_attributes(client)
         every = timedelta(minutes=rt.settings.recover_every_minutes)
         await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
+        processes = load_processes(rt.settings.policy_dir)
+        await process_schedules.ensure_schedules(client, rt.policy.policy, processes, rt.settings.task_queue)
         worker = Worker(
             client,
             task_queue=rt.settings.task_queue,

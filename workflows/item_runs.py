@@ -16,14 +16,16 @@ from temporalio.exceptions import (
 )
 
 from activities.escalations import Asking
+from activities.inspections import Inspections
 from activities.work_items import WorkItems
 from pointsman.contracts.escalations import Close, Escalation, Resolution
-from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, RecordTransition
+from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, RecordTransition, Stage
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnResult
+from pointsman.contracts.violations import ActOn, Inspected, InspectItem
 from pointsman.contracts.work_items import Judgement, Transition, Verdict, WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, story
-from workflows import attributes
+from workflows import attributes, violations
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
 
@@ -32,6 +34,8 @@ TRACKER_TIME = timedelta(minutes=2)
 BOOKS_TIME = timedelta(seconds=30)
 # Without a limit on attempts: an outage of Azure DevOps or of our store is waited out, not escalated.
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1))
+
+INSPECTING = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 
 TERMINATED = "terminated in Temporal"
 CLOSES_QUESTIONS = "close-broken-question"
@@ -199,7 +203,54 @@ class ItemRun:
         present = [one.verdict for one in judgements if one.verdict in (Verdict.DELETED, Verdict.RESTORED)]
         if present:
             self._keep(restored=present[-1] is Verdict.RESTORED)
-        return present[-1:] == [Verdict.DELETED]
+        deleted = present[-1:] == [Verdict.DELETED]
+        read_anew = self._carry.stage is Stage.INTAKE  # and checked after that
+        if deleted or not (self._only_echoes or read_anew):
+            await self._inspect(gone=deleted)
+        return deleted
+
+    async def _inspect(self, *, gone: bool = False) -> None:
+        """Have the item checked against the rules of its process, where policy wants that as things happen.
+
+        A check that comes to nothing holds nothing up: the next event and the check on schedule make up for it.
+        """
+        request, control = self._request, self._request.policy.process
+        if not control.on_events:
+            return
+        try:
+            found = await workflow.execute_activity_method(
+                Inspections.inspect,
+                InspectItem(
+                    key=request.key,
+                    tenant=request.tenant,
+                    correlation_id=request.correlation_id,
+                    on_open=control.on_open,
+                    gone=gone,
+                ),
+                start_to_close_timeout=TRACKER_TIME,
+                heartbeat_timeout=BEAT,
+                retry_policy=INSPECTING,
+                summary="check the rules of its process",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return
+        await self._tell_of(found)
+
+    async def _tell_of(self, found: Inspected) -> None:
+        request, control = self._request, self._request.policy.process
+        await violations.call_off(found.called_off)
+        if found.act:
+            ask = ActOn(
+                tenant=request.tenant,
+                correlation_id=request.correlation_id,
+                organisation=request.key.organisation,
+                project=request.key.project,
+                items=(request.key.id,),
+                on_open=control.on_open,
+            )
+            await violations.follow(ask, request.policy.ladders)
 
     async def _classify(self, known_rev: int, events: tuple[WorkItemEvent, ...]) -> list[Judgement]:
         return await workflow.execute_activity_method(

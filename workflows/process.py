@@ -6,7 +6,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from activities.process import ProcessChecks
-from pointsman.contracts.violations import CheckCarry, CheckResult, CheckStep, ProcessViolation, ViolationDecision
+from pointsman.contracts.violations import (
+    ActOn,
+    CheckCarry,
+    CheckResult,
+    CheckScope,
+    CheckStep,
+    ProcessViolation,
+    ViolationDecision,
+)
+from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
 BATCH_TIME = timedelta(minutes=30)  # a hundred items, each with some requests, at a service that may slow us down
@@ -35,10 +44,26 @@ class CheckProcess:
                 summary=f"items above {self._carry.after}",
             )
             workflow.set_current_details(self._story())
+            await self._follow(scope)
             if workflow.info().is_continue_as_new_suggested() and not self._carry.done:
                 workflow.continue_as_new(CheckStep(scope=scope, carry=self._carry))
         name = f"{scope.organisation}/{scope.project}"
         return CheckResult(scope=name, process=scope.policy.name, tally=self._carry.tally)
+
+    async def _follow(self, scope: CheckScope) -> None:
+        """What the batch opened or resolved is told to people."""
+        await call_off(self._carry.called_off)
+        if self._carry.act_on:
+            ask = ActOn(
+                tenant=scope.tenant,
+                correlation_id="",
+                organisation=scope.organisation,
+                project=scope.project,
+                items=self._carry.act_on,
+                on_open=scope.on_open,
+            )
+            await follow(ask, scope.ladders)
+        self._carry = self._carry.model_copy(update={"act_on": (), "called_off": ()})
 
     @workflow.query
     def progress(self) -> CheckCarry:

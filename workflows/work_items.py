@@ -21,6 +21,7 @@ from pointsman.contracts.lifecycle import (
 from pointsman.contracts.turns import Tell, TurnRequest
 from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, limits, routing, story
+from pointsman.domain.process import questions
 from workflows import attributes
 from workflows.escalations import ResolveEscalation
 from workflows.item_runs import (
@@ -139,12 +140,15 @@ class DeliverWorkItem(ItemRun):
         )
         end = lifecycle.after_intake(request.policy, intake.facts)
         if end is not None:
+            if intake.facts.deleted:
+                await self._inspect(gone=True)
             return end
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
         # A run that follows others may have been started by the echo of their last write, which came as they ended.
         follows = not carry.turns and intake.turns > 0 and workflow.patched(HEARS_ITSELF)
         if await self._sift(also_covered=follows):
             return self._withdrawn()
+        await self._inspect()
         if follows and self._only_echoes:
             return End(state=WorkItemState.DONE, reason="nothing but the echo of our own write")
         return Stage.WORKING if carry.agent else Stage.ROUTING
@@ -167,7 +171,7 @@ class DeliverWorkItem(ItemRun):
         agent = self._agent()
         number = carry.turns + 1
         assert carry.facts is not None, "facts are read before a turn"
-        self._keep(turns=number, instructions=())
+        self._keep(turns=number, instructions=(), approved_by="", despite="")
         self._handed = carry.instructions
         await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")
         turn = TurnRequest(
@@ -253,6 +257,10 @@ class DeliverWorkItem(ItemRun):
             self._keep(queue=self._carry.queue[self._carry.unjudged :], unjudged=0)
         if resolution.proposal is not None:
             self._keep(proposal=resolution.proposal)
+        if resolution.verb is Verb.APPROVE and ask.kind is not EscalationKind.FAILURE:
+            self._keep(approved_by=resolution.by)
+        if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.RULE:
+            self._keep(despite=resolution.by)
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.CONFLICT:
             self._keep(force=ask.proposal.fields if ask.proposal else ())
         if resolution.verb is Verb.RESPOND and ask.kind is EscalationKind.ROUTING:
@@ -283,16 +291,37 @@ class DeliverWorkItem(ItemRun):
                 base_rev=carry.facts.rev,
                 agent=carry.agent,
                 force=carry.force,
+                enforce_from=request.policy.process.enforce_from,
+                despite=carry.despite,
             ),
             start_to_close_timeout=TRACKER_TIME,
             heartbeat_timeout=BEAT,
             retry_policy=PATIENT,
             summary=story.summary(f"write {carry.proposal.summary}"),
         )
-        self._keep(writes=carry.writes + 1, force=())
+        self._keep(writes=carry.writes + 1, force=(), despite="")
+        if published.broken:
+            return await self._held_back(published)
         if published.conflicts:
             return self._ask(lifecycle.ask_conflict(published.conflicts, carry.proposal))
         return await self._published(published)
+
+    async def _held_back(self, published: Published) -> Stage | End:
+        """The agent is told why and proposes again, so often as policy says; then people are asked.
+
+        What people have let pass is for them again."""
+        proposal, again = self._carry.proposal, self._carry.held_back
+        assert proposal is not None, "there is a proposal before it is held back"
+        if self._carry.approved_by or again >= self._request.policy.process.rewrites:
+            self._keep(held_back=0)
+            return self._ask(questions.ask_rule(published.broken, proposal))
+        words = Tell(text=questions.why_held_back(published.broken))
+        instruction = await workflow.execute_activity_method(
+            Turns.tell, words, start_to_close_timeout=BOOKS_TIME, summary="why nothing was written"
+        )
+        told = (*self._carry.instructions, instruction)
+        self._keep(instructions=told, held_back=again + 1, proposal=None)
+        return Stage.WORKING
 
     async def _published(self, published: Published) -> Stage | End:
         facts = self._carry.facts
@@ -300,7 +329,9 @@ class DeliverWorkItem(ItemRun):
         if published.rev == facts.rev + 1:
             # Only then is the revision ours alone. Else somebody's change lies between, and its event is news.
             facts = facts.model_copy(update={"rev": published.rev})
-        self._keep(facts=facts, written_rev=published.rev, proposal=None)
+        self._keep(facts=facts, written_rev=published.rev, proposal=None, held_back=0)
+        if published.status == "written":
+            await self._inspect()  # its event is known for an echo before it gets here
         if self._carry.instructions:
             return Stage.INTAKE
         return End(state=WorkItemState.DONE, reason=f"{published.status}, revision {published.rev}")

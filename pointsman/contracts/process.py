@@ -189,6 +189,8 @@ Rule = Annotated[
     | AllOf,
     Field(discriminator="kind"),
 ]
+for _several in (AnyOf, AllOf):
+    _several.model_rebuild()  # now, and not when one is first made: their shape must not depend on that
 OfProject = Protected | Ratio | Complete
 """Rules that one item cannot decide."""
 
@@ -312,3 +314,6 @@ class Finding(Contract):
     evidence: str = ""
     update: int = 0
     """The entry of the item's history that broke it; 0 where it is about how things stand."""
+    title: str = ""
+    practice: str = ""
+    """Both of the check."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.chains import Edge
 from pointsman.contracts.escalations import Decision, Escalation, Resolution
+from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
 
 
@@ -219,6 +220,18 @@ class Receipt(Contract):
     duplicate_of: str = ""
 
 
+class ViolationCount(Contract):
+    """Violations that stand, of one check in one project."""
+
+    organisation: str
+    project: str
+    check: str
+    practice: str = ""
+    severity: CheckSeverity
+    state: str
+    count: int
+
+
 class Tally(Contract):
     """Where the books stand, for gauges and pages."""
 
@@ -229,6 +242,7 @@ class Tally(Contract):
     """Open ones by severity."""
     hooks: dict[str, int] = Field(default_factory=dict)
     """Subscriptions in trouble, by `recovery.HookProblem`."""
+    violations: tuple[ViolationCount, ...] = ()
     audit_pending: int = 0
     """Events that are not in the tree yet."""
     audit_size: int = 0

@@ -6,7 +6,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from pointsman.contracts.base import Contract
+from pointsman.contracts.policy import Ladder
 from pointsman.contracts.process import CheckSeverity, Finding, ProcessPolicy
+from pointsman.contracts.process_control import OnOpen
 from pointsman.contracts.work_items import WorkItemKey
 
 
@@ -29,6 +31,9 @@ class ProcessViolation(Contract):
     process: str
     key: WorkItemKey
     check: str
+    title: str = ""
+    practice: str = ""
+    """Both of the check."""
     severity: CheckSeverity
     update: int = 0
     evidence: str = ""
@@ -43,6 +48,10 @@ class ProcessViolation(Contract):
     resolved_at: datetime | None = None
     resolved_rev: int = 0
     """The revision of the item in which it was found no longer."""
+    told: bool = False
+    """What policy wants done when it opens was done."""
+    asked: bool = False
+    """People were asked to take it on."""
 
 
 class Inspection(Contract):
@@ -66,6 +75,12 @@ class Settlement(Contract):
     """Open again, because their waiver has ended."""
     standing: int = 0
     """Open or acknowledged after it."""
+    untold: tuple[ProcessViolation, ...] = ()
+    """Open, and nobody was told yet."""
+    called_off: tuple[str, ...] = ()
+    """Resolved while people were asked to take them on."""
+    changed: tuple[ProcessViolation, ...] = ()
+    """Those that opened and those that were resolved."""
 
 
 class CheckScope(Contract):
@@ -77,6 +92,8 @@ class CheckScope(Contract):
     policy: ProcessPolicy
     reason: str = "on schedule"
     by: str = ""
+    on_open: tuple[OnOpen, ...] = ()
+    ladders: tuple[Ladder, ...] = ()
 
 
 class CheckTally(Contract):
@@ -101,6 +118,10 @@ class CheckCarry(Contract):
     after: int = 0
     done: bool = False
     tally: CheckTally = CheckTally()
+    act_on: tuple[int, ...] = ()
+    """Items of the last batch with violations that people are to be told of."""
+    called_off: tuple[str, ...] = ()
+    """See `Settlement`; of the last batch."""
 
 
 class CheckStep(Contract):
@@ -128,3 +149,53 @@ class ViolationDecision(Contract):
     by: str
     reason: str = ""
     until: datetime | None = None
+
+
+class InspectItem(Contract):
+    """Check one item because something happened to it."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    on_open: tuple[OnOpen, ...] = ()
+    gone: bool = False
+    """It is in the recycle bin: what it broke is resolved by that."""
+
+
+class Inspected(Contract):
+    """`process` is empty where there are no rules for the item's project."""
+
+    process: str = ""
+    rev: int = 0
+    opened: int = 0
+    resolved: int = 0
+    act: bool = False
+    """People are to be told of violations of the item."""
+    called_off: tuple[str, ...] = ()
+
+
+class ActOn(Contract):
+    """Do what policy wants when violations open, for all of these items that nobody was told of."""
+
+    tenant: str
+    correlation_id: str
+    organisation: str
+    project: str
+    items: tuple[int, ...]
+    on_open: tuple[OnOpen, ...]
+
+
+class QuestionAbout(Contract):
+    """Ask people to take a violation on. `number` names the question among those of the item."""
+
+    violation: ProcessViolation
+    ladder: Ladder
+
+
+class Called(Contract):
+    """What was done about violations that had opened: who was told, which items were commented, which violations
+    people are to be asked about."""
+
+    told: tuple[str, ...] = ()
+    commented: int = 0
+    ask: tuple[ProcessViolation, ...] = ()

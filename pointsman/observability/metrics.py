@@ -30,6 +30,7 @@ class Metrics:
         self._work()
         self._tracker()
         self._tracker_cache()
+        self._process()
         self._audit()
 
     def _intake(self) -> None:
@@ -205,6 +206,28 @@ class Metrics:
             by_kind,
             buckets=AGE_SECONDS,
             registry=self.registry,
+        )
+
+    def _process(self) -> None:
+        place = (names.LABEL_TARGET, names.LABEL_PROJECT)
+        rule = (*place, names.LABEL_SEVERITY, names.LABEL_PRACTICE)
+        self.process_findings = Counter(
+            names.PROCESS_FINDINGS,
+            "What checks of items said: held, violated, or no_data where it cannot be known.",
+            (*place, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
+        self.violations_open = Gauge(
+            names.VIOLATIONS_OPEN,
+            "Violations of process rules that stand, by whether somebody has them: open, acknowledged, waived.",
+            (*rule, names.LABEL_STATE),
+            registry=self.registry,
+        )
+        self.violations_opened = Counter(
+            names.VIOLATIONS_OPENED, "Violations of process rules that opened.", rule, registry=self.registry
+        )
+        self.violations_resolved = Counter(
+            names.VIOLATIONS_RESOLVED, "Violations of process rules that were resolved.", rule, registry=self.registry
         )
 
     def _audit(self) -> None:

@@ -70,6 +70,12 @@ LLM_BUDGET_USED: Final = "llm_budget_used_ratio"
 LLM_CIRCUITS: Final = "llm_circuit_breakers"
 LLM_QUEUE: Final = "llm_queue_depth"
 
+# Metrics of the rules of processes.
+PROCESS_FINDINGS: Final = PREFIX + "process_findings"
+VIOLATIONS_OPEN: Final = PREFIX + "process_violations_open"
+VIOLATIONS_OPENED: Final = PREFIX + "process_violations_opened"
+VIOLATIONS_RESOLVED: Final = PREFIX + "process_violations_resolved"
+
 # Metrics of the audit log.
 AUDIT_PENDING: Final = PREFIX + "audit_pending"
 AUDIT_SIZE: Final = PREFIX + "audit_size"
@@ -82,6 +88,8 @@ LABEL_KIND: Final = "kind"
 LABEL_LEVEL: Final = "level"
 LABEL_MODEL: Final = "model"
 LABEL_OUTCOME: Final = "outcome"
+LABEL_PRACTICE: Final = "practice"
+LABEL_PROJECT: Final = "project"
 LABEL_PROVIDER: Final = "provider"
 LABEL_REASON: Final = "reason"
 LABEL_SCOPE: Final = "scope"

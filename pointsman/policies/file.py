@@ -2,16 +2,18 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from pointsman.contracts.hooks import HookDetails, HookMessages
 from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
+from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.sync import FieldKind, FieldStrategy, SyncPolicy
 
 DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
+NEVER: Final = "never"
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -225,6 +227,31 @@ class FileSync(Strict):
     repair: FileRepair = FileRepair()
 
 
+class FileOnOpen(Strict):
+    severity: CheckSeverity = CheckSeverity.CRITICAL
+    notify: list[Name] = []
+    comment: bool = False
+    escalate: bool = False
+
+
+class FileCheckedProject(Strict):
+    organisation: Words
+    project: Words
+    process: Words
+
+
+class FileProcess(Strict):
+    enforce_from: CheckSeverity | None = None
+    rewrites: int = Field(default=2, ge=0, le=20)
+    on_events: bool = False
+    every: Duration | Literal["never"] = NEVER
+    cron: str = Field(
+        default="", pattern=r"^(\S+( \S+){4})?$", description="five fields as cron has them, for example 0 3 * * 1-5"
+    )
+    projects: list[FileCheckedProject] = []
+    on_open: list[FileOnOpen] = []
+
+
 class PolicyFile(Strict):
     """All of `policy.yaml`."""
 
@@ -238,3 +265,4 @@ class PolicyFile(Strict):
     models: FileModels = FileModels()
     hooks: FileHooks = FileHooks()
     sync: FileSync = FileSync()
+    process: FileProcess = FileProcess()

@@ -6,6 +6,7 @@ An error names file, line, key, value, and what is allowed.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,8 @@ from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
 from pointsman.domain.hook_events import KNOWN, PROJECT
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
-from pointsman.policies.file import PolicyFile
+from pointsman.policies.file import NEVER, PolicyFile
+from pointsman.policies.process_rules import load_processes
 
 __all__ = ["LoadedPolicy", "PolicyError", "load", "schema"]
 
@@ -65,6 +67,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     _check_references(file, documents)
     _check_models(file, documents)
     _check_hooks(file, documents)
+    _check_processes(file, folder, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
     policy = _policy(file, prompts, documents)
     files = tuple(document.path for document in documents)
@@ -214,6 +217,15 @@ def _check_hooks(file: PolicyFile, documents: Sequence[Document]) -> None:
                     _refuse(documents, [*where, "filters", name], name, told)
 
 
+def _check_processes(file: PolicyFile, folder: Path | None, documents: Sequence[Document]) -> None:
+    """Rules that projects are checked by exist. Files of rules are read only where policy names any."""
+    known = load_processes(folder) if file.process.projects else {}
+    for number, one in enumerate(file.process.projects):
+        if one.process not in known:
+            where: Steps = ["process", "projects", number, "process"]
+            _refuse(documents, where, one.process, f"must be one of: {', '.join(sorted(known))}")
+
+
 def _refuse(documents: Sequence[Document], steps: Steps, value: str, allowed: str) -> NoReturn:
     owner = next((document for document in reversed(documents) if steps and steps[0] in document.content), documents[0])
     if owner is not documents[-1]:
@@ -242,6 +254,8 @@ def _policy(file: PolicyFile, prompts: Mapping[str, str], documents: Sequence[Do
     content = file.model_dump()
     for agent in content["agents"]:
         agent["prompt"] = _digest(prompts[agent["prompt"]])
+    if content["process"]["every"] == NEVER:
+        content["process"]["every"] = timedelta()
     policy = _validated(Policy, content, documents)
     canonical = json.dumps(policy.model_dump(mode="json", exclude={"hash"}), sort_keys=True, separators=(",", ":"))
     return policy.model_copy(update={"hash": _digest(canonical)})

@@ -44,14 +44,41 @@ class ProcessViolations:
             for one in steps.kept:
                 _write(session, one)
             waived = sum(one.state is ViolationState.WAIVED for one in steps.kept)
+            there = [*opened, *steps.returned, *steps.kept]
             return Settlement(
-                opened=tuple(opened),
+                opened=tuple(one.id for one in opened),
                 resolved=tuple(one.id for one in steps.resolved),
                 returned=tuple(one.id for one in steps.returned),
-                standing=len(opened) + len(steps.returned) + len(steps.kept) - waived,
+                standing=len(there) - waived,
+                untold=tuple(one for one in there if one.state is ViolationState.OPEN and not one.told),
+                called_off=tuple(one.id for one in steps.resolved if one.asked),
+                changed=(*opened, *steps.resolved),
             )
 
         return await self._store.write(change)
+
+    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
+        """Open violations of these items that nobody was told of yet, oldest first."""
+        query = (
+            select(ViolationRow)
+            .where(col(ViolationRow.organisation) == organisation, col(ViolationRow.item_id).in_(items))
+            .where(col(ViolationRow.state) == ViolationState.OPEN.value)
+            .order_by(col(ViolationRow.number))
+        )
+        found = await self._store.read(lambda session: [_violation(row) for row in session.scalars(query)])
+        return [one for one in found if not one.told]
+
+    async def told(self, ids: Sequence[str], asked: Sequence[str] = ()) -> None:
+        """What policy wants when they open was done; of `asked` people are asked who takes them on. Idempotent."""
+
+        def change(session: Session) -> None:
+            for name in ids:
+                row = session.get(ViolationRow, _number(name), with_for_update=True)
+                if row is not None and row.closed_at is None:
+                    update = {"told": True, "asked": name in asked}
+                    _write(session, _violation(row).model_copy(update=update))
+
+        await self._store.write(change)
 
     async def acknowledge(self, violation_id: str, by: str, reason: str = "") -> ProcessViolation:
         """Somebody takes it on. Raises `Missing`, and `Rejected` for one that is resolved."""
@@ -107,13 +134,15 @@ def _standing(session: Session, key: WorkItemKey) -> Sequence[ViolationRow]:
     return session.scalars(query).all()
 
 
-def _open(session: Session, inspection: Inspection, finding: Finding) -> str:
+def _open(session: Session, inspection: Inspection, finding: Finding) -> ProcessViolation:
     violation = ProcessViolation(
         id="",
         tenant=inspection.tenant,
         process=inspection.process,
         key=inspection.key,
         check=finding.check,
+        title=finding.title,
+        practice=finding.practice,
         severity=finding.severity,
         update=finding.update,
         evidence=finding.evidence,
@@ -136,7 +165,7 @@ def _open(session: Session, inspection: Inspection, finding: Finding) -> str:
     session.flush()  # the database gives the number
     opened = violation.model_copy(update={"id": f"{PREFIX}{row.number}"})
     _keep(session, opened, Action.VIOLATION_OPENED, CHECKS, {"evidence": opened.evidence})
-    return opened.id
+    return opened
 
 
 def _keep(session: Session, violation: ProcessViolation, action: Action, actor: str, told: dict[str, Json]) -> None:

@@ -6,10 +6,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.escalations import Escalation
-from pointsman.contracts.records import DeliveryState, Tally
+from pointsman.contracts.records import DeliveryState, Tally, ViolationCount
 from pointsman.contracts.recovery import HookState
+from pointsman.contracts.violations import ProcessViolation
 from pointsman.store.engine import Store
-from pointsman.store.tables import AuditCheckpoint, AuditPending, EscalationEntry, HookStateRow, InboxRow, col
+from pointsman.store.tables import (
+    AuditCheckpoint,
+    AuditPending,
+    EscalationEntry,
+    HookStateRow,
+    InboxRow,
+    ViolationRow,
+    col,
+)
 
 WATCHED = (DeliveryState.PENDING, DeliveryState.DEAD)
 
@@ -34,6 +43,7 @@ def _standing(session: Session) -> Tally:
         oldest_pending_at=session.scalar(oldest.order_by(col(InboxRow.sequence)).limit(1)),
         escalations=_open_escalations(session),
         hooks=_hooks_in_trouble(session),
+        violations=_violations(session),
         audit_pending=session.scalar(select(func.count()).select_from(AuditPending)) or 0,
         audit_size=sum(session.scalars(sizes)),
     )
@@ -47,3 +57,29 @@ def _open_escalations(session: Session) -> dict[str, int]:
 def _hooks_in_trouble(session: Session) -> dict[str, int]:
     states = [HookState.model_validate_json(body) for body in session.scalars(select(col(HookStateRow.body)))]
     return dict(Counter(str(state.problem) for state in states if state.problem))
+
+
+def _violations(session: Session) -> tuple[ViolationCount, ...]:
+    """One for each check of a project, however many items break it. What the check is, one violation tells."""
+    by = (
+        col(ViolationRow.organisation),
+        col(ViolationRow.project),
+        col(ViolationRow.check_id),
+        col(ViolationRow.state),
+    )
+    counts = select(*by, func.count(), func.max(col(ViolationRow.body)))
+    rows = session.execute(counts.where(col(ViolationRow.closed_at).is_(None)).group_by(*by))
+    return tuple(_count(*row) for row in rows)
+
+
+def _count(organisation: str, project: str, check: str, state: str, count: int, body: str) -> ViolationCount:
+    one = ProcessViolation.model_validate_json(body)
+    return ViolationCount(
+        organisation=organisation,
+        project=project,
+        check=check,
+        practice=one.practice,
+        severity=one.severity,
+        state=state,
+        count=count,
+    )

@@ -119,6 +119,11 @@ def set_gauges(measured: Metrics, standing: Tally) -> None:
         measured.escalations_open.labels(severity).set(standing.escalations.get(severity, 0))
     for problem in HookProblem:
         measured.hooks_in_trouble.labels(problem).set(standing.hooks.get(problem, 0))
+    measured.violations_open.clear()
+    for one in standing.violations:
+        measured.violations_open.labels(one.organisation, one.project, one.severity, one.practice, one.state).inc(
+            one.count
+        )
     oldest = standing.oldest_pending_at
     measured.inbox_age_seconds.set(max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0)
     measured.audit_pending.set(standing.audit_pending)

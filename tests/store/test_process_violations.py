@@ -12,7 +12,9 @@ from pointsman.ports import Missing, Rejected
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from pointsman.store.process_violations import ProcessViolations
+from pointsman.store.standing import Standings
 
+PRACTICE = "Work is traceable"
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=42)
 
 
@@ -25,7 +27,9 @@ def inspection(*broken: str, rev: int = 1, key: WorkItemKey = KEY, days: int = 0
         at=datetime.now(UTC) + timedelta(days=days),
         checks=("A", "B"),
         findings=tuple(
-            Finding(check=name, standing=Standing.VIOLATED, severity=CheckSeverity.MAJOR, item=key.id)
+            Finding(
+                check=name, standing=Standing.VIOLATED, severity=CheckSeverity.MAJOR, item=key.id, practice=PRACTICE
+            )
             for name in broken
         ),
     )
@@ -35,15 +39,20 @@ async def actions(store: Store) -> Sequence[str]:
     return [one.action for one in await Audit(store).find(key=KEY)]
 
 
+async def settled(kept: ProcessViolations, made: Inspection) -> Settlement:
+    """By name only."""
+    return (await kept.settle(made)).model_copy(update={"untold": (), "changed": ()})
+
+
 async def test_a_violation_is_opened_once_and_resolved_by_the_revision_without_it(store: Store) -> None:
     kept = ProcessViolations(store)
-    assert await kept.settle(inspection("A")) == Settlement(opened=("VIO-1",), standing=1)
-    assert await kept.settle(inspection("A", rev=2)) == Settlement(standing=1)
-    assert await kept.settle(inspection(rev=3)) == Settlement(resolved=("VIO-1",))
+    assert await settled(kept, inspection("A")) == Settlement(opened=("VIO-1",), standing=1)
+    assert await settled(kept, inspection("A", rev=2)) == Settlement(standing=1)
+    assert await settled(kept, inspection(rev=3)) == Settlement(resolved=("VIO-1",))
     assert await kept.find() == []
     (resolved,) = await kept.find(every=True)
     assert (resolved.state, resolved.resolved_rev, resolved.opened_rev) == (ViolationState.RESOLVED, 3, 1)
-    assert await kept.settle(inspection("A", rev=4)) == Settlement(opened=("VIO-2",), standing=1)
+    assert await settled(kept, inspection("A", rev=4)) == Settlement(opened=("VIO-2",), standing=1)
     assert await actions(store) == ["violation.opened", "violation.resolved", "violation.opened"]
 
 
@@ -84,3 +93,27 @@ async def test_violations_are_found_by_where_they_are(store: Store) -> None:
     assert [one.id for one in await kept.find(project="App")] == ["VIO-3"]
     assert [one.id for one in await kept.find(organisation="fabrikam", limit=1)] == ["VIO-2"]
     assert [one.check for one in await kept.find(item_id=42)] == ["B", "A"]
+
+
+async def test_nobody_is_told_twice_and_nobody_is_asked_about_what_is_resolved(store: Store) -> None:
+    kept = ProcessViolations(store)
+    first = await kept.settle(inspection("A", "B"))
+    assert [one.id for one in first.untold] == [one.id for one in first.changed] == ["VIO-1", "VIO-2"]
+    assert [one.id for one in (await kept.settle(inspection("A", "B"))).untold] == ["VIO-1", "VIO-2"]
+    await kept.acknowledge("VIO-2", "ada")
+    assert [one.id for one in await kept.untold("fabrikam", [42, 43])] == ["VIO-1"]
+    await kept.told(["VIO-1", "VIO-9"], asked=["VIO-1"])
+    assert await kept.untold("fabrikam", [42]) == []
+    last = await kept.settle(inspection(rev=2))
+    assert (last.untold, last.called_off, len(last.changed)) == ((), ("VIO-1",), 2)
+
+
+async def test_violations_that_stand_are_counted_by_check_and_by_who_has_them(store: Store) -> None:
+    kept = ProcessViolations(store)
+    await kept.settle(inspection("A", "B"))
+    await kept.settle(inspection("A", key=KEY.model_copy(update={"id": 43})))
+    await kept.acknowledge("VIO-2", "ada")
+    counts = (await Standings(store)()).violations
+    told = {(one.project, one.check, one.state, one.severity.value): one.count for one in counts}
+    assert told == {("Web", "A", "open", "major"): 2, ("Web", "B", "acknowledged", "major"): 1}
+    assert {one.practice for one in counts} == {"Work is traceable"}

@@ -108,6 +108,8 @@ def _findings(check: Check, verdicts: Verdicts, item_id: int) -> Iterator[Findin
             item=item_id,
             evidence=short(one.evidence),
             update=one.update,
+            title=check.title,
+            practice=check.practice,
         )
 
 

@@ -1,6 +1,6 @@
 """What a write would do to rules of the process, before it is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from pointsman.contracts.base import Json
@@ -67,9 +67,3 @@ def broken_by(
 
 def _violations(policy: ProcessPolicy, item: ItemFacts, around: Around) -> list[Finding]:
     return [one for one in of_item(policy, item, around) if one.standing is Standing.VIOLATED]
-
-
-def told(process: str, broken: Sequence[BrokenRule]) -> str:
-    """Why a write was not sent, for the agent that proposed it and for people."""
-    rules = "\n".join(f"- {one.check} ({one.severity}): {one.title}. Here: {one.evidence}." for one in broken)
-    return f"Rules of the process {process} that it would break:\n{rules}"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import Before, Change, Graph, ItemFacts, OtherPerson, Standing, Unchanged
+from pointsman.domain.process.graphs import MOVED
 from pointsman.domain.process.item_rules import linked
 from pointsman.domain.process.values import is_filled, person, said
 from pointsman.domain.process.verdicts import Verdict, Verdicts, broken, decided, unknown
@@ -62,7 +63,7 @@ def _step(one: Moment, graph: Graph) -> Verdicts:
     if one.entered not in allowed:
         return broken(f"{step} is not allowed; allowed: {', '.join(sorted(allowed)) or 'nothing'}", one.change.update)
     reasons, reason = allowed[one.entered], said(one.change.after.get(REASON))
-    if reasons and reason and reason not in reasons:
+    if reasons and reason and reason not in reasons and not reason.startswith(MOVED):
         told = f"{step} for the reason {reason!r} is not allowed; allowed: {', '.join(reasons)}"
         return broken(told, one.change.update)
     return []

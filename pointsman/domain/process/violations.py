@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pointsman.contracts.process import Finding, Standing
 from pointsman.contracts.violations import Inspection, ProcessViolation, ViolationState
 
-Name = tuple[str, int]
+RETURNED = {"state": ViolationState.OPEN, "until": None, "told": False}
 
 
 class Steps(NamedTuple):
@@ -37,15 +37,23 @@ def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
         opened=[one for name, one in broken.items() if name not in standing],
         kept=[one for one in told if one not in back],
         resolved=[_resolved(one, inspection) for one in gone],
-        returned=[one.model_copy(update={"state": ViolationState.OPEN, "until": None}) for one in back],
+        returned=[one.model_copy(update=RETURNED) for one in back],
     )
 
 
 def _told(violation: ProcessViolation, finding: Finding | None) -> ProcessViolation:
     """With the evidence of today."""
-    if finding is None or (finding.evidence, finding.severity) == (violation.evidence, violation.severity):
+    if finding is None:
         return violation
-    return violation.model_copy(update={"evidence": finding.evidence, "severity": finding.severity})
+    told = violation.model_copy(
+        update={
+            "evidence": finding.evidence,
+            "severity": finding.severity,
+            "title": finding.title or violation.title,
+            "practice": finding.practice or violation.practice,
+        }
+    )
+    return violation if told == violation else told
 
 
 def _is_over(violation: ProcessViolation, now: datetime) -> bool:

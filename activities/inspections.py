@@ -1,0 +1,77 @@
+"""Check one item against the rules of its process because something happened to it."""
+
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from activities.outside import beating, outside
+from activities.rule_books import RuleBooks
+from pointsman.contracts.process import ItemFacts, ProcessPolicy
+from pointsman.contracts.violations import Inspected, Inspection, InspectItem, Settlement
+from pointsman.domain.process.calls import concerns
+from pointsman.domain.process.evaluation import Around, of_a_project, of_item
+from pointsman.ports import Missing
+from pointsman.ports_process import KeptViolations
+
+
+class Inspections:
+    """`worker.py` hands in the rules and the books."""
+
+    def __init__(self, books: RuleBooks, violations: KeptViolations) -> None:
+        self._books = books
+        self._violations = violations
+
+    @activity.defn(name="process.inspect")
+    async def inspect(self, ask: InspectItem) -> Inspected:
+        """Open and resolve what the item breaks in its present revision. Safe to repeat.
+
+        Three requests, and one for each linked pull request. Nothing happens where the project has no rules.
+
+        Raises:
+            ApplicationError: `Rejected` or its kinds, not retryable: we may not read the project.
+        """
+        with outside(f"rules of {ask.key}"):
+            async with beating():
+                policy = await self._books.rules(ask.key.organisation, ask.key.project)
+                if policy is None:
+                    return Inspected()
+                inspection = await self._inspection(ask, policy)
+                if inspection is None:
+                    return Inspected(process=policy.name)
+                return _told(ask, inspection, await self._violations.settle(inspection))
+
+    async def _inspection(self, ask: InspectItem, policy: ProcessPolicy) -> Inspection | None:
+        """None where the item cannot be read: then it is not known what it breaks."""
+        around = Around(datetime.now(UTC), await self._books.agents(ask.key.organisation))
+        if ask.gone:
+            return inspection(ask, policy, ItemFacts(id=ask.key.id, type="", state=""), around, gone=True)
+        try:
+            item = await self._books.item(ask.key, policy)
+        except Missing:
+            return None
+        return inspection(ask, policy, item, around)
+
+
+def inspection(
+    ask: InspectItem, policy: ProcessPolicy, item: ItemFacts, around: Around, *, gone: bool = False
+) -> Inspection:
+    return Inspection(
+        tenant=ask.tenant,
+        process=policy.name,
+        key=ask.key,
+        rev=item.rev,
+        at=around.now,
+        checks=tuple(check.id for check in policy.checks if not of_a_project(check.rule)),
+        findings=() if gone else tuple(of_item(policy, item, around)),
+    )
+
+
+def _told(ask: InspectItem, made: Inspection, settlement: Settlement) -> Inspected:
+    return Inspected(
+        process=made.process,
+        rev=made.rev,
+        opened=len(settlement.opened),
+        resolved=len(settlement.resolved),
+        act=any(concerns(ask.on_open, one) for one in settlement.untold),
+        called_off=settlement.called_off,
+    )
