@@ -78,6 +78,8 @@ class SyncPolicy(Contract):
     status_comment: bool = False
     """Tell on the item, in one comment that is kept up to date, what is being done about it."""
     repair: RepairRules = RepairRules()
+    grace: timedelta = timedelta(days=30)
+    """How long an item in the recycle bin is looked for. After that only an event brings it back."""
 
 
 class Agreed(Contract):
@@ -96,6 +98,8 @@ class Agreed(Contract):
     field_revs: dict[str, int] = Field(default_factory=dict)
     links: tuple[str, ...] = ()
     """Each as `relation url`, sorted."""
+    link_updates: tuple[int, ...] = ()
+    """Numbers of the last updates of links that were taken in."""
     comments: dict[int, int] = Field(default_factory=dict)
     """Version of each comment that was taken in, by its id."""
     own_comments: tuple[int, ...] = ()

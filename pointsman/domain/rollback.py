@@ -108,14 +108,18 @@ def _ours(known: Known) -> dict[int, WriteRecord]:
     it. What is in doubt counts where the history shows it."""
     found = {one.rev: one for one in known.writes if not is_in_doubt(one)}
     for write in known.writes:
-        if is_in_doubt(write) and (rev := _made(known, write, found)):
+        if is_in_doubt(write) and (rev := revision_made(write, known.updates, known.account, found)):
             found[rev] = write
     return found
 
 
-def _made(known: Known, write: WriteRecord, taken: Mapping[int, WriteRecord]) -> int:
-    for one in known.updates:
-        if one.rev <= write.base_rev or one.rev in taken or is_another(one.revised_by, known.account):
+def revision_made(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, taken: Collection[int] = ()) -> int:
+    """The revision that a write in doubt made, as the item's history shows it; 0 where it shows none.
+
+    All that it would write has to be in there. `taken` are revisions that other writes made.
+    """
+    for one in updates:
+        if one.rev <= write.base_rev or one.rev in taken or is_another(one.revised_by, account):
             continue
         if write.values.keys() <= one.changed.keys() and explains(write.values, one.changed):
             return one.rev

@@ -225,6 +225,7 @@ class FileSync(Strict):
     attempts: int = Field(default=5, ge=1, le=50)
     status_comment: bool = False
     repair: FileRepair = FileRepair()
+    grace: Duration = timedelta(days=30)
 
 
 class FileOnOpen(Strict):

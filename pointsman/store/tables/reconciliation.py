@@ -36,5 +36,4 @@ class TombstoneRow(SQLModel, table=True):
     tenant: str = Field(sa_type=CleanText)
     rev: int
     since: datetime = Field(sa_type=UtcTime)
-    until: datetime = Field(sa_type=UtcTime)
     cleared_at: datetime | None = Field(default=None, sa_type=UtcTime)

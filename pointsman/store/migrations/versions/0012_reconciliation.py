@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("tenant", TEXT, nullable=False),
         sa.Column("rev", sa.Integer(), nullable=False),
         sa.Column("since", MOMENT, nullable=False),
-        sa.Column("until", MOMENT, nullable=False),
         sa.Column("cleared_at", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("organisation", "item_id", name="pk_tombstone"),
     )

@@ -1,0 +1,220 @@
+"""How an item stands on both sides: what Azure DevOps tells of it beside what our books say.
+
+Most items are told from one line each: the revision there is the one that we know. Only where it is not does the
+item's own history have to be read, which says whether an event never came.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.reconciliation import (
+    TROUBLE,
+    Compared,
+    OurItem,
+    ReconcileFinding,
+    ReconcileTally,
+    SyncStanding,
+    TheirItem,
+)
+from pointsman.contracts.records import WriteRecord
+from pointsman.contracts.tracker import ItemUpdate
+from pointsman.contracts.work_items import ENDED, WorkItemKey
+from pointsman.domain.briefing import facts_of
+from pointsman.domain.echoes import equal, tags_of
+from pointsman.domain.recovery import Missed
+from pointsman.domain.rollback import revision_made
+from pointsman.domain.routing import in_scope, match_facts
+
+FINDINGS_MAX = 100
+"""Each step carries them through the history."""
+AREA, TITLE, TYPE, STATE, TAGS = (
+    "System.AreaPath",
+    "System.Title",
+    "System.WorkItemType",
+    "System.State",
+    "System.Tags",
+)
+PROJECT, CHANGED = "System.TeamProject", "System.ChangedDate"
+FIELDS = (PROJECT, TYPE, TITLE, AREA, STATE, TAGS, CHANGED)
+TEXTS = ("System.Description", "Microsoft.VSTS.TCM.ReproSteps")
+QUIET = frozenset({SyncStanding.EQUAL, SyncStanding.PENDING, SyncStanding.UNHEARD, SyncStanding.FOREIGN})
+"""Nothing has to be said of these but how many they are."""
+
+
+def fields_asked(policy: Policy) -> tuple[str, ...]:
+    """What is read of each item. Long texts only where a scope rule looks at them."""
+    return (*FIELDS, *TEXTS) if any(rule.match.text for rule in policy.scope) else FIELDS
+
+
+def compare(policy: Policy, organisation: str, theirs: TheirItem, ours: OurItem, floor: datetime | None) -> Compared:
+    """An item that is there. `floor` is from when on we listen."""
+    scope = _scope(policy, organisation, theirs)
+    if ours.state is None:
+        return _stranger(theirs, ours, floor, scope=scope)
+    if ours.conflicts:
+        return Compared(standing=SyncStanding.CONFLICTING, reason=f"nobody has decided {', '.join(ours.conflicts)}")
+    if ours.dead:
+        reason = f"{ours.dead} deliveries are dead: see pointsman inbox list --state dead"
+        return Compared(standing=SyncStanding.LOST, reason=reason)
+    if ours.tombstone and ours.tombstone.cleared_at is None:
+        return Compared(standing=SyncStanding.LOST, reason="it is back from the recycle bin", look=True)
+    if way := _under_way(ours):
+        return Compared(standing=SyncStanding.PENDING, reason=way, look=bool(ours.in_doubt))
+    known = max(ours.rev, ours.agreed_rev)
+    if theirs.rev > known:
+        return Compared(standing=SyncStanding.LOST, reason=f"we know revision {known} of {theirs.rev}", look=True)
+    if theirs.rev < known:
+        reason = (
+            f"we know revision {known}, and it is at {theirs.rev}: it was restored to an earlier time, or is another"
+        )
+        return Compared(standing=SyncStanding.CONFLICTING, reason=reason)
+    if differing := _differing(theirs, ours):
+        reason = f"at revision {theirs.rev} our books say otherwise: {', '.join(differing)}"
+        return Compared(standing=SyncStanding.CONFLICTING, reason=reason)
+    return _at_rest(policy, scope=scope)
+
+
+def after_look(
+    policy: Policy,
+    organisation: str,
+    theirs: TheirItem,
+    ours: OurItem,
+    missed: Sequence[Missed],
+    now: datetime,
+    settle: timedelta,
+) -> Compared:
+    """What the item's history adds: which events never came."""
+    scope = _scope(policy, organisation, theirs)
+    if missed:
+        young = [one for one in missed if one.at is None or now - one.at < settle]
+        if len(young) == len(missed) and any(one.at is not None for one in young):
+            return Compared(standing=SyncStanding.PENDING, reason="its events may still be on their way")
+        return Compared(standing=SyncStanding.LOST, reason=f"{len(missed)} events never came")
+    if ours.state is None:
+        standing = SyncStanding.UNHEARD if scope else SyncStanding.FOREIGN
+        return Compared(standing=SyncStanding.PENDING if ours.pending else standing)
+    if way := _under_way(ours):
+        return Compared(standing=SyncStanding.PENDING, reason=way)
+    return _at_rest(policy, scope=scope)
+
+
+def gone(ours: OurItem, found: TheirItem | None, project: str) -> Compared:
+    """An item of ours that the project does not have any more, and what became of it elsewhere. That it cannot be
+    read is no deletion: only the recycle bin says that."""
+    if found is None:
+        reason = "it cannot be read, and the recycle bin does not know it: destroyed, or a permission is missing"
+        return Compared(standing=SyncStanding.HIDDEN, reason=reason)
+    if found.deleted:
+        heard = "" if ours.tombstone and ours.tombstone.cleared_at is None else "; its deletion never came"
+        return Compared(
+            standing=SyncStanding.DELETED,
+            reason=f"in the recycle bin at revision {found.rev}{heard}",
+            look=bool(heard),
+        )
+    if found.project.casefold() != project.casefold():
+        return Compared(
+            standing=SyncStanding.MOVED,
+            reason=f"to {found.project}",
+            look=found.rev > max(ours.rev, ours.agreed_rev) and not _under_way(ours),
+        )
+    return Compared(standing=SyncStanding.PENDING, reason="it changed while it was looked at")
+
+
+def is_over(ours: OurItem, now: datetime, grace: timedelta) -> bool:
+    """Whether the grace of its tombstone has passed: then it is looked for no more."""
+    stone = ours.tombstone
+    return stone is not None and stone.cleared_at is None and now - stone.since >= grace
+
+
+def settled_writes(
+    ours: OurItem, updates: Sequence[ItemUpdate], account: str, now: datetime, settle: timedelta
+) -> list[tuple[WriteRecord, int]]:
+    """Writes in doubt with the revision that each made, 0 for none. One that may be under way is left alone."""
+    if ours.state is not None and ours.state not in ENDED:
+        return []
+    old = [write for write in ours.in_doubt if now - write.intended_at > settle]
+    return [(write, revision_made(write, updates, account)) for write in old]
+
+
+def counted(tally: ReconcileTally, item_id: int, compared: Compared, *, repaired: bool = False) -> ReconcileTally:
+    """The tally with one item more."""
+    standing = compared.standing
+    counts = {**tally.counts, standing.value: tally.counts.get(standing.value, 0) + 1}
+    findings = tally.findings
+    if standing not in QUIET and len(findings) < FINDINGS_MAX:
+        one = ReconcileFinding(item_id=item_id, standing=standing, reason=compared.reason, repaired=repaired)
+        findings = (*findings, one)
+    trouble = tally.trouble + (standing in TROUBLE and not repaired)
+    return tally.model_copy(
+        update={"items": tally.items + 1, "counts": counts, "findings": findings, "trouble": trouble}
+    )
+
+
+def _scope(policy: Policy, organisation: str, theirs: TheirItem) -> str | None:
+    key = WorkItemKey(organisation=organisation, project=theirs.project, id=theirs.id)
+    facts = facts_of(key, theirs.fields, theirs.rev, "", deleted=theirs.deleted)
+    return in_scope(policy, match_facts(facts))
+
+
+def _stranger(theirs: TheirItem, ours: OurItem, floor: datetime | None, *, scope: str | None) -> Compared:
+    """There was never a run for it."""
+    if scope is None:
+        return Compared(standing=SyncStanding.FOREIGN)
+    if ours.dead and not ours.pending:
+        reason = f"{ours.dead} deliveries are dead: see pointsman inbox list --state dead"
+        return Compared(standing=SyncStanding.LOST, reason=reason)
+    if ours.pending:
+        return Compared(standing=SyncStanding.PENDING, reason=f"{ours.pending} deliveries wait")
+    is_since = theirs.changed_at is None or floor is None or theirs.changed_at >= floor
+    if is_since:
+        return Compared(standing=SyncStanding.LOST, reason="it is ours, and nothing of it ever came", look=True)
+    return Compared(standing=SyncStanding.UNHEARD)
+
+
+def _under_way(ours: OurItem) -> str:
+    """What is, in words; empty for nothing."""
+    if ours.pending:
+        return f"{ours.pending} deliveries wait"
+    if ours.state is not None and ours.state not in ENDED:
+        since = f" since {ours.changed_at:%Y-%m-%d %H:%M} UTC" if ours.changed_at else ""
+        return f"it is {ours.state}{since}"
+    return f"{len(ours.in_doubt)} writes are in doubt" if ours.in_doubt else ""
+
+
+def _at_rest(policy: Policy, *, scope: str | None) -> Compared:
+    if scope is None:
+        reason = f"none of {len(policy.scope)} scope rules takes it any more"
+        return Compared(standing=SyncStanding.ABANDONED, reason=reason)
+    return Compared(standing=SyncStanding.EQUAL)
+
+
+def _differing(theirs: TheirItem, ours: OurItem) -> list[str]:
+    """Fields that differ although the revision is the same."""
+    if ours.agreed_rev != theirs.rev:
+        return []
+    return [
+        name
+        for name in (TITLE, STATE, AREA, TYPE, TAGS)
+        if name in theirs.fields and not _same(name, theirs.fields, ours.agreed)
+    ]
+
+
+def _same(name: str, theirs: Mapping[str, object], ours: Mapping[str, object]) -> bool:
+    left, right = theirs.get(name), ours.get(name)
+    if name == TAGS:
+        return tags_of(str(left or "")) == tags_of(str(right or ""))
+    return equal(str(left or ""), str(right or ""))
+
+
+def window(theirs: Sequence[int], ours: Iterable[int], limit: int) -> tuple[list[int], list[int], int]:
+    """What of two ascending pages can be compared now, and the id behind which to go on: 0 for the end.
+
+    A full page may go on behind its last id, so what the other has beyond that waits for the next one.
+    """
+    mine = list(ours)
+    ends = [page[-1] for page in (theirs, mine) if len(page) >= limit]
+    if not ends:
+        return list(theirs), mine, 0
+    end = min(ends)
+    return [one for one in theirs if one <= end], [one for one in mine if one <= end], end
