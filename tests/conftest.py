@@ -6,14 +6,14 @@ What they need is imported then, too: it takes two seconds that a run of unit te
 import gc
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.not_run import NotRun
-from tests.ordering import long_first
+from tests.ordering import arranged
 
 if TYPE_CHECKING:
     from temporalio.testing import WorkflowEnvironment
@@ -58,8 +58,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marker = item.get_closest_marker("slow")
         return float(marker.args[0]) if marker and marker.args else 0
 
+    servers = {item.path: name for name, asks in ASKS.items() for item in items if asks(item)}
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
-    items[:] = long_first(items, workers, seconds)
+    items[:] = arranged(items, workers, seconds, lambda item: servers.get(item.path, ""))
+
+
+def _asks_postgres(item: pytest.Item) -> bool:
+    called = getattr(item, "callspec", None)
+    return "postgres_url" in _fixtures(item) or (called is not None and "postgresql" in called.params.values())
+
+
+def _asks_temporal(item: pytest.Item) -> bool:
+    return not {"dev_server", "time_skipping_server"}.isdisjoint(_fixtures(item))
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else ()
+
+
+# A module whose tests ask both counts for the latter.
+ASKS = {"postgresql": _asks_postgres, "temporal": _asks_temporal}
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,37 @@
-"""Long tests start first and apart from each other; all others stay in the order in which they were found."""
+"""Long tests start first and apart from each other, those of a server come together; the others stay as they were."""
+
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ordering import long_first
-
-LENGTHS = st.lists(st.sampled_from([0, 0, 0, 0, 10, 60, 90]), max_size=60)
+from tests.ordering import SERVED_SECONDS, arranged
 
 
-@given(LENGTHS, st.integers(1, 5))
-def test_nothing_is_lost_and_the_others_keep_their_order(lengths: list[int], workers: int) -> None:
-    items = list(enumerate(lengths))
-    ordered = long_first(items, workers, lambda item: item[1])
-    assert sorted(ordered) == items
-    assert [item for item in ordered if not item[1]] == [item for item in items if not item[1]]
+class Sample(NamedTuple):
+    number: int
+    seconds: float = 0
+    server: str = ""
+
+
+def ordered(samples: list[Sample], workers: int) -> list[Sample]:
+    return arranged(samples, workers, lambda one: one.seconds, lambda one: one.server)
+
+
+SAMPLES = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 0, 10, 60, 90]), st.sampled_from(["", "", "", "temporal", "postgresql"])),
+    max_size=60,
+).map(lambda told: [Sample(number, *one) for number, one in enumerate(told)])
+
+
+@given(SAMPLES, st.integers(1, 5))
+def test_nothing_is_lost_and_what_shares_something_keeps_its_order(samples: list[Sample], workers: int) -> None:
+    found = ordered(samples, workers)
+    assert sorted(found) == samples
+    for server in ("", "temporal", "postgresql"):
+        kept = [one for one in samples if not one.seconds and one.server == server]
+        assert [one for one in found if not one.seconds and one.server == server] == kept
 
 
 @pytest.mark.parametrize(
@@ -26,5 +43,19 @@ def test_nothing_is_lost_and_the_others_keep_their_order(lengths: list[int], wor
     ],
 )
 def test_each_worker_gets_its_share_of_long_ones_at_the_start(workers: int, parts: list[list[int]]) -> None:
-    ordered = long_first([0, 10, 0, 60, 0, 20, 0, 0, 90, 0], workers, float)
-    assert ordered == [item for part in parts for item in part]
+    samples = [Sample(number, seconds) for number, seconds in enumerate([0, 10, 0, 60, 0, 20, 0, 0, 90, 0])]
+    assert [one.seconds for one in ordered(samples, workers)] == [seconds for part in parts for seconds in part]
+
+
+def test_what_asks_a_server_comes_to_one_worker_after_its_long_ones() -> None:
+    servers = ["", "temporal", "", "postgresql", "temporal", ""] * 3
+    samples = [Sample(number, server=server) for number, server in enumerate(servers)]
+    long = [Sample(18, 60), Sample(19, 6 * SERVED_SECONDS - 0.1, "temporal"), Sample(20)]
+    found = ordered(samples + long, workers=3)
+    parts = [found[:7], found[7:14], found[14:]]
+    assert [[one.server or one.seconds for one in part if one.server or one.seconds] for part in parts] == [
+        [60],
+        ["temporal"] * 6,
+        ["temporal"] + ["postgresql"] * 3,
+    ]
+    assert parts[2][0].seconds, "its own long one comes first"
