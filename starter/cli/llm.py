@@ -5,11 +5,12 @@ import json
 import logging
 import mimetypes
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 
 from pointsman.config import Settings
 from pointsman.contracts.base import Json
@@ -39,6 +40,7 @@ from starter.cli.call import Call
 from starter.cli.context import policy, stored_in_sqlite
 from starter.cli.errors import CliError, ExitCode, translated, usage
 from starter.cli.output import Listing, Output, Record, printable
+from starter.cli.settings import own_url
 from starter.llm import governed
 from starter.models import keys_of, registry_of
 from starter.needs import llm_settings
@@ -47,6 +49,7 @@ IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 STDIN = "-"
 AGENT = "cli"
 """Whose calls these are, in logs and books."""
+ALONE = "this call is accounted for in this process only, and its budgets hold for it alone"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Asked:
     tenant: str = ""
     user: str = ""
     budget: str = ""
+    through: str = ""
+    """Address of a running service that is to ask; else this process does."""
 
     def request(self) -> LLMRequest:
         """The request.
@@ -97,15 +102,51 @@ class Asked:
         )
 
 
+class Answering(Protocol):
+    """`LLMService`, or one that is elsewhere."""
+
+    async def complete(self, request: LLMRequest, prefer: Sequence[str] = ()) -> LLMResponse: ...
+
+    def stream(self, request: LLMRequest, prefer: Sequence[str] = ()) -> AsyncGenerator[StreamEvent]: ...
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whom a command asks, and who is asked where a tier stands for its models."""
+
+    service: Answering
+    of_tier: Callable[[ModelTier], Awaitable[Sequence[str]]]
+    note: str = ""
+    """What the caller must know of how the call is accounted for."""
+
+
 @dataclass(frozen=True)
 class Desk:
-    """What a command works with. Closed by whoever opened it."""
+    """What a command works with in this process. Closed by whoever opened it."""
 
     service: LLMService
     registry: Registry
     llm: LLMSettings
     has_key: dict[str, bool]
     """By provider: whether there is one for whoever asks."""
+    note: str = ""
+
+    async def of_tier(self, tier: ModelTier) -> Sequence[str]:
+        """The tier's model at each provider that a key is there for."""
+        return [model.name for model in self.registry.of_tier(tier) if self.has_key.get(model.provider)]
+
+
+@asynccontextmanager
+async def asking(call: Call, settings: Settings, asked: Asked) -> AsyncGenerator[Asking]:
+    """This process's own service with its books, or the one that is asked for."""
+    if asked.through:
+        from starter.cli.through import through  # an HTTP client, that only its users should pay for
+
+        async with through(asked.through, settings, asked.tenant, asked.user) as service:
+            yield Asking(service, service.of_tier)
+        return
+    async with opened(settings, call.out, asked) as desk:
+        yield Asking(desk.service, desk.of_tier, desk.note)
 
 
 @asynccontextmanager
@@ -117,7 +158,9 @@ async def opened(
     logging.getLogger("pointsman.llm").addHandler(logging.NullHandler())
     llm, rules = llm_settings(settings), policy(settings).models
     async with AsyncExitStack() as stack:
-        store = _books(settings, out) if accounted else None
+        store, note = _books(settings) if accounted else (None, "")
+        if note:
+            out.say(f"note: {note}")
         if store is not None:
             await stack.enter_async_context(store)
         service = await stack.enter_async_context(governed(llm, rules, store))
@@ -125,28 +168,27 @@ async def opened(
         providers = {model.provider for model in registry.models.values()}
         tenant, user = (asked.tenant, asked.user) if asked else ("", "")
         has_key = {provider: keys.has(provider, tenant, user) for provider in sorted(providers)}
-        yield Desk(service, registry, llm, has_key)
+        yield Desk(service, registry, llm, has_key, note)
 
 
-def _books(settings: Settings, out: Output) -> Store | None:
-    """The store, where there is one that nobody else writes."""
+def _books(settings: Settings) -> tuple[Store | None, str]:
+    """The store, where there is one that nobody else writes; else what follows from that."""
     url = settings.database_url.get_secret_value()
     if stored_in_sqlite(settings) and not sqlite.path_of(url).exists():
-        return None
+        return None, f"there is no database, so {ALONE}: pointsman db upgrade makes one"
     try:
-        return Store.open(url)
+        return Store.open(url), ""
     except StoreInUse:
-        out.say("note: a service holds the books, so this call is accounted for in this process only")
-        return None
+        return None, f"a service holds the books, so {ALONE}: --through {own_url(settings)} has that service ask"
 
 
 async def complete(call: Call, settings: Settings, asked: Asked) -> None:
     """Print the answer. Cancelling closes the connection to the provider."""
     request = asked.request()
-    async with opened(settings, call.out, asked) as desk:
-        response = await desk.service.complete(request, asked.prefer)
+    async with asking(call, settings, asked) as asker:
+        response = await asker.service.complete(request, asked.prefer)
     if call.out.as_json:
-        call.out.document({"response": document(response)})
+        call.out.document({"response": document(_noted(response, asker.note))})
         return
     call.out.line(printable(response.text) if call.out.terminal else response.text)
     _say_end(call.out, response)
@@ -156,11 +198,13 @@ async def stream(call: Call, settings: Settings, asked: Asked, *, reasoning: boo
     """Print the answer as it comes; with `--json` each event as a line. Cancelling ends the provider's work."""
     request = asked.request()
     async with (
-        opened(settings, call.out, asked) as desk,
-        aclosing(desk.service.stream(request, asked.prefer)) as events,
+        asking(call, settings, asked) as asker,
+        aclosing(asker.service.stream(request, asked.prefer)) as events,
     ):
         async for event in events:
             if call.out.as_json:
+                if isinstance(event, StreamFinished):
+                    event = StreamFinished(response=_noted(event.response, asker.note))
                 call.out.event({"event": event.model_dump(mode="json", exclude_none=True)})
             else:
                 _tell(call.out, event, reasoning=reasoning)
@@ -183,9 +227,9 @@ def _tell(out: Output, event: StreamEvent, *, reasoning: bool) -> None:
 async def compare(call: Call, settings: Settings, asked: Asked, models: Sequence[str]) -> ExitCode:
     """Ask all at the same time, and print one row each. 1 where none of them answered."""
     request = asked.request().model_copy(update={"tier": None, "model": ""})
-    async with opened(settings, call.out, asked) as desk:
-        names = list(dict.fromkeys(models)) or _of_tier(desk, ModelTier(asked.tier or ModelTier.BALANCED))
-        rows = await asyncio.gather(*(_row(desk.service, request, name) for name in names))
+    async with asking(call, settings, asked) as asker:
+        names = list(dict.fromkeys(models)) or await _of_tier(asker, ModelTier(asked.tier or ModelTier.BALANCED))
+        rows = await asyncio.gather(*(_row(asker, request, name) for name in names))
     columns = ("model", "seconds", "first_token_seconds", "input_tokens", "output_tokens", "cost_usd", "answer")
     shown = rows if call.out.as_json else [{**row, "answer": row["answer"] or f"error: {row['error']}"} for row in rows]
     call.show(Listing("models", columns, shown))
@@ -194,9 +238,8 @@ async def compare(call: Call, settings: Settings, asked: Asked, models: Sequence
     return ExitCode.OK if answered else ExitCode.FAILURE
 
 
-def _of_tier(desk: Desk, tier: ModelTier) -> list[str]:
-    """The tier's model at each provider that a key is there for."""
-    names = [model.name for model in desk.registry.of_tier(tier) if desk.has_key.get(model.provider)]
+async def _of_tier(asker: Asking, tier: ModelTier) -> Sequence[str]:
+    names = await asker.of_tier(tier)
     if not names:
         raise CliError(
             "no_key",
@@ -207,16 +250,16 @@ def _of_tier(desk: Desk, tier: ModelTier) -> list[str]:
     return names
 
 
-async def _row(service: LLMService, request: LLMRequest, name: str) -> Record:
+async def _row(asker: Asking, request: LLMRequest, name: str) -> Record:
     """What one model came to. Streamed, so that its first token is timed."""
     response: LLMResponse | None = None
     error = ""
     try:
-        async with aclosing(service.stream(request.model_copy(update={"model": name}))) as events:
+        async with aclosing(asker.service.stream(request.model_copy(update={"model": name}))) as events:
             async for event in events:
                 if isinstance(event, StreamFinished):
-                    response = event.response
-    except LLMError as failure:
+                    response = _noted(event.response, asker.note)
+    except (LLMError, CliError) as failure:
         known = translated(failure)
         error = known.message if known else str(failure)
     spent = response.usage if response else None
@@ -243,6 +286,11 @@ def _cost(row: Record) -> Decimal:
 def document(response: LLMResponse) -> Record:
     """The response as `--json` prints it: all of it, and its text beside the parts."""
     return {"text": response.text, **response.model_dump(mode="json", exclude_none=True)}
+
+
+def _noted(response: LLMResponse, note: str) -> LLMResponse:
+    """The response for programs, which do not read what is said on stderr."""
+    return response.model_copy(update={"notes": (*response.notes, note)}) if note else response
 
 
 def _say_end(out: Output, response: LLMResponse) -> None:

@@ -289,3 +289,20 @@ def test_while_a_service_holds_the_books_the_call_is_made_and_that_is_said(rig: 
     assert answer.code == ExitCode.OK, answer.err
     assert "a service holds the books" in answer.err
     assert "a service holds the books" not in rig.run("llm", "complete", "Hello", "--tier", "fast").err
+
+
+def test_without_a_database_that_is_said_once_and_to_programs_too(rig: Rig) -> None:
+    rig.database.unlink()
+    words = ("Hello", "--tier", "fast")
+    plain = rig.run("llm", "complete", *words)
+    assert (plain.code, plain.err.count("there is no database")) == (ExitCode.OK, 1), plain.err
+    told = rig.run("llm", "complete", *words, "--json")
+    response = told.document()["response"]
+    assert isinstance(response, dict)
+    assert "accounted for in this process only" in response["notes"][-1]
+    last = json.loads(rig.run("llm", "stream", *words, "--json").out.splitlines()[-1])
+    assert "there is no database" in last["event"]["response"]["notes"][-1]
+    rows = rig.run("llm", "compare", "Hello", "--model", "gpt-6-luna", "--json").document()["models"]
+    assert isinstance(rows, list)
+    assert "there is no database" in rows[0]["notes"][-1]
+    assert not rig.database.exists()

@@ -66,6 +66,10 @@ Documents = Annotated[
 Tenant = Annotated[str, typer.Option("--tenant", help="Whose keys and budgets; none is the operator's.")]
 User = Annotated[str, typer.Option("--user", help="Of that tenant.")]
 Budget = Annotated[str, typer.Option("--budget", help="A budget of that tenant, charged as well.")]
+Through = Annotated[
+    str,
+    typer.Option("--through", metavar="URL", help="Have the service there ask, by a token of POINTSMAN_RPC_TOKENS."),
+]
 Provider = Annotated[str, typer.Option("--provider", help="Only of this provider.", show_default=False)]
 
 
@@ -75,6 +79,7 @@ Provider = Annotated[str, typer.Option("--provider", help="Only of this provider
     'pointsman llm complete "Hello"',
     "git diff | pointsman llm complete --tier premium --system 'Review this change.'",
     "pointsman llm complete 'What is on it?' --image plan.png --schema answer.json --json",
+    "pointsman llm complete Hello --through http://127.0.0.1:8080",
 )
 def complete(
     call: Call,
@@ -93,6 +98,7 @@ def complete(
     tenant: Tenant = "",
     user: User = "",
     budget: Budget = "",
+    through: Through = "",
 ) -> None:
     """Print a model's answer.
 
@@ -104,7 +110,7 @@ def complete(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (), tenant, user, budget,
+        effort or "", schema, image or (), document or (), tenant, user, budget, through,
     )  # fmt: skip
     call.run(llm.complete(call, settings_of(call), asked))
 
@@ -132,6 +138,7 @@ def stream(
     tenant: Tenant = "",
     user: User = "",
     budget: Budget = "",
+    through: Through = "",
     show_reasoning: Annotated[
         bool, typer.Option("--show-reasoning", help="What the model lets see of it, on stderr.")
     ] = False,
@@ -146,7 +153,7 @@ def stream(
 
     asked = llm.Asked(
         prompt, model, tier or "", complexity or "", prefer or (), system, temperature, max_tokens,
-        effort or "", schema, image or (), document or (), tenant, user, budget,
+        effort or "", schema, image or (), document or (), tenant, user, budget, through,
     )  # fmt: skip
     call.run(llm.stream(call, settings_of(call), asked, reasoning=show_reasoning))
 
@@ -175,6 +182,7 @@ def compare(
     tenant: Tenant = "",
     user: User = "",
     budget: Budget = "",
+    through: Through = "",
 ) -> int:
     """Ask several models the same at once, and show answers, time, tokens and cost side by side.
 
@@ -188,7 +196,7 @@ def compare(
     asked = llm.Asked(
         prompt, "", tier, system=system, temperature=temperature, max_tokens=max_tokens, effort=effort or "",
         schema=schema, images=image or (), documents=document or (), tenant=tenant, user=user,
-        budget=budget,
+        budget=budget, through=through,
     )  # fmt: skip
     return call.run(llm.compare(call, settings_of(call), asked, model or ()))
 

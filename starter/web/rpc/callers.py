@@ -47,6 +47,15 @@ def tokens_of(entries: Sequence[SecretStr]) -> list[SecretStr]:
     return [SecretStr(_parts(entry)[1]) for entry in entries]
 
 
+def token_for(entries: Sequence[SecretStr], tenant: str = "", user: str = "") -> SecretStr | None:
+    """The first token that may speak for them, for who asks a service with one of these; None where there is none."""
+    for entry in entries:
+        caller = _caller(entry)
+        if tenant in ("", caller.tenant) and (not user or caller.user in ("", user)):
+            return SecretStr(_parts(entry)[1])
+    return None
+
+
 def _caller(entry: SecretStr) -> Caller:
     name, token = _parts(entry)
     tenant, _, user = name.partition("/")
