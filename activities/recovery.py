@@ -231,13 +231,15 @@ class Recovery:
     # The inbox
 
     async def _put(self, work: _Step, missed: Missed, body: bytes) -> None:
-        delivery = _delivery(work.request, body, RecoveredFrom.HISTORY)
+        ask = work.request
+        delivery = recovered_delivery(ask.organisation, ask.tenant, body, RecoveredFrom.HISTORY)
         assert delivery.idempotency_key == missed.key, f"{delivery.idempotency_key!r} is not {missed.key!r}"
         await self._accept(work, delivery)
 
     async def _bring(self, work: _Step, body: bytes, origin: RecoveredFrom) -> None:
-        delivery = _delivery(work.request, body, origin)
-        if work.request.dry_run and delivery.item_id:
+        ask = work.request
+        delivery = recovered_delivery(ask.organisation, ask.tenant, body, origin)
+        if ask.dry_run and delivery.item_id:
             return  # nothing is kept, so the streams will tell of it again
         if await self._recoveries.there(delivery.tenant, [delivery.idempotency_key]):
             work.known += 1
@@ -283,15 +285,16 @@ def _concerns(hook_project: str, project: str) -> bool:
     return not project or not hook_project or hook_project.lower() == project.lower()
 
 
-def _delivery(ask: RecoverRequest, body: bytes, origin: RecoveredFrom) -> NewDelivery:
-    heard = read_bytes(body, ask.organisation)
+def recovered_delivery(organisation: str, tenant: str, body: bytes, origin: RecoveredFrom) -> NewDelivery:
+    """As the inbox takes it. Its id follows from its event, so that a repeated attempt puts it there once."""
+    heard = read_bytes(body, organisation)
     key = heard.idempotency_key or recovery.delivery_id("", body.decode())
-    delivery_id = recovery.delivery_id(ask.tenant, key)
+    delivery_id = recovery.delivery_id(tenant, key)
     state = DeliveryState.PENDING if heard.kind else DeliveryState.UNKNOWN
     return NewDelivery(
         id=delivery_id,
         received_at=datetime.now(UTC),
-        tenant=ask.tenant,
+        tenant=tenant,
         organisation=heard.organisation,
         event_type=heard.event_type,
         event_id=heard.event_id,

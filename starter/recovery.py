@@ -99,10 +99,15 @@ async def ensure_schedules(
     between runs the schedules go."""
     for ask in asks:
         name = workflow_id(ask.organisation, ask.project)
-        if not every:
-            await _unscheduled(client, name)
-            continue
-        await _scheduled(client, name, _schedule(ask, every, task_queue))
+        await ensure_schedule(client, name, _schedule(ask, every, task_queue) if every else None)
+
+
+async def ensure_schedule(client: Client, name: str, wanted: Schedule | None) -> None:
+    """The schedule of this name as it is to be, or none."""
+    if wanted is None:
+        await _unscheduled(client, name)
+    else:
+        await _scheduled(client, name, wanted)
 
 
 async def _unscheduled(client: Client, name: str) -> None:

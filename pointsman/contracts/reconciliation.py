@@ -115,6 +115,18 @@ class ReconcileTally(Contract):
     """The first of those that are neither equal nor pending; all are in `counts`."""
 
 
+class ReconcileReport(Contract):
+    """What comparing one project came to."""
+
+    organisation: str
+    project: str
+    tenant: str = "default"
+    dry_run: bool = False
+    by: str = ""
+    reason: str = ""
+    tally: ReconcileTally = ReconcileTally()
+
+
 class ReconcileCarry(Contract):
     """How far a comparison is, for the run that goes on with it."""
 
@@ -127,6 +139,8 @@ class ReconcileCarry(Contract):
     is_begun: bool = False
     is_compared: bool = False
     """All items of the project were dealt with."""
+    reports: tuple[ReconcileReport, ...] = ()
+    """Of projects that are done: the last of them, where there are many."""
 
 
 class ReconcileRequest(Contract):
@@ -143,18 +157,6 @@ class ReconcileRequest(Contract):
     by: str = "pointsman"
     reason: str = "schedule"
     carry: ReconcileCarry = ReconcileCarry()
-
-
-class ReconcileReport(Contract):
-    """What comparing one project came to."""
-
-    organisation: str
-    project: str
-    tenant: str = "default"
-    dry_run: bool = False
-    by: str = ""
-    reason: str = ""
-    tally: ReconcileTally = ReconcileTally()
 
 
 class ReconcileResult(Contract):

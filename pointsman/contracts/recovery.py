@@ -15,6 +15,8 @@ class RecoveredFrom(StrEnum):
     """The work item's own updates and comments: the delivery is put together from them."""
     NOTIFICATIONS = "notifications"
     """What the service kept of a delivery that failed: the event is as it was sent."""
+    RECONCILIATION = "reconciliation"
+    """As from history, by comparing the item with our books."""
 
 
 class Watermark(Contract):

@@ -59,9 +59,13 @@ def compare(policy: Policy, organisation: str, theirs: TheirItem, ours: OurItem,
         return Compared(standing=SyncStanding.LOST, reason=reason)
     if ours.tombstone and ours.tombstone.cleared_at is None:
         return Compared(standing=SyncStanding.LOST, reason="it is back from the recycle bin", look=True)
-    if way := _under_way(ours):
-        return Compared(standing=SyncStanding.PENDING, reason=way, look=bool(ours.in_doubt))
     known = max(ours.rev, ours.agreed_rev)
+    if way := _under_way(ours):
+        return Compared(
+            standing=SyncStanding.PENDING,
+            reason=way,
+            look=bool(ours.in_doubt) or (theirs.rev > known and not ours.pending),
+        )
     if theirs.rev > known:
         return Compared(standing=SyncStanding.LOST, reason=f"we know revision {known} of {theirs.rev}", look=True)
     if theirs.rev < known:

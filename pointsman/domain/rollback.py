@@ -13,7 +13,7 @@ from pointsman.contracts.process import Graph
 from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.rollback import FieldBack, FieldHeld, RollbackPlan, RollbackScope
 from pointsman.contracts.tracker import ItemUpdate, TrackedItem
-from pointsman.domain.echoes import FOLLOWS_STATE, equal, explains, is_another, is_in_doubt, is_noise, tags_of
+from pointsman.domain.echoes import FOLLOWS_STATE, equal, explains, is_another, is_in_doubt, is_noise, proves, tags_of
 from pointsman.domain.loose import identity
 
 STATE, TAGS, HISTORY = "System.State", "System.Tags", "System.History"
@@ -121,7 +121,7 @@ def revision_made(write: WriteRecord, updates: Sequence[ItemUpdate], account: st
     for one in updates:
         if one.rev <= write.base_rev or one.rev in taken or is_another(one.revised_by, account):
             continue
-        if write.values.keys() <= one.changed.keys() and explains(write.values, one.changed):
+        if proves(write, one.changed) and explains(write.values, one.changed):
             return one.rev
     return 0
 

@@ -1,0 +1,110 @@
+"""Start, schedule and follow `ReconcileProject`. Owns its workflow ids."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowHandle,
+)
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+)
+
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.reconciliation import ReconcileRequest, ReconcileResult
+from pointsman.contracts.search_attributes import SearchAttribute
+from pointsman.domain.routing import tenant_of
+from pointsman.temporal import TASK_QUEUE
+from starter.recovery import ALL, CATCH_UP, ensure_schedule, projects_of
+from workflows.reconciliation import ReconcileProject
+
+Running = WorkflowHandle[ReconcileProject, ReconcileResult]
+
+
+def workflow_id(organisation: str, project: str) -> str:
+    """`reconcile/fabrikam/Web`; `reconcile/fabrikam/*` for all projects. A schedule adds the time."""
+    return f"reconcile/{organisation}/{project or ALL}"
+
+
+def request(policy: Policy, organisation: str, project: str, **told: object) -> ReconcileRequest:
+    """Of policy only what a comparison asks: it travels through the history."""
+    asked = Policy(version=policy.version, hash=policy.hash, scope=policy.scope, sync=policy.sync)
+    tenant = tenant_of(policy, organisation)
+    return ReconcileRequest.model_validate(
+        {"organisation": organisation, "project": project, "tenant": tenant, "policy": asked, **told}
+    )
+
+
+def requests(policy: Policy, organisations: Sequence[str]) -> list[ReconcileRequest]:
+    """What the schedule asks for: the projects that events are wanted of."""
+    return [
+        request(policy, organisation, project)
+        for organisation in organisations
+        for project in projects_of(policy, organisation)
+    ]
+
+
+async def start(client: Client, ask: ReconcileRequest, task_queue: str = TASK_QUEUE) -> Running:
+    """Start a comparison, or join the one that runs for this project. A dry run is one of its own.
+
+    Raises:
+        RPCError: Temporal did not take it, or its answer was lost.
+    """
+    name = workflow_id(ask.organisation, ask.project)
+    return await client.start_workflow(
+        ReconcileProject.run,
+        ask,
+        id=f"{name}/{uuid4()}" if ask.dry_run else name,
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=_summary(ask),
+        search_attributes=_attributes(ask),
+    )
+
+
+async def ensure_schedules(
+    client: Client, asks: Sequence[ReconcileRequest], every: timedelta, task_queue: str = TASK_QUEUE
+) -> None:
+    """One schedule for each request, as it is to be now. With no time between runs the schedules go."""
+    for ask in asks:
+        name = workflow_id(ask.organisation, ask.project)
+        await ensure_schedule(client, name, _schedule(ask, every, task_queue) if every else None)
+
+
+def _schedule(ask: ReconcileRequest, every: timedelta, task_queue: str) -> Schedule:
+    action = ScheduleActionStartWorkflow(
+        ReconcileProject.run,
+        ask,
+        id=workflow_id(ask.organisation, ask.project),
+        task_queue=task_queue,
+        static_summary=_summary(ask),
+        typed_search_attributes=_attributes(ask),
+    )
+    return Schedule(
+        action=action,
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
+    )
+
+
+def _summary(ask: ReconcileRequest) -> str:
+    return f"{ask.organisation}/{ask.project or ALL}: {ask.reason}"[:150]
+
+
+def _attributes(ask: ReconcileRequest) -> TypedSearchAttributes:
+    values = {SearchAttribute.TENANT: ask.tenant, SearchAttribute.PROJECT: ask.project}
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
+    ]
+    return TypedSearchAttributes(pairs)
