@@ -14,8 +14,10 @@ RESULTS = Path(__file__).parent / "results"
 # What `--quick` gives each, to see in a minute or two that it runs; its figures mean little.
 QUICK = {
     "chains": ("--seconds", "3"),
+    "disorder": ("--deliveries", "300", "--items", "30"),
     "inbox": ("--seconds", "1.5"),
     "intake": ("--seconds", "1", "--rounds", "1"),
+    "intake_load": ("--seconds", "3", "--items", "50", "--burst", "100"),
     "items": ("--items", "20"),
     "promptness": ("--items", "100", "--seconds", "5"),
     "startup": ("--rounds", "1"),
