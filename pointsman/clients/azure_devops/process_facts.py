@@ -3,7 +3,7 @@
 What cannot be read is None in the facts, so that no check takes it for held.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem, WorkItemType
@@ -83,7 +83,7 @@ class FactsReader:
             title=string(item.fields.get(TITLE)),
             fields=item.fields,
             links=links,
-            changes=tuple(map(_change, updates)),
+            changes=tuple(_changes(updates)),
             graph=await self._graph(project, kind),
             pull_requests=await self._pull_requests(item),
             outcomes=await self._outcomes(project, links),
@@ -181,6 +181,18 @@ def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem]) -> Li
         state=string(fields.get(STATE)),
         fields={key: value for key, value in fields.items() if key not in (TYPE, STATE)},
     )
+
+
+def _changes(updates: Iterable[Update]) -> Iterator[Change]:
+    """An entry tells only what changed: under whose account it was made, the one before tells where it does not."""
+    authorised = ""
+    for update in updates:
+        made = _change(update)
+        if not made.after:
+            yield made  # links alone make no revision, and nothing tells who was authorised
+            continue
+        authorised = made.authorised_as or authorised
+        yield made.model_copy(update={"authorised_as": authorised})
 
 
 def _change(update: Update) -> Change:
