@@ -1,6 +1,7 @@
 """What synchronisation needs from the store, as protocols; `pointsman.ports` has the rest, and the errors."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -28,10 +29,12 @@ class Agreements(Protocol):
         *,
         links: Sequence[str] | None = None,
         comments: Mapping[int, int] | None = None,
+        link_update: int = 0,
     ) -> Agreed | None:
         """Both sides now agree on these fields, too, as of the revision; None where nothing was agreed before.
 
-        Fields that a later revision brought keep their value; of a comment the highest version stays. Idempotent.
+        Fields that a later revision brought keep their value; of a comment the highest version stays. `link_update` is
+        the update that brought the links. Idempotent.
         """
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
@@ -87,3 +90,13 @@ class TypeGraphs(Protocol):
 
     async def graph(self, organisation: str, project: str, kind: str) -> Graph | None:
         """None where the project has no such type, or the service does not tell."""
+
+
+@dataclass(frozen=True)
+class SyncBooks:
+    """What whoever writes to items works with besides the ledger."""
+
+    agreements: Agreements
+    conflicts: Conflicts
+    quarantines: Quarantines
+    graphs: TypeGraphs

@@ -135,5 +135,6 @@ def _event(delivery: Delivery, heard: Heard, kind: EventKind, key: WorkItemKey) 
         update_id=heard.update_id,
         actor=heard.actor,
         changed_fields=tuple(sorted(heard.changed)),
+        links_changed=heard.links_changed,
         replayed_by=delivery.replayed_by,
     )

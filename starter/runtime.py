@@ -62,6 +62,7 @@ from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.organisations import clients, environment
 from starter.process_rooms import Outside, process_rooms
+from starter.sync_books import sync_books
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -172,7 +173,8 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         outside = Outside(ProcessReader(organisations), tracker, notifier)
         control, folder = rt.policy.policy.process, settings.policy_dir
         ruled = process_rooms(outside, books.violations, books.ledger, books.audit, control, folder)
-        item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard)
+        sync = sync_books(rt.store, organisations, rt.metrics)
+        item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard, sync=sync)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, notifier)
         rooms = (item_room, turn_room, asking_room, *ruled.all, *recovery_rooms(rt, organisations))

@@ -197,6 +197,7 @@ class ItemRun:
             raise
         self._only_echoes = all(one.verdict is Verdict.ECHO for one in judgements)
         news = [one.instruction for one in judgements if one.instruction]
+        self._keep(news_rev=max([self._carry.news_rev, *(one.rev for one in judgements if one.instruction)]))
         fresh, told = lifecycle.tell_once(self._carry.told, news)
         self._keep(instructions=(*self._carry.instructions, *fresh), told=told)
         # Each of these was true when it was judged, so the last one is true now.

@@ -204,7 +204,10 @@ class DeliverWorkItem(ItemRun):
             instructions=(*self._carry.instructions, *result.unread),
             proposal=result.proposal,
             dropped=result.dropped,
+            proposed_at=workflow.now(),
         )
+        if not self._carry.instructions:
+            self._keep(heard_rev=self._carry.news_rev)  # nothing came that the agent has not read
         ask = lifecycle.after_turn(agent, result)
         return Stage.PUBLISHING if ask is None else self._ask(ask)
 
@@ -261,8 +264,7 @@ class DeliverWorkItem(ItemRun):
             self._keep(approved_by=resolution.by)
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.RULE:
             self._keep(despite=resolution.by)
-        if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.CONFLICT:
-            self._keep(force=ask.proposal.fields if ask.proposal else ())
+        self._keep_decided(ask, resolution)
         if resolution.verb is Verb.RESPOND and ask.kind is EscalationKind.ROUTING:
             await self._routed(resolution.comment.strip(), f"chosen by {resolution.by}")
         elif resolution.verb is Verb.RESPOND:
@@ -272,6 +274,17 @@ class DeliverWorkItem(ItemRun):
             )
             self._keep(instructions=(*self._carry.instructions, instruction))
         return move
+
+    def _keep_decided(self, ask: Ask, resolution: Resolution) -> None:
+        """What a decision on a conflict or a quarantine means for the write that follows."""
+        decided = resolution.verb in (Verb.APPROVE, Verb.EDIT)
+        if decided and ask.kind is EscalationKind.CONFLICT and self._carry.conflicts:
+            self._keep(decided_by=resolution.by)
+        elif decided and ask.kind is EscalationKind.CONFLICT:
+            self._keep(force=ask.proposal.fields if ask.proposal else ())
+        if decided and self._carry.quarantine:
+            self._keep(released_by=resolution.by)
+        self._keep(quarantine="")
 
     async def _publish(self) -> Stage | End:
         request, carry = self._request, self._carry
@@ -291,6 +304,12 @@ class DeliverWorkItem(ItemRun):
                 base_rev=carry.facts.rev,
                 agent=carry.agent,
                 force=carry.force,
+                decided=carry.conflicts if carry.decided_by else (),
+                decided_by=carry.decided_by,
+                heard_rev=carry.heard_rev,
+                proposed_at=carry.proposed_at,
+                released_by=carry.released_by,
+                sync=request.policy.sync,
                 enforce_from=request.policy.process.enforce_from,
                 despite=carry.despite,
             ),
@@ -299,7 +318,10 @@ class DeliverWorkItem(ItemRun):
             retry_policy=PATIENT,
             summary=story.summary(f"write {carry.proposal.summary}"),
         )
-        self._keep(writes=carry.writes + 1, force=(), despite="")
+        self._keep(writes=carry.writes + 1, force=(), despite="", decided_by="", released_by="")
+        self._keep(conflicts=published.conflicts, quarantine=published.quarantine)
+        if published.quarantine:
+            return self._ask(lifecycle.ask_quarantine(published.quarantine, carry.proposal))
         if published.broken:
             return await self._held_back(published)
         if published.conflicts:

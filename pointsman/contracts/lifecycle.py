@@ -10,7 +10,7 @@ from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.process_control import BrokenRule
-from pointsman.contracts.sync import FieldStrategy
+from pointsman.contracts.sync import FieldStrategy, SyncPolicy
 from pointsman.contracts.work_items import (
     Facts,
     ProposalRef,
@@ -54,6 +54,20 @@ class End(Contract):
     reason: str
 
 
+class FieldConflict(Contract):
+    """One field that both sides changed, each to something else."""
+
+    field: str
+    base: Json = None
+    ours: Json = None
+    theirs: Json = None
+    strategy: FieldStrategy = FieldStrategy.ESCALATE
+    outcome: str = ""
+    """What came of it, one of `conflicts.FieldOutcome`; empty while it is open."""
+    reason: str = ""
+    """Why the strategy could not settle it, where it is not simply to ask."""
+
+
 class Carry(Contract):
     """Every bit of state that survives continue-as-new."""
 
@@ -63,6 +77,18 @@ class Carry(Contract):
     ask: Ask | None = None
     force: tuple[str, ...] = ()
     """Fields where a human decided that our value stands."""
+    conflicts: tuple[FieldConflict, ...] = ()
+    """What a human is asked to decide on, or has."""
+    decided_by: str = ""
+    quarantine: str = ""
+    """Why nothing is written to the item, while a human is asked about it."""
+    released_by: str = ""
+    """Who let the item out of quarantine."""
+    news_rev: int = 0
+    """The highest revision of which an instruction tells."""
+    heard_rev: int = 0
+    """The highest revision of which the last turn has read."""
+    proposed_at: datetime | None = None
     approved_by: str = ""
     """Who let the proposal pass as it is: then it is people who are told why it is held back, and not the agent."""
     despite: str = ""
@@ -173,32 +199,32 @@ class Publish(Contract):
     agent: str = ""
     force: tuple[str, ...] = ()
     """Fields where a human decided that our value stands over somebody else's."""
+    decided: tuple[FieldConflict, ...] = ()
+    """Conflicts that a human has decided on: what stood there then may be overwritten, and nothing later."""
+    decided_by: str = ""
+    heard_rev: int = 0
+    """Up to this revision the agent was told what happened, beyond `base_rev`."""
+    proposed_at: datetime | None = None
+    """When the proposal was made: for policy where the newest change counts."""
+    sync: SyncPolicy = SyncPolicy()
+    released_by: str = ""
+    """Who lets the item out of quarantine."""
     enforce_from: CheckSeverity | None = None
     """A write that would break a rule of the process of at least this severity is not sent."""
     despite: str = ""
     """Who decided that it is written nevertheless."""
 
 
-class FieldConflict(Contract):
-    """One field that both sides changed, each to something else."""
-
-    field: str
-    base: Json = None
-    ours: Json = None
-    theirs: Json = None
-    strategy: FieldStrategy = FieldStrategy.ESCALATE
-    outcome: str = ""
-    """What came of it, one of `conflicts.FieldOutcome`; empty while it is open."""
-    reason: str = ""
-    """Why the strategy could not settle it, where it is not simply to ask."""
-
-
 class Published(Contract):
-    """`status`: written | unchanged (nothing left to write) | conflict | held_back (nothing was written)."""
+    """`status`: written | unchanged (nothing was left to write) | conflict | held_back | quarantined: not written."""
 
     status: str
     rev: int = 0
     conflicts: tuple[FieldConflict, ...] = ()
+    settled: tuple[FieldConflict, ...] = ()
+    """What both sides had changed, and policy settled."""
+    quarantine: str = ""
+    """Why nothing is written to the item at all."""
     broken: tuple[BrokenRule, ...] = ()
     """Rules of the process that the write would break, where it was held back."""
     recovered: bool = Field(default=False)

@@ -243,6 +243,10 @@ class Tally(Contract):
     hooks: dict[str, int] = Field(default_factory=dict)
     """Subscriptions in trouble, by `recovery.HookProblem`."""
     violations: tuple[ViolationCount, ...] = ()
+    sync_conflicts: int = 0
+    """Fields that both sides changed, and nobody has decided on."""
+    sync_quarantined: int = 0
+    """Items that nothing is written to."""
     audit_pending: int = 0
     """Events that are not in the tree yet."""
     audit_size: int = 0

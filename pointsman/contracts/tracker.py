@@ -31,6 +31,14 @@ class ItemUpdate(Contract):
     """Reference name to (old, new); absent is None."""
 
 
+class LinkWrite(Contract):
+    """A link that an item is to have, `rel` and `url` as the service spells them. An artifact link needs its name."""
+
+    rel: str
+    url: str
+    name: str = ""
+
+
 class ItemWrite(Contract):
     """What one PATCH is to change. `tags` are added, System.Tags among `fields` takes the place of all; `comment` is
     HTML and goes into System.History."""
@@ -38,3 +46,5 @@ class ItemWrite(Contract):
     fields: dict[str, Json] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
     comment: str = ""
+    links: tuple[LinkWrite, ...] = ()
+    """To be added. Nothing guards them: a link moves no revision."""

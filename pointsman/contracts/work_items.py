@@ -42,6 +42,8 @@ class WorkItemEvent(Contract):
     actor: str = ""
     changed_fields: tuple[str, ...] = ()
     """Reference names only: values stay in the inbox."""
+    links_changed: bool = False
+    """Links came or went. They move no revision."""
     replayed_by: str = ""
     """Who asked for this replay; empty for a first hand-over."""
 

@@ -4,7 +4,7 @@ Text of the work item comes from outside and may try to give orders; it goes in 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import Facts, WorkItemKey
@@ -14,6 +14,7 @@ from pointsman.domain.markup import plain
 FACTS_CHARS_MAX = 2_000
 DESCRIPTION_CHARS_MAX = 40_000
 VALUE_CHARS_MAX = 2_000
+LINKS_MAX, LINK_CHARS_MAX = 50, 500
 
 
 def text_field(fields: Mapping[str, Json], *names: str) -> str:
@@ -75,6 +76,13 @@ def happened(actor: str, rev: int, changed: Mapping[str, tuple[Json, Json]], com
         said = f"Meanwhile {who} commented (revision {rev}):\n{words}"
         return f"{said}\n\n{told}" if told else said
     return told
+
+
+def linked(actor: str, added: Sequence[str], removed: Sequence[str]) -> str:
+    """One message on links that came and went; each is `relation target`, the target an item's id or an address."""
+    lines = [f"- linked: {name}" for name in added] + [f"- no longer linked: {name}" for name in removed]
+    shown = [line[:LINK_CHARS_MAX] for line in lines[:LINKS_MAX]]
+    return f"Meanwhile {actor or 'somebody'} changed links of the item:\n" + "\n".join(shown) if shown else ""
 
 
 def _short(value: Json) -> str:

@@ -19,6 +19,7 @@ from pointsman.domain.loose import (
     ID_CHARS,
     INT64_MAX,
     NO_GUID,
+    URL_CHARS,
     Object,
     get,
     identity,
@@ -32,6 +33,7 @@ from pointsman.domain.loose import (
     whole,
 )
 from pointsman.domain.routing import match_facts
+from pointsman.domain.sync.agreeing import link_name
 from pointsman.domain.texts import clean, cleaned
 
 KINDS = {f"workitem.{kind}": kind for kind in EventKind}
@@ -75,6 +77,9 @@ class Heard:
     comment_version: int = 0
     """2 and above for an edited comment."""
     links_changed: bool = False
+    links_added: tuple[str, ...] = ()
+    """Each as `relation target`, as `domain.sync.agreeing.link_name` says it."""
+    links_removed: tuple[str, ...] = ()
     event_id: str = ""
     subscription_id: str = ""
     notification_id: int = 0
@@ -212,8 +217,17 @@ def _updated(told: Heard, resource: Object) -> Heard:
         comment_id=comment_id,
         comment_version=version,
         links_changed=any(objects(get(resource, "relations")).values()),
+        links_added=_links(inner(resource, "relations"), "added"),
+        links_removed=_links(inner(resource, "relations"), "removed"),
     )
     return replace(heard, idempotency_key=_key(heard))
+
+
+def _links(relations: Object, which: str) -> tuple[str, ...]:
+    listed = get(relations, which)
+    told = [objects(one) for one in listed] if isinstance(listed, list) else []
+    named = ((text(get(one, "rel")), text(get(one, "url"), URL_CHARS)) for one in told)
+    return tuple(link_name(rel, url) for rel, url in named if rel and url)
 
 
 def _item_and_update(resource: Object, revision: Object, *, is_item: bool) -> tuple[int, int]:

@@ -88,9 +88,10 @@ def is_in_doubt(write: WriteRecord) -> bool:
 def proves(write: WriteRecord, changed: Mapping[str, tuple[Json, Json]]) -> bool:
     """Whether the echo of a write in doubt proves that it was carried out: all that it would write is in there.
 
-    A PATCH is one revision, so a part of it is no proof: somebody may have set that field to the same value.
+    A PATCH is one revision, so a part of it is no proof: somebody may have set that field to the same value. Names
+    that begin with `+` are no fields: links, for one, which move no revision.
     """
-    return write.values.keys() <= changed.keys()
+    return {name for name in write.values if not name.startswith("+")} <= changed.keys()
 
 
 def is_another(actor: str, account: str) -> bool:

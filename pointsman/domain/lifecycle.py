@@ -18,14 +18,16 @@ from pointsman.domain.routing import in_scope, match_facts
 
 # What stands when policy names no ladder for a severity: one rung, three days, then the item is parked.
 DEFAULT_RUNGS = (Rung(notify=("log",), wait=timedelta(days=3)),)
+RESOLVE = "pointsman sync resolve"
 SEEN_MAX = 500
 TOLD_MAX = 200
 
 
 def covered(event: WorkItemEvent, rev: int) -> bool:
-    """Whether reading the item at `rev` already took the event in. A comment's text is not among the fields read."""
+    """Whether reading the item at `rev` already took the event in. A comment's text is not among the fields read, and
+    a link that came or went does not move the revision."""
     plain = event.kind in (EventKind.CREATED, EventKind.UPDATED) and "System.History" not in event.changed_fields
-    return plain and 0 < event.rev <= rev
+    return plain and not event.links_changed and 0 < event.rev <= rev
 
 
 def after_intake(policy: Policy, facts: Facts) -> End | None:
@@ -113,15 +115,39 @@ def ask_failure(what: str, reason: str, retry: Stage) -> Ask:
 
 def ask_conflict(conflicts: Sequence[FieldConflict], proposal: ProposalRef) -> Ask:
     rows = "\n".join(
-        f"| {one.field} | {_cell(one.base)} | {_cell(one.ours)} | {_cell(one.theirs)} |" for one in conflicts
+        f"| {one.field} | {_cell(one.base)} | {_cell(one.ours)} | {_cell(one.theirs)} | {_strategy(one)} |"
+        for one in conflicts
+    )
+    how = (
+        "Approve: mine stands in each. To decide field by field, edit: a value for a field is written, null leaves "
+        f"theirs. Or on the command line: `{RESOLVE} ITEM --field NAME --take mine`, theirs, base, or a value."
     )
     return Ask(
         kind=EscalationKind.CONFLICT,
         severity=Severity.MEDIUM,
         summary=f"Somebody else changed {', '.join(one.field for one in conflicts)} meanwhile. Approve: ours stands.",
-        details=f"| Field | before | ours | theirs |\n| --- | --- | --- | --- |\n{rows}",
+        details=f"| Field | base | mine | theirs | policy |\n| --- | --- | --- | --- | --- |\n{rows}\n\n{how}",
         allowed=verbs_for(EscalationKind.CONFLICT),
         proposal=proposal,
+        retry=Stage.PUBLISHING,
+    )
+
+
+def _strategy(one: FieldConflict) -> str:
+    return _cell(f"{one.strategy}: {one.reason}" if one.reason else one.strategy.value)
+
+
+def ask_quarantine(why: str, proposal: ProposalRef) -> Ask:
+    """Nothing more is written to the item until somebody has looked at what writes so often."""
+    return Ask(
+        kind=EscalationKind.FAILURE,
+        severity=Severity.CRITICAL,
+        summary=f"Not written, and the item is in quarantine: {why}",
+        details=(
+            f"To be written was: {proposal.summary}.\n\nLook at what happened (`pointsman sync status`, "
+            "`pointsman items show ITEM`). Approve to let the item out of quarantine and write; reject to give it up."
+        ),
+        allowed=(Verb.APPROVE, Verb.REJECT),
         retry=Stage.PUBLISHING,
     )
 

@@ -31,6 +31,7 @@ class Metrics:
         self._tracker()
         self._tracker_cache()
         self._process()
+        self._sync()
         self._audit()
 
     def _intake(self) -> None:
@@ -228,6 +229,28 @@ class Metrics:
         )
         self.violations_resolved = Counter(
             names.VIOLATIONS_RESOLVED, "Violations of process rules that were resolved.", rule, registry=self.registry
+        )
+
+    def _sync(self) -> None:
+        self.sync_conflicts = Counter(
+            names.SYNC_CONFLICTS,
+            "Fields that both sides had changed, by what came of it: ours, theirs, base, merged, overtaken.",
+            (names.LABEL_TENANT, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
+        self.sync_conflicts_open = Gauge(
+            names.SYNC_CONFLICTS_OPEN,
+            "Fields that both sides changed, and nobody has decided on.",
+            registry=self.registry,
+        )
+        self.sync_loops_broken = Counter(
+            names.SYNC_LOOPS,
+            "Items that were written to so often that they went into quarantine.",
+            (names.LABEL_TENANT,),
+            registry=self.registry,
+        )
+        self.sync_items_quarantined = Gauge(
+            names.SYNC_QUARANTINED, "Items that nothing is written to until somebody says so.", registry=self.registry
         )
 
     def _audit(self) -> None:

@@ -76,6 +76,12 @@ VIOLATIONS_OPEN: Final = PREFIX + "process_violations_open"
 VIOLATIONS_OPENED: Final = PREFIX + "process_violations_opened"
 VIOLATIONS_RESOLVED: Final = PREFIX + "process_violations_resolved"
 
+# Metrics of synchronisation.
+SYNC_CONFLICTS: Final = PREFIX + "sync_conflicts"
+SYNC_CONFLICTS_OPEN: Final = PREFIX + "sync_conflicts_open"
+SYNC_LOOPS: Final = PREFIX + "sync_loops_broken"
+SYNC_QUARANTINED: Final = PREFIX + "sync_items_quarantined"
+
 # Metrics of the audit log.
 AUDIT_PENDING: Final = PREFIX + "audit_pending"
 AUDIT_SIZE: Final = PREFIX + "audit_size"

@@ -53,9 +53,10 @@ class Agreements:
         *,
         links: Sequence[str] | None = None,
         comments: Mapping[int, int] | None = None,
+        link_update: int = 0,
     ) -> Agreed | None:
         """Idempotent. None where nothing was agreed before."""
-        return await self._change(chain, lambda one: agreeing.advanced(one, rev, changes, links, comments))
+        return await self._change(chain, lambda one: agreeing.advanced(one, rev, changes, links, comments, link_update))
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
         """Idempotent."""

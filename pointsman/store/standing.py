@@ -13,9 +13,11 @@ from pointsman.store.engine import Store
 from pointsman.store.tables import (
     AuditCheckpoint,
     AuditPending,
+    ConflictRow,
     EscalationEntry,
     HookStateRow,
     InboxRow,
+    QuarantineRow,
     ViolationRow,
     col,
 )
@@ -38,12 +40,16 @@ def _standing(session: Session) -> Tally:
     by_state = select(col(InboxRow.state), func.count()).where(col(InboxRow.state).in_(WATCHED))
     oldest = select(col(InboxRow.received_at)).where(col(InboxRow.state) == DeliveryState.PENDING)
     sizes = select(func.max(col(AuditCheckpoint.size))).group_by(col(AuditCheckpoint.tenant))
+    conflicts = select(func.count()).select_from(ConflictRow).where(col(ConflictRow.closed_at).is_(None))
+    quarantined = select(func.count()).select_from(QuarantineRow).where(col(QuarantineRow.released_at).is_(None))
     return Tally(
         inbox={str(state): count for state, count in session.execute(by_state.group_by(col(InboxRow.state)))},
         oldest_pending_at=session.scalar(oldest.order_by(col(InboxRow.sequence)).limit(1)),
         escalations=_open_escalations(session),
         hooks=_hooks_in_trouble(session),
         violations=_violations(session),
+        sync_conflicts=session.scalar(conflicts) or 0,
+        sync_quarantined=session.scalar(quarantined) or 0,
         audit_pending=session.scalar(select(func.count()).select_from(AuditPending)) or 0,
         audit_size=sum(session.scalars(sizes)),
     )

@@ -126,6 +126,8 @@ def set_gauges(measured: Metrics, standing: Tally) -> None:
         )
     oldest = standing.oldest_pending_at
     measured.inbox_age_seconds.set(max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0)
+    measured.sync_conflicts_open.set(standing.sync_conflicts)
+    measured.sync_items_quarantined.set(standing.sync_quarantined)
     measured.audit_pending.set(standing.audit_pending)
     measured.audit_size.set(standing.audit_size)
 

@@ -13,6 +13,7 @@ from pointsman.contracts.records import Caller, Chain, Delivery, WriteIntent
 from pointsman.contracts.work_items import EventKind, Judgement, Proposal, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain.proposals import canonical
 from tests.books import MemoryBodies, MemoryContents, MemoryItems, MemoryLedger
+from tests.books_sync import memory_sync
 from tests.worlds import ACCOUNT, PERSON, FakeTracker
 
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=1)
@@ -31,7 +32,7 @@ class Desk:
         self.contents, self.bodies = MemoryContents(), MemoryBodies()
         self.tracker.add(1)
         self.before = dict(self.tracker.items[1].fields)
-        self.room = WorkItems(self.tracker, self.contents, MemoryItems(), self.ledger, self.bodies)
+        self.room = WorkItems(self.tracker, self.contents, MemoryItems(), self.ledger, self.bodies, sync=memory_sync())
 
     async def ledger_says(self, state: str, *, carried_out: bool) -> None:
         if state != "none":

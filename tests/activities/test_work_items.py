@@ -15,6 +15,7 @@ from pointsman.contracts.work_items import Proposal, WorkItemKey
 from pointsman.domain.proposals import canonical
 from pointsman.ports import Missing, Rejected, Unavailable
 from tests.books import MemoryBodies, MemoryContents, MemoryItems, MemoryLedger
+from tests.books_sync import memory_sync
 from tests.worlds import ACCOUNT, FakeTracker
 
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=1)
@@ -38,7 +39,8 @@ class Desk:
         self.proposal = proposal or Proposal(fields={PRIORITY: 1})
         self.contents = MemoryContents()
         self.ledger = MemoryLedger()
-        self.room = WorkItems(self.tracker, self.contents, MemoryItems(), self.ledger, MemoryBodies())
+        self.sync = memory_sync()
+        self.room = WorkItems(self.tracker, self.contents, MemoryItems(), self.ledger, MemoryBodies(), sync=self.sync)
 
     async def publish(self) -> Published:
         ask = Publish(

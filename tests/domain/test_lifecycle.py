@@ -71,6 +71,7 @@ WHERE: dict[tuple[EscalationKind, Verb], Stage | WorkItemState] = {
     (EscalationKind.QUESTION, Verb.RESPOND): Stage.WORKING,
     (EscalationKind.QUESTION, Verb.REJECT): PARKED,
     (EscalationKind.CONFLICT, Verb.APPROVE): Stage.PUBLISHING,
+    (EscalationKind.CONFLICT, Verb.EDIT): Stage.PUBLISHING,
     (EscalationKind.CONFLICT, Verb.RESPOND): Stage.WORKING,
     (EscalationKind.CONFLICT, Verb.REJECT): PARKED,
     (EscalationKind.FAILURE, Verb.APPROVE): Stage.PUBLISHING,
@@ -167,8 +168,8 @@ def test_a_conflict_is_shown_as_a_table_that_no_value_can_break() -> None:
     ]
     ask = ask_conflict(conflicts, CAREFUL)
     rows = ask.details.splitlines()
-    assert rows[2] == "| f | (empty) | a\\|b | c d |"
-    assert rows[3] == f"| g | (empty) | {'x' * 120} | 0 |"
+    assert rows[2] == "| f | (empty) | a\\|b | c d | escalate |"
+    assert rows[3] == f"| g | (empty) | {'x' * 120} | 0 | escalate |"
     assert ask.summary == "Somebody else changed f, g meanwhile. Approve: ours stands."
 
 

@@ -29,6 +29,7 @@ from tests.books import (
     MemoryLedger,
     MemoryTranscripts,
 )
+from tests.books_sync import memory_sync
 from tests.workflows.rig import policy
 from tests.worlds import FakeModel, FakePeople, FakeToolbox, FakeTracker, answer, served
 from workflows.escalations import ResolveEscalation
@@ -142,7 +143,7 @@ def rooms(contents: MemoryContents) -> list[Callable[..., object]]:
     items, ledger, attempts = MemoryItems(), MemoryLedger(), MemoryAttempts()
     turns = Turns(served(model), FakeToolbox(), MemoryTranscripts(), contents, attempts)
     return [
-        *activities_of(WorkItems(tracker, contents, items, ledger, MemoryBodies())),
+        *activities_of(WorkItems(tracker, contents, items, ledger, MemoryBodies(), sync=memory_sync())),
         *activities_of(turns),
         *activities_of(Asking(MemoryEscalations(), contents, FakePeople())),
     ]

@@ -45,6 +45,7 @@ from tests.books import (
     MemoryLedger,
     MemoryTranscripts,
 )
+from tests.books_sync import memory_sync
 from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -105,6 +106,7 @@ class Rig:
         self.contents = MemoryContents()
         self.items = MemoryItems()
         self.ledger = MemoryLedger()
+        self.sync = memory_sync()
         self.bodies = MemoryBodies()
         self.transcripts = MemoryTranscripts()
         self.attempts = MemoryAttempts()
@@ -114,7 +116,7 @@ class Rig:
 
     def activities(self) -> list[Callable[..., object]]:
         """All activities, over the fakes and the books in memory."""
-        item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies)
+        item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies, sync=self.sync)
         turn_room = Turns(self.models(), self.toolbox, self.transcripts, self.contents, self.attempts)
         asking_room = Asking(self.escalations, self.contents, self.people)
         return [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]

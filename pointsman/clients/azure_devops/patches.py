@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.tracker import ItemWrite
+from pointsman.contracts.tracker import ItemWrite, LinkWrite
 from pointsman.domain.artifacts import ARTIFACT_LINK, Artifact
 from pointsman.ports import Rejected
 
@@ -59,6 +59,11 @@ def add_artifact(artifact: Artifact, name: str = "") -> Operation:
     return {"op": "add", "path": "/relations/-", "value": value}
 
 
+def add_link(link: LinkWrite) -> Operation:
+    attributes: dict[str, Json] = {"name": link.name} if link.name else {}
+    return {"op": "add", "path": "/relations/-", "value": {"rel": link.rel, "url": link.url, "attributes": attributes}}
+
+
 def remove_relation(index: int) -> Operation:
     """By place in the list as just read. Send several in descending order."""
     return {"op": "remove", "path": f"/relations/{index}"}
@@ -76,4 +81,5 @@ def document(rev: int, change: ItemWrite) -> list[Operation]:
         operations.append(add_tags(change.tags))
     if change.comment:
         operations.append(add_comment(change.comment))
+    operations += [add_link(link) for link in change.links]
     return operations

@@ -15,6 +15,7 @@ from pointsman.domain.echoes import is_noise
 
 OWN_COMMENTS_MAX = 200
 """Ids of comments of ours that are remembered: an event of an older one is known by its marker alone."""
+LINK_UPDATES_MAX = 50
 ITEM = re.compile(r"/_apis/wit/work_?items/(\d+)/?$", re.IGNORECASE)
 
 
@@ -42,8 +43,10 @@ def advanced(
     changes: Mapping[str, Json],
     links: Sequence[str] | None = None,
     comments: Mapping[int, int] | None = None,
+    link_update: int = 0,
 ) -> Agreed:
     """These fields changed in this revision. Null takes a field away. Revision 0 is one that nobody told."""
+    taken = (*agreed.link_updates, link_update) if link_update else agreed.link_updates
     at = rev or agreed.rev
     fields, revs = dict(agreed.fields), dict(agreed.field_revs)
     for name, value in changes.items():
@@ -63,6 +66,7 @@ def advanced(
             "fields": fields,
             "field_revs": revs,
             "links": agreed.links if links is None else tuple(sorted(links)),
+            "link_updates": tuple(dict.fromkeys(taken))[-LINK_UPDATES_MAX:],
             "comments": versions,
         }
     )

@@ -1,0 +1,120 @@
+"""Whose change is it? Layers over the write ledger, because each alone fails: the mark that our comments carry, the
+comments that are known to be ours, links by what they connect, and values on which both sides agree anyway.
+
+`domain.echoes` has the first layer: what the ledger says of a revision.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.records import WriteRecord
+from pointsman.contracts.sync import Agreed
+from pointsman.contracts.tracker import ItemWrite
+from pointsman.domain.deliveries import Heard
+from pointsman.domain.echoes import echo_of, equal, is_noise, tags_of
+from pointsman.domain.sync.agreeing import link_name
+
+HISTORY, TAGS, LINKS, COMMENT = "System.History", "System.Tags", "+links", "+comment"
+"""The last two are keys of a ledger row for what is no field: links that it adds, and the comment that it edits."""
+MARK = re.compile(r"<!--\s*pointsman:op=([\w./~@:-]{1,200})\s*-->", re.ASCII)
+
+Changes = Mapping[str, tuple[Json, Json]]
+
+
+def marked(html: str, operation: str) -> str:
+    """The comment with a mark that readers do not see. The service may take it out: it is one layer of several."""
+    safe = re.sub(r"[^\w./~@:-]", "-", operation, flags=re.ASCII).replace("--", "-.")[:200]
+    return f"{html}<!-- pointsman:op={safe} -->" if html else ""
+
+
+def mark_of(html: str) -> str:
+    """The operation that a comment says it is of; empty without a mark."""
+    found = MARK.search(html)
+    return found[1] if found else ""
+
+
+def values_of(change: ItemWrite) -> dict[str, Json]:
+    """What a write sends, as the echo will bring it back."""
+    values = dict(change.fields)
+    if change.tags:
+        values[TAGS] = "; ".join(change.tags)
+    elif TAGS in values:
+        # A list says that these took the place of all that stood.
+        values[TAGS] = [name.strip() for name in str(values[TAGS] or "").split(";") if name.strip()]
+    if change.comment:
+        values[HISTORY] = change.comment
+    if change.links:
+        values[LINKS] = [link_name(link.rel, link.url) for link in change.links]
+    return values
+
+
+def write_of(
+    writes: Sequence[WriteRecord], rev: int, changed: Changes, heard: Heard | None = None
+) -> WriteRecord | None:
+    """The write of ours that a happening repeats, or None. Who did it is for the caller to ask where that matters."""
+    own = {write.operation: write for write in writes}
+    told = changed.get(HISTORY, (None, None))[1]
+    mine = own.get(mark_of(told)) if isinstance(told, str) else None
+    if mine is not None and HISTORY in mine.values:
+        # The mark says whose it is, however the service has rewritten it.
+        changed = {**changed, HISTORY: (None, mine.values[HISTORY])}
+    links = frozenset(heard.links_added) if heard else frozenset[str]()
+    if heard and heard.links_removed:
+        return None
+    if not any(not is_noise(name) for name in changed):
+        return _linking(writes, links) if links else None
+    found = echo_of(writes, rev, changed) or (mine if mine and _edits(mine, changed) else None)
+    return found if found is None or links <= _links(found) else None
+
+
+def _edits(write: WriteRecord, changed: Changes) -> bool:
+    """An edit of a comment moves no revision."""
+    return COMMENT in write.values and {name for name in changed if not is_noise(name)} == {HISTORY}
+
+
+def _linking(writes: Sequence[WriteRecord], links: frozenset[str]) -> WriteRecord | None:
+    return next((write for write in reversed(writes) if links <= _links(write)), None)
+
+
+def _links(write: WriteRecord) -> frozenset[str]:
+    listed = write.values.get(LINKS)
+    return frozenset(str(one) for one in listed) if isinstance(listed, list) else frozenset()
+
+
+def known_already(agreed: Agreed | None, heard: Heard, rev: int, changed: Changes) -> str:
+    """Why what happened says nothing that both sides do not agree on; empty where it does say something.
+
+    What they agree on because of this very event counts for nothing: an attempt before this one may have taken it in,
+    and its answer was lost.
+    """
+    if agreed is None or changed.get(HISTORY, (None, None))[1]:
+        return ""
+    meant = {name: new for name, (_, new) in changed.items() if not is_noise(name) and name != HISTORY}
+    if not _links_known(agreed, heard) or not (meant or heard.links_added or heard.links_removed):
+        return ""
+    brought = {name: agreed.field_revs.get(name, agreed.read_rev) for name in meant}
+    if all(brought[name] != rev and _same(name, agreed.fields.get(name), new) for name, new in meant.items()):
+        return "both sides agree on it already"
+    if meant and all(0 < rev < later for later in brought.values()):
+        return f"later revisions than {rev} are taken into account"
+    return ""
+
+
+def _links_known(agreed: Agreed, heard: Heard) -> bool:
+    if (heard.links_added or heard.links_removed) and heard.update_id in agreed.link_updates:
+        return False
+    return not (frozenset(heard.links_added) - frozenset(agreed.links)) and not (
+        frozenset(heard.links_removed) & frozenset(agreed.links)
+    )
+
+
+def _same(name: str, agreed: Json, told: Json) -> bool:
+    return tags_of(agreed) == tags_of(told) if name == TAGS else equal(agreed, told)
+
+
+def own_comment(agreed: Agreed | None, heard: Heard) -> bool:
+    """Whether it is a version of a comment of ours that we know of."""
+    if agreed is None or not heard.comment_id or heard.comment_id not in agreed.own_comments:
+        return False
+    return heard.comment_version <= agreed.comments.get(heard.comment_id, 1)

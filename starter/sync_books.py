@@ -1,0 +1,21 @@
+"""What writes to items work with, put together: agreements, conflicts, quarantines, live transitions."""
+
+from collections.abc import Mapping
+
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.type_graphs import TypeGraphs
+from pointsman.observability.metrics import Metrics
+from pointsman.observability.sync import MeteredConflicts, MeteredQuarantines
+from pointsman.ports_sync import SyncBooks
+from pointsman.store.agreements import Agreements
+from pointsman.store.conflicts import Conflicts, Quarantines
+from pointsman.store.engine import Store
+
+
+def sync_books(store: Store, organisations: Mapping[str, AzureDevOps], metrics: Metrics) -> SyncBooks:
+    return SyncBooks(
+        agreements=Agreements(store),
+        conflicts=MeteredConflicts(Conflicts(store), metrics),
+        quarantines=MeteredQuarantines(Quarantines(store), metrics),
+        graphs=TypeGraphs(organisations),
+    )

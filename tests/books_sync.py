@@ -1,0 +1,133 @@
+"""What both sides agreed on, conflicts and quarantines in memory: the same promises as the store's."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pointsman.contracts.base import Json
+from pointsman.contracts.conflicts import Quarantine, SyncConflict
+from pointsman.contracts.lifecycle import FieldConflict
+from pointsman.contracts.process import Graph
+from pointsman.contracts.records import Caller, Chain
+from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.sync import agreeing
+from pointsman.ports_sync import SyncBooks
+from tests.books import now
+
+
+class MemoryAgreements:
+    def __init__(self) -> None:
+        self.kept: dict[WorkItemKey, Agreed] = {}
+
+    async def get(self, key: WorkItemKey) -> Agreed | None:
+        return self.kept.get(key)
+
+    async def read(self, chain: Chain, rev: int, fields: Mapping[str, Json], links: Sequence[str]) -> Agreed:
+        key = _key(chain)
+        before = self.kept.get(key, Agreed(key=key, tenant=chain.tenant))
+        self.kept[key] = agreeing.read_whole(before, rev, fields, links)
+        return self.kept[key]
+
+    async def advance(self, chain: Chain, rev: int, changes: Mapping[str, Json], **more: Any) -> Agreed | None:
+        key = _key(chain)
+        if key in self.kept:
+            self.kept[key] = agreeing.advanced(self.kept[key], rev, changes, **more)
+        return self.kept.get(key)
+
+    async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
+        key = _key(chain)
+        if key in self.kept:
+            self.kept[key] = agreeing.commented(self.kept[key], comment_id, is_status=is_status)
+
+    async def find(self, organisation: str, project: str = "", after: int = 0, limit: int = 200) -> Sequence[Agreed]:
+        return [one for key, one in self.kept.items() if key.organisation == organisation and key.id > after][:limit]
+
+    async def forget(self, key: WorkItemKey) -> None:
+        self.kept.pop(key, None)
+
+    async def states(self, organisation: str = "") -> Sequence[SyncState]:
+        return []
+
+
+class MemoryConflicts:
+    def __init__(self) -> None:
+        self.kept: list[SyncConflict] = []
+
+    async def open(
+        self, chain: Chain, operation: str, their_rev: int, conflicts: Sequence[FieldConflict]
+    ) -> Sequence[SyncConflict]:
+        for one in conflicts:
+            self.kept = [old for old in self.kept if old.closed_at or old.conflict.field != one.field]
+            self.kept.append(
+                SyncConflict(
+                    id=f"CON-{len(self.kept) + 1}",
+                    key=_key(chain),
+                    tenant=chain.tenant,
+                    operation=operation,
+                    their_rev=their_rev,
+                    conflict=one,
+                    opened_at=now(),
+                )
+            )
+        return [one for one in self.kept if not one.closed_at]
+
+    async def settle(self, key: WorkItemKey, outcomes: Mapping[str, str], by: str) -> Sequence[SyncConflict]:
+        for at, one in enumerate(self.kept):
+            if not one.closed_at and one.conflict.field in outcomes:
+                conflict = one.conflict.model_copy(update={"outcome": outcomes[one.conflict.field]})
+                self.kept[at] = one.model_copy(update={"closed_at": now(), "by": by, "conflict": conflict})
+        return self.kept
+
+    async def find(
+        self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
+    ) -> Sequence[SyncConflict]:
+        return [one for one in self.kept if every or not one.closed_at]
+
+
+class MemoryQuarantines:
+    def __init__(self) -> None:
+        self.kept: list[Quarantine] = []
+
+    async def put(self, chain: Chain, reason: str, writes: int, caller: Caller) -> Quarantine:
+        standing = await self.get(_key(chain))
+        if standing is None:
+            standing = Quarantine(key=_key(chain), tenant=chain.tenant, reason=reason, writes=writes, at=now())
+            self.kept.append(standing)
+        return standing
+
+    async def get(self, key: WorkItemKey) -> Quarantine | None:
+        return next((one for one in self.kept if one.key == key and one.released_at is None), None)
+
+    async def release(self, key: WorkItemKey, by: str) -> Quarantine | None:
+        standing = await self.get(key)
+        if standing is None:
+            return None
+        released = standing.model_copy(update={"released_at": now(), "released_by": by})
+        self.kept[self.kept.index(standing)] = released
+        return released
+
+    async def released_at(self, key: WorkItemKey) -> datetime | None:
+        return max((one.released_at for one in self.kept if one.key == key and one.released_at), default=None)
+
+    async def find(self, *, organisation: str = "", every: bool = False, limit: int = 200) -> Sequence[Quarantine]:
+        return [one for one in self.kept if every or one.released_at is None]
+
+
+class FakeGraphs:
+    """Transitions of every type; None where nobody can read them."""
+
+    def __init__(self, steps: dict[str, dict[str, tuple[str, ...]]] | None = None) -> None:
+        self.steps = steps
+
+    async def graph(self, organisation: str, project: str, kind: str) -> Graph | None:
+        return Graph(steps=self.steps) if self.steps is not None else None
+
+
+def memory_sync() -> SyncBooks:
+    return SyncBooks(MemoryAgreements(), MemoryConflicts(), MemoryQuarantines(), FakeGraphs())
+
+
+def _key(chain: Chain) -> WorkItemKey:
+    assert chain.key is not None
+    return chain.key
