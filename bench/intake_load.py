@@ -39,7 +39,7 @@ ACK_GOAL_SECONDS, START_GOAL_SECONDS = 0.25, 2.0
 DRAIN_SECONDS = 1_200.0
 FOREIGN_TYPE = "Test Case"
 """Of no scope rule of the built-in policy."""
-FOREIGN_ITEMS = 4_000
+FOREIGN_ITEMS = 1_000
 
 
 @dataclass

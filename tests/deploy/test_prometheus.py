@@ -10,21 +10,25 @@ import yaml
 from tests.deploy import watchers
 from tests.deploy.compose import ROOT
 
-TRIED = Path(__file__).with_name("llm_alerts.yml")
+TRIED = sorted(Path(__file__).parent.glob("*_alerts.yml"))
 KNOWN = watchers.series()
 
 
 def test_promtool_takes_the_configuration_and_its_rules() -> None:
-    assert "SUCCESS" in watchers.run("promtool", "check", "config", watchers.PROMETHEUS / "prometheus.yml")
+    config = watchers.PROMETHEUS / "prometheus.yml"
+    assert "SUCCESS" in watchers.run("promtool", "check", "config", config)
+    named = yaml.safe_load(config.read_text(encoding="utf-8"))["rule_files"]
+    assert sorted(named) == sorted(file.name for file in watchers.PROMETHEUS.glob("*.rules.yml"))
 
 
 @pytest.mark.slow
 def test_alerts_come_when_they_should_and_stay_away_when_they_should() -> None:
-    watchers.run("promtool", "test", "rules", TRIED)
+    watchers.run("promtool", "test", "rules", *TRIED)
 
 
 def test_every_alert_is_tried_with_and_without_its_reason() -> None:
-    checks = [one for test in yaml.safe_load(TRIED.read_text())["tests"] for one in test["alert_rule_test"]]
+    tests = [test for file in TRIED for test in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]]
+    checks = [one for test in tests for one in test["alert_rule_test"]]
     alerts = {rule["alert"] for rule in watchers.rules() if "alert" in rule}
     assert {one["alertname"] for one in checks if one.get("exp_alerts")} == alerts
     assert alerts - {one["alertname"] for one in checks if not one.get("exp_alerts")} <= {"LLMFirstTokenSlow"}

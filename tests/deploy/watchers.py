@@ -64,8 +64,9 @@ def series() -> Mapping[str, Series]:
 
 
 def rules() -> Sequence[Mapping[str, Any]]:
-    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
-    return [rule for group in groups for rule in group["rules"]]
+    """Of all files, in the order of their names."""
+    files = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(PROMETHEUS.glob("*.rules.yml"))]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
 
 
 def metrics_in(query: str) -> set[str]:
