@@ -61,7 +61,7 @@ class Load:
             if len(self.filed) - len(self.ended) < self.open_max:
                 await self._file()
             elif self.chance.random() < 0.1:
-                await self._touch(self.chance.choice(self._at_hand()))
+                await self._touch_any()
             await self._clear_up()
             await asyncio.sleep(self.chance.uniform(*PAUSE_SECONDS))
 
@@ -82,14 +82,20 @@ class Load:
             await asyncio.sleep(self.chance.uniform(*PAUSE_SECONDS))
             await self._touch(item)
 
+    async def _touch_any(self) -> None:
+        if at_hand := self._at_hand():
+            await self._touch(self.chance.choice(at_hand))
+
     def _at_hand(self) -> list[int]:
+        """Empty where all of them are thrown away."""
         return [item for item in self.filed[-2 * RECENT :] if item not in self.away][-RECENT:]
 
     async def _clear_up(self) -> None:
         """Throw an item away as people do, whatever becomes of it just then, or fetch one back."""
         what = self.chance.random()
-        if what < DELETED_SHARE:
-            item = self.chance.choice(self._at_hand())
+        at_hand = self._at_hand()
+        if what < DELETED_SHARE and at_hand:
+            item = self.chance.choice(at_hand)
             await self.outside.person.work_items.delete(item)
             self.away.append(item)
             self.deletions += 1

@@ -33,7 +33,8 @@ def create(person: SecretStr, service: SecretStr, time_scale: float) -> FastAPI:
     sandbox: Sandbox = app.state.sandbox
 
     @app.get("/_faults/waiting")
-    def waiting() -> dict[str, int]:
+    async def waiting() -> dict[str, int]:
+        """On the loop, where nothing changes the history meanwhile: a plain function would run in a thread."""
         kept = sandbox.deliverer.history.kept.values()
         attempts = [one.attempts for held in kept for one in held if one.result == "pending"]
         return {"waiting": len(attempts), "attempts_max": max(attempts, default=0)}
