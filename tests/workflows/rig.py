@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 from activities.escalations import Asking
 from activities.turns import Turns
 from activities.work_items import WorkItems
+from activities.write_guard import WriteGuard
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Standing
 from pointsman.contracts.lifecycle import DeliverResult
@@ -49,6 +50,7 @@ from tests.books_sync import memory_sync
 from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
+from workflows.violations import AskAboutViolation
 from workflows.work_items import DeliverWorkItem
 
 PATIENCE = 60.0  # seconds until a test that waits for something gives up
@@ -111,15 +113,21 @@ class Rig:
         self.transcripts = MemoryTranscripts()
         self.attempts = MemoryAttempts()
         self.escalations = MemoryEscalations()
+        self.guard: WriteGuard | None = None
+        self.rooms: tuple[object, ...] = ()
+        """Those that other items have no use for."""
         self.policy = wanted
         self.delivered = 0
 
     def activities(self) -> list[Callable[..., object]]:
         """All activities, over the fakes and the books in memory."""
-        item_room = WorkItems(self.tracker, self.contents, self.items, self.ledger, self.bodies, sync=self.sync)
+        item_room = WorkItems(
+            self.tracker, self.contents, self.items, self.ledger, self.bodies, self.guard, sync=self.sync
+        )
         turn_room = Turns(self.models(), self.toolbox, self.transcripts, self.contents, self.attempts)
         asking_room = Asking(self.escalations, self.contents, self.people)
-        return [*activities_of(item_room), *activities_of(turn_room), *activities_of(asking_room)]
+        rooms = (item_room, turn_room, asking_room, *self.rooms)
+        return [activity for room in rooms for activity in activities_of(room)]
 
     def models(self) -> LLMService:
         """The model service of the turns."""
@@ -129,7 +137,7 @@ class Rig:
         return Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
+            workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation, AskAboutViolation],
             activities=activities or self.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
         )
