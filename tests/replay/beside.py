@@ -1,16 +1,29 @@
 """Paths of workflows that are about no single item: each plays itself, and says under which id."""
 
+import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import patch
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
+from activities import process
 from pointsman.contracts.recovery import HookProblem, HookState
+from pointsman.contracts.violations import CheckScope, ViolationDecision, ViolationVerb
 from pointsman.domain.loose import moment
+from pointsman.policies.process_rules import load_processes
+from pointsman.store.engine import Store
+from pointsman.store.process_violations import ProcessViolations
+from starter import process_checks
+from tests.sandbox.azure import azure_devops, config
 from tests.workflows.fakes_of_hooks import QuietKeeper, RefusedKeeper
-from tests.workflows.recovery_rig import PROJECT, recovering
+from tests.workflows.recovery_rig import PROJECT, migrated, recovering
+from tests.workflows.test_process import FABRIKAM, Checking
+from workflows.process import DecideViolation
 
 Play = Callable[[Client], Awaitable[str]]
 
@@ -70,3 +83,74 @@ async def recovered_unwatched(client: Client) -> str:
 @beside("RecoverEvents", impatient=True)
 async def recovered_in_several_runs(client: Client) -> str:
     return await _recovered(client, None)
+
+
+@asynccontextmanager
+async def _checking(client: Client) -> AsyncGenerator[Checking]:
+    """A project of three tasks without a requirement, looked at two at a time."""
+    with tempfile.TemporaryDirectory(prefix="pointsman-record-") as folder:
+        file = Path(folder) / "pointsman.db"
+        shutil.copy(migrated(), file)
+        async with (
+            azure_devops(of=config().model_copy(update={"organisations": (FABRIKAM,)})) as azure,
+            Store.open(f"sqlite:///{file}") as store,
+        ):
+            for title in ("Basket", "Till", "Door"):
+                await azure.make("Task", title)
+            rig = Checking(azure, client, ProcessViolations(store), "recorded-checks")
+            with patch.object(process, "ITEMS_AT_ONCE", 2):
+                async with rig.worker():
+                    yield rig
+
+
+async def _checked(client: Client, project: str = PROJECT) -> str:
+    async with _checking(client) as rig:
+        whole = load_processes()["cmmi"]
+        few = whole.model_copy(update={"checks": tuple(one for one in whole.checks if one.id == "RDM-1.task")})
+        scope = CheckScope(tenant="default", organisation="fabrikam", project=project, policy=few)
+        running = await process_checks.start(client, scope, rig.queue)
+        with suppress(WorkflowFailureError):
+            await running.result()
+    return running.id
+
+
+@beside("CheckProcess")
+async def checked(client: Client) -> str:
+    return await _checked(client)
+
+
+@beside("CheckProcess")
+async def check_of_no_project(client: Client) -> str:
+    return await _checked(client, "Nowhere")
+
+
+@beside("CheckProcess", impatient=True)
+async def checked_in_several_runs(client: Client) -> str:
+    return await _checked(client)
+
+
+async def _decided(client: Client, reason: str) -> str:
+    async with _checking(client) as rig:
+        await rig.check()
+        decision = ViolationDecision(
+            violation_id="VIO-1",
+            verb=ViolationVerb.WAIVE,
+            by="ada",
+            reason=reason,
+            until=datetime(2999, 1, 1, tzinfo=UTC),
+        )
+        name = f"process/decide/recorded/{reason or 'nothing'}"
+        running = await client.start_workflow(DecideViolation.run, decision, id=name, task_queue=rig.queue)
+        with suppress(WorkflowFailureError):
+            await running.result()
+    return name
+
+
+@beside("DecideViolation")
+async def waived(client: Client) -> str:
+    return await _decided(client, "until the split")
+
+
+@beside("DecideViolation")
+async def waiver_refused(client: Client) -> str:
+    return await _decided(client, "")

@@ -12,8 +12,11 @@ import tempfile
 from pathlib import Path
 
 import activities.escalations
+import activities.hooks
+import activities.process
+import activities.recovery
 import activities.turns
-import activities.work_items  # noqa: F401 - these three are what workflows import, and are slow to load
+import activities.work_items  # noqa: F401 - these are what workflows import, and are slow to load
 from pointsman.contracts.base import Json
 from tests.replay import corpus  # noqa: F401 - as above: it brings the replayer's library
 

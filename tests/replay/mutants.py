@@ -35,6 +35,12 @@ TOOLS = "await asyncio.gather(*(self._call_tool(call) for call in calls), return
 PUBLISHING = "        published = await workflow.execute_activity_method("
 CLOSE = "                resolution = await self._close(question, escalation, error)\n"
 STEP = "                move = await self._step()\n"
+READ = "        await self._read(ask)  # what"
+FIRST_WATCH = "        if ask.watch:\n            await self._watch(ask)\n"
+SUGGESTED = "            if workflow.info().is_continue_as_new_suggested() and not self._"
+NEVER = "            if False and not self._"
+EVERY, ONCE = "        while not self._carry.done:\n", "        for _ in range(1):\n"
+DECIDED = "        return await workflow.execute_activity_method(\n            ProcessChecks.decide"
 RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
 
 MUTANTS = {
@@ -123,6 +129,48 @@ MUTANTS = {
         "DeliverWorkItem.continued-*",
         (STEP,),
         ("                await self._continue_as_new_if_due()\n" + STEP,),
+    ),
+    "subscriptions are looked after before what the service kept of deliveries is read": Mutant(
+        "recovery.py", "RecoverEvents.recovered-and-repaired", (FIRST_WATCH, READ), ("", FIRST_WATCH + READ)
+    ),
+    "subscriptions are not looked after once all is back": Mutant(
+        "recovery.py",
+        "RecoverEvents.recovered-and-repaired",
+        ("        if ask.watch:\n            await self._watch(ask, self._carry.tally)\n",),
+        ("",),
+    ),
+    "a recovery ends where subscriptions may not be read": Mutant(
+        "recovery.py",
+        "RecoverEvents.recovered-unwatched",
+        ("            if is_cancelled_exception(error):\n                raise\n",),
+        ("            raise\n",),
+    ),
+    "what a recovery came to is not kept": Mutant(
+        "recovery.py",
+        "RecoverEvents.recovered",
+        ("        result = self._result(ask)\n        await workflow",),
+        ("        result = self._result(ask)\n        return result\n        await workflow",),
+    ),
+    "a recovery does not continue as new": Mutant(
+        "recovery.py",
+        "RecoverEvents.recovered-in-several-runs-1",
+        (SUGGESTED,),
+        ("            if False and not self._",),
+    ),
+    "a check ends behind its first items": Mutant(
+        "process.py",
+        "CheckProcess.checked",
+        ("        while not self._carry.done:\n",),
+        ("        for _ in range(1):\n",),
+    ),
+    "a check does not continue as new": Mutant(
+        "process.py", "CheckProcess.checked-in-several-runs-1", (SUGGESTED,), (NEVER,)
+    ),
+    "a decision on a violation is asked for once more": Mutant(
+        "process.py",
+        "DecideViolation.waived",
+        (DECIDED,),
+        ("        await workflow.sleep(1)\n" + DECIDED,),
     ),
     PATCHED: Mutant(
         "work_items.py",

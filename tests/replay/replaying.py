@@ -17,11 +17,12 @@ from temporalio.worker import Replayer
 from pointsman.temporal import plugin
 from tests.replay import corpus
 from workflows.escalations import ResolveEscalation
+from workflows.process import CheckProcess, DecideViolation
 from workflows.recovery import RecoverEvents
 from workflows.turns import TakeTurn
 from workflows.work_items import DeliverWorkItem
 
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, RecoverEvents)
+WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation, RecoverEvents)
 
 
 async def replay(wanted: Sequence[corpus.Recorded]) -> AsyncGenerator[tuple[corpus.Recorded, Exception | None]]:
