@@ -150,7 +150,7 @@ async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_i
             assert (await first(store, handed_over)).attempts == 0  # Temporal's absence is not the row's fault
             assert ended(stage.pointsman) == ExitCode.OK
             told = await verify(store, Verifier.open(stage.folder / "data" / "keys"))
-    assert stopped(stage.pointsman) == ["web", "dispatcher", "worker", "sequencer"]
+    assert stopped(stage.pointsman) == ["web", "dispatcher", "pulse", "worker", "sequencer"]
     assert (told.ok, told.pending) == (True, 0)  # what was written until the end is signed
 
 
@@ -194,7 +194,7 @@ async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
     assert sample(counted, "temporal_workflow_task_execution_latency_count") > 0
     assert "temporal_workflow_task_execution_latency_count" not in counted_by_web
     assert sample(counted_by_web, "pointsman_deliveries_total") > 0
-    assert stopped(web) == ["web", "dispatcher", "sequencer"]
+    assert stopped(web) == ["web", "dispatcher", "pulse", "sequencer"]
     assert stopped(worker) == ["worker", "metrics"]
 
 
