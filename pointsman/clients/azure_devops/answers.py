@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from pointsman.contracts.base import Json
+
+PROJECT_STATES = {0: "new", 1: "wellFormed", 2: "deleting", 3: "createPending", 4: "deleted"}
 
 
 class Answer(BaseModel):
@@ -21,7 +23,12 @@ class Answer(BaseModel):
 
 
 class Nothing(Answer):
-    """An answer whose body nobody reads."""
+    """An answer whose body nobody reads, whatever it is."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unread(cls, data: object) -> object:
+        return {}
 
 
 class Link(Answer):
@@ -178,6 +185,12 @@ class Project(Answer):
     id: str
     name: str
     state: str = ""
+
+    @field_validator("state", mode="before")
+    @classmethod
+    def _in_words(cls, value: object) -> object:
+        """Beside repositories it is told by its number in the service's own enumeration."""
+        return PROJECT_STATES.get(value, str(value)) if isinstance(value, int) else value
 
 
 class Account(Answer):
