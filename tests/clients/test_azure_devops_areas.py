@@ -167,4 +167,8 @@ async def test_query_is_sliced_where_it_finds_too_much(big: AzureDevOps) -> None
     bugs = [number + 1 for number in range(70) if number % 3]
     assert await queries.ids("[System.WorkItemType] = 'Bug' OR [System.Id] = 0", "P000") == bugs
     assert await queries.ids("[System.Id] = 5") == [5]
+    assert await queries.first("[System.WorkItemType] = 'Bug'", "P000", 4, 8) == [one for one in bugs if one > 4][:8]
+    assert await queries.first("", "P000", 60, 8) == list(range(61, 69))
+    assert await queries.first("", "P000", 65, 8) == list(range(66, 71))
+    assert await queries.first("", "P001", 0, 8) == []
     await connection.close()

@@ -35,10 +35,8 @@ class ProcessReader:
         self._clients = {slug: client.in_bulk() for slug, client in self._prompt.items()}
 
     async def ids(self, organisation: str, project: str, where: str, after: int, limit: int) -> Sequence[int]:
-        """One request where the answer is within the limit of the service; see `QueriesApi.ids`."""
-        bound = f"[System.Id] > {after}"
-        found = await self._client(organisation).queries.ids(f"({where}) AND {bound}" if where else bound, project)
-        return found[:limit]
+        """One request, or two for each slice; see `QueriesApi.first`."""
+        return await self._client(organisation).queries.first(where, project, after, limit)
 
     def reader(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
         return FactsReader(self._client(organisation), asked)

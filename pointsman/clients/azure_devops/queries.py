@@ -4,8 +4,10 @@ from pointsman.clients.azure_devops.answers import QueryResult
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.errors import TooManyResults
 from pointsman.clients.azure_devops.names import segment
+from pointsman.contracts.base import Json
 
 RESULTS_MAX = 20_000
+SLICE_FACTOR = 4  # of ids that one asks for: projects of an organisation share its numbers
 
 
 class QueriesApi:
@@ -37,7 +39,27 @@ class QueriesApi:
             if len(part) < self._slice // 2:
                 width *= 2
 
-    async def _between(self, where: str, project: str, low: int, high: int | None) -> list[int] | None:
+    async def first(self, where: str, project: str, after: int, limit: int) -> list[int]:
+        """The first ids above `after` of items that meet a WIQL condition, ascending, `limit` at most.
+
+        One request, of which the answer has no more ids than that. A service that counts all that a query finds
+        before it cuts is asked in growing slices: two requests for each.
+        """
+        found: list[int] = []
+        low, width = after, min(SLICE_FACTOR * limit, self._slice)
+        while len(found) < limit:
+            rest = await self._between(where, project, low, None, limit)
+            if rest is not None:
+                return (found + rest)[:limit]
+            part = await self._between(where, project, low, low + width)
+            assert part is not None, "a slice of fewer ids than the limit is never over it"
+            found += part
+            low, width = low + width, min(2 * width, self._slice)
+        return found[:limit]
+
+    async def _between(
+        self, where: str, project: str, low: int, high: int | None, top: int | None = None
+    ) -> list[int] | None:
         """Ids above `low` up to `high`; None if they are too many for one answer."""
         bounds = [f"[System.Id] > {low}"] if low else []
         bounds += [f"[System.Id] <= {high}"] if high is not None else []
@@ -46,7 +68,9 @@ class QueriesApi:
         clauses = ["SELECT [System.Id] FROM WorkItems", f"WHERE {wanted}" if wanted else "", "ORDER BY [System.Id]"]
         path = f"{segment(project)}/_apis/wit/wiql" if project else "_apis/wit/wiql"
         try:
-            result = await self._connection.call(QueryResult, "POST", path, body={"query": " ".join(clauses)})
+            query = {"$top": top} if top is not None else None
+            body: dict[str, Json] = {"query": " ".join(clauses)}
+            result = await self._connection.call(QueryResult, "POST", path, query=query, body=body)
         except TooManyResults:
             return None
         return None if len(result.work_items) > self._slice else [one.id for one in result.work_items]
