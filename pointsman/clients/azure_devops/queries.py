@@ -64,6 +64,8 @@ class QueriesApi:
         bounds = [f"[System.Id] > {low}"] if low else []
         bounds += [f"[System.Id] <= {high}"] if high is not None else []
         conditions = [f"({where})"] if where else []
+        # The project in the address is only what @project means: by itself it leaves nothing out.
+        conditions += ["[System.TeamProject] = @project"] if project else []
         wanted = " AND ".join([*conditions, *bounds])
         clauses = ["SELECT [System.Id] FROM WorkItems", f"WHERE {wanted}" if wanted else "", "ORDER BY [System.Id]"]
         path = f"{segment(project)}/_apis/wit/wiql" if project else "_apis/wit/wiql"
