@@ -97,7 +97,7 @@ async def _coded(graph: MatrixGraph, organisation: str, found: Around) -> None:
     found.builds.update(await graph.builds(organisation, builds))
 
 
-async def serving(graph: MatrixGraph, organisation: str, shape: MatrixShape, commit: str) -> Sequence[int]:
+async def serving(graph: MatrixGraph, organisation: str, commit: str) -> Sequence[int]:
     """Items that a commit serves: those that are linked to it, and those that a pull request of it is linked to."""
     requests = await graph.bringers(organisation, commit)
     found = {*await graph.holders(organisation, CodeKind.COMMIT, [commit])}
@@ -133,16 +133,12 @@ async def _requirements(graph: MatrixGraph, organisation: str, shape: MatrixShap
 
 
 def _first(near: Around, item_ids: Sequence[int]) -> set[int]:
-    """For each item the requirement that it is, or that it hangs on; else the item."""
+    """For each item the requirement that it is, or that it hangs on; else the work at the top."""
     found: set[int] = set()
     for item_id in item_ids:
-        chain = [item_id, *climbed(near, item_id)]
-        found.add(next((one for one in chain if near.role(one) is Role.REQUIREMENT), _top_work(near, chain)))
+        chain = [one for one in (item_id, *climbed(near, item_id)) if near.role(one) in BROKEN_DOWN]
+        found.add(next((one for one in chain if near.role(one) is Role.REQUIREMENT), chain[-1]))
     return found
-
-
-def _top_work(near: Around, chain: Sequence[int]) -> int:
-    return [one for one in chain if near.role(one) is Role.WORK][-1]
 
 
 async def _below(graph: MatrixGraph, organisation: str, shape: MatrixShape, item_id: int) -> set[int]:

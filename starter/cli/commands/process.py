@@ -7,7 +7,7 @@ import typer
 from starter.cli.call import Call, DryRun, Limit, command, group, me
 from starter.cli.errors import usage
 
-app = group("process", "Rules of a process: check, rules, violations, acknowledge, waive.")
+app = group("process", "Rules of a process: check, rules, violations, acknowledge, waive, matrix, report.")
 
 Organisation = Annotated[
     str, typer.Option("--organisation", help="Which one, where settings name several.", show_default=False)
@@ -117,3 +117,79 @@ def waive(
     from starter.cli.settings import settings_of
 
     call.show(call.run(kept.decide(settings_of(call), violation, "waive", by or me(), reason, until, dry_run=dry_run)))
+
+
+@command(
+    app,
+    "matrix",
+    "pointsman process matrix --project Fabrikam",
+    "pointsman process matrix --project Fabrikam --gaps",
+    "pointsman process matrix --project Fabrikam --format xlsx --output matrix.xlsx",
+    "pointsman process matrix --project Fabrikam --serves 4f2c9e1",
+    "pointsman process matrix --proves 42",
+)
+def matrix(
+    call: Call,
+    project: Annotated[str, typer.Option("--project", help="Of which project.", show_default=False)] = "",
+    organisation: Organisation = "",
+    process: Process = "",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="table, csv, json, html or xlsx.")] = "table",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Write into a file.", show_default=False)
+    ] = "",
+    gaps: Annotated[bool, typer.Option("--gaps", help="Only rows that lack something; exit 9 where one does.")] = False,
+    serves: Annotated[
+        str, typer.Option("--serves", metavar="COMMIT", help="What does this commit serve?", show_default=False)
+    ] = "",
+    proves: Annotated[
+        int, typer.Option("--proves", metavar="ITEM", min=0, help="What proves this item?", show_default=False)
+    ] = 0,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read all of it, not what changed since the last time.")
+    ] = False,
+    kept: Annotated[bool, typer.Option("--kept", help="Read nothing: show what was read the last time.")] = False,
+) -> int:
+    """Trace each requirement from its epic to work, code, builds, tests, reviews and changes; name what is missing.
+
+    In a pipe: row, epic, feature, requirement, work, code, build, test, outcome, review, change, title. With --serves
+    or --proves: row, column, name, told, flag, title.
+    """
+    from starter.cli import matrix as plain
+    from starter.cli.settings import settings_of
+
+    wanted = plain.Wanted(project, organisation, process, form, output, gaps, serves, proves, whole, kept)
+    return call.run(plain.show(call, settings_of(call), wanted))
+
+
+@command(
+    app,
+    "report",
+    "pointsman process report --project Fabrikam --since 2026-10-01 --until 2026-11-01",
+    "pointsman process report --project Fabrikam --format html --output report.html",
+)
+def report(
+    call: Call,
+    project: Annotated[str, typer.Option("--project", help="On which project.", show_default=False)] = "",
+    since: Annotated[
+        str, typer.Option("--since", help="From when on, ISO 8601; four weeks if not given.", show_default=False)
+    ] = "",
+    until: Annotated[str, typer.Option("--until", help="Until when; now if not given.", show_default=False)] = "",
+    organisation: Organisation = "",
+    process: Process = "",
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help="md, html or json.")] = "md",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="Write into a file.", show_default=False)
+    ] = "",
+    kept: Annotated[bool, typer.Option("--kept", help="Take the matrix as it was read the last time.")] = False,
+    matrix: Annotated[bool, typer.Option("--matrix/--no-matrix", help="With the coverage of the matrix.")] = True,
+) -> int:
+    """Report violations by practice, their trend, waivers, how work is traced, and what could not be decided.
+
+    It is no appraisal.
+    """
+    from starter.cli import process_report as plain
+    from starter.cli.matrix import Wanted
+    from starter.cli.settings import settings_of
+
+    wanted = Wanted(project=project, organisation=organisation, process=process, format=form, output=output, kept=kept)
+    return call.run(plain.show(call, settings_of(call), wanted, since, until, matrix=matrix))

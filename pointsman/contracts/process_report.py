@@ -1,0 +1,63 @@
+"""What a report on the process of a project says of a time: violations by practice, their trend, how work is traced."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from pointsman.contracts.base import Contract
+from pointsman.contracts.matrix import Column, MatrixCoverage
+from pointsman.contracts.process import CheckSeverity
+
+
+class Waiver(Contract):
+    """A violation that was waived in the time: by whom, why, until when."""
+
+    violation: str
+    check: str
+    at: datetime
+    by: str
+    reason: str = ""
+    until: str = ""
+
+
+class PracticeTold(Contract):
+    """Violations of one practice in the time; `standing` are those that are open or acknowledged at its end."""
+
+    practice: str
+    checks: tuple[str, ...] = ()
+    opened: int = 0
+    resolved: int = 0
+    waived: int = 0
+    standing: int = 0
+
+
+class TrendPoint(Contract):
+    """A week, or what the time has of it. `standing` counts what is not resolved at its end, waived or not."""
+
+    since: datetime
+    until: datetime
+    opened: int = 0
+    resolved: int = 0
+    standing: int = 0
+
+
+class ProcessReport(Contract):
+    organisation: str
+    project: str
+    process: str
+    since: datetime
+    until: datetime
+    made_at: datetime
+    practices: tuple[PracticeTold, ...] = ()
+    """All of the process, those without a violation too."""
+    severities: dict[CheckSeverity, int] = Field(default_factory=dict)
+    """Standing at the end, by severity."""
+    waivers: tuple[Waiver, ...] = ()
+    trend: tuple[TrendPoint, ...] = ()
+    coverage: MatrixCoverage | None = None
+    """None: no matrix of the project is kept."""
+    read_at: datetime | None = None
+    """As of when the matrix is."""
+    undecided: tuple[str, ...] = ()
+    """What could not be decided, in sentences."""
+    unknown: tuple[Column, ...] = ()

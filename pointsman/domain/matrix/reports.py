@@ -1,0 +1,131 @@
+"""A report on the process of a project over a time, out of violations that were kept and a matrix that was counted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pointsman.contracts.matrix import Column, MatrixCoverage
+from pointsman.contracts.process import Check, CheckSeverity, ProcessPolicy
+from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, Waiver
+from pointsman.contracts.violations import ProcessViolation, ViolationState
+from pointsman.domain.matrix.coverage import of_column
+
+WEEK = timedelta(days=7)
+OTHER = "Checks that are no part of the process now"
+SENTENCES = {
+    Column.EPIC: "whether an epic is above",
+    Column.FEATURE: "whether a feature is above",
+    Column.REQUIREMENT: "whether a requirement is there",
+    Column.WORK: "whether there is work",
+    Column.CODE: "whether there is code",
+    Column.BUILD: "whether it was built",
+    Column.TEST: "whether a test case proves it",
+    Column.OUTCOME: "how its test cases ended",
+    Column.REVIEW: "whether it was reviewed",
+    Column.CHANGE: "whether a change request is open",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """From `since` on, before `until`."""
+
+    since: datetime
+    until: datetime
+
+    def has(self, at: datetime | None) -> bool:
+        return at is not None and self.since <= at < self.until
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the books have: all violations of the project, and the waivers of the audit log."""
+
+    violations: Sequence[ProcessViolation]
+    waivers: Sequence[Waiver]
+    coverage: MatrixCoverage | None = None
+    read_at: datetime | None = None
+    unknown: Sequence[Column] = ()
+
+
+def report(
+    organisation: str, project: str, policy: ProcessPolicy, span: Span, kept: Kept, now: datetime
+) -> ProcessReport:
+    violations = [one for one in kept.violations if one.opened_at < span.until]
+    waivers = tuple(one for one in kept.waivers if span.has(one.at))
+    standing = [one for one in violations if stands(one, span.until)]
+    severities = {
+        severity: sum(one.severity is severity for one in standing) for severity in reversed(list(CheckSeverity))
+    }
+    return ProcessReport(
+        organisation=organisation,
+        project=project,
+        process=f"{policy.name} {policy.version}",
+        since=span.since,
+        until=span.until,
+        made_at=now,
+        practices=tuple(_practices(policy.checks, violations, waivers, span)),
+        severities=severities,
+        waivers=waivers,
+        trend=tuple(trend(violations, span)),
+        coverage=kept.coverage,
+        read_at=kept.read_at,
+        undecided=tuple(_undecided(kept)),
+        unknown=tuple(kept.unknown),
+    )
+
+
+def there(violation: ProcessViolation, at: datetime) -> bool:
+    """Whether it was not resolved at a moment."""
+    return violation.opened_at < at and (violation.resolved_at is None or violation.resolved_at >= at)
+
+
+def stands(violation: ProcessViolation, at: datetime) -> bool:
+    """Whether it counts at a moment. Which of two states it had before now the books do not say: a waiver of now
+    counts from its beginning."""
+    is_waived = violation.state is ViolationState.WAIVED and (violation.until is None or violation.until >= at)
+    return there(violation, at) and not is_waived
+
+
+def _practices(
+    checks: Iterable[Check], violations: Sequence[ProcessViolation], waivers: Sequence[Waiver], span: Span
+) -> Iterator[PracticeTold]:
+    practice_of = {one.id: one.practice for one in checks}
+    names = list(dict.fromkeys(practice_of.values()))
+    if any(one.check not in practice_of for one in violations):
+        names.append(OTHER)
+    for name in names:
+        own = [one for one in violations if practice_of.get(one.check, OTHER) == name]
+        yield PracticeTold(
+            practice=name,
+            checks=tuple(one for one, practice in practice_of.items() if practice == name),
+            opened=sum(span.has(one.opened_at) for one in own),
+            resolved=sum(span.has(one.resolved_at) for one in own),
+            waived=sum(practice_of.get(one.check, OTHER) == name for one in waivers),
+            standing=sum(stands(one, span.until) for one in own),
+        )
+
+
+def trend(violations: Sequence[ProcessViolation], span: Span) -> Iterator[TrendPoint]:
+    since = span.since
+    while since < span.until:
+        week = Span(since, min(since + WEEK, span.until))
+        yield TrendPoint(
+            since=week.since,
+            until=week.until,
+            opened=sum(week.has(one.opened_at) for one in violations),
+            resolved=sum(week.has(one.resolved_at) for one in violations),
+            standing=sum(there(one, week.until) for one in violations),
+        )
+        since = week.until
+
+
+def _undecided(kept: Kept) -> Iterator[str]:
+    if kept.coverage is None:
+        yield "No matrix of the project was read, so nothing is said of how work is traced."
+        return
+    for column in Column:
+        rows = of_column(kept.coverage, column)[2]
+        if rows:
+            why = ", which could not be read for the project as a whole" if column in kept.unknown else ""
+            yield f"Of {rows} rows of the matrix it is not known {SENTENCES[column]}{why}."
