@@ -28,9 +28,13 @@ SECRET_KEY = re.compile(
 )
 CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w+/=.~-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 # They say on level info, for each request, what our own metrics and spans tell better.
-TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn", "openai", "mcp")
-# They say on level debug what passes through them: results of activities with content, a document's parts.
-INDISCREET = ("temporalio.worker._activity", "markdown_it", "urllib3", "alembic")
+TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn", "openai", "anthropic", "mcp")
+# They say on level debug what passes through them: results of activities with content, a document's parts, requests to
+# models and their answers, the headers that these are signed with.
+INDISCREET = (
+    *("temporalio.worker._activity", "markdown_it", "urllib3", "alembic"),
+    *("botocore", "boto3", "google_genai", "azure", "mistralai"),
+)
 FAILED_ACTIVITIES = "temporalio.activity"
 OURS = "pointsman."
 _EXTRA = structlog.stdlib.ExtraAdder()

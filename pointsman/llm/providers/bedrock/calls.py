@@ -88,4 +88,4 @@ class Calls:
             self._exchanges.discard(exchange)
 
     def faults(self, model: str) -> BedrockFaults:
-        return BedrockFaults(PROVIDER, model, self._secrets)
+        return BedrockFaults(PROVIDER, model, (*self._secrets, *self._connections.shown))

@@ -5,6 +5,7 @@ own do, with the TLS of all our adapters; each knows who uses it, so that ending
 """
 
 import socket
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -19,6 +20,9 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pointsman.llm.tls import tls_context
+
+SHOWN_MAX = 4
+"""Tokens change about once an hour."""
 
 
 class ExchangeEnded(ConnectionError):
@@ -76,9 +80,12 @@ class Connections:
         self._options: dict[str, Any] = {"timeout": limits, "maxsize": connections_max, "ssl_context": tls_context()}
         self._direct = _speaking(PoolManager(**self._options))
         self._proxied: dict[str, PoolManager] = {}
+        self.shown: deque[str] = deque(maxlen=SHOWN_MAX)
+        """Tokens that went out with requests, whoever found them: an answer may repeat them."""
 
     def send(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """The answer to a request; the body of a streamed one is still to come."""
+        self._remember(request)
         target = urlsplit(request.url)
         pool = self._manager(target.scheme, target.hostname or "").connection_from_url(request.url)
         raw = pool.urlopen(
@@ -102,6 +109,13 @@ class Connections:
         for manager in (self._direct, *self._proxied.values()):
             manager.clear()
 
+    def _remember(self, request: AWSPreparedRequest) -> None:
+        """The session's token, or that of a caller with a bearer token. A secret key signs, and is never sent."""
+        sent = [_text(request.headers.get(name)) for name in ("X-Amz-Security-Token", "Authorization")]
+        for token in (sent[0], sent[1].removeprefix("Bearer ") if sent[1].startswith("Bearer ") else ""):
+            if token and token not in self.shown:
+                self.shown.append(token)
+
     def _manager(self, scheme: str, host: str) -> PoolManager:
         proxy = getproxies().get(scheme) if scheme == "https" and not proxy_bypass(host) else None
         if not proxy:
@@ -109,6 +123,10 @@ class Connections:
         if proxy not in self._proxied:
             self._proxied[proxy] = _speaking(ProxyManager(proxy, **self._options))
         return self._proxied[proxy]
+
+
+def _text(header: str | bytes | None) -> str:
+    return header.decode("latin-1") if isinstance(header, bytes) else header or ""
 
 
 class _Plain(HTTPConnection):
