@@ -79,6 +79,8 @@ class OurItem(Contract):
     pending: int = 0
     """Of them not handed over yet."""
     dead: int = 0
+    gap: bool = False
+    """Between events that came there is one that did not."""
     conflicts: tuple[str, ...] = ()
     in_doubt: tuple[WriteRecord, ...] = ()
     tombstone: Tombstone | None = None

@@ -19,7 +19,7 @@ from pointsman.contracts.reconciliation import (
 )
 from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.tracker import ItemUpdate
-from pointsman.contracts.work_items import ENDED, WorkItemKey
+from pointsman.contracts.work_items import ENDED, EventKind, WorkItemKey
 from pointsman.domain.briefing import facts_of
 from pointsman.domain.echoes import equal, tags_of
 from pointsman.domain.recovery import Missed
@@ -73,9 +73,10 @@ def compare(policy: Policy, organisation: str, theirs: TheirItem, ours: OurItem,
             f"we know revision {known}, and it is at {theirs.rev}: it was restored to an earlier time, or is another"
         )
         return Compared(standing=SyncStanding.CONFLICTING, reason=reason)
-    if differing := _differing(theirs, ours):
-        reason = f"at revision {theirs.rev} our books say otherwise: {', '.join(differing)}"
-        return Compared(standing=SyncStanding.CONFLICTING, reason=reason)
+    if otherwise := _otherwise(theirs, ours):
+        return otherwise.model_copy(update={"look": True})
+    if ours.gap:
+        return Compared(standing=SyncStanding.LOST, reason="an event between others never came", look=True)
     return _at_rest(policy, scope=scope)
 
 
@@ -100,7 +101,7 @@ def after_look(
         return Compared(standing=SyncStanding.PENDING if ours.pending else standing)
     if way := _under_way(ours):
         return Compared(standing=SyncStanding.PENDING, reason=way)
-    return _at_rest(policy, scope=scope)
+    return _otherwise(theirs, ours) or _at_rest(policy, scope=scope)
 
 
 def gone(ours: OurItem, found: TheirItem | None, project: str) -> Compared:
@@ -193,15 +194,17 @@ def _at_rest(policy: Policy, *, scope: str | None) -> Compared:
     return Compared(standing=SyncStanding.EQUAL)
 
 
-def _differing(theirs: TheirItem, ours: OurItem) -> list[str]:
-    """Fields that differ although the revision is the same."""
+def _otherwise(theirs: TheirItem, ours: OurItem) -> Compared | None:
+    """Whether fields differ although the revision is the same."""
     if ours.agreed_rev != theirs.rev:
-        return []
-    return [
+        return None
+    differing = [
         name
         for name in (TITLE, STATE, AREA, TYPE, TAGS)
         if name in theirs.fields and not _same(name, theirs.fields, ours.agreed)
     ]
+    reason = f"at revision {theirs.rev} our books say otherwise: {', '.join(differing)}"
+    return Compared(standing=SyncStanding.CONFLICTING, reason=reason) if differing else None
 
 
 def _same(name: str, theirs: Mapping[str, object], ours: Mapping[str, object]) -> bool:
@@ -209,6 +212,20 @@ def _same(name: str, theirs: Mapping[str, object], ours: Mapping[str, object]) -
     if name == TAGS:
         return tags_of(str(left or "")) == tags_of(str(right or ""))
     return equal(str(left or ""), str(right or ""))
+
+
+def has_gap(keys: Iterable[str]) -> bool:
+    """Whether numbers are missing between those of an item's updates that reached us. `keys` are idempotency keys."""
+    numbers = {number for key in keys if (number := _update_number(key))}
+    return bool(numbers) and len(numbers) <= max(numbers) - min(numbers)
+
+
+def _update_number(key: str) -> int:
+    kind, _, rest = key.partition(":")
+    if kind == EventKind.CREATED:
+        return 1
+    number = rest.rpartition(":")[2]
+    return int(number) if kind == EventKind.UPDATED and number.isdecimal() else 0
 
 
 def window(theirs: Sequence[int], ours: Iterable[int], limit: int) -> tuple[list[int], list[int], int]:

@@ -14,6 +14,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.reconciliation import OurItem, ReconcileReport, Tombstone
 from pointsman.contracts.records import Caller, Chain, DeliveryState, WriteRecord
 from pointsman.contracts.work_items import Facts, WorkItemKey, WorkItemState
+from pointsman.domain.reconciliation import has_gap
 from pointsman.store import audit, contents
 from pointsman.store.engine import Store
 from pointsman.store.ledger import INTENDED, WRITTEN
@@ -52,7 +53,7 @@ class Reconciliations:
         return await self._store.read(lambda session: session.scalars(query).all())
 
     async def known(self, organisation: str, ids: Sequence[int]) -> Mapping[int, OurItem]:
-        """Seven queries, each over an index."""
+        """Eight queries, each over an index."""
         return await self._store.read(lambda session: _known(session, organisation, ids))
 
     async def finish(self, report: ReconcileReport, caller: Caller) -> None:
@@ -118,7 +119,7 @@ def _known(session: Session, organisation: str, ids: Sequence[int]) -> dict[int,
     rows = {row.item_id: row for row in _rows(session, WorkItem, organisation, ids)}
     states = _deliveries(session, organisation, ids)
     written, doubtful = _writes(session, organisation, ids)
-    conflicts = _conflicts(session, organisation, ids)
+    conflicts, gaps = _conflicts(session, organisation, ids), _gaps(session, organisation, ids)
     stones = {row.item_id: row for row in _rows(session, TombstoneRow, organisation, ids)}
     agreed = {row.item_id: row for row in _rows(session, AgreementRow, organisation, ids)}
     found = {}
@@ -129,6 +130,7 @@ def _known(session: Session, organisation: str, ids: Sequence[int]) -> dict[int,
             heard=heard.total(),
             pending=heard[DeliveryState.PENDING],
             dead=heard[DeliveryState.DEAD],
+            gap=item_id in gaps,
             conflicts=tuple(conflicts.get(item_id, ())),
             in_doubt=tuple(doubtful.get(item_id, ())),
             tombstone=_stone(stones.get(item_id)),
@@ -177,6 +179,17 @@ def _deliveries(session: Session, organisation: str, ids: Sequence[int]) -> dict
     return found
 
 
+def _gaps(session: Session, organisation: str, ids: Sequence[int]) -> set[int]:
+    """Items of which an event between others never came."""
+    query = select(col(InboxRow.item_id), col(InboxRow.idempotency_key)).where(
+        col(InboxRow.item_id).in_(ids), col(InboxRow.organisation) == organisation, col(InboxRow.duplicate_of) == ""
+    )
+    keys: dict[int, list[str]] = {}
+    for item_id, key in session.execute(query):
+        keys.setdefault(item_id, []).append(key)
+    return {item_id for item_id, found in keys.items() if has_gap(found)}
+
+
 def _writes(
     session: Session, organisation: str, ids: Sequence[int]
 ) -> tuple[dict[int, int], dict[int, list[WriteRecord]]]:
@@ -187,7 +200,7 @@ def _writes(
     doubtful: dict[int, list[WriteRecord]] = {}
     for row in session.scalars(select(LedgerRow).where(*mine, col(LedgerRow.status) == INTENDED)):
         doubtful.setdefault(row.item_id, []).append(_write(row))
-    return dict(session.execute(made).tuples().all()), doubtful
+    return {row[0]: row[1] for row in session.execute(made)}, doubtful
 
 
 def _write(row: LedgerRow) -> WriteRecord:
