@@ -8,7 +8,7 @@ from temporalio import activity
 
 from activities.outside import beating, outside
 from activities.rule_books import Completing
-from pointsman.contracts.process import Graph, ItemFacts
+from pointsman.contracts.process import Finding, Graph, ItemFacts
 from pointsman.contracts.violations import (
     CheckCarry,
     CheckScope,
@@ -22,10 +22,18 @@ from pointsman.contracts.violations import (
 )
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.process.calls import concerns
-from pointsman.domain.process.evaluation import Around, fields_asked, of_a_project, of_item, types_asked
+from pointsman.domain.process.evaluation import (
+    Around,
+    fields_asked,
+    of_a_project,
+    of_item,
+    of_project,
+    types_asked,
+)
 from pointsman.domain.process.graphs import Graphs
-from pointsman.domain.process.tallies import counted, settled
+from pointsman.domain.process.tallies import counted, project_facts, settled
 from pointsman.ports import ItemReader, Missing, ProcessSource, ProcessViolations, Rejected
+from pointsman.ports_process import BranchRules
 
 ITEMS_AT_ONCE = 100
 NO_GRAPHS: Mapping[str, Mapping[str, Graph]] = {}
@@ -49,10 +57,17 @@ class _Batch:
 class ProcessChecks:
     """`worker.py` hands in the client and the books."""
 
-    def __init__(self, source: ProcessSource, violations: ProcessViolations, graphs: Graphs = NO_GRAPHS) -> None:
+    def __init__(
+        self,
+        source: ProcessSource,
+        violations: ProcessViolations,
+        graphs: Graphs = NO_GRAPHS,
+        branches: BranchRules | None = None,
+    ) -> None:
         self._source = source
         self._violations = violations
         self._graphs = graphs
+        self._branches = branches
 
     @activity.defn(name="process.check")
     async def check(self, step: CheckStep) -> CheckCarry:
@@ -80,13 +95,21 @@ class ProcessChecks:
                     inspection = _inspection(scope, item, around)
                     batch.tally = counted(scope.policy, batch.tally, item, inspection.findings)
                     batch.take(scope, item.id, await self._violations.settle(inspection))
+                done = len(ids) < ITEMS_AT_ONCE
                 return CheckCarry(
                     after=max([carry.after, *ids]),
-                    done=len(ids) < ITEMS_AT_ONCE,
+                    done=done,
+                    whole=await self._whole(scope, batch.tally) if done else (),
                     tally=batch.tally,
                     act_on=tuple(batch.act_on),
                     called_off=tuple(batch.called_off),
                 )
+
+    async def _whole(self, scope: CheckScope, tally: CheckTally) -> tuple[Finding, ...]:
+        """What only all items together can tell, and the rules of its branches."""
+        known = await self._branches.branch_rules(scope.organisation, scope.project) if self._branches else None
+        facts = project_facts(scope.policy, tally, scope.project)
+        return tuple(of_project(scope.policy, facts.model_copy(update={"policies": known})))
 
     def _reader(self, scope: CheckScope) -> ItemReader:
         reader = self._source.reader(scope.organisation, fields_asked(scope.policy))

@@ -1,6 +1,6 @@
 """What checks of a process need from the world beyond `pointsman.ports`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pointsman.contracts.violations import ProcessViolation
@@ -15,6 +15,12 @@ class RuledProjects(ProcessSource, Protocol):
 
     def at_once(self, organisation: str, asked: frozenset[str]) -> ItemReader:
         """As `reader`, for an item that somebody waits for: not behind what goes in bulk."""
+
+
+class BranchRules(Protocol):
+    async def branch_rules(self, organisation: str, project: str) -> Mapping[str, tuple[str, ...]] | None:
+        """By repository: types of the policies that are on and blocking on its default branch; None where we may not
+        see them."""
 
 
 class KeptViolations(ProcessViolations, Protocol):

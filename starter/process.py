@@ -3,10 +3,13 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from activities.rule_books import Completing
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.process_facts import FactsReader
 from pointsman.contracts.process import Finding, ItemFacts, ProcessPolicy
 from pointsman.domain.process.evaluation import Around, fields_asked, of_item, types_asked
+from pointsman.domain.process.rulebooks import rules_for
+from pointsman.policies.process_graphs import load_graphs
 
 
 class NoProcess(Exception):
@@ -27,9 +30,8 @@ async def process_of(
             raise NoProcess(f"there is no process {named!r} in policy; there are: {there}")
         return known[named]
     has = await client.projects.process_name(project)
-    for policy in known.values():
-        if has.casefold() in {one.casefold() for one in policy.processes}:
-            return policy
+    if (policy := rules_for(known, has)) is not None:
+        return policy
     raise NoProcess(f"project {project!r} has the process {has!r}, for which policy has no checks; there are: {there}")
 
 
@@ -37,7 +39,7 @@ async def check_items(
     client: AzureDevOps, policy: ProcessPolicy, ids: Sequence[int]
 ) -> AsyncGenerator[tuple[ItemFacts, list[Finding]]]:
     """Each item with what was found. Three requests an item and more for what it is linked to."""
-    reader = FactsReader(client, fields_asked(policy))
+    reader = Completing(FactsReader(client, fields_asked(policy)), load_graphs().get(policy.base, {}))
     around = Around(datetime.now(UTC), frozenset({await _own_name(client)}))
     for item_id in ids:
         item = await reader.item(item_id)

@@ -12,7 +12,7 @@ from pointsman.contracts.process_control import ProcessControl
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Audit, Ledger, Notifier, WorkTracker
-from pointsman.ports_process import KeptViolations, RuledProjects
+from pointsman.ports_process import BranchRules, KeptViolations, RuledProjects
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Outside:
     """What these rooms speak to."""
 
     source: RuledProjects
+    branches: BranchRules
     tracker: WorkTracker
     notifier: Notifier
 
@@ -53,7 +54,7 @@ def process_rooms(
     graphs = load_graphs()
     books = RuleBooks(outside.source, load_processes(folder), graphs, control.projects)
     return ProcessRooms(
-        checks=ProcessChecks(outside.source, violations, graphs),
+        checks=ProcessChecks(outside.source, violations, graphs, outside.branches),
         inspections=Inspections(books, violations),
         calls=ViolationCalls(violations, outside.notifier, outside.tracker, ledger),
         guard=WriteGuard(books, audit),

@@ -56,7 +56,7 @@ async def ensure_schedules(
     )
     for scope in wanted:
         await _ensure(client, workflow_id(scope.organisation, scope.project), _schedule(scope, spec, task_queue))
-    await _remove_others(client, {workflow_id(scope.organisation, scope.project) for scope in wanted})
+    await _remove_others(client, {workflow_id(scope.organisation, scope.project) for scope in wanted}, task_queue)
 
 
 def _schedule(scope: CheckScope, spec: ScheduleSpec, task_queue: str) -> Schedule:
@@ -82,16 +82,20 @@ async def _ensure(client: Client, name: str, wanted: Schedule) -> None:
         await client.get_schedule_handle(name).update(change)
 
 
-async def _remove_others(client: Client, kept: set[str]) -> None:
+async def _remove_others(client: Client, kept: set[str], task_queue: str) -> None:
+    """Of ours only: another installation may share the namespace, with a task queue of its own."""
     found = [one.id async for one in await client.list_schedules() if one.id.startswith(PREFIX)]
     for name in found:
         if name not in kept:
-            await _remove(client, name)
+            await _remove(client, name, task_queue)
 
 
-async def _remove(client: Client, name: str) -> None:
+async def _remove(client: Client, name: str, task_queue: str) -> None:
+    handle = client.get_schedule_handle(name)
     try:
-        await client.get_schedule_handle(name).delete()
+        action = (await handle.describe()).schedule.action
+        if isinstance(action, ScheduleActionStartWorkflow) and action.task_queue == task_queue:
+            await handle.delete()
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:  # another process was faster
             raise

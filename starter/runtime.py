@@ -170,7 +170,8 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         stack.push_async_callback(_ended, asyncio.create_task(_warm_after(started, warming)))
         tracker = Tracker(organisations)
         notifier = WebhookNotifier(settings.notify_webhook)
-        outside = Outside(ProcessReader(organisations), tracker, notifier)
+        reader = ProcessReader(organisations)
+        outside = Outside(reader, reader, tracker, notifier)
         control, folder = rt.policy.policy.process, settings.policy_dir
         ruled = process_rooms(outside, books.violations, books.ledger, books.audit, control, folder)
         sync = sync_books(rt.store, organisations, rt.metrics)

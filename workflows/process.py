@@ -48,7 +48,7 @@ class CheckProcess:
             if workflow.info().is_continue_as_new_suggested() and not self._carry.done:
                 workflow.continue_as_new(CheckStep(scope=scope, carry=self._carry))
         name = f"{scope.organisation}/{scope.project}"
-        return CheckResult(scope=name, process=scope.policy.name, tally=self._carry.tally)
+        return CheckResult(scope=name, process=scope.policy.name, tally=self._carry.tally, whole=self._carry.whole)
 
     async def _follow(self, scope: CheckScope) -> None:
         """What the batch opened or resolved is told to people."""

@@ -118,6 +118,8 @@ class CheckCarry(Contract):
     after: int = 0
     done: bool = False
     tally: CheckTally = CheckTally()
+    whole: tuple[Finding, ...] = ()
+    """What only the whole of the project tells, once it is done."""
     act_on: tuple[int, ...] = ()
     """Items of the last batch with violations that people are to be told of."""
     called_off: tuple[str, ...] = ()
@@ -134,6 +136,8 @@ class CheckResult(Contract):
     """`organisation/project`."""
     process: str
     tally: CheckTally
+    whole: tuple[Finding, ...] = ()
+    """What only the whole of the project tells."""
 
 
 class ViolationVerb(StrEnum):

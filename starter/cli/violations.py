@@ -7,6 +7,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from pointsman.config import Settings
+from pointsman.contracts.process import Standing
 from pointsman.contracts.violations import (
     CheckResult,
     CheckScope,
@@ -49,18 +50,24 @@ async def check(call: Call, settings: Settings, project: str, organisation: str,
             rules = await process_of(client, project, load_processes(settings.policy_dir), process)
         except NoProcess as error:
             raise CliError("no_process", f"Nothing was checked: {error}.", "pointsman process rules") from error
+    wanted = policy(settings)
     scope = CheckScope(
-        tenant=tenant_of(policy(settings), place.name),
+        tenant=tenant_of(wanted, place.name),
         organisation=place.name,
         project=project,
         policy=rules,
         reason=f"asked for by {by}",
         by=by,
+        on_open=wanted.process.on_open,
+        ladders=wanted.ladders,
     )
     running = await process_checks.start(await temporal(settings), scope, settings.task_queue)
     result = await _followed(call, running)
-    call.show(Single("check", {"workflow_id": running.id, "process": result.process, **result.tally.model_dump()}))
-    return ExitCode.FINDINGS if result.tally.standing else ExitCode.OK
+    whole = [one.model_dump(mode="json", exclude={"item", "update"}) for one in result.whole]
+    told = {"workflow_id": running.id, "process": result.process, **result.tally.model_dump(), "whole": whole}
+    call.show(Single("check", told))
+    broken = result.tally.standing or any(one.standing is Standing.VIOLATED for one in result.whole)
+    return ExitCode.FINDINGS if broken else ExitCode.OK
 
 
 async def _followed(call: Call, running: Running) -> CheckResult:

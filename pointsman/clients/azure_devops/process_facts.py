@@ -48,6 +48,9 @@ class ProcessReader:
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project)
 
+    async def branch_rules(self, organisation: str, project: str) -> Mapping[str, tuple[str, ...]] | None:
+        return await branch_policies(self._client(organisation), project)
+
     async def identity(self, organisation: str = "") -> str:
         return (await self._client(organisation).connection_data(TYPES_AGE)).authenticated_user.unique_name
 
