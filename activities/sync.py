@@ -10,6 +10,7 @@ from pointsman.contracts.sync import LoopBreaker
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
+from pointsman.domain.sync.agreeing import links_of
 from pointsman.domain.sync.recognising import values_of
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
@@ -30,26 +31,37 @@ class Writer:
         """What the ledger has of the operation, oldest first."""
         return [row for row in await self._ledger.writes(key) if _is_of(row, operation)]
 
-    async def recover(self, chain: Chain, key: WorkItemKey, rows: Sequence[WriteRecord]) -> int:
-        """The revision that an earlier attempt made; 0 when none is to be seen."""
-        written = next((row.rev for row in rows if row.status == "written"), 0)
-        if written or not rows:
+    async def recover(self, chain: Chain, item: TrackedItem, rows: Sequence[WriteRecord]) -> int:
+        """The revision that an earlier attempt made; 0 when none has.
+
+        Each attempt is guarded by the revision that it was made from, so it has made the next one or none. Where the
+        item has moved on without it, it never will: such a row is given up.
+        """
+        key = needed_key(chain)
+        if written := next((row.rev for row in rows if row.status == "written"), 0):
             return written
+        late = [row for row in rows if row.base_rev < item.rev]
+        if not late:
+            return 0
         me = await self._tracker.identity(key.organisation)
-        updates = await self._tracker.updates(key, after_rev=min(row.base_rev for row in rows))
-        for update in updates:
-            made = next(
-                (row for row in rows if row.base_rev < update.rev and explains(row.values, update.changed)), None
-            )
-            if made is not None and update.revised_by == me:
-                await self._ledger.settle(made.operation, "written", update.rev, caller())
-                changes = {name: new for name, (_, new) in update.changed.items()}
-                await self._sync.agreements.advance(chain, update.rev, changes)
-                return update.rev
+        updates = await self._tracker.updates(key, after_rev=min(row.base_rev for row in late))
+        mine = {update.rev: update for update in updates if update.revised_by == me}
+        for row in late:
+            made = mine.get(row.base_rev + 1)
+            if made is not None and explains(row.values, made.changed):
+                await self._ledger.settle(row.operation, "written", made.rev, caller(), f"update {made.id}")
+                changes = {name: new for name, (_, new) in made.changed.items()}
+                await self._sync.agreements.advance(chain, made.rev, changes)
+                return made.rev
+        for row in late:
+            if row.status == "intended":
+                evidence = f"revision {row.base_rev + 1} is not of it"
+                await self._ledger.settle(row.operation, "abandoned", 0, caller(), evidence)
         return 0
 
-    async def stopped(self, chain: Chain, key: WorkItemKey, breaker: LoopBreaker) -> str:
+    async def stopped(self, chain: Chain, breaker: LoopBreaker) -> str:
         """Why the item is not written to; empty where it may be. The write that would be one too many is not sent."""
+        key = needed_key(chain)
         standing = await self._sync.quarantines.get(key)
         if standing is not None:
             return standing.reason
@@ -66,9 +78,7 @@ class Writer:
         reason = f"{len(recent)} writes of ours within {minutes:g} minutes, {limit}"
         return (await self._sync.quarantines.put(chain, reason, len(recent), caller())).reason
 
-    async def write(
-        self, chain: Chain, key: WorkItemKey, operation: str, item: TrackedItem, change: ItemWrite
-    ) -> TrackedItem:
+    async def write(self, chain: Chain, operation: str, item: TrackedItem, change: ItemWrite) -> TrackedItem:
         """Intent row, one PATCH guarded by the revision, result row; both sides agree on what it changed.
 
         An attempt with other values, or on another revision, gets a row of its own: the earlier PATCH may be under way
@@ -77,7 +87,7 @@ class Writer:
         Raises:
             Unavailable: somebody else's revision came first; nothing was written.
         """
-        values = values_of(change)
+        key, values = needed_key(chain), values_of(change)
         named = _name(await self.rows(key, operation), operation, item.rev, values)
         await self._ledger.intend(WriteIntent(operation=named, chain=chain, base_rev=item.rev, values=values), caller())
         try:
@@ -88,13 +98,16 @@ class Writer:
         except Rejected:
             await self._ledger.settle(named, "abandoned", 0, caller())
             raise
+        # First what is agreed, then the result: an attempt that dies in between finds the intent, and does both again.
+        links = links_of(written.relations) if change.links else None
+        await self._sync.agreements.advance(chain, written.rev, changed_by(item, written), links=links)
         await self._ledger.settle(named, "written", written.rev, caller())
-        links = values.get("+links")
-        agreed = await self._sync.agreements.advance(chain, written.rev, changed_by(item, written))
-        if agreed is not None and isinstance(links, list):
-            both = {*agreed.links, *map(str, links)}
-            await self._sync.agreements.advance(chain, written.rev, {}, links=sorted(both))
         return written
+
+
+def needed_key(chain: Chain) -> WorkItemKey:
+    assert chain.key is not None, "a write is to an item"
+    return chain.key
 
 
 def changed_by(before: TrackedItem, after: TrackedItem) -> dict[str, Json]:

@@ -128,7 +128,7 @@ class WorkItems:
         start: dict[str, Json] = json.loads(await self._contents.get(ask.base))
         item = await self._tracker.get(ask.key)
         rows = await self._writer.rows(ask.key, ask.operation)
-        if rev := await self._writer.recover(whose, ask.key, rows):
+        if rev := await self._writer.recover(whose, item, rows):
             await self._settled(ask, proposal, ())
             return Published(status="written", rev=rev, recovered=True)
         agreed = await self._sync.agreements.get(ask.key)
@@ -167,9 +167,9 @@ class WorkItems:
         whose = chain(ask.tenant, ask.correlation_id, ask.key)
         if ask.released_by:
             await self._sync.quarantines.release(ask.key, ask.released_by)
-        if why := await self._writer.stopped(whose, ask.key, ask.sync.breaker):
+        if why := await self._writer.stopped(whose, ask.sync.breaker):
             return Published(status="quarantined", rev=item.rev, quarantine=why)
-        written = await self._writer.write(whose, ask.key, ask.operation, item, change)
+        written = await self._writer.write(whose, ask.operation, item, change)
         return Published(status="written", rev=written.rev)
 
     async def _settled(self, ask: Publish, proposal: Proposal, settled: tuple[FieldConflict, ...]) -> None:
