@@ -159,15 +159,32 @@ async def past(settings: Settings, named: str, at: str) -> Listing | Single:
     """All that happened to the item, or how it stood at a moment."""
     moment = times.moment(at, "--at")
     async with opened(settings) as books:
-        row = await find(books, named, _organisations(settings))
-        entries = await history.read(books.inbox, books.items, books.ledger, row.key)
+        key = await _told_of(books, named, _organisations(settings))
+        entries = await history.read(books.inbox, books.items, books.ledger, key)
     if moment is None:
         return records.history(entries)
     standing = standing_at(entries, moment)
     if standing.since is None:
         first = f"; its history begins at {iso(entries[0].at)}" if entries else ""
         raise not_found(f"Nothing is known of {named} at {iso(moment)}{first}.", f"pointsman items history {named}")
-    return records.standing(row.key, standing)
+    return records.standing(key, standing)
+
+
+async def _told_of(books: Books, named: str, organisations: tuple[str, ...]) -> WorkItemKey:
+    """The item's key. One that nobody works on, because no scope rule takes it, is known from its deliveries alone."""
+    try:
+        return (await find(books, named, organisations)).key
+    except CliError as error:
+        if error.exit_code is not ExitCode.NOT_FOUND:
+            raise
+        organisation, item_id = parse(named)
+        told = await books.inbox.find(item_id=item_id, limit=ROWS_MAX)
+        known = [one for one in reversed(told) if not organisation or one.organisation == organisation]
+        keys = {one.organisation: one.project for one in known if one.project or one is known[0]}
+        if len(keys) != 1:
+            raise
+        ((name, project),) = keys.items()
+        return WorkItemKey(organisation=name, project=project, id=item_id)
 
 
 async def last_change(settings: Settings, item: WorkItemKey) -> datetime | None:

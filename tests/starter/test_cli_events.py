@@ -253,3 +253,19 @@ def test_an_item_is_shown_as_it_stood_at_a_moment(rig: Rig) -> None:
     assert (stood["pointsman_state"], stood["fields"]) == ("routed", {})
     assert (stands["pointsman_state"], stands["revision"]) == ("working", 4)
     assert stands["fields"]["Microsoft.VSTS.Common.Priority"] == 2
+
+
+async def only_told(store: Store) -> None:
+    await Inbox(store).accept(cli_rig.delivery("d-1", body=fabrikam()))
+
+
+def test_an_item_that_nobody_works_on_has_a_history_too(rig: Rig) -> None:
+    rig.fill(only_told)
+    rows = rig.run("items", "history", "fabrikam/42", "--json").document()["history"]
+    assert isinstance(rows, list)
+    assert [(one["side"], one["ref"]) for one in rows] == [("theirs", "d-1")]
+    stood = rig.run("items", "history", "42", "--at", "2027-01-01T00:00:00Z", "--json").document()["standing"]
+    assert isinstance(stood, dict)
+    assert (stood["revision"], stood["pointsman_state"]) == (1, "")
+    assert rig.run("items", "history", "other/42").code == ExitCode.NOT_FOUND
+    assert rig.run("items", "history", "77").code == ExitCode.NOT_FOUND
