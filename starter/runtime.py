@@ -63,6 +63,7 @@ from starter.needs import known_models, likely_providers, llm_settings, model_ke
 from starter.organisations import clients, environment
 from starter.process_rooms import Outside, process_rooms
 from starter.sync_books import sync_books
+from starter.sync_rooms import reconciling, rollbacks
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -178,7 +179,9 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard, sync=sync)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, notifier)
-        rooms = (item_room, turn_room, asking_room, *ruled.all, *recovery_rooms(rt, organisations))
+        back = rollbacks(tracker, sync, books.ledger, books.audit)
+        both = reconciling(organisations, tracker, rt.store, books.recoveries, books.inbox, books.ledger)
+        rooms = (item_room, turn_room, asking_room, back, both, *ruled.all, *recovery_rooms(rt, organisations))
         yield [activity for room in rooms for activity in activities_of(room)]
 
 

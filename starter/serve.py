@@ -33,7 +33,7 @@ from pointsman.ports import Unavailable
 from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
-from starter import process_schedules
+from starter import process_schedules, reconciliation
 from starter.chains import ChainBooks
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
@@ -51,7 +51,9 @@ from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
+from workflows.reconciliation import ReconcileProject
 from workflows.recovery import RecoverEvents
+from workflows.rollback import RollBackItem
 from workflows.turns import TakeTurn
 from workflows.violations import AskAboutViolation
 from workflows.work_items import DeliverWorkItem
@@ -65,6 +67,8 @@ WORKFLOWS = (
     DecideViolation,
     AskAboutViolation,
     RecoverEvents,
+    ReconcileProject,
+    RollBackItem,
 )
 RECONNECT_MIN, RECONNECT_MAX = timedelta(milliseconds=250), timedelta(seconds=5)
 LINGER = timedelta(seconds=5)
@@ -261,6 +265,9 @@ async def _work(rt: Runtime, connection: Connection) -> None:
         await temporal.ensure_search_attributes(client)
         every = timedelta(minutes=rt.settings.recover_every_minutes)
         await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
+        compared = reconciliation.requests(rt.policy.policy, [one.name for one in rt.settings.organisations()])
+        every = timedelta(minutes=rt.settings.reconcile_every_minutes)
+        await reconciliation.ensure_schedules(client, compared, every, rt.settings.task_queue)
         processes = load_processes(rt.settings.policy_dir)
         await process_schedules.ensure_schedules(client, rt.policy.policy, processes, rt.settings.task_queue)
         worker = Worker(

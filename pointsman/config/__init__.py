@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     recover_after_minutes: int = Field(
         default=5, ge=1, le=1_440, description="Lost events are looked for at once after being away for so long."
     )
+    reconcile_every_minutes: int = Field(
+        default=360, ge=0, le=10_080, description="How often projects are compared with our books; 0: by command only."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     metrics_port: int = Field(

@@ -16,9 +16,11 @@ def status(
         bool, typer.Option("--exit-status", help="Exit 9 while something waits for a human.")
     ] = False,
 ) -> int:
-    """Show how synchronisation stands in each project. Conflicts and items in quarantine wait for a human.
+    """Show how synchronisation stands in each project, and how it was found when it was last compared.
 
-    In a pipe: organisation, project, items, conflicts, quarantined, in_doubt, newest.
+    Conflicts and items in quarantine wait for a human; so do items that a comparison found lost or hidden.
+
+    In a pipe: organisation, project, items, conflicts, quarantined, in_doubt, newest, trouble, compared.
     """
     from starter.cli import sync
     from starter.cli.settings import settings_of
@@ -70,3 +72,26 @@ def rollback(
     settings = settings_of(call)
     told = {"by": by or me(), "reason": reason or "dry run"}
     return call.run(plain.roll_back(call, settings, item, scope, **told, force=force, dry_run=dry_run, yes=yes))
+
+
+@command(app, "reconcile", "pointsman sync reconcile --dry-run", "pointsman sync reconcile --project Fabrikam --json")
+def reconcile(
+    call: Call,
+    project: Annotated[
+        str, typer.Option("--project", help="Only this one; all if not given.", show_default=False)
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    dry_run: DryRun = False,
+) -> int:
+    """Compare each item of Azure DevOps with our books, and wait for what came of it.
+
+    Events that never came are put into the inbox, writes in doubt are settled, as policy allows. Exit 9 while something
+    is left that somebody has to look at: conflicting, lost or hidden items.
+
+    In a pipe: organisation, project, item, standing, repaired, reason.
+    """
+    from starter.cli import reconciliation
+    from starter.cli.settings import settings_of
+
+    settings = settings_of(call)
+    return call.run(reconciliation.reconcile(call, settings, project=project, dry_run=dry_run, by=by or me()))

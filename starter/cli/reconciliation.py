@@ -1,0 +1,97 @@
+"""Projects compared with our books on the command line: asked for, waited for, and how each was last found."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from temporalio.client import WorkflowFailureError
+
+from pointsman.config import Settings
+from pointsman.contracts.reconciliation import ReconcileReport, SyncStanding
+from starter import reconciliation, recovery
+from starter.cli.call import Call
+from starter.cli.context import policy, temporal
+from starter.cli.errors import CliError, ExitCode
+from starter.cli.output import Listing, Record
+
+COLUMNS = ("organisation", "project", "item", "standing", "repaired", "reason")
+COUNTED = tuple(one.value for one in SyncStanding)
+
+
+async def reconcile(call: Call, settings: Settings, *, project: str, dry_run: bool, by: str) -> ExitCode:
+    """Compare each organisation of the settings, one after another, and wait for what came of it."""
+    client = await temporal(settings)
+    rules = policy(settings)
+    reports: list[ReconcileReport] = []
+    for organisation in [one.name for one in settings.organisations()]:
+        for name in (project,) if project else recovery.projects_of(rules, organisation):
+            told = {"dry_run": dry_run, "by": by, "reason": f"asked for by {by}"}
+            ask = reconciliation.request(rules, organisation, name, **told)
+            running = await reconciliation.start(client, ask, settings.task_queue)
+            call.out.say(f"{running.id} compares {organisation}/{name or recovery.ALL}")
+            try:
+                reports += (await running.result()).reports
+            except WorkflowFailureError as error:
+                raise _failed(running.id, error) from error
+    if call.out.as_json:
+        call.show(Listing("reports", (), [_document(one) for one in reports]))
+    else:
+        call.show(Listing("findings", COLUMNS, [row for one in reports for row in _rows(one)]))
+    for one in reports:
+        call.out.say(_told(one))
+    return ExitCode.FINDINGS if any(one.tally.trouble for one in reports) else ExitCode.OK
+
+
+def compared(found: Sequence[tuple[datetime, ReconcileReport]]) -> dict[tuple[str, str], Record]:
+    """How each project was last found, for `sync status`."""
+    return {(report.organisation, report.project): {**_document(report), "compared": at} for at, report in found}
+
+
+def in_trouble(found: Sequence[tuple[datetime, ReconcileReport]]) -> int:
+    return sum(report.tally.trouble for _, report in found)
+
+
+def _document(report: ReconcileReport) -> Record:
+    tally = report.tally
+    return {
+        "organisation": report.organisation,
+        "project": report.project,
+        "items": tally.items,
+        **{name: tally.counts.get(name, 0) for name in COUNTED},
+        "events": tally.events,
+        "writes": tally.writes,
+        "trouble": tally.trouble,
+        "dry_run": report.dry_run,
+        "findings": _rows(report),
+    }
+
+
+def _rows(report: ReconcileReport) -> list[Record]:
+    return [
+        {
+            "organisation": report.organisation,
+            "project": report.project,
+            "item": one.item_id,
+            "standing": one.standing.value,
+            "repaired": one.repaired,
+            "reason": one.reason,
+        }
+        for one in report.tally.findings
+    ]
+
+
+def _told(report: ReconcileReport) -> str:
+    tally = report.tally
+    counts = ", ".join(f"{tally.counts[name]} {name}" for name in COUNTED if name in tally.counts) or "no items"
+    mended = f"; {tally.events} events brought back, {tally.writes} writes settled"
+    return f"{report.organisation}/{report.project}: {counts}" + ("" if report.dry_run else mended)
+
+
+def _failed(name: str, error: WorkflowFailureError) -> CliError:
+    cause = error.cause.__cause__ or error.cause
+    return CliError(
+        "not_compared",
+        f"{name} ended: {cause}. What it had brought back by then is in the inbox.",
+        "See whether Azure DevOps lets us read: pointsman doctor --online; then: pointsman sync reconcile",
+        ExitCode.FAILURE,
+        retryable=True,
+    )

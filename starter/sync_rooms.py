@@ -1,0 +1,30 @@
+"""The activities that keep both sides the same over time, put together from clients and books."""
+
+from collections.abc import Mapping
+
+from activities.reconciliation import Books, Reconciling
+from activities.rollback import Rollbacks
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.event_source import EventSource
+from pointsman.clients.azure_devops.item_pages import ItemPages
+from pointsman.ports import Audit, Inbox, Ledger, Recoveries, WorkTracker
+from pointsman.ports_sync import SyncBooks
+from pointsman.store.engine import Store
+from pointsman.store.reconciliations import Reconciliations
+from pointsman.store.tombstones import Tombstones
+
+
+def rollbacks(tracker: WorkTracker, sync: SyncBooks, ledger: Ledger, audit: Audit) -> Rollbacks:
+    return Rollbacks(tracker, sync.graphs, ledger, sync.agreements, sync.quarantines, audit)
+
+
+def reconciling(
+    organisations: Mapping[str, AzureDevOps],
+    tracker: WorkTracker,
+    store: Store,
+    recoveries: Recoveries,
+    inbox: Inbox,
+    ledger: Ledger,
+) -> Reconciling:
+    books = Books(Reconciliations(store), Tombstones(store), recoveries, inbox, ledger)
+    return Reconciling(ItemPages(organisations), EventSource(organisations), tracker, books)
