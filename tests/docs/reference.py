@@ -17,6 +17,7 @@ from pointsman.policies import loading
 from starter.web.rpc.reference import reference_markdown
 from tests.docs import api
 from tests.docs.chain_picture import chain_picture
+from tests.docs.coverage import coverage
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = "<!-- Written by `python -m tests.docs.reference`. Change the code, not this page. -->"
@@ -154,6 +155,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/images/chain.svg": chain_picture,
     ".env.template": env_template,
     "docs/llm/api.md": lambda: api.page(WRITTEN),
+    "docs/reference/azure-devops-coverage.md": lambda: coverage(WRITTEN),
     "docs/reference/configuration.md": configuration,
     "docs/reference/json-rpc.md": json_rpc,
     "docs/reference/metrics.md": metrics,

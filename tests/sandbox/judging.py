@@ -18,6 +18,7 @@ from tests.sandbox.overlay import Correction, Schema, correct, operations, param
 
 TABLE = Path(__file__).with_name("operations.json")
 FILES = ("wit/workItemTracking.json", "hooks/serviceHooks.json", "core/core.json")
+BYTES = "application/octet-stream"
 UNSPECIFIED = ("connectiondata",)
 """Operations that Microsoft publishes nothing about."""
 _SCHEMA = TypeAdapter(dict[str, Json])
@@ -40,13 +41,14 @@ class Exchange:
     def of(cls, response: httpx2.Response) -> "Exchange":
         request = response.request
         url = urlsplit(str(request.url))
+        content_type = request.headers.get("content-type", "").partition(";")[0]
         return cls(
             method=request.method,
             path=url.path,
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
-            content_type=request.headers.get("content-type", "").partition(";")[0],
+            content_type=content_type,
             authorised=request.headers.get("authorization", "").startswith("Basic "),
-            body=json.loads(request.content) if request.content else None,
+            body=json.loads(request.content) if request.content and content_type != BYTES else None,
             status=response.status_code,
             answer=response.json() if response.content else None,
         )

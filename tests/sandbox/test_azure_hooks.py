@@ -335,3 +335,13 @@ async def test_own_headers_travel_with_each_delivery(azure: Azure, hook: Receive
 async def test_project_of_another_organisation_is_no_filter(azure: Azure, hook: Receiver) -> None:
     with pytest.raises(Rejected, match="no id of a project of fabrikam"):
         await subscribe(azure, hook, "created", projectId="7d9a3f1e-0000-4000-8000-000000000000")
+
+
+async def test_subscription_outlives_a_project_that_is_made(azure: Azure, hook: Receiver) -> None:
+    made = await subscribe(azure, hook, "workitem.created")
+    await azure.service.projects.create("Web shop", "adcc42ab-9882-485e-a3ed-7678f01f66bc")
+    assert await azure.service.hooks.get(made.id) == made
+    assert await azure.service.hooks.list("workitem.created") == [made]
+    await azure.make()
+    await hook.wait(1)
+    assert len(await azure.service.hooks.notifications(made.id)) == 1

@@ -122,7 +122,8 @@ def _repository(call: Call, answer: Data) -> tuple[str, Data] | None:
 
 def _repository_deleted(call: Call, _: Data) -> tuple[str, Data]:
     wanted = call.place["repository"].lower()
-    held = call.world.code.repositories(call.organisation, call.project)
+    projects = [one.name for one in call.organisation.projects]
+    held = [one for name in projects for one in call.world.code.repositories(call.organisation, name)]
     return "Git.RepositoryDeleted", {"RepoId": wanted, "RepoName": next(one.name for one in held if one.id == wanted)}
 
 

@@ -1,6 +1,7 @@
 """Reading the bodies of requests: what is not of the right kind is refused or counts as absent."""
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call
@@ -69,6 +70,9 @@ def within(call: Call, at: str, since: str, until: str) -> bool:
 
 
 def _moment(value: str) -> datetime:
+    """In ISO 8601, or in American as Microsoft's own examples, which means UTC."""
+    with suppress(ValueError):
+        return datetime.strptime(value, "%m/%d/%Y %I:%M:%S %p").replace(tzinfo=UTC)
     try:
         found = datetime.fromisoformat(value)
     except ValueError as error:

@@ -14,8 +14,9 @@ GIT = "Microsoft.TeamFoundation.Git.Server"
 def push(
     world: World, repository: Repository, move: Moved, commits: Sequence[tuple[str, Sequence[FileChange]]], by: Identity
 ) -> Push:
-    """Put commits (comment, changes) on top of `move.old`, and the branch at the last of them."""
-    if repository.refs.get(move.name, NO_COMMIT) != move.old:
+    """Put commits (comment, changes) on top of `move.old`, and the branch at the last of them. It may be a new one."""
+    begins = move.name not in repository.refs and move.old in repository.commits
+    if repository.refs.get(move.name, NO_COMMIT) != move.old and not begins:
         raise stale(move.name)
     tip = move.old
     made: list[Commit] = []

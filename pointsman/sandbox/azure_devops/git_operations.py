@@ -5,7 +5,7 @@ from pointsman.sandbox.azure_devops import git_edits, pull_request_edits
 from pointsman.sandbox.azure_devops.bodies import each, inner, needed, object_in, objects_in, text, within
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.code_events import announce, repository_changed
-from pointsman.sandbox.azure_devops.faults_of_service import invalid
+from pointsman.sandbox.azure_devops.faults_of_service import invalid, no_project
 from pointsman.sandbox.azure_devops.git_edits import git_error
 from pointsman.sandbox.azure_devops.git_rendering import (
     commit_json,
@@ -26,7 +26,7 @@ _REFS = "refs/"
 
 
 def repository_of(call: Call, place: str = "repository") -> Repository:
-    """By name or id. A disabled one is as good as none."""
+    """By name or id, where the URL names no project by id only. A disabled one is as good as none."""
     wanted = call.place[place]
     found = _find(call, wanted)
     if found is None or found.disabled:
@@ -35,8 +35,7 @@ def repository_of(call: Call, place: str = "repository") -> Repository:
 
 
 def repositories(call: Call) -> Reply:
-    held = call.world.code.repositories(call.organisation, call.project)
-    return in_one([one for one in held if not one.deleted], lambda one: repository_json(one, call.links))
+    return in_one([one for one in _held(call) if not one.deleted], lambda one: repository_json(one, call.links))
 
 
 def repository(call: Call) -> Reply:
@@ -44,12 +43,13 @@ def repository(call: Call) -> Reply:
 
 
 def create_repository(call: Call) -> Reply:
-    name = needed(object_in(call.body), "name")
-    held = call.world.code.repositories(call.organisation, call.project)
+    body = object_in(call.body)
+    name, project = needed(body, "name"), _project_for(call, body)
+    held = call.world.code.repositories(call.organisation, project)
     if any(one.name.lower() == name.lower() and not one.deleted for one in held):
         message = f"TF400948: A Git repository with the name {name} already exists."
         raise git_error(409, message, "GitRepositoryNameAlreadyExistsException")
-    held.append(made(call.organisation, call.project, name, sum(one.name == name for one in held)))
+    held.append(made(call.organisation, project, name, sum(one.name == name for one in held)))
     held[-1].changed_at = call.world.clock.now()
     announce(call, [repository_changed("git.repo.created", held[-1], call.identity, call.links)])
     return Reply(repository_json(held[-1], call.links), 201)
@@ -144,14 +144,9 @@ def one_push(call: Call) -> Reply:
 
 def commits(call: Call) -> Reply:
     found = repository_of(call)
-    asked = call.query.get("searchCriteria.itemVersion.version", "")
-    branch = HEADS + asked if asked else found.default_branch
-    if asked and branch not in found.refs:
-        message = f"TF401175: The version descriptor <Branch: {asked}> could not be resolved to a version."
-        raise git_error(404, message, "GitUnresolvableToCommitException")
     wanted = [
         commit
-        for commit in (found.history(found.refs[branch]) if branch in found.refs else [])
+        for commit in found.history(_tip(call, found))
         if within(call, commit.at, "searchCriteria.fromDate", "searchCriteria.toDate")
     ]
     with_items = call.flag("searchCriteria.includeWorkItems")
@@ -173,9 +168,39 @@ def one_commit(call: Call) -> Reply:
     return Reply({**whole_commit_json(commit, found, call.links), "treeId": commit.id[::-1]})
 
 
+def _tip(call: Call, repository: Repository) -> str:
+    """The commit that a list of commits is asked from: that of a branch, unless the query names one itself."""
+    asked = call.query.get("searchCriteria.itemVersion.version", "")
+    if call.query.get("searchCriteria.itemVersion.versionType", "branch").lower() == "commit":
+        kind, found = "Commit", asked if asked in repository.commits else ""
+    else:
+        kind, found = "Branch", repository.refs.get(HEADS + asked if asked else repository.default_branch, "")
+    if asked and not found:
+        message = f"TF401175: The version descriptor <{kind}: {asked}> could not be resolved to a version."
+        raise git_error(404, message, "GitUnresolvableToCommitException")
+    return found
+
+
+def _held(call: Call) -> list[Repository]:
+    """Those of the project that the URL names, or of all."""
+    names = [call.project] if call.project else [one.name for one in call.organisation.projects]
+    return [one for name in names for one in call.world.code.repositories(call.organisation, name)]
+
+
 def _find(call: Call, wanted: str) -> Repository | None:
-    held = call.world.code.repositories(call.organisation, call.project)
-    return next((one for one in held if not one.deleted and wanted.lower() in (one.name.lower(), one.id)), None)
+    held = [one for one in _held(call) if not one.deleted]
+    return next((one for one in held if wanted.lower() in (one.id, one.name.lower() if call.project else one.id)), None)
+
+
+def _project_for(call: Call, body: dict[str, Json]) -> str:
+    """The project of a new repository: that of the URL, or of its body."""
+    if "parentRepository" in body:
+        raise invalid("The stand-in does not play forks.", "NotSupportedException")
+    named = inner(body, "project")
+    found = call.organisation.project(call.project or text(named, "id") or text(named, "name"))
+    if found is None:
+        raise no_project(text(named, "id") or text(named, "name"))
+    return found.name
 
 
 def _no_repository(wanted: str) -> Exception:
@@ -204,16 +229,16 @@ def _change(body: dict[str, Json]) -> FileChange:
 _REPOSITORIES = "git/repositories"
 _ONE = f"{_REPOSITORIES}/{{repository}}"
 OPERATIONS = (
-    Operation("git.repositories", "GET", _REPOSITORIES, repositories, scope="project"),
-    Operation("git.create_repository", "POST", _REPOSITORIES, create_repository, scope="project"),
-    Operation("git.repository", "GET", _ONE, repository, scope="project"),
-    Operation("git.update_repository", "PATCH", _ONE, update_repository, scope="project"),
-    Operation("git.delete_repository", "DELETE", _ONE, delete_repository, scope="project"),
-    Operation("git.refs", "GET", f"{_ONE}/refs", refs, scope="project"),
-    Operation("git.update_refs", "POST", f"{_ONE}/refs", update_refs, scope="project"),
-    Operation("git.push", "POST", f"{_ONE}/pushes", push, scope="project"),
-    Operation("git.pushes", "GET", f"{_ONE}/pushes", pushes, scope="project"),
-    Operation("git.get_push", "GET", f"{_ONE}/pushes/{{number}}", one_push, scope="project"),
-    Operation("git.commits", "GET", f"{_ONE}/commits", commits, scope="project"),
-    Operation("git.commit", "GET", f"{_ONE}/commits/{{commit}}", one_commit, scope="project"),
+    Operation("git.repositories", "GET", _REPOSITORIES, repositories),
+    Operation("git.create_repository", "POST", _REPOSITORIES, create_repository),
+    Operation("git.repository", "GET", _ONE, repository),
+    Operation("git.update_repository", "PATCH", _ONE, update_repository),
+    Operation("git.delete_repository", "DELETE", _ONE, delete_repository),
+    Operation("git.refs", "GET", f"{_ONE}/refs", refs),
+    Operation("git.update_refs", "POST", f"{_ONE}/refs", update_refs),
+    Operation("git.push", "POST", f"{_ONE}/pushes", push),
+    Operation("git.pushes", "GET", f"{_ONE}/pushes", pushes),
+    Operation("git.get_push", "GET", f"{_ONE}/pushes/{{number}}", one_push),
+    Operation("git.commits", "GET", f"{_ONE}/commits", commits),
+    Operation("git.commit", "GET", f"{_ONE}/commits/{{commit}}", one_commit),
 )

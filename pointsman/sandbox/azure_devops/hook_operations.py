@@ -30,7 +30,11 @@ def listed(call: Call) -> Reply:
     """Of the whole organisation, unless filtered."""
     filters = ("publisherId", "eventType", "consumerId", "consumerActionId")
     wanted = {name: call.query[name] for name in filters if call.query.get(name)}
-    own = [held for held in call.sandbox.deliverer.subscriptions.values() if held.organisation == call.organisation]
+    own = [
+        held
+        for held in call.sandbox.deliverer.subscriptions.values()
+        if held.organisation.name == call.organisation.name
+    ]
     shown = [subscription_json(held, call.links) for held in own]
     return collection([body for body in shown if all(body[name] == value for name, value in wanted.items())])
 
@@ -114,7 +118,7 @@ def _history(call: Call, subscription_id: str) -> list[Notification]:
     if wanted != NO_SUBSCRIPTION and wanted not in call.sandbox.deliverer.history.kept:
         _find(call, wanted)
     kept = call.sandbox.deliverer.history.of(wanted)
-    return [held for held in kept if held.subscription.organisation == call.organisation]
+    return [held for held in kept if held.subscription.organisation.name == call.organisation.name]
 
 
 def _fits(held: Notification, wanted: Mapping[str, str]) -> bool:
@@ -131,7 +135,7 @@ def _subscription(call: Call) -> Subscription:
 
 def _find(call: Call, wanted: str) -> Subscription:
     found = call.sandbox.deliverer.subscriptions.get(wanted)
-    if found is None or found.organisation != call.organisation:
+    if found is None or found.organisation.name != call.organisation.name:
         message = f"No subscription found with identifier {wanted}."
         raise ServiceError(404, message, "SubscriptionNotFoundException", namespace=HOOKS)
     return found

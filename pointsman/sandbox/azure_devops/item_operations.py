@@ -1,12 +1,12 @@
 """Operations on work items, their history and the recycle bin."""
 
 from pointsman.contracts.base import Json
-from pointsman.sandbox.azure_devops import edits
+from pointsman.sandbox.azure_devops import edits, rules
 from pointsman.sandbox.azure_devops.calls import JSON_PATCH, Call, Operation, Reply
 from pointsman.sandbox.azure_devops.documents import parse
 from pointsman.sandbox.azure_devops.faults_of_service import forbidden, invalid, no_item, over_batch_limit
 from pointsman.sandbox.azure_devops.process import Kind
-from pointsman.sandbox.azure_devops.rendering import deleted_json, item_json, listed_json, update_json
+from pointsman.sandbox.azure_devops.rendering import deleted_json, fields_json, item_json, listed_json, update_json
 from pointsman.sandbox.azure_devops.state import Item
 
 BATCH_MAX = 200
@@ -65,6 +65,13 @@ def create(call: Call) -> Reply:
     item, happened = edits.create(call.world, call.organisation, call.project, kind, document, call.identity, manner)
     _tell(call, happened)
     return Reply(item_json(item, call.links, call.expand))
+
+
+def template(call: Call) -> Reply:
+    """What an item of a type begins with, before anybody has made it."""
+    kind = kind_of(call, call.place["type"])
+    fields = rules.defaults(kind, call.project, call.identity)
+    return Reply({"fields": fields_json(fields, call.links), "url": f"{call.links.tracking}/workItems/${kind.name}"})
 
 
 def update(call: Call) -> Reply:
@@ -172,6 +179,7 @@ def _in_bin(call: Call) -> Item:
 
 OPERATIONS = (
     Operation("work_items.create", "POST", "wit/workitems/${type}", create, scope="project", content=JSON_PATCH),
+    Operation("work_items.template", "GET", "wit/workitems/${type}", template, scope="project"),
     Operation("work_items.get", "GET", "wit/workitems/{id}", get),
     Operation("work_items.list", "GET", "wit/workitems", listed),
     Operation("work_items.batch", "POST", "wit/workitemsbatch", batch),

@@ -11,6 +11,8 @@ from pointsman.sandbox.azure_devops.process import LINKS, RESOURCE_LINKS
 from pointsman.sandbox.azure_devops.state import PARENT, Item, Relation, Update, World
 
 LINKS_MAX, FILES_MAX = 1_000, 100
+_NAMES = {name.lower(): name for name in (*LINKS, *RESOURCE_LINKS)}
+"""Kinds of links are named without regard to case."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _relation(world: World, item: Item, link: dict[str, Json]) -> Relation:
     attributes = given if isinstance(given, dict) else {}
     if not isinstance(rel, str) or not isinstance(url, str):
         raise invalid("A relation needs rel and url.")
+    rel = _NAMES.get(rel.lower(), rel)
     if rel in RESOURCE_LINKS:
         return Relation(rel, url=url, attributes=attributes)
     if rel not in LINKS:

@@ -62,7 +62,7 @@ def require_completion(world: World, pull_request: PullRequest) -> None:
 
 def require_direct_push(call: Call, repository: Repository, branch: str) -> None:
     """A branch with a policy that blocks is changed through pull requests only. It may be begun, though."""
-    found = policies_for(call.world, call.organisation, call.project, repository.id, branch)
+    found = policies_for(call.world, call.organisation, repository.project, repository.id, branch)
     if branch in repository.refs and any(policy.is_blocking for policy in found):
         message = (
             "TF402455: Pushes to this branch are not permitted; you must use a pull request to update this branch."

@@ -19,7 +19,15 @@ TYPES = {
     WORK_ITEMS: "Work item linking",
     COMMENTS: "Comment requirements",
     MERGE_STRATEGY: "Require a merge strategy",
+    "cbdc66da-9728-4af8-aada-9a5a32e4a226": "Status",
+    "77ed4bd3-b063-4689-934a-175e4d0a78d7": "Commit author email validation",
+    "51c78909-e838-41a2-9496-c647091e3c61": "File name restriction",
+    "7ed39669-655c-494e-b4a0-a08b4da0fcce": "Git repository settings",
+    "db2b9b4c-180d-4529-9701-01541d19f36b": "Reserved names restriction",
+    "001a79cf-fda1-4c4e-9e7c-bac40ee5ead8": "Path Length restriction",
+    "2e26e725-8201-4edd-8bf5-978563c34a80": "File size restriction",
 }
+"""All that the service has; those without a name of ours are kept, and hold nobody up."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, unknown_field
 from pointsman.sandbox.azure_devops.listing import in_one
-from pointsman.sandbox.azure_devops.process import STATE_COLORS, Field, Kind, Process, Shape, field_named
+from pointsman.sandbox.azure_devops.process import STATE_COLORS, Field, Kind, Process, Shape
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 DEFAULT = "Agile"
@@ -66,10 +66,10 @@ def fields(call: Call) -> Reply:
 def field(call: Call) -> Reply:
     found = _process(call)
     held = _kind(call, found)
-    known = field_named(call.place["field"])
-    if known is None or known[0] not in held.fields:
+    name = next((one for one in held.fields if one.lower() == call.place["field"]), None)
+    if name is None:
         raise unknown_field(call.place["field"])
-    return Reply(_field_json(call, found, held, known[0], held.fields[known[0]]))
+    return Reply(_field_json(call, found, held, name, held.fields[name]))
 
 
 def rules(call: Call) -> Reply:
@@ -230,14 +230,15 @@ def _rule_json(call: Call, process: Process, kind: Kind, action: str, state: str
 
 
 _NAMED, _WORK = "process/processes", "work/processes"
-_TYPES = f"{_WORK}/{{process}}/workitemtypes"
+_ONE = f"{_WORK}/{{process:uuid}}"
+_TYPES = f"{_ONE}/workitemtypes"
 OPERATIONS = tuple(
     Operation(f"processes.{name}", "GET", path, handler, scope="organisation")
     for name, path, handler in (
         ("list", _NAMED, processes),
-        ("get", f"{_NAMED}/{{process}}", process),
+        ("get", f"{_NAMED}/{{process:uuid}}", process),
         ("infos", _WORK, infos),
-        ("info", f"{_WORK}/{{process}}", info),
+        ("info", _ONE, info),
         ("types", _TYPES, kinds),
         ("type", f"{_TYPES}/{{type}}", kind),
         ("states", f"{_TYPES}/{{type}}/states", states),

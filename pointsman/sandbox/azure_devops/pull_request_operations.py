@@ -35,7 +35,7 @@ _CRITERIA = "searchCriteria."
 def pull_request_of(call: Call) -> PullRequest:
     wanted = call.number("number")
     found = call.world.code.pull_requests_of(call.organisation).get(wanted)
-    inside = found is not None and found.repository.project == call.project
+    inside = found is not None and call.project in ("", found.repository.project)
     if inside and "repository" in call.place:
         inside = found is not None and found.repository is repository_of(call)
     if found is None or not inside:
@@ -51,7 +51,7 @@ def listed(call: Call) -> Reply:
     wanted = [
         one
         for one in held
-        if one.repository.project == call.project and repository in (None, one.repository) and _fits(call, one)
+        if call.project in ("", one.repository.project) and repository in (None, one.repository) and _fits(call, one)
     ]
     newest = sorted(wanted, key=lambda one: -one.id)
     return by_skip(call, newest, lambda one: pull_request_json(one, call.links, listed=True))
@@ -89,6 +89,15 @@ def update(call: Call) -> Reply:
 def reviewers(call: Call) -> Reply:
     found = pull_request_of(call)
     return in_one(found.reviewers, lambda held: reviewer_json(held, found, call.links))
+
+
+def reviewer(call: Call) -> Reply:
+    found, wanted = pull_request_of(call), call.place["reviewer"]
+    held = next((one for one in found.reviewers if one.identity.id == wanted), None)
+    if held is None:
+        message = f"TF401298: The reviewer {wanted} is not on the pull request."
+        raise git_error(404, message, "GitPullRequestReviewerNotFoundException")
+    return Reply(reviewer_json(held, found, call.links))
 
 
 def set_reviewer(call: Call) -> Reply:
@@ -229,19 +238,21 @@ _ALL, _IN = "git/pullrequests", "git/repositories/{repository}/pullrequests"
 _ONE = f"{_IN}/{{number}}"
 _REVIEWER, _THREAD = f"{_ONE}/reviewers/{{reviewer}}", f"{_ONE}/threads/{{thread}}"
 OPERATIONS = (
-    Operation("pull_requests.list_all", "GET", _ALL, listed, scope="project"),
-    Operation("pull_requests.get", "GET", f"{_ALL}/{{number}}", get, scope="project"),
-    Operation("pull_requests.list", "GET", _IN, listed, scope="project"),
-    Operation("pull_requests.create", "POST", _IN, create, scope="project"),
-    Operation("pull_requests.update", "PATCH", _ONE, update, scope="project"),
-    Operation("pull_requests.reviewers", "GET", f"{_ONE}/reviewers", reviewers, scope="project"),
-    Operation("pull_requests.set_reviewer", "PUT", _REVIEWER, set_reviewer, scope="project"),
-    Operation("pull_requests.remove_reviewer", "DELETE", _REVIEWER, remove_reviewer, scope="project"),
-    Operation("pull_requests.threads", "GET", f"{_ONE}/threads", threads, scope="project"),
-    Operation("pull_requests.open_thread", "POST", f"{_ONE}/threads", open_thread, scope="project"),
-    Operation("pull_requests.update_thread", "PATCH", _THREAD, update_thread, scope="project"),
-    Operation("pull_requests.reply", "POST", f"{_THREAD}/comments", reply, scope="project"),
-    Operation("pull_requests.iterations", "GET", f"{_ONE}/iterations", iterations, scope="project"),
-    Operation("pull_requests.commits", "GET", f"{_ONE}/commits", commits, scope="project"),
-    Operation("pull_requests.work_items", "GET", f"{_ONE}/workitems", work_items, scope="project"),
+    Operation("pull_requests.list_all", "GET", _ALL, listed),
+    Operation("pull_requests.get", "GET", f"{_ALL}/{{number}}", get),
+    Operation("pull_requests.list", "GET", _IN, listed),
+    Operation("pull_requests.create", "POST", _IN, create),
+    Operation("pull_requests.get_in", "GET", _ONE, get),
+    Operation("pull_requests.update", "PATCH", _ONE, update),
+    Operation("pull_requests.reviewers", "GET", f"{_ONE}/reviewers", reviewers),
+    Operation("pull_requests.reviewer", "GET", _REVIEWER, reviewer),
+    Operation("pull_requests.set_reviewer", "PUT", _REVIEWER, set_reviewer),
+    Operation("pull_requests.remove_reviewer", "DELETE", _REVIEWER, remove_reviewer),
+    Operation("pull_requests.threads", "GET", f"{_ONE}/threads", threads),
+    Operation("pull_requests.open_thread", "POST", f"{_ONE}/threads", open_thread),
+    Operation("pull_requests.update_thread", "PATCH", _THREAD, update_thread),
+    Operation("pull_requests.reply", "POST", f"{_THREAD}/comments", reply),
+    Operation("pull_requests.iterations", "GET", f"{_ONE}/iterations", iterations),
+    Operation("pull_requests.commits", "GET", f"{_ONE}/commits", commits),
+    Operation("pull_requests.work_items", "GET", f"{_ONE}/workitems", work_items),
 )

@@ -7,7 +7,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.clock import iso
-from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.documents import FieldEdit
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid_field
 from pointsman.sandbox.azure_devops.process import Field, Shape
@@ -19,12 +18,16 @@ LONG_CHARS_MAX = 1_048_576
 _MOMENT = TypeAdapter(datetime)
 
 
-def read(world: World, change: FieldEdit, definition: Field) -> Value:
-    """The value that an edit sets; None where it clears the field. Raises `ServiceError` for what is none."""
+def read(world: World, change: FieldEdit, definition: Field, *, anybody: bool = False) -> Value:
+    """The value that an edit sets; None where it clears the field. `anybody` takes names that are nobody's.
+
+    Raises:
+        ServiceError: 400, it is no value of the field.
+    """
     if change.value is None or change.value == "":
         return None
     if definition.shape is Shape.IDENTITY:
-        return _identity(world, definition, change.value)
+        return _identity(world, definition, change.value, anybody)
     value = _plain(change, definition)
     if definition.shape is Shape.STRING and len(str(value)) > STRING_CHARS_MAX:
         raise invalid_field(change.name, "InvalidTooLong")
@@ -76,9 +79,11 @@ _READERS: Mapping[Shape, Callable[[Json], Json]] = {
 }
 
 
-def _identity(world: World, definition: Field, value: Json) -> Identity:
+def _identity(world: World, definition: Field, value: Json, anybody: bool) -> Value:
     named = value.get("uniqueName") or value.get("displayName") if isinstance(value, dict) else value
     identity = world.find_identity(named) if isinstance(named, str) else None
+    if identity is None and anybody and isinstance(named, str):
+        return named
     if identity is None:
         message = f"The identity value '{named}' for field '{definition.name}' is an unknown identity."
         raise ServiceError(400, message, "RuleValidationException", error_code=600171)

@@ -1,5 +1,6 @@
 """What the stand-in remembers: items with every revision, update, comment and link. In memory only."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -165,7 +166,7 @@ class World:
 
     def find_identity(self, text: str) -> Identity | None:
         """By unique name, display name or both, as the service resolves what it gets."""
-        wanted = text.strip().lower()
+        wanted = re.sub(r"\s*<", " <", text.strip().lower())
         for identity in self.config.identities:
             if wanted in (identity.unique_name.lower(), identity.display_name.lower(), identity.combined.lower()):
                 return identity

@@ -15,9 +15,13 @@ def get(call: Call) -> Reply:
 
 
 def create(call: Call) -> Reply:
+    """A node below the one of the path, or the one that the body numbers, moved there."""
     parent, above = _found(call)
     body = call.body if isinstance(call.body, dict) else {}
     name = body.get("name")
+    if isinstance(number := body.get("id"), int) and not name:
+        moved = _moved(call, number, parent)
+        return Reply(_json(call, moved, [*above, parent.name], 0), 200)
     if not isinstance(name, str) or not name.strip():
         raise invalid("The request is invalid: a node needs a name.")
     if parent.child(name):
@@ -51,6 +55,18 @@ def delete(call: Call) -> Reply:
     for held in root.all():
         held.children = [child for child in held.children if child is not node]
     return Reply(status=204)
+
+
+def _moved(call: Call, number: int, parent: Node) -> Node:
+    """A node with all below it, at its new place, which may not be below itself."""
+    root = _root(call)
+    found = next((held for held in root.all() if held.id == number and held is not root), None)
+    if found is None or any(held is parent for held in found.all()):
+        raise invalid(f"The request is invalid: node {number} can not be moved below {parent.name}.")
+    for held in root.all():
+        held.children = [child for child in held.children if child is not found]
+    parent.children.append(found)
+    return found
 
 
 def _root(call: Call) -> Node:

@@ -1,0 +1,50 @@
+"""Every documented request that the stand-in knows gets a valid answer, or is refused by name; see `examples`."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pointsman.contracts.base import Json
+from tests.docs.coverage import operations, sent
+from tests.sandbox.examples import SUMMARY, Outcome, Played, play_all, summary
+from tests.sandbox.overlay import part
+
+FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
+NOT_OURS = ("The stand-in does not play", "The stand-in has no")
+pytestmark = pytest.mark.xdist_group("azure-examples")
+
+
+def told() -> dict[str, Json]:
+    found: dict[str, Json] = json.loads(SUMMARY.read_text("utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def played() -> list[Played]:
+    if not FOLDER:
+        pytest.skip("POINTSMAN_AZURE_SPECS names no folder with Microsoft's examples")
+    return asyncio.run(play_all(Path(FOLDER)))
+
+
+def test_no_answer_is_against_the_specification(played: list[Played]) -> None:
+    assert [f"{one.example}: {one.why}" for one in played if one.outcome is Outcome.FAULTY] == []
+
+
+def test_what_is_refused_is_what_the_stand_in_says_that_it_does_not_play(played: list[Played]) -> None:
+    refused = [one for one in played if one.outcome is Outcome.REFUSED]
+    assert [f"{one.example}: {one.why}" for one in refused if not one.why.startswith(NOT_OURS)] == []
+
+
+def test_what_is_told_of_the_examples_is_so(played: list[Played]) -> None:
+    assert told() == summary(played), "run: python -m tests.sandbox.examples"
+
+
+def test_what_is_told_of_is_served() -> None:
+    assert set(part(told(), "played")) <= set(operations())
+
+
+def test_whatever_the_client_sends_is_served() -> None:
+    assert set(sent()) <= set(operations())
