@@ -338,7 +338,7 @@ async def test_project_of_another_organisation_is_no_filter(azure: Azure, hook: 
 
 
 async def test_subscription_outlives_a_project_that_is_made(azure: Azure, hook: Receiver) -> None:
-    made = await subscribe(azure, hook, "workitem.created")
+    made = await subscribe(azure, hook, "created")
     await azure.service.projects.create("Web shop", "adcc42ab-9882-485e-a3ed-7678f01f66bc")
     assert await azure.service.hooks.get(made.id) == made
     assert await azure.service.hooks.list("workitem.created") == [made]
