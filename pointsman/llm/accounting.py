@@ -1,16 +1,18 @@
 """What is told of each request once: one structured line, and the same to whoever counts."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple, Protocol, Required, TypedDict
 
 from pointsman.llm.errors import LLMError, ProviderError
 from pointsman.llm.types import LLMRequest, LLMResponse, TokenUsage
+from pointsman.observability import names
 
 LOG = logging.getLogger("pointsman.llm")
 CACHED, CANCELLED = "cached", "cancelled"
 NOTHING = TokenUsage()
+IN_WORDS = ("outcome", "provider", "model", "attempts", "latency_ms", "request_id", "trace_id")
 
 
 class Told(NamedTuple):
@@ -68,6 +70,8 @@ class CallRecord(NamedTuple):
     temperature: float | None = None
     seed: int | None = None
     reasoning_effort: str = ""
+    operation: str = names.GEN_AI_CHAT
+    """What was asked for: an answer, or vectors."""
 
 
 class Observer(Protocol):
@@ -205,4 +209,11 @@ def log(record: CallRecord) -> None:
         "rationale": record.rationale,
         "request_id": record.request_id,
     }
-    LOG.log(level, "llm request", extra={name: value for name, value in fields.items() if value != ""})
+    told = {name: value for name, value in fields.items() if value != ""}
+    # Where nobody has set logging up, Python prints the message alone, and only of warnings.
+    text = "llm request" if LOG.hasHandlers() else f"llm request: {_in_words(told)}"
+    LOG.log(level, text, extra=told)
+
+
+def _in_words(told: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {told[name]}" for name in IN_WORDS if name in told)

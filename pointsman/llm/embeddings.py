@@ -17,7 +17,7 @@ from typing import Self
 from pydantic import Field
 
 from pointsman.llm import accounting
-from pointsman.llm.accounting import CallRecord
+from pointsman.llm.accounting import CallRecord, Told, Try
 from pointsman.llm.budgets import SUCCESS, Claim, Reservation, accounts_of, hosted_accounts_of
 from pointsman.llm.embedder import Embedder, Embeddings, InputKind, tokens_of, usage_of
 from pointsman.llm.errors import (
@@ -36,6 +36,7 @@ from pointsman.llm.prices import price
 from pointsman.llm.retries import Retrier
 from pointsman.llm.rules import Rules
 from pointsman.llm.types import LLMRequest, Role, Value, text_message
+from pointsman.observability import names
 
 # The models that are known, and whose they are. Names of other deployments may be added where a service is made.
 MODELS: Mapping[str, str] = {
@@ -118,15 +119,15 @@ class EmbeddingService:
         """
         model = request.model or self._default_model
         context, started, retrier = request.context(model), self._now(), Retrier(self._rules.retries, self._now)
-        provider, limit, attempts = "", "", 0
+        begun_ns, tries = time.time_ns(), list[Try]()
+        provider, limit = "", ""
         try:
             provider = await self._admit(context, model)
             while True:
                 try:
                     limit = await self._pool.limit(provider, request.tenant, request.user)
                     await self._gate.enter(limit, _tokens(request))
-                    attempts += 1
-                    found = await self._attempt(request, context, provider)
+                    found = await self._attempt(request, context, provider, tries)
                     break
                 except ProviderError as error:
                     pause = retrier.wait(error)
@@ -134,9 +135,9 @@ class EmbeddingService:
                         raise
                     await self._rest(error, pause, limit)
         except (LLMError, asyncio.CancelledError) as error:
-            self._tell(context, provider, started, attempts, error)
+            self._tell(context, provider, (begun_ns, started), tries, error)
             raise
-        self._tell(context, provider, started, attempts, found)
+        self._tell(context, provider, (begun_ns, started), tries, found)
         return found.model_copy(update={"trace_id": request.trace_id})
 
     async def aclose(self) -> None:
@@ -173,27 +174,31 @@ class EmbeddingService:
         await self._violations.record(violation)
         raise refused
 
-    async def _attempt(self, request: EmbeddingRequest, context: LLMRequest, provider: str) -> Embeddings:
+    async def _attempt(
+        self, request: EmbeddingRequest, context: LLMRequest, provider: str, tries: list[Try]
+    ) -> Embeddings:
         rules, model = self._rules, context.model
         async with self._pool.lease(provider, request.tenant, request.user) as (circuit, embedder):
             rules.breakers.enter(circuit, provider)
             reservation = await self._reserve(request, context, provider, circuit)
             rules.observer.started(provider)
-            failure: ProviderError | None = None
+            begun_ns, failure, told = time.time_ns(), None, Told(error=accounting.CANCELLED)
             try:
                 found = await embedder.embed(request.texts, request.kind, model, request.dimensions)
                 rules.breakers.succeeded(circuit)
+                told = Told(usage=found.usage, cost_usd=found.cost_usd, response_model=found.model)
                 await rules.budgets.settle(reservation, found.usage, found.cost_usd, SUCCESS)
             except ProviderError as error:
                 failure = error
                 rules.breakers.failed(circuit, error)
-                await self._settle_failed(reservation, error)
+                told = await self._settle_failed(reservation, error)
                 raise
             except BaseException:  # cancelled: the provider may bill what it has done
                 rules.breakers.abandoned(circuit)
                 await asyncio.shield(self._settle_all(reservation, accounting.CANCELLED))
                 raise
             finally:
+                tries.append(Try(provider, model, begun_ns, time.time_ns(), told))
                 rules.observer.ended(provider, model, failure)
             return found
 
@@ -215,15 +220,16 @@ class EmbeddingService:
         )
         return await self._rules.budgets.reserve(claim)
 
-    async def _settle_failed(self, reservation: Reservation, error: ProviderError) -> None:
-        claim, outcome = reservation.claim, type(error).__name__
-        if error.usage is None and isinstance(error, _BILLING_UNKNOWN):
+    async def _settle_failed(self, reservation: Reservation, error: ProviderError) -> Told:
+        """What is known of the call's bill."""
+        claim, outcome, usage, cost_usd = reservation.claim, type(error).__name__, error.usage, Decimal(0)
+        if usage is not None:
+            cost_usd = (await price(claim.provider, claim.model, usage)).cost_usd
+        if usage is None and isinstance(error, _BILLING_UNKNOWN):
             await self._settle_all(reservation, outcome)
-        elif error.usage is None:
-            await self._rules.budgets.settle(reservation, None, Decimal(0), outcome)
         else:
-            cost = await price(claim.provider, claim.model, error.usage)
-            await self._rules.budgets.settle(reservation, error.usage, cost.cost_usd, outcome)
+            await self._rules.budgets.settle(reservation, usage, cost_usd, outcome)
+        return Told(outcome, usage or accounting.NOTHING, cost_usd, error.request_id)
 
     async def _settle_all(self, reservation: Reservation, outcome: str) -> None:
         """All that was reserved counts as spent: the limit holds even if the provider billed the most."""
@@ -237,7 +243,12 @@ class EmbeddingService:
         await asyncio.sleep(pause.total_seconds())
 
     def _tell(
-        self, context: LLMRequest, provider: str, started: float, attempts: int, end: Embeddings | BaseException
+        self,
+        context: LLMRequest,
+        provider: str,
+        begun: tuple[int, float],
+        tries: Sequence[Try],
+        end: Embeddings | BaseException,
     ) -> None:
         failed = type(end).__name__ if isinstance(end, LLMError) else accounting.CANCELLED
         used = end.usage if isinstance(end, Embeddings | ProviderError) else None
@@ -249,10 +260,14 @@ class EmbeddingService:
             provider=provider,
             model=context.model,
             outcome=SUCCESS if isinstance(end, Embeddings) else failed,
-            latency_ms=round((self._now() - started) * 1000, 3),
-            attempts=attempts,
+            started_ns=begun[0],
+            latency_ms=round((self._now() - begun[1]) * 1000, 3),
+            attempts=len(tries),
+            tries=tuple(tries),
             usage=used or usage_of(0),
-            cost_usd=end.cost_usd if isinstance(end, Embeddings) else Decimal(0),
+            cost_usd=sum((one.told.cost_usd for one in tries), Decimal(0)),
+            response_model=end.model if isinstance(end, Embeddings) else "",
+            operation=names.GEN_AI_EMBEDDINGS,
         )
         accounting.log(record)
         self._rules.observer.told(record)

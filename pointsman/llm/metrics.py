@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pointsman.llm.accounting import CACHED, CANCELLED, CallRecord, Observer, Together, Try, Unobserved
 from pointsman.llm.breakers import BreakerState
 from pointsman.llm.budgets import Budgets, Claim, Reservation
+from pointsman.llm.embeddings import MODELS as EMBEDDING_MODELS
 from pointsman.llm.errors import BudgetExceededError, ProviderError, RateLimitedError
 from pointsman.llm.governance import Violation, Violations
 from pointsman.llm.registry import Model
@@ -41,12 +42,13 @@ class Watchable(Protocol):
 
 
 class LLMMetrics:
-    """An `accounting.Observer`. `models` are those of the registry: their names and providers may become labels."""
+    """An `accounting.Observer`. `models` are those of the registry: their names and providers may become labels, as
+    those of the known models of vectors."""
 
     def __init__(self, models: Mapping[str, Model], registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
-        self._models = frozenset(models)
-        self._providers = frozenset(model.provider for model in models.values())
+        self._models = frozenset(models) | EMBEDDING_MODELS.keys()
+        self._providers = frozenset(model.provider for model in models.values()) | {*EMBEDDING_MODELS.values()}
         self._agents: set[str] = set()
         self._series: dict[tuple[object, tuple[str, ...]], object] = {}
         self._services: list[Watchable] = []

@@ -48,7 +48,7 @@ class Traced(Unobserved):
             around = trace.set_span_in_context(request)
             for one in record.tries:
                 call = self._tracer.start_span(
-                    f"{names.GEN_AI_CHAT} {one.model}",
+                    f"{record.operation} {one.model}",
                     around,
                     SpanKind.CLIENT,
                     _of_call(record, one),
@@ -61,7 +61,7 @@ class Traced(Unobserved):
         request.end(ended_ns)
 
     def _measure(self, record: CallRecord) -> None:
-        told = _where(record.provider, record.model)
+        told = _where(record.operation, record.provider, record.model)
         if record.response_model:
             told[names.GEN_AI_RESPONSE_MODEL] = record.response_model
         failed = {names.ERROR_TYPE: record.outcome} if record.outcome not in ("success", CACHED) else {}
@@ -69,7 +69,7 @@ class Traced(Unobserved):
         if record.time_to_first_token_ms is not None:
             self._first_chunk.record(record.time_to_first_token_ms / 1000, told)
         for one in record.tries:
-            of = _where(one.provider, one.model)
+            of = _where(record.operation, one.provider, one.model)
             usage = one.told.usage
             if usage.total_tokens or usage.prompt_tokens:
                 self._tokens.record(usage.prompt_tokens, {**of, names.GEN_AI_TOKEN_TYPE: "input"})
@@ -79,9 +79,9 @@ class Traced(Unobserved):
         return self._meter.create_histogram(name, unit, description, explicit_bucket_boundaries_advisory=bounds)
 
 
-def _where(provider: str, model: str) -> Attributes:
+def _where(operation: str, provider: str, model: str) -> Attributes:
     return {
-        names.GEN_AI_OPERATION: names.GEN_AI_CHAT,
+        names.GEN_AI_OPERATION: operation,
         names.GEN_AI_PROVIDER: names.GEN_AI_PROVIDERS.get(provider, provider),
         names.GEN_AI_REQUEST_MODEL: model,
     }
@@ -117,7 +117,7 @@ def _of_call(record: CallRecord, one: Try) -> Attributes:
 
 def _asked(record: CallRecord, provider: str, model: str) -> Attributes:
     told: Mapping[str, AttributeValue | None] = {
-        **_where(provider, model),
+        **_where(record.operation, provider, model),
         names.GEN_AI_REQUEST_STREAM: record.streamed or None,
         names.GEN_AI_REQUEST_MAX_TOKENS: record.max_tokens,
         names.GEN_AI_REQUEST_TEMPERATURE: record.temperature,

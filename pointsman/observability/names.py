@@ -81,6 +81,9 @@ SYNC_CONFLICTS: Final = PREFIX + "sync_conflicts"
 SYNC_CONFLICTS_OPEN: Final = PREFIX + "sync_conflicts_open"
 SYNC_LOOPS: Final = PREFIX + "sync_loops_broken"
 SYNC_QUARANTINED: Final = PREFIX + "sync_items_quarantined"
+SYNC_ITEMS: Final = PREFIX + "sync_items"
+SYNC_TROUBLE: Final = PREFIX + "sync_items_in_trouble"
+SYNC_COMPARED_SECONDS: Final = PREFIX + "sync_last_compared_timestamp_seconds"
 
 # Metrics of the audit log.
 AUDIT_PENDING: Final = PREFIX + "audit_pending"
@@ -139,6 +142,7 @@ ERROR_TYPE: Final = "error.type"
 # development there: only this list follows them.
 GEN_AI_OPERATION: Final = "gen_ai.operation.name"
 GEN_AI_CHAT: Final = "chat"
+GEN_AI_EMBEDDINGS: Final = "embeddings"
 GEN_AI_PROVIDER: Final = "gen_ai.provider.name"
 GEN_AI_PROVIDERS: Final = {
     "azure_openai": "azure.ai.openai",

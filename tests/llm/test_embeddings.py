@@ -7,6 +7,12 @@ from decimal import Decimal
 
 import pytest
 import pytest_asyncio
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import generate_latest
 from pydantic import SecretStr
 
 from pointsman.llm import errors
@@ -16,10 +22,14 @@ from pointsman.llm.embedder import InputKind
 from pointsman.llm.embedding_setup import make_embeddings
 from pointsman.llm.embeddings import MODELS, EmbeddingRequest, EmbeddingService
 from pointsman.llm.keys import OperatorKeys
+from pointsman.llm.metrics import LLMMetrics, watched
+from pointsman.llm.registry import Registry
 from pointsman.llm.retries import RetryPolicy
 from pointsman.llm.rules import Rules
 from pointsman.llm.settings import EMBEDDING_MODELS_BY_DEFAULT, LLMSettings
 from pointsman.llm.setup import rules_of
+from pointsman.llm.tracing import Traced
+from pointsman.observability import names
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.control import FaultKind
 from tests.llm.conftest import KEY, Provider
@@ -174,3 +184,36 @@ async def test_request_says_whose_it_is_to_the_books() -> None:
     request = EmbeddingRequest(texts=("x",), tenant="acme", user="ada", work_item="w-1", session_id="s-1")
     context = request.context("mistral-embed")
     assert (context.tenant, context.user, context.work_item, context.session_id) == ("acme", "ada", "w-1", "s-1")
+
+
+async def test_vectors_are_counted_and_traced_call_by_call_as_answers_are(provider: Provider) -> None:
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    traces = TracerProvider()
+    traces.add_span_processor(SimpleSpanProcessor(exporter))
+    metrics = LLMMetrics(Registry.load().models)
+    plain = ruled(provider, MemoryBudgets(), Heard())
+    rules = watched(plain, metrics, Traced(traces, MeterProvider([reader])))
+    provider.fails(FaultKind.STATUS, status=503)
+    asked = EmbeddingRequest(texts=("a secret text",), tenant="acme", trace_id="t-1")
+    async with make_embeddings(settings_of(provider.root), rules, keys()) as service:
+        found = await service.embed(asked)
+        with pytest.raises(errors.ModelNotAllowedError):
+            await service.embed(asked.model_copy(update={"model": "embed-9"}))
+    whose = 'model="text-embedding-3-small",provider="openai"'
+    told = generate_latest(metrics.registry).decode()
+    for line in (
+        f'llm_requests_total{{{whose},status="success"}} 1.0',
+        f'llm_tokens_total{{{whose},token_type="prompt"}} {found.usage.prompt_tokens:.1f}',
+        f'llm_errors_total{{error_type="ProviderOverloadedError",{whose}}} 1.0',
+        'llm_errors_total{error_type="ModelNotAllowedError",model="other",provider="other"} 1.0',
+    ):
+        assert line in told
+    assert 'error_type="success"' not in told
+    assert f"llm_cost_usd_total{{{whose}}}" in told
+    spans = {span.name: span for span in exporter.get_finished_spans() if span.attributes}
+    call = spans["embeddings text-embedding-3-small"].attributes
+    assert call is not None
+    assert (call[names.GEN_AI_OPERATION], call[names.GEN_AI_INPUT_TOKENS]) == ("embeddings", found.usage.prompt_tokens)
+    assert len(exporter.get_finished_spans()) == 4  # two requests, the first with two calls
+    assert "a secret text" not in "".join(span.to_json() for span in exporter.get_finished_spans())
+    assert "operation.duration" in str(reader.get_metrics_data())
