@@ -257,9 +257,8 @@ async def test_what_may_not_be_read_is_no_data_and_never_covered(small: Matrix) 
     await made.begin_code()
     await made.request("task")
     await made.commit("need")
-    refused = {"status": 403, "body": '{"message": "TF400813: not allowed"}', "times": 50}
     for path in ("testplan/", "testresults/", "build/builds", "git/pullrequests"):
-        await azure.fail(path=path, **refused)
+        await azure.fail(path=path, status=403, body='{"message": "TF400813: not allowed"}', times=50)
     await small.read()
     row = (await small.rows())["need"]
     assert row.cells[Column.OUTCOME].cover is row.cells[Column.BUILD].cover is Cover.NO_DATA

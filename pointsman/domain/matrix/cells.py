@@ -5,6 +5,7 @@ A gap is named only where it is known to be one: where something may not be seen
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pointsman.contracts.matrix import (
     Cell,
@@ -73,7 +74,7 @@ class Done:
     unknown: frozenset[Column]
     """What could not be read for the project as a whole."""
 
-    @property
+    @cached_property
     def items(self) -> list[int]:
         found: dict[int, None] = {self.subject: None}
         pending = [self.subject]
@@ -83,12 +84,12 @@ class Done:
             found.update(dict.fromkeys(fresh))
         return list(found)
 
-    @property
+    @cached_property
     def links(self) -> list[CodeLink]:
         found = {(link.kind, link.name): link for one in self.items for link in self.around.code.get(one, ())}
         return sorted(found.values(), key=lambda link: (link.kind, link.name.zfill(COMMIT_CHARS)))
 
-    @property
+    @cached_property
     def is_whole(self) -> bool:
         """Everything below may be seen, and its links to code were read."""
         hidden = (self.around.hidden(child) for one in self.items for child in below(self.around, one))
@@ -117,7 +118,7 @@ def code(done: Done) -> Cell:
         return covered(told)
     if not told:
         return gap(Gap.NO_CODE) if done.is_whole else UNKNOWN
-    if not done.is_whole or any(request is None for _, request in requests):
+    if not done.is_whole or _unread(done):
         return Cell(cover=Cover.NO_DATA, entries=tuple(told))
     return gap(Gap.NOT_MERGED, entries=told)
 
@@ -138,11 +139,16 @@ def build(done: Done, code_cell: Cell) -> Cell:
     over = [one for one in known if one.over]
     if over:
         return covered(told) if over[-1].result == SUCCEEDED else gap(Gap.BUILD_FAILED, entries=told)
-    if len(known) < len(names) or Column.BUILD in done.unknown or code_cell.cover is Cover.NO_DATA:
+    if len(known) < len(names) or Column.BUILD in done.unknown or not done.is_whole or _unread(done):
         return Cell(cover=Cover.NO_DATA, entries=tuple(told))
     if not told and Gap.NO_CODE in code_cell.gaps:
         return NOTHING
     return gap(Gap.NOT_BUILT, entries=told)
+
+
+def _unread(done: Done) -> bool:
+    """A pull request may not be seen, and with it its commits."""
+    return any(request is None for _, request in done.requests())
 
 
 def test(done: Done) -> Cell:
@@ -185,7 +191,7 @@ def review(done: Done) -> Cell:
         return gap(*gaps, entries=told)
     if told:
         return covered(told)
-    if any(one is None for _, one in requests) or hidden_next_to(around, done.items, Role.REVIEW):
+    if _unread(done) or not done.is_whole or hidden_next_to(around, done.items, Role.REVIEW):
         return UNKNOWN
     return gap(Gap.NO_REVIEW) if has(around.shape, Role.REVIEW) else NOTHING
 

@@ -10,6 +10,9 @@ from pointsman.domain.matrix.shapes import COLUMN_OF
 
 REMOVED = "removed"
 BROKEN_INTO = frozenset({Role.FEATURE, Role.REQUIREMENT})
+PROVED_ABOVE = (Column.TEST, Column.REVIEW)
+PROOF_MISSING = ((Gap.NO_TEST,), (Gap.NO_REVIEW,))
+"""What work may have through the requirement that it belongs to, which is not to be seen."""
 ABOUT_OTHERS = frozenset({Role.TEST, Role.REVIEW, Role.CHANGE})
 
 
@@ -56,6 +59,8 @@ def _row(around: Around, item_id: int, role: Role, requirement: Cell, unknown: f
     found[Column.REQUIREMENT] = requirement
     if role in BROKEN_DOWN:
         found |= _done(Done(around, item_id, unknown))
+    if role is Role.WORK and requirement.cover is Cover.NO_DATA:
+        found |= {column: UNKNOWN for column in PROVED_ABOVE if found[column].gaps in PROOF_MISSING}
     if role is Role.REQUIREMENT:
         found[Column.EPIC] = upward(around, item_id, Role.EPIC, Gap.NO_EPIC)
         found[Column.FEATURE] = upward(around, item_id, Role.FEATURE, Gap.NO_FEATURE)
