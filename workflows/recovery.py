@@ -97,7 +97,10 @@ class RecoverEvents:
             self._name(Unrecovered(what="subscriptions", reason=f"they were not looked after: {error.cause}"))
 
     def _name(self, one: Unrecovered) -> None:
+        """Once, however often it is found."""
         tally = self._carry.tally
+        if one in tally.unrecovered:
+            return
         named = {
             "unrecovered": (*tally.unrecovered, one),
             "unrecovered_count": tally.unrecovered_count + 1,

@@ -33,18 +33,19 @@ def since_of(text: str) -> datetime | None:
 
 
 async def recover(
-    call: Call, settings: Settings, *, project: str, since: datetime | None, dry_run: bool, by: str
+    call: Call, settings: Settings, *, organisation: str, project: str, since: datetime | None, dry_run: bool, by: str
 ) -> ExitCode:
-    """Recover each organisation of the settings, one after another, and wait for what came of it."""
+    """Recover each organisation of the settings, or the one that is named, and wait for what came of it."""
+    places = _organisations(settings, organisation)
     client = await temporal(settings)
     rules = policy(settings)
     results: list[RecoverResult] = []
-    for organisation in [one.name for one in settings.organisations()]:
-        for name in (project,) if project else recovery.projects_of(rules, organisation):
+    for place in places:
+        for name in (project,) if project else recovery.projects_of(rules, place):
             ask = RecoverRequest(
-                organisation=organisation,
+                organisation=place,
                 project=name,
-                tenant=tenant_of(rules, organisation),
+                tenant=tenant_of(rules, place),
                 since=since,
                 dry_run=dry_run,
                 watch=True,
@@ -52,13 +53,24 @@ async def recover(
                 reason=f"asked for by {by}",
             )
             running = await recovery.start(client, ask, settings.task_queue)
-            call.out.say(f"{running.id} reads {organisation}/{name or recovery.ALL}")
+            call.out.say(f"{running.id} reads {place}/{name or recovery.ALL}")
             try:
                 results.append(await running.result())
             except WorkflowFailureError as error:
                 raise _failed(running.id, error) from error
     call.show(Listing("recovered", RECOVERED, [row for result in results for row in _rows(result)]))
     return _told(call, results, dry_run=dry_run)
+
+
+def _organisations(settings: Settings, named: str) -> list[str]:
+    """
+    Raises:
+        CliError: settings have no organisation of that name.
+    """
+    known = [one.name for one in settings.organisations()]
+    if named and named.casefold() not in known:
+        raise usage(f"--organisation {named!r} is none of {', '.join(known) or '(none)'}.", "pointsman config explain")
+    return [named.casefold()] if named else known
 
 
 async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCode:
@@ -111,7 +123,7 @@ def _told(call: Call, results: list[RecoverResult], *, dry_run: bool) -> ExitCod
     events = sum(result.tally.events for result in results)
     lost = sum(result.tally.unrecovered_count for result in results)
     verb = "would be recovered; nothing was done" if dry_run else "recovered"
-    call.out.say(f"{events} events {verb}" + (f"; {lost} things cannot be: see reason" if lost else ""))
+    call.out.say(f"{events} events {verb}" + (f"; cannot be: {lost}, see reason" if lost else ""))
     return ExitCode.FINDINGS if lost else ExitCode.OK
 
 

@@ -71,7 +71,7 @@ async def test_what_was_lost_comes_back_once_somebody_asks(rig: Commands) -> Non
     assert "never looked for; do it now: pointsman hooks recover" in never.err
     await rig.world.azure.make()
     await rig.world.azure.person.work_items.patch(1, [set_field("System.Title", "Till")])
-    ask = ("recover", "--project", PROJECT, "--since", "2020-01-01")
+    ask = ("recover", "--organisation", "Fabrikam", "--project", PROJECT, "--since", "2020-01-01")
     lost = [["fabrikam", PROJECT, event, "1", ""] for event in ("workitem.created", "workitem.updated")]
     async with rig.world.worker(QuietKeeper()):
         tried = await rig.run(*ask, "--dry-run")
@@ -93,9 +93,10 @@ async def test_what_cannot_come_back_is_named_and_is_a_finding(rig: Commands) ->
     async with rig.world.worker(RefusedKeeper()):
         answer = await rig.run("recover", "--since", "2020-01-01T00:00Z")
     assert answer.code == 9
-    assert {(row[2], row[3]) for row in rows(answer)} == {("subscriptions", "0")}
-    assert all(row[4].endswith("no permission to view subscriptions of fabrikam") for row in rows(answer))
-    assert answer.err.endswith("0 events recovered; 2 things cannot be: see reason\n")
+    ((_, _, what, count, why),) = rows(answer)
+    assert (what, count) == ("subscriptions", "0")
+    assert why.endswith("no permission to view subscriptions of fabrikam")
+    assert answer.err.endswith("0 events recovered; cannot be: 1, see reason\n")
 
 
 async def test_project_that_we_may_not_see_ends_it_with_the_next_step(rig: Commands) -> None:
@@ -106,9 +107,11 @@ async def test_project_that_we_may_not_see_ends_it_with_the_next_step(rig: Comma
     assert "pointsman doctor --online; then: pointsman hooks recover" in answer.err
 
 
-async def test_moment_that_is_none_is_refused_before_anything_is_asked(rig: Commands) -> None:
+async def test_what_is_no_moment_and_no_organisation_is_refused_before_anything_is_asked(rig: Commands) -> None:
     answer = await rig.run("recover", "--since", "yesterday")
     assert (answer.code, "--since 'yesterday' is no moment" in answer.err) == (2, True)
+    elsewhere = await rig.run("recover", "--organisation", "Contoso")
+    assert (elsewhere.code, "--organisation 'Contoso' is none of fabrikam" in elsewhere.err) == (2, True)
 
 
 async def test_trouble_is_shown_and_is_a_finding_on_demand(rig: Commands) -> None:

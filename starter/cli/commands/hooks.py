@@ -92,6 +92,7 @@ def rotate(call: Call, dry_run: DryRun = False) -> int:
 )
 def recover(
     call: Call,
+    organisation: Annotated[str, typer.Option(help="Only this one; all if not given.", show_default=False)] = "",
     project: Annotated[str, typer.Option(help="Only this one; all if not given.", show_default=False)] = "",
     since: Annotated[
         str, typer.Option(help="Read from this moment, not from where the last recovery ended.", show_default=False)
@@ -111,7 +112,16 @@ def recover(
 
     moment = recovery.since_of(since)
     settings = settings_of(call)
-    return call.run(recovery.recover(call, settings, project=project, since=moment, dry_run=dry_run, by=by or me()))
+    asked = recovery.recover(
+        call,
+        settings,
+        organisation=organisation,
+        project=project,
+        since=moment,
+        dry_run=dry_run,
+        by=by or me(),
+    )
+    return call.run(asked)
 
 
 @command(app, "status", "pointsman hooks status", "pointsman hooks status --exit-status")
