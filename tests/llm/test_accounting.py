@@ -7,7 +7,7 @@ import pytest
 from pointsman.llm import accounting
 from pointsman.llm.accounting import CallRecord
 
-FAILED = CallRecord("RateLimitedError", 12.5, provider="openai", model="gpt-6-luna", attempts=3, request_id="req_100%s")
+FAILED = CallRecord("RateLimitedError", 12.5, provider="openai", model="gpt-6-luna", attempts=3, request_id="r-%s")
 
 
 def test_a_line_is_the_same_for_all_and_its_fields_beside_it(caplog: pytest.LogCaptureFixture) -> None:
@@ -23,9 +23,7 @@ def test_where_no_logging_is_set_up_a_failure_still_says_what_failed(
     monkeypatch.setattr(accounting.LOG, "propagate", False)
     monkeypatch.setattr(accounting.LOG, "handlers", [])
     accounting.log(FAILED)
-    told = (
-        "outcome RateLimitedError, provider openai, model gpt-6-luna, attempts 3, latency_ms 12.5, request_id req_100%s"
-    )
+    told = "outcome RateLimitedError, provider openai, model gpt-6-luna, attempts 3, latency_ms 12.5, request_id r-%s"
     assert capsys.readouterr().err == f"llm request: {told}\n"
     accounting.log(FAILED._replace(outcome="success"))
     assert capsys.readouterr().err == ""
