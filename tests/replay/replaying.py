@@ -20,9 +20,18 @@ from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
 from workflows.recovery import RecoverEvents
 from workflows.turns import TakeTurn
+from workflows.violations import AskAboutViolation
 from workflows.work_items import DeliverWorkItem
 
-WORKFLOWS = (DeliverWorkItem, TakeTurn, ResolveEscalation, CheckProcess, DecideViolation, RecoverEvents)
+WORKFLOWS = (
+    DeliverWorkItem,
+    TakeTurn,
+    ResolveEscalation,
+    CheckProcess,
+    DecideViolation,
+    AskAboutViolation,
+    RecoverEvents,
+)
 
 
 async def replay(wanted: Sequence[corpus.Recorded]) -> AsyncGenerator[tuple[corpus.Recorded, Exception | None]]:

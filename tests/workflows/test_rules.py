@@ -5,50 +5,16 @@ from contextlib import asynccontextmanager
 
 from temporalio.testing import WorkflowEnvironment
 
-from activities.inspections import Inspections
-from activities.process import ProcessChecks
-from activities.rule_books import RuleBooks
-from activities.violation_calls import ViolationCalls
-from activities.write_guard import WriteGuard
 from pointsman.contracts.escalations import EscalationKind
 from pointsman.contracts.policy import Policy, Severity
-from pointsman.contracts.process import Check, CheckSeverity, Filled, Graph, ProcessPolicy, Transitions
-from pointsman.contracts.process_control import OnOpen, ProcessControl
+from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process_control import ProcessControl
 from pointsman.contracts.violations import ViolationState
 from pointsman.contracts.work_items import EventKind, WorkItemState
 from pointsman.llm.types import LLMResponse
-from tests.books_process import MemoryAudit, MemoryViolations, RulesOfTracker
 from tests.workflows.rig import Rig, policy
+from tests.workflows.rules_rig import PRIORITY, RESOLVED, TOLD, Rules
 from tests.worlds import answer
-
-PRIORITY = "Microsoft.VSTS.Common.Priority"
-GRAPH = Graph(steps={"": {"Active": ()}, "Active": {"Resolved": ()}, "Resolved": {"Active": ()}})
-RULES = ProcessPolicy(
-    name="ours",
-    version="1",
-    processes=("Agile",),
-    checks=(
-        Check(
-            id="DONE",
-            practice="Done means judged",
-            source="Us",
-            title="A resolved bug has a priority",
-            severity=CheckSeverity.CRITICAL,
-            states=("Resolved",),
-            rule=Filled(fields=(PRIORITY,)),
-        ),
-        Check(
-            id="FLOW",
-            practice="The process is followed",
-            source="Us",
-            title="Each change of state is allowed",
-            severity=CheckSeverity.MAJOR,
-            rule=Transitions(),
-        ),
-    ),
-)
-TOLD = OnOpen(severity=CheckSeverity.MAJOR, notify=("team",), comment=True, escalate=True)
-RESOLVED = answer(System__State="Resolved")
 
 
 class Ruled(Rig):
@@ -56,27 +22,12 @@ class Ruled(Rig):
 
     def __init__(self, env: WorkflowEnvironment, script: tuple[LLMResponse, ...], wanted: Policy) -> None:
         super().__init__(env, script, wanted)
-        self.violations = MemoryViolations()
-        self.audit = MemoryAudit()
-        books = RuleBooks(RulesOfTracker(self.tracker, "Agile", GRAPH), {"ours": RULES}, {})
-        self.guard = WriteGuard(books, self.audit)
-        self.rooms = (
-            Inspections(books, self.violations),
-            ViolationCalls(self.violations, self.people, self.tracker, self.ledger),
-            ProcessChecks(books.source, self.violations),
-        )
-
-    @property
-    def actions(self) -> list[str]:
-        return [one.action for one in self.audit.kept.values()]
+        self.rules = Rules(self)
 
     @property
     def words(self) -> str:
         """What the model read last."""
         return str(self.model.requests[-1].messages)
-
-    def broken(self) -> dict[str, ViolationState]:
-        return {one.check: one.state for one in self.violations.kept.values()}
 
 
 @asynccontextmanager
@@ -84,8 +35,8 @@ async def ruled(
     env: WorkflowEnvironment, *script: LLMResponse, control: ProcessControl | None = None
 ) -> AsyncGenerator[Ruled]:
     control = control or ProcessControl(enforce_from=CheckSeverity.MAJOR, rewrites=1)
-    made = Ruled(env, script, policy(needs_approval=()).model_copy(update={"process": control}))
-    async with (await made.prompt()).worker():
+    made = await Ruled(env, script, policy(needs_approval=()).model_copy(update={"process": control})).prompt()
+    async with made.worker():
         yield made
 
 
@@ -96,7 +47,7 @@ async def test_a_write_that_breaks_a_rule_is_not_sent_and_the_agent_is_told_why(
     assert (result.state, result.turns, item.tracker.writes[1]) == (WorkItemState.DONE, 2, 1)
     assert "DONE (critical): A resolved bug has a priority" in item.words
     assert item.tracker.items[1].fields[PRIORITY] == 2
-    assert item.actions == ["write.held_back"]
+    assert item.rules.actions == ["write.held_back"]
 
 
 async def test_people_are_asked_when_the_agent_proposes_it_again_and_their_word_counts(
@@ -110,8 +61,8 @@ async def test_people_are_asked_when_the_agent_proposes_it_again_and_their_word_
     assert (row.escalation.kind, row.escalation.severity) == (EscalationKind.RULE, Severity.HIGH)
     assert "would break rules of the process: DONE. Approve: it is written." in row.escalation.summary
     assert (result.state, item.tracker.items[1].fields["System.State"]) == (WorkItemState.DONE, "Resolved")
-    assert item.actions == ["write.held_back", "write.held_back", "write.allowed"]
-    assert list(item.audit.kept.values())[-1].actor == "ada"
+    assert item.rules.actions == ["write.held_back", "write.held_back", "write.allowed"]
+    assert list(item.rules.audit.kept.values())[-1].actor == "ada"
 
 
 async def test_what_a_rule_forbids_below_the_limit_is_written(env: WorkflowEnvironment) -> None:
@@ -119,7 +70,7 @@ async def test_what_a_rule_forbids_below_the_limit_is_written(env: WorkflowEnvir
     async with ruled(env, answer(System__State="Closed"), control=control) as item:
         await item.deliver()
         await item.result()
-    assert (item.tracker.writes[1], item.actions) == (1, [])
+    assert (item.tracker.writes[1], item.rules.actions) == (1, [])
 
 
 async def test_an_event_opens_a_violation_of_which_people_are_told_and_another_resolves_it(
@@ -133,14 +84,14 @@ async def test_an_event_opens_a_violation_of_which_people_are_told_and_another_r
         await item.deliver(EventKind.UPDATED, changed={"System.State": "Resolved"})
         theirs = await item.asked(2)
         assert theirs.escalation.kind is EscalationKind.VIOLATION
-        assert item.broken() == {"DONE": ViolationState.OPEN}
+        assert item.rules.broken() == {"DONE": ViolationState.OPEN}
         assert [target for target, text in item.people.told if "item 1 breaks DONE" in text] == ["team"]
         (comment,) = [row.values["System.History"] for row in item.ledger.kept.values()]
         assert "A resolved bug has a priority" in str(comment)
         item.tracker.edit(1, Microsoft__VSTS__Common__Priority=1)
         await item.deliver(EventKind.UPDATED, changed={PRIORITY: 1})
-        await item.until(lambda: item.broken() == {"DONE": ViolationState.RESOLVED})
-        (violation,) = item.violations.kept.values()
+        await item.until(lambda: item.rules.broken() == {"DONE": ViolationState.RESOLVED})
+        (violation,) = item.rules.violations.kept.values()
         assert violation.resolved_rev == item.tracker.items[1].rev
         await item.until(lambda: item.escalations.kept[theirs.id].resolution is not None)
         await item.decide(mine, "respond", comment="Noor")
@@ -156,9 +107,9 @@ async def test_who_takes_a_violation_on_is_kept_with_it(env: WorkflowEnvironment
         item.tracker.edit(1, System__State="Resolved")
         await item.deliver()
         await item.decide(await item.asked(), "respond", comment="tomorrow")
-        await item.until(lambda: item.broken()["DONE"] is ViolationState.ACKNOWLEDGED)
+        await item.until(lambda: item.rules.broken()["DONE"] is ViolationState.ACKNOWLEDGED)
         await item.result()
-    assert [(one.by, one.reason) for one in item.violations.kept.values()] == [("ada", "tomorrow")]
+    assert [(one.by, one.reason) for one in item.rules.violations.kept.values()] == [("ada", "tomorrow")]
     assert item.tracker.writes[1] == 1, "the agent's comment only"
 
 
@@ -167,8 +118,8 @@ async def test_what_an_item_in_the_recycle_bin_broke_is_resolved(env: WorkflowEn
         item.tracker.edit(1, System__State="Resolved")
         await item.deliver()
         await item.asked()
-        assert item.broken() == {"DONE": ViolationState.OPEN}
+        assert item.rules.broken() == {"DONE": ViolationState.OPEN}
         item.tracker.remove(1)
         await item.deliver(EventKind.DELETED)
         await item.result()
-    assert item.broken() == {"DONE": ViolationState.RESOLVED}
+    assert item.rules.broken() == {"DONE": ViolationState.RESOLVED}
