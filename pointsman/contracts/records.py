@@ -232,6 +232,18 @@ class ViolationCount(Contract):
     count: int
 
 
+class ReconciledCount(Contract):
+    """How a project was found when it was last compared with our books."""
+
+    organisation: str
+    project: str
+    counts: dict[str, int] = Field(default_factory=dict)
+    """Items by `reconciliation.SyncStanding`."""
+    trouble: int = 0
+    """Of them those that somebody has to look at."""
+    at: datetime
+
+
 class Tally(Contract):
     """Where the books stand, for gauges and pages."""
 
@@ -247,6 +259,7 @@ class Tally(Contract):
     """Fields that both sides changed, and nobody has decided on."""
     sync_quarantined: int = 0
     """Items that nothing is written to."""
+    reconciled: tuple[ReconciledCount, ...] = ()
     audit_pending: int = 0
     """Events that are not in the tree yet."""
     audit_size: int = 0

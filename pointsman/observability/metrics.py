@@ -32,6 +32,7 @@ class Metrics:
         self._tracker_cache()
         self._process()
         self._sync()
+        self._reconciliation()
         self._audit()
 
     def _intake(self) -> None:
@@ -251,6 +252,27 @@ class Metrics:
         )
         self.sync_items_quarantined = Gauge(
             names.SYNC_QUARANTINED, "Items that nothing is written to until somebody says so.", registry=self.registry
+        )
+
+    def _reconciliation(self) -> None:
+        place = (names.LABEL_TARGET, names.LABEL_PROJECT)
+        self.sync_items = Gauge(
+            names.SYNC_ITEMS,
+            "Items of Azure DevOps by how they stood beside our books when the project was last compared.",
+            (*place, names.LABEL_STATE),
+            registry=self.registry,
+        )
+        self.sync_items_in_trouble = Gauge(
+            names.SYNC_TROUBLE,
+            "Items that the last comparison found conflicting, lost or hidden, and could not repair.",
+            place,
+            registry=self.registry,
+        )
+        self.sync_compared_at_seconds = Gauge(
+            names.SYNC_COMPARED_SECONDS,
+            "When the project was last compared with our books, in seconds since 1970.",
+            place,
+            registry=self.registry,
         )
 
     def _audit(self) -> None:

@@ -6,10 +6,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.escalations import Escalation
-from pointsman.contracts.records import DeliveryState, Tally, ViolationCount
+from pointsman.contracts.records import DeliveryState, ReconciledCount, Tally, ViolationCount
 from pointsman.contracts.recovery import HookState
 from pointsman.contracts.violations import ProcessViolation
 from pointsman.store.engine import Store
+from pointsman.store.reconciliations import newest
 from pointsman.store.tables import (
     AuditCheckpoint,
     AuditPending,
@@ -50,8 +51,22 @@ def _standing(session: Session) -> Tally:
         violations=_violations(session),
         sync_conflicts=session.scalar(conflicts) or 0,
         sync_quarantined=session.scalar(quarantined) or 0,
+        reconciled=_reconciled(session),
         audit_pending=session.scalar(select(func.count()).select_from(AuditPending)) or 0,
         audit_size=sum(session.scalars(sizes)),
+    )
+
+
+def _reconciled(session: Session) -> tuple[ReconciledCount, ...]:
+    return tuple(
+        ReconciledCount(
+            organisation=report.organisation,
+            project=report.project,
+            counts=report.tally.counts,
+            trouble=report.tally.trouble,
+            at=at,
+        )
+        for at, report in newest(session)
     )
 
 

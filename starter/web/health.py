@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal
 
 import structlog
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from temporalio.service import RPCError
 
 from pointsman.contracts.policy import Policy, Severity
-from pointsman.contracts.records import DeliveryState, Tally
+from pointsman.contracts.records import DeliveryState, ReconciledCount, Tally
 from pointsman.contracts.recovery import HookProblem
 from pointsman.llm.breakers import BreakerState
 from pointsman.observability import metrics
@@ -128,8 +128,21 @@ def set_gauges(measured: Metrics, standing: Tally) -> None:
     measured.inbox_age_seconds.set(max(0.0, (now() - oldest).total_seconds()) if oldest else 0.0)
     measured.sync_conflicts_open.set(standing.sync_conflicts)
     measured.sync_items_quarantined.set(standing.sync_quarantined)
+    set_compared(measured, standing.reconciled)
     measured.audit_pending.set(standing.audit_pending)
     measured.audit_size.set(standing.audit_size)
+
+
+def set_compared(measured: Metrics, projects: Sequence[ReconciledCount]) -> None:
+    """How each project was found when it was last compared."""
+    for gauge in (measured.sync_items, measured.sync_items_in_trouble, measured.sync_compared_at_seconds):
+        gauge.clear()
+    for one in projects:
+        place = (one.organisation, one.project)
+        for standing, count in one.counts.items():
+            measured.sync_items.labels(*place, standing).set(count)
+        measured.sync_items_in_trouble.labels(*place).set(one.trouble)
+        measured.sync_compared_at_seconds.labels(*place).set(one.at.timestamp())
 
 
 def store_check(inbox: Inbox) -> Check:
