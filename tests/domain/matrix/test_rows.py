@@ -89,6 +89,10 @@ def read_later(graph: Graph) -> None:
     graph.items[TASK] = graph.items[TASK].model_copy(update={"code_known": False})
 
 
+def both(first: Change, second: Change) -> Change:
+    return lambda graph: [change(graph) for change in (first, second)]
+
+
 GAP, NO_DATA, COVERED, NOTHING = Cover.GAP, Cover.NO_DATA, Cover.COVERED, Cover.NOT_APPLICABLE
 
 
@@ -133,8 +137,8 @@ GAP, NO_DATA, COVERED, NOTHING = Cover.GAP, Cover.NO_DATA, Cover.COVERED, Cover.
         ),
         (state(REVIEW, "Active"), Column.REVIEW, GAP, (Gap.REVIEW_OPEN,)),
         (told(approvals=0), Column.REVIEW, GAP, (Gap.NOT_APPROVED,)),
-        (lambda graph: (unlink(LinkKind.RELATED)(graph), no_code(graph)), Column.REVIEW, GAP, (Gap.NO_REVIEW,)),
-        (lambda graph: (graph.hide(REVIEW), no_code(graph)), Column.REVIEW, NO_DATA, ()),
+        (both(unlink(LinkKind.RELATED), no_code), Column.REVIEW, GAP, (Gap.NO_REVIEW,)),
+        (both(lambda graph: graph.hide(REVIEW), no_code), Column.REVIEW, NO_DATA, ()),
         (unlink(LinkKind.AFFECTS), Column.CHANGE, NOTHING, ()),
         (lambda graph: graph.hide(CHANGE), Column.CHANGE, NO_DATA, ()),
         (state(CHANGE, "Active"), Column.CHANGE, GAP, (Gap.CHANGE_OPEN,)),
@@ -161,6 +165,13 @@ def test_code_on_the_requirement_itself_needs_no_task() -> None:
     cells = graph.rows([NEED])[NEED].cells
     assert cells[Column.WORK].cover is cells[Column.BUILD].cover is COVERED
     assert [one.name for one in cells[Column.CODE].entries] == [SHA[:8]]
+
+
+def test_a_link_without_direction_is_one_whichever_end_tells_it() -> None:
+    ends = (LinkTold(kind=LinkKind.RELATED, source=2, target=1), LinkTold(kind=LinkKind.CHILD, source=2, target=1))
+    came, gone = settled_links(ends)
+    assert [(one.source, one.target) for one in came] == [(1, 2), (2, 1)]
+    assert gone == []
 
 
 def test_work_below_work_counts_and_what_was_removed_has_no_row() -> None:
