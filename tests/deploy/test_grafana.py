@@ -1,4 +1,4 @@
-"""The dashboard's every query is PromQL, and asks for metrics and labels that exist; its provisioning finds it."""
+"""Every query of the dashboards is PromQL, and asks for metrics and labels that exist; provisioning finds them."""
 
 import json
 import re
@@ -13,20 +13,24 @@ from tests.deploy import watchers
 from tests.deploy.compose import ROOT
 
 GRAFANA = ROOT / "deploy" / "grafana"
-BOARD: Mapping[str, Any] = json.loads((GRAFANA / "dashboards" / "llm.json").read_text(encoding="utf-8"))
+FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
+BOARDS: Mapping[str, Mapping[str, Any]] = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in FILES}
 KNOWN = watchers.series()
 # What Grafana fills in before it asks.
-VARIABLES = {"$__rate_interval": "5m", "$__range": "6h", "$provider": ".*", "$model": ".*"}
+VARIABLES = {"$__rate_interval": "5m", "$__range": "6h"} | {
+    f"${variable['name']}": ".*" for board in BOARDS.values() for variable in board["templating"]["list"]
+}
 OF_PROMETHEUS = {"ALERTS"}
 
 
 def queries() -> Iterator[tuple[str, str]]:
     """Each query with what it is for, as Prometheus gets it."""
-    for panel in BOARD["panels"]:
-        for target in panel.get("targets", []):
-            yield f"{panel['title']} {target['refId']}", _filled_in(target["expr"])
-    for annotation in BOARD["annotations"]["list"]:
-        yield f"annotation {annotation['name']}", _filled_in(annotation["expr"])
+    for name, board in BOARDS.items():
+        for panel in board["panels"]:
+            for target in panel.get("targets", []):
+                yield f"{name}: {panel['title']} {target['refId']}", _filled_in(target["expr"])
+        for annotation in board["annotations"]["list"]:
+            yield f"{name}: annotation {annotation['name']}", _filled_in(annotation["expr"])
 
 
 def _filled_in(query: str) -> str:
@@ -54,21 +58,27 @@ def test_promtool_parses_every_query(tmp_path: Path) -> None:
     assert f"{len(QUERIES)} rules found" in watchers.parsed(QUERIES, tmp_path)
 
 
-def test_every_metric_of_the_model_service_is_shown() -> None:
+def test_every_metric_of_the_model_service_and_of_rules_is_shown() -> None:
     shown = {name for query in QUERIES.values() for name in watchers.metrics_in(query)}
-    wanted = {name for name in KNOWN if name.startswith("llm_") and not name.endswith(("_sum", "_count"))}
+    asked = ("llm_", "pointsman_process_")
+    wanted = {name for name in KNOWN if name.startswith(asked) and not name.endswith(("_sum", "_count"))}
     assert wanted - shown == set()
 
 
-@pytest.mark.parametrize("variable", BOARD["templating"]["list"], ids=lambda variable: variable["name"])
+@pytest.mark.parametrize(
+    "variable",
+    [variable for board in BOARDS.values() for variable in board["templating"]["list"]],
+    ids=lambda variable: variable["name"],
+)
 def test_variables_take_their_values_from_labels_that_exist(variable: Mapping[str, Any]) -> None:
     found = re.fullmatch(r"label_values\((\w+)(?:\{[^}]*\})?, (\w+)\)", variable["query"]["query"])
     assert found is not None
     assert found[2] in KNOWN[found[1]].labels
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
-    panels = BOARD["panels"]
+@pytest.mark.parametrize("name", BOARDS)
+def test_panels_have_ids_of_their_own_and_do_not_overlap(name: str) -> None:
+    panels = BOARDS[name]["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
     for panel in panels:
@@ -85,7 +95,8 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
 
 def test_panels_ask_the_source_that_is_provisioned() -> None:
     (source,) = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
-    asked = {panel["datasource"]["uid"] for panel in BOARD["panels"] if "datasource" in panel}
+    panels = [panel for board in BOARDS.values() for panel in board["panels"]]
+    asked = {panel["datasource"]["uid"] for panel in panels if "datasource" in panel}
     assert asked == {source["uid"]}
     assert source["type"] == "prometheus"
     (provider,) = yaml.safe_load((GRAFANA / "provisioning/dashboards/pointsman.yml").read_text())["providers"]
