@@ -21,7 +21,6 @@ from starlette.routing import Match
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.app import create_app
-from pointsman.sandbox.azure_devops.calls import BYTES
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from tests.sandbox.azure import SERVICE_TOKEN, config
 from tests.sandbox.judging import Exchange, Specifications, load
@@ -192,8 +191,6 @@ class Stage:
 
     def _faults(self, response: httpx2.Response) -> str:
         """What is wrong with an answer, by all operations that the request may be meant for; empty: nothing."""
-        if response.headers.get("content-type") == BYTES:
-            return ""
         exchange = Exchange.of(response)
         faults = {rule.name: rule.faults(exchange) for rule in self._judge.rules(exchange)}
         return "" if [] in faults.values() else str(faults or "no such path")

@@ -18,6 +18,7 @@ from jsonschema import Draft7Validator
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.clients.azure_devops.attachments import attach
 from pointsman.clients.azure_devops.nodes import Tree
 from pointsman.clients.azure_devops.patches import add_comment, add_relation, add_tags, at_rev, set_field
 from pointsman.clients.azure_devops.service_hooks import Draft
@@ -62,6 +63,7 @@ async def everything(azure: Azure) -> list[Exchange]:
         client = AzureDevOps(azure.base_url, SecretStr(SERVICE_TOKEN), http=http)
         await _work_on_items(client)
         await _work_on_hooks(client)
+        await _talk_and_attach(client)
         await _look_around(client)
         await client.connection_data()
     return exchanges
@@ -105,6 +107,18 @@ async def _work_on_items(client: AzureDevOps) -> None:
     await items.restore(bug.id)
 
 
+async def _talk_and_attach(client: AzureDevOps) -> None:
+    made = await client.work_items.create("Fabrikam", "Task", [set_field("System.Title", "Talk")])
+    said = await client.work_items.add_comment("Fabrikam", made.id, "<p>First</p>")
+    await client.work_items.edit_comment("Fabrikam", made.id, said.id, "<p>Second</p>")
+    assert len(await client.discussions.versions("Fabrikam", made.id, said.id)) == 2
+    assert await client.discussions.comments("Fabrikam", made.id)
+    assert [batch async for batch in client.discussions.stream("Fabrikam")]
+    kept = await client.attachments.upload("Fabrikam", "a.bin", b"\0")
+    assert await client.attachments.download("Fabrikam", kept.id) == b"\0"
+    await client.batches.patch({made.id: [attach(kept)], 99: [set_field("System.Title", "Nobody")]})
+
+
 async def _look_around(client: AzureDevOps) -> None:
     items = client.work_items
     made = await items.create("Fabrikam", "Task", [set_field("System.Title", "Look around")])
@@ -112,6 +126,8 @@ async def _look_around(client: AzureDevOps) -> None:
     assert [batch async for batch in client.history.revision_stream(project="Fabrikam", types=["Task"])]
     assert [batch async for batch in client.history.link_stream()]
     await client.queries.ids("[System.WorkItemType] = 'Task'", "Fabrikam")
+    await client.queries.first("[System.WorkItemType] = 'Task'", "Fabrikam", 0, 5)
+    await client.projects.process_name("Fabrikam")
     await client.types.all("Fabrikam")
     await client.types.states("Fabrikam", "Task")
     await client.types.fields("Fabrikam", "Task")

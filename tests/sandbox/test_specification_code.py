@@ -93,6 +93,8 @@ async def _work_on_code(client: AzureDevOps) -> Repository:
     assert [push async for push in git.pushes(PROJECT, REPOSITORY, since=since, branch="main")]
     assert [commit async for commit in git.commits(PROJECT, REPOSITORY, branch="main", since=since, until=soon)]
     await git.commit(PROJECT, REPOSITORY, first)
+    assert [one async for one in git.linked_commits(PROJECT, REPOSITORY)] == []
+    assert await git.ref(PROJECT, REPOSITORY, "basket")
     other = await git.create_repository(PROJECT, "Other")
     await git.disable(PROJECT, other.id)
     with suppress(Missing):
