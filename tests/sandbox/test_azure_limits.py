@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pointsman.clients.azure_devops.errors import TooManyResults
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import edits, linking
 from pointsman.sandbox.azure_devops.config import ADA, Organisation, Project, SandboxConfig
@@ -11,6 +12,7 @@ from pointsman.sandbox.azure_devops.documents import parse
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError
 from pointsman.sandbox.azure_devops.process import PROCESSES
 from pointsman.sandbox.azure_devops.state import Item, World
+from tests.sandbox.azure import azure_devops
 
 CHILD, RELATED = "System.LinkTypes.Hierarchy-Forward", "System.LinkTypes.Related"
 
@@ -61,13 +63,25 @@ def test_a_long_text_has_at_most_a_million_characters(world: World) -> None:
         edits.patch(world, item, parse([put("System.Description", "x" * 1_048_577)]), ADA)
 
 
-def test_an_item_takes_ten_thousand_revisions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edits, "REVISIONS_MAX", 3)
+def test_an_item_takes_ten_thousand_revisions(world: World) -> None:
     item = make(world)
-    for title in ("a", "b"):
-        edits.patch(world, item, parse([put("System.Title", title)]), ADA)
-    with pytest.raises(ServiceError, match="limit of 3 revisions"):
-        edits.patch(world, item, parse([put("System.Title", "c")]), ADA)
+    while item.rev < 9_999:
+        item.revisions.append(dict(item.fields))
+    edits.patch(world, item, parse([put("System.Title", "The last one")]), ADA)
+    with pytest.raises(ServiceError, match="limit of 10000 revisions"):
+        edits.patch(world, item, parse([put("System.Title", "One too many")]), ADA)
+    assert (item.rev, item.fields["System.Title"]) == (10_000, "The last one")
+
+
+async def test_a_query_finds_twenty_thousand_items_and_no_more() -> None:
+    async with azure_devops() as azure:
+        made = await azure.make()
+        held = azure.world.items["fabrikam"]
+        held |= dict.fromkeys(range(2, 20_001), held[made.id])
+        assert await azure.service.work_items.query("SELECT [System.Id] FROM WorkItems", top=1) == [made.id]
+        held[20_001] = held[made.id]
+        with pytest.raises(TooManyResults, match="exceeds the size limit of 20000"):
+            await azure.service.work_items.query("SELECT [System.Id] FROM WorkItems", top=1)
 
 
 def test_links_move_no_revision_at_either_end(world: World) -> None:

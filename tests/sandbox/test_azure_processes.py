@@ -181,6 +181,19 @@ def test_each_required_field_that_is_missing_is_named(world: World) -> None:
     assert missing == {TITLE, f"{CMMI}Probability", f"{COMMON}Severity"}
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=named)
+def test_an_item_without_what_its_type_requires_is_refused_and_told_what(world: World, kind: Kind) -> None:
+    emptied = Document(fields=tuple(FieldEdit(name, None, merge=False) for name in kind.required))
+    with pytest.raises(ServiceError, match="TF401320: Rule Error for field ") as error:
+        edits.create(world, world.organisations["fabrikam"], kind.process, kind, emptied, ADA)
+    broken = at(error.value.body, "customProperties", "RuleValidationErrors")
+    assert isinstance(broken, list)
+    told = {str(at(one, "fieldReferenceName")): str(at(one, "fieldStatusFlags")) for one in broken}
+    assert set(kind.required) <= set(told)
+    assert set(told.values()) == {"Required, InvalidEmpty"}
+    assert (error.value.status, error.value.body["typeKey"]) == (400, "RuleValidationException")
+
+
 def test_stamps_come_with_a_state_and_go_on_the_way_back(world: World) -> None:
     item = make(world, PROCESSES["CMMI"].kinds["Bug"])
     for state in ("Active", "Resolved", "Closed"):
