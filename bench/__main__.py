@@ -19,6 +19,7 @@ QUICK = {
     "intake": ("--seconds", "1", "--rounds", "1"),
     "intake_load": ("--seconds", "3", "--items", "50", "--burst", "100"),
     "items": ("--items", "20"),
+    "matrix": ("--items", "500"),
     "promptness": ("--items", "100", "--seconds", "5"),
     "startup": ("--rounds", "1"),
 }
