@@ -6,7 +6,7 @@ from activities.outside import caller, chain
 from pointsman.contracts.lifecycle import Classify
 from pointsman.contracts.records import Chain, DeliveryState, WriteRecord
 from pointsman.contracts.sync import Agreed
-from pointsman.contracts.work_items import EventKind, Judgement, Verdict, WorkItemEvent, WorkItemKey
+from pointsman.contracts.work_items import EventKind, Facts, Judgement, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
 from pointsman.domain.deliveries import Changes, Heard, read_bytes
 from pointsman.domain.echoes import is_another, is_in_doubt, is_noise, proves, told
@@ -14,9 +14,11 @@ from pointsman.domain.loose import string
 from pointsman.domain.sync.agreeing import links_of
 from pointsman.domain.sync.recognising import COMMENT, HISTORY, LINKS, known_already, own_comment, write_of
 from pointsman.ports import Contents, Deliveries, Ledger, Missing, WorkTracker
+from pointsman.ports_reconciliation import Tombstones
 from pointsman.ports_sync import Agreements
 
 NOTHING = Heard()
+PLACES = frozenset({"System.TeamProject", "System.AreaPath", "System.WorkItemType"})
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,20 @@ class Judge:
         ledger: Ledger,
         deliveries: Deliveries,
         agreements: Agreements,
+        tombstones: Tombstones,
     ) -> None:
         self._tracker = tracker
         self._contents = contents
         self._ledger = ledger
         self._deliveries = deliveries
         self._agreements = agreements
+        self._tombstones = tombstones
 
     async def judge(self, ask: Classify, event: WorkItemEvent) -> Judgement:
         """Safe to repeat, except that what was news is then what both sides agree on: so what an agent is told is kept
         before the agreement moves."""
         if event.kind in (EventKind.DELETED, EventKind.RESTORED):
-            return await self._judge_presence(ask.key, event)
+            return await self._judge_presence(ask, event)
         case = await self._case(ask, event)
         agreed = await self._agreements.get(ask.key)
         echo = await self._echo(ask.key, case, agreed)
@@ -89,7 +93,19 @@ class Judge:
             return _judgement(event, Verdict.STALE, "changes nothing that matters")
         instruction = await self._contents.put(text.encode())
         judgement = _judgement(event, Verdict.NEWS, text.split(":", 1)[0])
-        return judgement.model_copy(update={"instruction": instruction})
+        moved_to = await self._moved_to(ask.key, changed)
+        return judgement.model_copy(update={"instruction": instruction, "moved_to": moved_to})
+
+    async def _moved_to(self, key: WorkItemKey, changed: Changes) -> Facts | None:
+        """Where the item is now, if the event moved it. One that cannot be read is nowhere."""
+        if PLACES.isdisjoint(changed):
+            return None
+        try:
+            item = await self._tracker.get(key)
+        except Missing:
+            return None
+        where = briefing.placed(key, item.fields)
+        return None if item.deleted else briefing.facts_of(where, item.fields, item.rev, item.url, deleted=False)
 
     async def _take_in(self, ask: Classify, case: _Case, *, own: bool) -> None:
         """Both sides agree on what the event brings from now on."""
@@ -149,12 +165,15 @@ class Judge:
     async def _by_another(self, key: WorkItemKey, event: WorkItemEvent) -> bool:
         return is_another(event.actor, await self._tracker.identity(key.organisation))
 
-    async def _judge_presence(self, key: WorkItemKey, event: WorkItemEvent) -> Judgement:
+    async def _judge_presence(self, ask: Classify, event: WorkItemEvent) -> Judgement:
         """A deletion or restoration counts when the item is in that state now: they overtake each other."""
         try:
-            deleted = (await self._tracker.get(key)).deleted
+            item = await self._tracker.get(ask.key)
+            deleted, rev = item.deleted, item.rev
         except Missing:
-            deleted = True  # destroyed: it is not even in the recycle bin
+            # The event says so, and not even the recycle bin has it. That alone would not make it deleted.
+            deleted, rev = event.kind is EventKind.DELETED, event.rev
+        await self._tombstones.keep(_chain(ask), rev, caller(), deleted=deleted)
         wanted = event.kind is EventKind.DELETED
         if deleted != wanted:
             return _judgement(event, Verdict.STALE, f"{event.kind} was overtaken")

@@ -57,7 +57,7 @@ class WorkItems:
         self._items = items
         self._guard = guard
         self._sync = sync
-        self._judge = Judge(tracker, contents, ledger, deliveries, sync.agreements)
+        self._judge = Judge(tracker, contents, ledger, deliveries, sync.agreements, sync.tombstones)
         self._writer = Writer(tracker, ledger, sync)
 
     @activity.defn(name="work_items.take_in")
@@ -71,13 +71,15 @@ class WorkItems:
             async with beating():
                 item = await self._tracker.get(ask.key)
                 snapshot = await self._contents.put(canonical(item.fields))
-                facts = briefing.facts_of(ask.key, item.fields, item.rev, item.url, deleted=item.deleted)
+                key = briefing.placed(ask.key, item.fields)
+                facts = briefing.facts_of(key, item.fields, item.rev, item.url, deleted=item.deleted)
                 facts = facts.model_copy(update={"snapshot": snapshot})
-                whose = chain(ask.tenant, ask.correlation_id, ask.key)
+                whose = chain(ask.tenant, ask.correlation_id, key)
                 await self._items.take_in(facts, whose, caller())
+                await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=item.deleted)
                 if not item.deleted:
                     await self._sync.agreements.read(whose, item.rev, item.fields, links_of(item.relations))
-                escalations, turns = await self._items.counts(ask.key)
+                escalations, turns = await self._items.counts(key)
         return Intake(facts=facts, escalations=escalations, turns=turns)
 
     @activity.defn(name="work_items.classify")
@@ -131,6 +133,9 @@ class WorkItems:
         if rev := await self._writer.recover(whose, item, rows):
             await self._settled(ask, proposal, ())
             return Published(status="written", rev=rev, recovered=True)
+        if item.deleted:
+            await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=True)
+            return Published(status="gone", rev=item.rev)
         agreed = await self._sync.agreements.get(ask.key)
         base = merging.start_of(ask, start, item.fields, agreed)
         merged = merging.merge(

@@ -12,6 +12,7 @@ from pointsman.contracts.process import Graph
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.ports_reconciliation import Tombstones
 
 
 class Agreements(Protocol):
@@ -100,3 +101,4 @@ class SyncBooks:
     conflicts: Conflicts
     quarantines: Quarantines
     graphs: TypeGraphs
+    tombstones: Tombstones

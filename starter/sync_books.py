@@ -10,6 +10,7 @@ from pointsman.ports_sync import SyncBooks
 from pointsman.store.agreements import Agreements
 from pointsman.store.conflicts import Conflicts, Quarantines
 from pointsman.store.engine import Store
+from pointsman.store.tombstones import Tombstones
 
 
 def sync_books(store: Store, organisations: Mapping[str, AzureDevOps], metrics: Metrics) -> SyncBooks:
@@ -18,4 +19,5 @@ def sync_books(store: Store, organisations: Mapping[str, AzureDevOps], metrics: 
         conflicts=MeteredConflicts(Conflicts(store), metrics),
         quarantines=MeteredQuarantines(Quarantines(store), metrics),
         graphs=TypeGraphs(organisations),
+        tombstones=Tombstones(store),
     )

@@ -8,6 +8,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.conflicts import Quarantine, SyncConflict
 from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.process import Graph
+from pointsman.contracts.reconciliation import Tombstone
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
 from pointsman.contracts.work_items import WorkItemKey
@@ -15,36 +16,38 @@ from pointsman.domain.sync import agreeing
 from pointsman.ports_sync import SyncBooks
 from tests.books import now
 
+Place = tuple[str, int]
+
 
 class MemoryAgreements:
     def __init__(self) -> None:
-        self.kept: dict[WorkItemKey, Agreed] = {}
+        self.kept: dict[Place, Agreed] = {}
 
     async def get(self, key: WorkItemKey) -> Agreed | None:
-        return self.kept.get(key)
+        return self.kept.get(_place(key))
 
     async def read(self, chain: Chain, rev: int, fields: Mapping[str, Json], links: Sequence[str]) -> Agreed:
         key = _key(chain)
-        before = self.kept.get(key, Agreed(key=key, tenant=chain.tenant))
-        self.kept[key] = agreeing.read_whole(before, rev, fields, links)
-        return self.kept[key]
+        before = self.kept.get(_place(key), Agreed(key=key, tenant=chain.tenant))
+        self.kept[_place(key)] = agreeing.read_whole(before, rev, fields, links)
+        return self.kept[_place(key)]
 
     async def advance(self, chain: Chain, rev: int, changes: Mapping[str, Json], **more: Any) -> Agreed | None:
-        key = _key(chain)
-        if key in self.kept:
-            self.kept[key] = agreeing.advanced(self.kept[key], rev, changes, **more)
-        return self.kept.get(key)
+        place = _place(_key(chain))
+        if place in self.kept:
+            self.kept[place] = agreeing.advanced(self.kept[place], rev, changes, **more)
+        return self.kept.get(place)
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
-        key = _key(chain)
-        if key in self.kept:
-            self.kept[key] = agreeing.commented(self.kept[key], comment_id, is_status=is_status)
+        place = _place(_key(chain))
+        if place in self.kept:
+            self.kept[place] = agreeing.commented(self.kept[place], comment_id, is_status=is_status)
 
     async def find(self, organisation: str, project: str = "", after: int = 0, limit: int = 200) -> Sequence[Agreed]:
-        return [one for key, one in self.kept.items() if key.organisation == organisation and key.id > after][:limit]
+        return [one for (name, item_id), one in self.kept.items() if name == organisation and item_id > after][:limit]
 
     async def forget(self, key: WorkItemKey) -> None:
-        self.kept.pop(key, None)
+        self.kept.pop(_place(key), None)
 
     async def states(self, organisation: str = "") -> Sequence[SyncState]:
         return []
@@ -97,7 +100,7 @@ class MemoryQuarantines:
         return standing
 
     async def get(self, key: WorkItemKey) -> Quarantine | None:
-        return next((one for one in self.kept if one.key == key and one.released_at is None), None)
+        return next((one for one in self.kept if _place(one.key) == _place(key) and one.released_at is None), None)
 
     async def release(self, key: WorkItemKey, by: str) -> Quarantine | None:
         standing = await self.get(key)
@@ -108,10 +111,29 @@ class MemoryQuarantines:
         return released
 
     async def released_at(self, key: WorkItemKey) -> datetime | None:
-        return max((one.released_at for one in self.kept if one.key == key and one.released_at), default=None)
+        return max(
+            (one.released_at for one in self.kept if _place(one.key) == _place(key) and one.released_at), default=None
+        )
 
     async def find(self, *, organisation: str = "", every: bool = False, limit: int = 200) -> Sequence[Quarantine]:
         return [one for one in self.kept if every or one.released_at is None]
+
+
+class MemoryTombstones:
+    def __init__(self) -> None:
+        self.kept: dict[int, Tombstone] = {}
+
+    async def keep(self, chain: Chain, rev: int, caller: Caller, *, deleted: bool) -> None:
+        stone = self.kept.get(_key(chain).id)
+        if deleted is (stone is not None and stone.cleared_at is None):
+            return
+        if deleted:
+            self.kept[_key(chain).id] = Tombstone(since=now())
+        elif stone is not None:
+            self.kept[_key(chain).id] = stone.model_copy(update={"cleared_at": now()})
+
+    async def get(self, key: WorkItemKey) -> Tombstone | None:
+        return self.kept.get(key.id)
 
 
 class FakeGraphs:
@@ -125,7 +147,12 @@ class FakeGraphs:
 
 
 def memory_sync() -> SyncBooks:
-    return SyncBooks(MemoryAgreements(), MemoryConflicts(), MemoryQuarantines(), FakeGraphs())
+    return SyncBooks(MemoryAgreements(), MemoryConflicts(), MemoryQuarantines(), FakeGraphs(), MemoryTombstones())
+
+
+def _place(key: WorkItemKey) -> Place:
+    """An item that is moved to another project is the same."""
+    return key.organisation, key.id
 
 
 def _key(chain: Chain) -> WorkItemKey:

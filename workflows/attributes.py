@@ -10,6 +10,7 @@ from pointsman.contracts.search_attributes import SearchAttribute
 def show(carry: Carry) -> None:
     """Upsert what changes in an item's life: one event, and none where nothing changed."""
     wanted = {
+        SearchAttribute.PROJECT: carry.facts.key.project if carry.facts else "",
         SearchAttribute.WORK_ITEM_STATE: carry.state or "",
         SearchAttribute.WORK_ITEM_TYPE: carry.facts.type if carry.facts else "",
         SearchAttribute.AGENT: carry.agent,

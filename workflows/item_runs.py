@@ -19,7 +19,7 @@ from activities.escalations import Asking
 from activities.inspections import Inspections
 from activities.work_items import WorkItems
 from pointsman.contracts.escalations import Close, Escalation, Resolution
-from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, RecordTransition, Stage
+from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, Intake, RecordTransition, Stage
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnResult
 from pointsman.contracts.violations import ActOn, Inspected, InspectItem
@@ -42,6 +42,8 @@ CLOSES_QUESTIONS = "close-broken-question"
 """Runs that began before this fail the item when a question is ended from outside, and leave its row open."""
 HEARS_ITSELF = "hear-own-echo"
 """Runs that began before this take a new turn when it is the echo of an earlier run's write that starts them."""
+MOVES = "route-moved-anew"
+"""Runs that began before this go on with the same agent when they read that the item has moved."""
 
 Question = workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
 Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | Question
@@ -59,6 +61,24 @@ class ItemRun:
 
     def _keep(self, **changes: object) -> None:
         self._carry = self._carry.model_copy(update=changes)
+
+    def _keep_facts(self, intake: Intake) -> None:
+        """The item as it was read. One that has moved since the last time is routed anew."""
+        carry = self._carry
+        if (
+            carry.agent
+            and carry.facts
+            and lifecycle.is_elsewhere(carry.facts, intake.facts)
+            and workflow.patched(MOVES)
+        ):
+            self._keep(agent="", proposal=None)
+        self._request = self._request.model_copy(update={"key": intake.facts.key})
+        self._keep(
+            moved_to=None,
+            facts=intake.facts,
+            turns=max(carry.turns, intake.turns),
+            escalations=max(carry.escalations, intake.escalations),
+        )
 
     async def _enter(self, state: WorkItemState, reason: str) -> None:
         """Make a transition: seen in Temporal's UI at once, kept in the books before the next stage."""
@@ -91,7 +111,8 @@ class ItemRun:
         )
 
     async def _attend(self, child: Child, tell: Callable[[str], Awaitable[None]] | None = None) -> bool:
-        """Take in what happens while a child is open. True when the item was deleted: the child is cancelled.
+        """Take in what happens while a child is open. True when the item was deleted, or moved to where others handle
+        it: the child is cancelled, and `_stopped` says how it goes on.
 
         `tell` hands an instruction to the child; what it can no longer hear stays for the next turn.
         """
@@ -102,7 +123,7 @@ class ItemRun:
                 await workflow.wait_condition(lambda: child.done() or (bool(self._carry.queue) and not self._deaf))
                 if child.done():
                     return False
-                if await self._hear():
+                if await self._hear() or self._is_in_vain():
                     await _stop(child)
                     return True
                 if tell is not None:
@@ -111,15 +132,35 @@ class ItemRun:
             await _stop(child)
             raise
 
+    def _is_in_vain(self) -> bool:
+        """Whether the item has moved to where what is done for it now is nobody's wish."""
+        moved_to = self._carry.moved_to
+        if moved_to is None:
+            return False
+        elsewhere = lifecycle.leads_elsewhere(self._request.policy, moved_to, self._carry.agent)
+        if not elsewhere:
+            self._keep(moved_to=None)
+        return elsewhere
+
+    def _stopped(self) -> Stage | End:
+        """How a run goes on whose child was stopped: the item is gone, or is read and routed anew."""
+        if self._carry.moved_to is None:
+            return self._withdrawn()
+        self._keep(agent="", ask=None, proposal=None, moved_to=None)
+        return Stage.INTAKE
+
+    def _withdrawn(self) -> End:
+        return End(state=WorkItemState.WITHDRAWN, reason="deleted in Azure DevOps")
+
     async def _hear_out(self, question: Question, escalation: Escalation) -> Resolution | None:
-        """Wait for what becomes of a question. None when the item was deleted."""
+        """Wait for what becomes of a question. None when it was stopped."""
         try:
-            deleted = await self._attend(question)
+            stopped = await self._attend(question)
         except (asyncio.CancelledError, FailureError):
             with suppress(ChildWorkflowError):
                 await self._resolution(question, escalation)
             raise
-        if not deleted:
+        if not stopped:
             return await self._resolution(question, escalation)
         with suppress(ChildWorkflowError):
             await self._resolution(question, escalation)
@@ -205,6 +246,8 @@ class ItemRun:
         if present:
             self._keep(restored=present[-1] is Verdict.RESTORED)
         deleted = present[-1:] == [Verdict.DELETED]
+        moved = [one.moved_to for one in judgements if one.moved_to is not None]
+        self._keep(moved_to=None if deleted else moved[-1] if moved else self._carry.moved_to)
         read_anew = self._carry.stage is Stage.INTAKE  # and checked after that
         if deleted or not (self._only_echoes or read_anew):
             await self._inspect(gone=deleted)

@@ -123,7 +123,7 @@ class DeliverWorkItem(ItemRun):
                 assert_never(stage)
 
     async def _take_in(self) -> Stage | End:
-        request = self._request
+        request, is_first = self._request, not self._carry.turns
         intake = await workflow.execute_activity_method(
             WorkItems.take_in,
             TakeIn(key=request.key, tenant=request.tenant, correlation_id=request.correlation_id),
@@ -132,12 +132,7 @@ class DeliverWorkItem(ItemRun):
             retry_policy=PATIENT,
             summary=f"read {story.item_name(request.key)}",
         )
-        carry = self._carry
-        self._keep(
-            facts=intake.facts,
-            turns=max(carry.turns, intake.turns),
-            escalations=max(carry.escalations, intake.escalations),
-        )
+        self._keep_facts(intake)
         end = lifecycle.after_intake(request.policy, intake.facts)
         if end is not None:
             if intake.facts.deleted:
@@ -145,13 +140,15 @@ class DeliverWorkItem(ItemRun):
             return end
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
         # A run that follows others may have been started by the echo of their last write, which came as they ended.
-        follows = not carry.turns and intake.turns > 0 and workflow.patched(HEARS_ITSELF)
+        follows = is_first and intake.turns > 0 and workflow.patched(HEARS_ITSELF)
         if await self._sift(also_covered=follows):
             return self._withdrawn()
         await self._inspect()
+        if self._carry.moved_to is not None:
+            return Stage.INTAKE  # it moved between the look at it and now
         if follows and self._only_echoes:
             return End(state=WorkItemState.DONE, reason="nothing but the echo of our own write")
-        return Stage.WORKING if carry.agent else Stage.ROUTING
+        return Stage.WORKING if self._carry.agent else Stage.ROUTING
 
     async def _route(self) -> Stage | End:
         policy = self._request.policy
@@ -192,7 +189,9 @@ class DeliverWorkItem(ItemRun):
             static_summary=story.summary(f"turn {number} of {agent.name} on {story.item_name(request.key)}"),
         )
         if await self._attend(child, lambda instruction: child.signal(TakeTurn.instruct, instruction)):
-            return self._withdrawn()
+            if self._carry.moved_to is not None:
+                self._keep(instructions=(*self._handed, *self._carry.instructions))
+            return self._stopped()
         try:
             result = await child
         except ChildWorkflowError:
@@ -227,7 +226,7 @@ class DeliverWorkItem(ItemRun):
         )
         resolution = await self._hear_out(question, escalation)
         if resolution is None:
-            return self._withdrawn()
+            return self._stopped()
         self._keep(waited_seconds=self._carry.waited_seconds + resolution.waited_seconds, ask=None)
         return await self._decided(ask, resolution)
 
@@ -320,6 +319,8 @@ class DeliverWorkItem(ItemRun):
         )
         self._keep(writes=carry.writes + 1, force=(), despite="", decided_by="", released_by="")
         self._keep(conflicts=published.conflicts, quarantine=published.quarantine)
+        if published.status == "gone":
+            return self._withdrawn()
         if published.quarantine:
             return self._ask(lifecycle.ask_quarantine(published.quarantine, carry.proposal))
         if published.broken:
@@ -373,9 +374,6 @@ class DeliverWorkItem(ItemRun):
     def _ask(self, ask: Ask) -> Stage:
         self._keep(ask=ask)
         return Stage.WAITING
-
-    def _withdrawn(self) -> End:
-        return End(state=WorkItemState.WITHDRAWN, reason="deleted in Azure DevOps")
 
 
 def _reason(error: ActivityError | ChildWorkflowError) -> str:

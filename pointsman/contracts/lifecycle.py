@@ -103,6 +103,8 @@ class Carry(Contract):
     writes: int = 0
     written_rev: int = 0
     """Revision that our last write made."""
+    moved_to: Facts | None = None
+    """Where the item went since it was read, while nobody has looked where that leads."""
     restored: bool = False
     """The item came back from the recycle bin: it is to be worked on again."""
     end: End | None = None
@@ -216,7 +218,8 @@ class Publish(Contract):
 
 
 class Published(Contract):
-    """`status`: written | unchanged (nothing was left to write) | conflict | held_back | quarantined: not written."""
+    """`status`: written | unchanged (nothing was left to write) | conflict | held_back | quarantined | gone (it is in
+    the recycle bin): not written."""
 
     status: str
     rev: int = 0

@@ -137,6 +137,8 @@ class Judgement(Contract):
     rev: int = 0
     instruction: str = ""
     reason: str = ""
+    moved_to: Facts | None = None
+    """The item as it is now, where its project, area or type has changed: it is routed anew."""
 
 
 class Usage(Contract):

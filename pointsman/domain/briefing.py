@@ -38,6 +38,12 @@ def facts_of(key: WorkItemKey, fields: Mapping[str, Json], rev: int, url: str, *
     )
 
 
+def placed(key: WorkItemKey, fields: Mapping[str, Json]) -> WorkItemKey:
+    """The key with the project where the item is: it keeps its number when it moves."""
+    project = fields.get("System.TeamProject")
+    return key.model_copy(update={"project": project}) if isinstance(project, str) and project else key
+
+
 def opening(facts: Facts, fields: Mapping[str, Json]) -> str:
     """The user message that opens a conversation about an item."""
     description = text_field(fields, "System.Description", "Microsoft.VSTS.TCM.ReproSteps")

@@ -14,7 +14,7 @@ from pointsman.contracts.turns import TurnEnd, TurnResult
 from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, WorkItemEvent, WorkItemState
 from pointsman.domain.decisions import verbs_for
 from pointsman.domain.proposals import fields_to_approve
-from pointsman.domain.routing import in_scope, match_facts
+from pointsman.domain.routing import in_scope, match_facts, route
 
 # What stands when policy names no ladder for a severity: one rung, three days, then the item is parked.
 DEFAULT_RUNGS = (Rung(notify=("log",), wait=timedelta(days=3)),)
@@ -37,6 +37,21 @@ def after_intake(policy: Policy, facts: Facts) -> End | None:
     if in_scope(policy, match_facts(facts)) is None:
         return End(state=WorkItemState.WITHDRAWN, reason=f"out of scope of all {len(policy.scope)} scope rules")
     return None
+
+
+def is_elsewhere(before: Facts, after: Facts) -> bool:
+    """Whether the item moved: to another project, area or type. It is the same item, and is routed anew."""
+    return _place(before) != _place(after)
+
+
+def _place(facts: Facts) -> tuple[str, str, str]:
+    return facts.key.project.casefold(), facts.area_path.casefold(), facts.type.casefold()
+
+
+def leads_elsewhere(policy: Policy, facts: Facts, agent: str) -> bool:
+    """Whether what is done for the item is in vain: it is out of scope now, or another agent's."""
+    known = match_facts(facts)
+    return in_scope(policy, known) is None or route(policy, known).agent != agent
 
 
 def ask_routing(policy: Policy, decision: RoutingDecision, facts: Facts) -> Ask:

@@ -38,6 +38,7 @@ from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
+from pointsman.store.tombstones import Tombstones
 from tests.sandbox.azure import PERSON_TOKEN, SERVICE_TOKEN, config
 
 PLACE = "http://127.0.0.1:1"
@@ -131,7 +132,9 @@ class Both:
         self.ledger = TroubledLedger(self.store, self.trouble)
         self.agreements, self.conflicts = Agreements(self.store), Conflicts(self.store)
         self.tracker = TroubledTracker(self.clients, self.trouble)
-        sync = SyncBooks(self.agreements, self.conflicts, Quarantines(self.store), TypeGraphs(self.clients))
+        sync = SyncBooks(
+            self.agreements, self.conflicts, Quarantines(self.store), TypeGraphs(self.clients), Tombstones(self.store)
+        )
         items = Items(self.store)
         self.room = WorkItems(self.tracker, self.contents, items, self.ledger, self.inbox, sync=sync)
 
