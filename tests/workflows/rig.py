@@ -18,6 +18,7 @@ from activities.turns import Turns
 from activities.work_items import WorkItems
 from activities.write_guard import WriteGuard
 from pointsman.contracts.base import Json
+from pointsman.contracts.conflicts import SyncConflict
 from pointsman.contracts.escalations import Decision, Standing
 from pointsman.contracts.lifecycle import DeliverResult
 from pointsman.contracts.policy import (
@@ -46,7 +47,7 @@ from tests.books import (
     MemoryLedger,
     MemoryTranscripts,
 )
-from tests.books_sync import memory_sync
+from tests.books_sync import MemoryConflicts, memory_sync
 from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -141,6 +142,13 @@ class Rig:
             activities=activities or self.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
         )
+
+    @property
+    def conflicts(self) -> list[SyncConflict]:
+        """All that there were, oldest first."""
+        kept = self.sync.conflicts
+        assert isinstance(kept, MemoryConflicts)
+        return kept.kept
 
     async def prompt(self) -> Self:
         """Put the agents' prompts into the contents, as start-up does."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Yes, command, group, me
+from starter.cli.call import Call, DryRun, Limit, Yes, command, group, me
 
 app = group("sync", "Both ways: what was agreed with Azure DevOps, and where it was not.")
 
@@ -26,6 +26,63 @@ def status(
     from starter.cli.settings import settings_of
 
     return call.run(sync.status(call, settings_of(call), exit_status=exit_status))
+
+
+@command(
+    app, "conflicts", "pointsman sync conflicts", "pointsman sync conflicts 42 --json", "pointsman sync conflicts --all"
+)
+def list_conflicts(
+    call: Call,
+    item: Annotated[str, typer.Argument(metavar="[ITEM]", help="ID, or ORGANISATION/ID.", show_default=False)] = "",
+    every: Annotated[bool, typer.Option("--all", help="Those that are settled, too: by whom, and how.")] = False,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 9 while one is open.")] = False,
+    limit: Limit = 200,
+) -> int:
+    """List fields that both sides changed, each to something else: what was agreed before, ours, and theirs.
+
+    In a pipe: conflict, item, field, base, mine, theirs, policy, state, by.
+    """
+    from starter.cli import conflicts
+    from starter.cli.settings import settings_of
+
+    settings = settings_of(call)
+    return call.run(conflicts.listed(call, settings, item, every=every, limit=limit, exit_status=exit_status))
+
+
+@command(
+    app,
+    "resolve",
+    "pointsman sync resolve 42 --take theirs",
+    "pointsman sync resolve 42 --field System.Title --take mine --field System.State --take Active --dry-run",
+)
+def resolve(
+    call: Call,
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="ID, or ORGANISATION/ID.", show_default=False)],
+    take: Annotated[
+        list[str], typer.Option("--take", help="mine, theirs, base, or a value to write.", show_default=False)
+    ],
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", help="The field that the --take behind it is for; all without.", show_default=False),
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)
+    ] = "",
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)] = "",
+    dry_run: DryRun = False,
+) -> int:
+    """Decide the conflicts of an item, all at once, because its write waits for all of them.
+
+    It answers the question that is asked about them, as `pointsman escalations` or Temporal's UI would. What somebody
+    changes after that is a conflict again. Exit 5 when somebody was faster.
+
+    In a pipe: field, take, value.
+    """
+    from starter.cli import conflicts
+    from starter.cli.settings import settings_of
+
+    told = {"by": by or me(), "reason": reason}
+    return call.run(conflicts.resolve(call, settings_of(call), item, field or (), take, **told, dry_run=dry_run))
 
 
 @command(

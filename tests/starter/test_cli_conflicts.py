@@ -1,0 +1,121 @@
+"""`pointsman sync conflicts` and `sync resolve`: what both sides have, and the choice that is sent as a decision."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pointsman.contracts.escalations import Escalation, EscalationKind, Verb
+from pointsman.contracts.lifecycle import FieldConflict
+from pointsman.contracts.policy import Severity
+from pointsman.contracts.work_items import Facts
+from pointsman.store.conflicts import Conflicts, Quarantines
+from pointsman.store.engine import Store
+from pointsman.store.escalations import Escalations
+from pointsman.store.items import Items
+from starter.cli.errors import ExitCode
+from tests.starter import cli_rig
+from tests.starter.cli_rig import CALLER, KEY, LADDER, SUBJECT, Rig, chain
+
+TITLE, PRIORITY = "System.Title", "Microsoft.VSTS.Common.Priority"
+CONFLICTS = (
+    FieldConflict(field=TITLE, base="Login", ours="Login fails", theirs="No login"),
+    FieldConflict(field=PRIORITY, base=None, ours=1, theirs=4),
+)
+
+
+@pytest.fixture
+def rig(
+    tmp_path: Path, migrated_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Rig:
+    made = cli_rig.made(tmp_path / "data", migrated_file, capsys, monkeypatch)
+    monkeypatch.setenv("USER", "ada")
+    made.fill(conflicts)
+    return made
+
+
+async def conflicts(store: Store) -> None:
+    await Items(store).take_in(Facts(key=KEY, type="Bug", title="Login", rev=3), chain(), CALLER)
+    await Conflicts(store).open(chain(), "run/1.1", 4, CONFLICTS)
+
+
+async def question(store: Store) -> None:
+    asked = Escalation(
+        key=KEY,
+        tenant="default",
+        correlation_id="c-1",
+        number=1,
+        kind=EscalationKind.CONFLICT,
+        severity=Severity.MEDIUM,
+        summary="Somebody else changed both",
+        allowed=(Verb.APPROVE, Verb.EDIT, Verb.REJECT),
+        subject=SUBJECT,
+        ladder=LADDER,
+    )
+    await Escalations(store).open(asked, CALLER)
+
+
+def test_conflicts_are_listed_with_what_both_sides_have(rig: Rig) -> None:
+    answer = rig.run("sync", "conflicts", "42", "--json")
+    rows = json.loads(answer.out)["conflicts"]
+    told = [(row["conflict"], row["field"], row["base"], row["mine"], row["theirs"], row["state"]) for row in rows]
+    assert told == [
+        ("CON-2", PRIORITY, None, 1, 4, "open"),
+        ("CON-1", TITLE, "Login", "Login fails", "No login", "open"),
+    ]
+    assert rig.run("sync", "conflicts", "--exit-status").code == ExitCode.FINDINGS
+
+
+def test_settled_conflicts_are_listed_on_request_with_who_and_how(rig: Rig) -> None:
+    rig.fill(settle)
+    assert rig.run("sync", "conflicts", "--exit-status").out == ""
+    row = json.loads(rig.run("sync", "conflicts", "--all", "--json").out)["conflicts"][-1]
+    assert (row["state"], row["by"]) == ("theirs", "noor")
+
+
+async def settle(store: Store) -> None:
+    await Conflicts(store).settle(KEY, {TITLE: "theirs", PRIORITY: "ours"}, "noor")
+
+
+def test_a_choice_is_shown_as_the_decision_that_it_is_and_a_dry_run_sends_none(rig: Rig) -> None:
+    rig.fill(question)
+    words = ("--field", TITLE, "--take", "theirs", "--field", PRIORITY, "--take", "2", "--dry-run", "--json")
+    answer = rig.run("sync", "resolve", "42", *words)
+    assert (answer.code, json.loads(answer.out)["choices"]) == (
+        ExitCode.OK,
+        [{"field": PRIORITY, "take": "2", "value": "2"}, {"field": TITLE, "take": "theirs", "value": "No login"}],
+    )
+    assert rig.run("sync", "conflicts", "--exit-status").code == ExitCode.FINDINGS
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--field", TITLE, "--take", "mine"), f"left out: {PRIORITY}"),
+        (("--field", "System.State", "--take", "mine"), "Not in conflict: System.State"),
+        (("--take", "mine", "--take", "theirs"), "0 fields and 2 choices"),
+    ],
+)
+def test_a_choice_that_does_not_cover_the_conflict_is_refused(rig: Rig, words: tuple[str, ...], why: str) -> None:
+    answer = rig.run("sync", "resolve", "42", *words)
+    assert (answer.code, why in answer.err) == (ExitCode.USAGE, True)
+
+
+def test_a_conflict_that_nobody_is_asked_about_is_told(rig: Rig) -> None:
+    assert rig.run("sync", "resolve", "42", "--take", "mine").code == ExitCode.CONFLICT
+
+
+def test_an_item_without_conflict_has_nothing_to_resolve(rig: Rig) -> None:
+    rig.fill(settle)
+    assert rig.run("sync", "resolve", "42", "--take", "mine").code == ExitCode.NOT_FOUND
+
+
+def test_status_counts_what_waits_for_a_human(rig: Rig) -> None:
+    rig.fill(quarantine)
+    (row,) = json.loads(rig.run("sync", "status", "--json").out)["projects"]
+    assert (row["project"], row["conflicts"], row["quarantined"]) == ("Web", 2, 1)
+    assert rig.run("sync", "status", "--exit-status").code == ExitCode.FINDINGS
+
+
+async def quarantine(store: Store) -> None:
+    await Quarantines(store).put(chain(), "it looks like a loop", 20, CALLER)

@@ -1,0 +1,106 @@
+"""What a human decides about a conflict holds for what they saw, and an item that loops is left alone."""
+
+from datetime import timedelta
+
+from temporalio.testing import WorkflowEnvironment
+
+from pointsman.contracts.sync import FieldStrategy, LoopBreaker, SyncPolicy
+from tests.workflows.rig import Rig, policy, rig
+from tests.worlds import answer
+
+PRIORITY = "Microsoft.VSTS.Common.Priority"
+
+
+def overtake(item: Rig, *priorities: int) -> None:
+    """Somebody sets these, one before each read of ours for a write."""
+    left = list(priorities)
+
+    def between(key: object) -> None:
+        if left:
+            item.tracker.edit(1, Microsoft__VSTS__Common__Priority=left.pop(0))
+
+    item.tracker.before_write = between
+
+
+async def test_a_human_types_another_value_and_that_is_written(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
+        overtake(item, 4)
+        await item.deliver()
+        row = await item.asked()
+        assert "| Microsoft.VSTS.Common.Priority | (empty) | 1 | 4 | escalate |" in row.escalation.details
+        await item.decide(row, "edit", edits={PRIORITY: 2})
+        assert (await item.result()).state == "done"
+    assert item.tracker.items[1].fields[PRIORITY] == 2
+    assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [("merged", "ada")]
+
+
+async def test_a_human_leaves_theirs_and_nothing_is_written(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
+        overtake(item, 4)
+        await item.deliver()
+        await item.decide(await item.asked(), "edit", edits={PRIORITY: None})
+        assert (await item.result()).reason.startswith("unchanged")
+    assert (item.tracker.items[1].fields[PRIORITY], item.tracker.writes[1]) == (4, 0)
+    assert [one.conflict.outcome for one in item.conflicts] == ["theirs"]
+
+
+async def test_what_changes_behind_a_decision_is_asked_about_again(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
+        overtake(item, 4)
+        await item.deliver()
+        row = await item.asked()
+        item.tracker.edit(1, Microsoft__VSTS__Common__Priority=3)
+        await item.decide(row, "approve")
+        again = await item.asked(2)
+        assert "| 1 | 3 | escalate |" in again.escalation.details
+        await item.decide(again, "approve")
+        assert (await item.result()).state == "done"
+    assert (item.tracker.items[1].fields[PRIORITY], item.tracker.writes[1]) == (1, 1)
+
+
+async def test_policy_lets_theirs_stand_without_asking_and_keeps_what_went(env: WorkflowEnvironment) -> None:
+    wanted = policy().model_copy(update={"sync": SyncPolicy(fields={PRIORITY: FieldStrategy.REMOTE_WINS})})
+    async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:
+        overtake(item, 4)
+        await item.deliver()
+        assert (await item.result()).state == "done"
+    (kept,) = item.conflicts
+    assert (kept.conflict.ours, kept.conflict.theirs, kept.conflict.outcome, kept.by) == (1, 4, "theirs", "policy")
+
+
+async def test_a_write_that_others_overtake_again_and_again_becomes_a_question(env: WorkflowEnvironment) -> None:
+    wanted = policy().model_copy(update={"sync": SyncPolicy(attempts=2)})
+    async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:
+        titles = iter(range(2))
+
+        def rename(key: object) -> None:
+            for number in titles:
+                item.tracker.edit(1, System__Title=f"Renamed {number}")
+                return
+
+        item.tracker.before_write = rename
+        await item.deliver()
+        row = await item.asked()
+        assert "others changed the item 2 times" in row.escalation.details
+        await item.decide(row, "approve")
+        assert (await item.result()).state == "done"
+    assert item.tracker.items[1].fields[PRIORITY] == 1
+
+
+async def test_an_item_that_is_written_too_often_is_left_alone_until_a_human_says_so(env: WorkflowEnvironment) -> None:
+    breaker = LoopBreaker(writes=1, within=timedelta(days=1))
+    wanted = policy().model_copy(update={"sync": SyncPolicy(breaker=breaker)})
+    async with rig(env, answer("first"), answer("second"), wanted=wanted) as item:
+        await item.deliver()
+        assert (await item.result()).state == "done"
+        item.tracker.edit(1, System__Title="Login fails on Monday")
+        await item.deliver(rev=3, changed={"System.Title": "Login fails on Monday"})
+        row = await item.asked()
+        assert (row.escalation.severity, item.tracker.writes[1]) == ("critical", 1)
+        assert "1 writes of ours within 1440 minutes, the limit is 1" in row.escalation.summary
+        assert await item.sync.quarantines.get(item.key) is not None
+        await item.decide(row, "approve")
+        assert (await item.result()).state == "done"
+    assert item.tracker.writes[1] == 2
+    (released,) = await item.sync.quarantines.find(every=True)
+    assert released.released_by == "ada"
