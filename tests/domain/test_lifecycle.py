@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
 from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
-from pointsman.contracts.policy import Policy, RoutingDecision, Severity
+from pointsman.contracts.policy import Match, Policy, Route, RoutingDecision, ScopeRule, Severity
 from pointsman.contracts.turns import TurnEnd, TurnResult
-from pointsman.contracts.work_items import EventKind, ProposalRef, Usage, WorkItemEvent, WorkItemState
+from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, Usage, WorkItemEvent, WorkItemState
 from pointsman.domain.decisions import verbs_for
 from pointsman.domain.lifecycle import (
     DEFAULT_RUNGS,
@@ -21,7 +21,9 @@ from pointsman.domain.lifecycle import (
     ask_failure,
     ask_routing,
     covered,
+    is_elsewhere,
     ladder_for,
+    leads_elsewhere,
     question_hash,
     remember,
     tell_once,
@@ -243,3 +245,39 @@ def test_two_questions_of_one_item_never_share_a_subject() -> None:
     hashes = {question_hash(first, 1), question_hash(first, 2), question_hash(second, 1)}
     assert len(hashes) == 3
     assert question_hash(first, 1) == question_hash(first, 1)
+
+
+def place(project: str = "Web", area: str = "Web", kind: str = "Bug") -> Facts:
+    key = KEY.model_copy(update={"project": project})
+    return FACTS.model_copy(update={"key": key, "area_path": area, "type": kind})
+
+
+@pytest.mark.parametrize(
+    ("after", "moved"),
+    [
+        (place(), False),
+        (place("web", "WEB", "bug"), False),
+        (place(area="Web\\Login"), True),
+        (place(project="Shop"), True),
+        (place(kind="Task"), True),
+        (place().model_copy(update={"tags": ("x",), "title": "Another", "rev": 9}), False),
+    ],
+)
+def test_project_area_and_type_are_where_an_item_is(after: Facts, moved: bool) -> None:
+    assert is_elsewhere(place(), after) is moved
+
+
+def test_a_move_matters_where_scope_or_route_lead_elsewhere() -> None:
+    rules = Policy(
+        version="1",
+        scope=(ScopeRule(name="bugs", match=Match(types=("Bug",))),),
+        routes=(
+            Route(name="shop", match=Match(area_paths=("Shop",)), agent="clerk"),
+            Route(name="web", match=Match(area_paths=("Web",)), agent="triage"),
+        ),
+    )
+    assert not leads_elsewhere(rules, place(area="Web\\Login"), "triage")
+    assert leads_elsewhere(rules, place(area="Shop"), "triage")
+    assert leads_elsewhere(rules, place(kind="Task"), "triage")
+    assert leads_elsewhere(rules, place(area="Nowhere"), "triage")
+    assert not leads_elsewhere(rules, place(area="Nowhere"), "")
