@@ -20,7 +20,6 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from activities.matrix import ITEMS_AT_ONCE, Matrices
 from bench.results import Figure, show
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.matrix_facts import MatrixReader
@@ -35,6 +34,7 @@ from pointsman.store.matrix import MatrixGraph
 from starter.cli.matrix_forms import About, Excel, Form
 from starter.cli.matrix_page import Page
 from starter.matrix import all_rows, refresh
+from starter.matrix_reading import ITEMS_AT_ONCE, MatrixReading
 
 ORGANISATION, PROJECT = "fabrikam", "Fabrikam"
 SCOPE = MatrixScope(tenant="default", organisation=ORGANISATION, project=PROJECT)
@@ -76,11 +76,11 @@ async def floor(client: AzureDevOps, folder: Path) -> Told:
 async def ours(client: AzureDevOps, folder: Path) -> Told:
     """A first reading, a second, and all rows three times: counted, as a page, as a workbook."""
     async with _graph(folder) as graph:
-        matrices = Matrices(MatrixReader({ORGANISATION: client}), graph)
+        reading = MatrixReading(MatrixReader({ORGANISATION: client}), graph)
         told: Told = {}
         for name in ("seconds", "second"):
             with _timed(told, name):
-                async for _ in refresh(matrices, SCOPE):
+                async for _ in refresh(reading, SCOPE):
                     pass
         with _timed(told, "rows"):
             coverage = await _rows(graph, None)

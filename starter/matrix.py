@@ -6,7 +6,6 @@ Memory grows with a page of rows, not with the project.
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
-from activities.matrix import Matrices
 from pointsman.contracts.matrix import (
     CodeKind,
     CodeLink,
@@ -23,15 +22,16 @@ from pointsman.domain.matrix.cells import climbed
 from pointsman.domain.matrix.rows import rows
 from pointsman.domain.matrix.shapes import types_of
 from pointsman.ports_matrix import MatrixGraph
+from starter.matrix_reading import MatrixReading
 
 SUBJECTS_AT_ONCE = 250
 
 
-async def refresh(matrices: Matrices, scope: MatrixScope) -> AsyncGenerator[MatrixProgress]:
+async def refresh(reading: MatrixReading, scope: MatrixScope) -> AsyncGenerator[MatrixProgress]:
     """Read what changed since the last time, step by step; tells where it is after each."""
     progress = MatrixProgress()
     while not progress.done:
-        progress = await matrices.advance(scope, progress)
+        progress = await reading.advance(scope, progress)
         yield progress
 
 

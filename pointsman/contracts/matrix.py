@@ -234,11 +234,6 @@ class MatrixProgress(Contract):
         return self.phase is MatrixPhase.DONE
 
 
-class MatrixStep(Contract):
-    scope: MatrixScope
-    progress: MatrixProgress = MatrixProgress()
-
-
 class Entry(Contract):
     """One thing in a cell. `name` is the number of an item, else what people call it: `PR 12`, `a1b2c3d4`."""
 

@@ -36,7 +36,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.TIMED_OUT: "timed out while waiting",
     ExitCode.PENDING: "still pending (`--exit-status`)",
     ExitCode.FINDINGS: (
-        "the check ran through and found something (`doctor`, `audit verify`, `policy check`, `process check`)"
+        "the check ran through and found something (`doctor`, `audit verify`, `policy check`, `process check`, "
+        "`process matrix --gaps`)"
     ),
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }

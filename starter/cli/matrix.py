@@ -10,7 +10,6 @@ from typing import TextIO
 
 from sqlalchemy import make_url
 
-from activities.matrix import Matrices
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.matrix_facts import MatrixReader
 from pointsman.config import Settings
@@ -42,6 +41,7 @@ from starter.cli.matrix_page import Page
 from starter.cli.organisations import chosen
 from starter.cli.output import Listing, Record
 from starter.matrix import all_rows, refresh, rows_for, serving
+from starter.matrix_reading import MatrixReading
 from starter.organisations import client_of
 
 COMMAND = "pointsman process matrix"
@@ -170,7 +170,7 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
         scope = MatrixScope(tenant=tenant, organisation=place.name, project=project, whole=wanted.whole)
         graph = MatrixGraph(store)
         if not wanted.kept:
-            await _read(call, Matrices(MatrixReader({place.name: client}), graph), scope)
+            await _read(call, MatrixReading(MatrixReader({place.name: client}), graph), scope)
         mark = await graph.mark(place.name, project)
         if mark is None:
             raise not_found(f"Nothing is kept of {project!r}.", f"{COMMAND} --project {project}")
@@ -179,8 +179,10 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
 
 
 def _open(settings: Settings) -> Store:
+    """A file of its own is made and brought up to date; our database is not: that is for `pointsman db upgrade`."""
     url = place_of(settings)
-    schema.upgrade(url)
+    if url != settings.database_url.get_secret_value():
+        schema.upgrade(url)
     return Store.open(url)
 
 
@@ -222,9 +224,9 @@ async def _shape(client: AzureDevOps, settings: Settings, project: str, named: s
     return shape
 
 
-async def _read(call: Call, matrices: Matrices, scope: MatrixScope) -> None:
+async def _read(call: Call, reader: MatrixReading, scope: MatrixScope) -> None:
     told, before = 0, MatrixProgress()
-    async with aclosing(refresh(matrices, scope)) as reading:
+    async with aclosing(refresh(reader, scope)) as reading:
         async for progress in reading:
             count = progress.counts.get(before.phase, 0)
             if progress.phase is not before.phase:

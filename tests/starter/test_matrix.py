@@ -3,10 +3,12 @@
 All that only looks shares one project.
 """
 
+import asyncio
 import csv
 import io
 import json
 import re
+import shlex
 import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -17,7 +19,6 @@ from zipfile import ZipFile
 import pytest
 import pytest_asyncio
 
-from activities.matrix import Matrices
 from pointsman.clients.azure_devops.matrix_facts import MatrixReader
 from pointsman.clients.azure_devops.patches import remove_relation, set_field
 from pointsman.config import Settings, load
@@ -27,12 +28,15 @@ from pointsman.ports import Missing, Unavailable
 from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
 from starter.cli import matrix as on_the_command_line
+from starter.cli.app import run
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.matrix import Wanted
 from starter.cli.matrix_forms import HEAD
 from starter.cli.output import Output
 from starter.matrix import all_rows, refresh, rows_for, serving
+from starter.matrix_reading import MatrixReading
+from tests.docs.blocks import ROOT, blocks
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops
 from tests.sandbox.traced import PROJECT, TESTED_BY, Traced, traced, traced_config
 
@@ -46,11 +50,11 @@ XLSX = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 class Matrix:
     def __init__(self, made: Traced, graph: MatrixGraph) -> None:
         self.made, self.graph = made, graph
-        self.matrices = Matrices(MatrixReader({"fabrikam": made.azure.service}), graph)
+        self.reading = MatrixReading(MatrixReader({"fabrikam": made.azure.service}), graph)
 
     async def read(self, *, whole: bool = False) -> dict[MatrixPhase, int]:
         """How much was read of each."""
-        told = [progress async for progress in refresh(self.matrices, SCOPE.model_copy(update={"whole": whole}))]
+        told = [progress async for progress in refresh(self.reading, SCOPE.model_copy(update={"whole": whole}))]
         return {phase: count for phase, count in told[-1].counts.items() if count}
 
     async def rows(self) -> dict[str, MatrixRow]:
@@ -274,7 +278,7 @@ async def test_what_may_not_be_read_is_no_data_and_never_covered(small: Matrix) 
 async def test_a_project_that_is_not_there_is_missing(small: Matrix) -> None:
     scope = SCOPE.model_copy(update={"project": "Nowhere"})
     with pytest.raises(Missing):
-        async for _ in refresh(small.matrices, scope):
+        async for _ in refresh(small.reading, scope):
             pass
 
 
@@ -376,6 +380,31 @@ async def test_both_directions_are_asked_on_the_command_line(made: Traced, folde
     _, printed, _ = await asked(made.azure, folder, Wanted(proves=made.ids["bare"], kept=True), as_json=True)
     links = json.loads(printed)["links"]
     assert {(one["column"], one["told"]) for one in links if not one["name"]} >= {("test", "no test")}
+
+
+async def test_the_page_about_the_matrix_can_be_followed(
+    made: Traced, folder: Path, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command of the page, with a commit and an item that are there."""
+    shutil.copy(migrated_file, folder / "pointsman.db")
+    there = {"4f2c9e1": made.commits["full-task"][:9], "42": str(made.ids["full"])}
+    for name, value in (
+        *(("AZURE_DEVOPS_URL", made.azure.base_url), ("AZURE_DEVOPS_TOKEN", SERVICE_TOKEN)),
+        *(("DATA_DIR", str(folder)), ("CONFIG_FILE", "")),
+    ):
+        monkeypatch.setenv(f"POINTSMAN_{name}", value)
+    monkeypatch.delenv("POINTSMAN_CONFIG_FILE")
+    monkeypatch.chdir(folder)
+    lines = [
+        line for block in blocks(ROOT / "docs" / "traceability.md") for line in block.text.splitlines() if block.how
+    ]
+    assert len(lines) == 10
+    for line in lines:
+        words = [there.get(word, word) for word in shlex.split(line, comments=True)[1:]]
+        code = await asyncio.to_thread(run, [*words, "--quiet"])
+        assert code == (ExitCode.FINDINGS if "--gaps" in words else ExitCode.OK), line
+    written = {path.name for path in folder.iterdir()}  # noqa: ASYNC240 - a folder of a few files
+    assert written >= {"matrix.xlsx", "matrix.csv", "matrix.json", "matrix.html", "report.html"}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The side effects of a matrix: read a project step by step, and keep what was read with the mark behind it.
+"""Read a project for its matrix, step by step, and keep what was read with the mark behind it.
 
 A step is one request or some, and what it read is kept before the next: a reading that breaks off goes on from there.
 """
@@ -8,10 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from temporalio import activity
-
-from activities.outside import beating, outside
-from pointsman.contracts.matrix import Column, MatrixMark, MatrixPhase, MatrixProgress, MatrixScope, MatrixStep
+from pointsman.contracts.matrix import Column, MatrixMark, MatrixPhase, MatrixProgress, MatrixScope
 from pointsman.ports import Missing, Rejected
 from pointsman.ports_matrix import MatrixGraph, MatrixSource
 
@@ -23,26 +20,20 @@ CLOCKS_APART_MAX = timedelta(minutes=10)
 T = TypeVar("T")
 
 
-class Matrices:
-    """`worker.py` hands in the client and the graph; the command line calls `advance` without Temporal."""
+class MatrixReading:
+    """Each step may be repeated: what was kept is kept again."""
 
     def __init__(self, source: MatrixSource, graph: MatrixGraph) -> None:
         self._source = source
         self._graph = graph
 
-    @activity.defn(name="matrix.read")
-    async def read(self, step: MatrixStep) -> MatrixProgress:
-        """The next step of a reading. Safe to repeat: what was kept is kept again.
+    async def advance(self, scope: MatrixScope, progress: MatrixProgress) -> MatrixProgress:
+        """The next step.
 
         Raises:
-            ApplicationError: `Rejected` or its kinds, not retryable: we may not read the project.
+            Missing: there is no such project, or we may not see it.
+            Unavailable: the service cannot now; the same step may be taken again.
         """
-        with outside(f"matrix of {step.scope.organisation}/{step.scope.project}"):
-            async with beating():
-                return await self.advance(step.scope, step.progress)
-
-    async def advance(self, scope: MatrixScope, progress: MatrixProgress) -> MatrixProgress:
-        """As `read`, with the errors of the ports."""
         mark = await self._graph.mark(scope.organisation, scope.project) or MatrixMark()
         match progress.phase:
             case MatrixPhase.BEGIN:
