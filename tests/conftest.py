@@ -69,7 +69,8 @@ def _asks_postgres(item: pytest.Item) -> bool:
 
 
 def _asks_temporal(item: pytest.Item) -> bool:
-    return not {"dev_server", "time_skipping_server"}.isdisjoint(_fixtures(item))
+    """Either of its servers, or programs of ours that start one."""
+    return not {"dev_server", "time_skipping_server", "nursery"}.isdisjoint(_fixtures(item))
 
 
 def _fixtures(item: pytest.Item) -> Sequence[str]:

@@ -10,10 +10,11 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -33,10 +34,10 @@ RUNNING = -1_000
 
 
 class Nursery:
-    """The process that forks. Begin it before this process has threads."""
+    """The process that forks: `begin` makes it of this one, `spawn` anew, where this one has threads already."""
 
-    def __init__(self, pid: int, line: socket.socket) -> None:
-        self.pid = pid
+    def __init__(self, wait: Callable[[], object], line: socket.socket) -> None:
+        self._wait = wait
         self._line = line
         self._answers = line.makefile("r", encoding="utf-8")
         self._asking = threading.Lock()
@@ -50,7 +51,16 @@ class Nursery:
             ours.close()
             _serve(theirs)
         theirs.close()
-        return cls(pid, ours)
+        return cls(lambda: os.waitpid(pid, 0), ours)
+
+    @classmethod
+    def spawn(cls) -> Self:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            number = theirs.fileno()
+            command = [sys.executable, "-m", "bench.faults.forks", str(number)]
+            process = subprocess.Popen(command, pass_fds=[number], cwd=Path(__file__).parents[2])
+        return cls(process.wait, ours)
 
     def start(self, child: Child, environment: Mapping[str, str]) -> int:
         """Fork one that runs the child's command line. Returns its process id."""
@@ -73,7 +83,7 @@ class Nursery:
         """End it. Those that it forked go on."""
         self._answers.close()
         self._line.close()
-        os.waitpid(self.pid, 0)
+        self._wait()
 
     def _ask(self, question: dict[str, Json]) -> int:
         with self._asking:
@@ -151,10 +161,10 @@ class Forked(Child):
         self.forked = self._nursery().start(self, {**surroundings(live=self.live), **self.environment})
 
     def kill(self) -> None:
-        if self.forked:
+        if self.forked and self._nursery().ended(self.forked) is None:
             os.kill(self.forked, signal.SIGKILL)
             self._nursery().ended(self.forked, FOREVER_SECONDS)
-            self.forked = 0
+        self.forked = 0
 
     def stop(self) -> None:
         if not self.forked or self._nursery().ended(self.forked) is not None:
@@ -171,3 +181,7 @@ class Forked(Child):
     def _nursery(self) -> Nursery:
         assert self.nursery is not None, "it is given at the start"
         return self.nursery
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,11 +1,12 @@
 """A store of each test's own: SQLite's file is migrated once, and copied."""
 
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 
+from bench.faults.forks import Nursery
 from pointsman.store import schema
 from pointsman.store.engine import Store
 
@@ -23,3 +24,11 @@ async def store(migrated_file: Path, tmp_path: Path) -> AsyncGenerator[Store]:
     shutil.copy(migrated_file, file)
     async with Store.open(f"sqlite:///{file}") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Generator[Nursery]:
+    """Forks our programs from a process that has loaded them, which takes longer than what most tests look at."""
+    began = Nursery.spawn()
+    yield began
+    began.close()

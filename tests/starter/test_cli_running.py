@@ -1,25 +1,25 @@
-"""`up`, `down`, `serve` and `sandbox` as people start them: real processes, found ready, stopped in order."""
+"""`up`, `down`, `serve` and `sandbox` as people start them: processes, found ready, stopped in order."""
 
 import asyncio
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
+from bench.faults.forks import Nursery
 from pointsman.temporal_server import DevServer, find_server, free_port
 from starter.cli.errors import ExitCode
+from tests.starter.process_rig import Ended, Started
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 SECRET = "correct-horse-battery"
 
 
@@ -29,35 +29,26 @@ class Machine:
 
     folder: Path
     environment: dict[str, str]
+    nursery: Nursery
+    started: list[Started] = field(default_factory=list)
 
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "starter.cli.app", *words]
+    def run(self, *words: str) -> Ended:
+        return self.start(*words).end()
 
-    def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*words),
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def start(self, *words: str) -> Started:
+        place = self.folder.with_name(f"process-{len(self.started)}")
+        self.started.append(Started(self.nursery, self.environment, place, *words))
+        return self.started[-1]
 
-    def evaluated(self, exports: str, *words: str) -> str:
-        """What a command prints in a shell that has evaluated `exports`."""
-        shell = ["sh", "-c", 'eval "$0"; exec "$@"', exports, *self.command(*words)]
-        return subprocess.run(shell, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True).stdout
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            self.command(*words), cwd=ROOT, env=self.environment, stdout=pipe, stderr=pipe, text=True
-        )
+    def evaluated(self, exports: str) -> dict[str, str]:
+        """The environment of a shell that has evaluated `exports`."""
+        shell = ["sh", "-c", 'eval "$0"; exec env -0', exports]
+        told = subprocess.run(shell, env=self.environment, capture_output=True, text=True, check=True).stdout
+        return dict(one.split("=", 1) for one in told.split("\0") if one)
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Generator[Machine]:
+def machine(tmp_path: Path, nursery: Nursery) -> Generator[Machine]:
     folder = tmp_path / "data"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("POINTSMAN_", "TEMPORAL_"))}
     made = Machine(
@@ -76,10 +67,13 @@ def machine(tmp_path: Path) -> Generator[Machine]:
             "POINTSMAN_AZURE_DEVOPS_TOKEN": "nobody-asks-for-it",
             "POINTSMAN_OPENAI_API_KEY": "nobody-asks-for-it",
         },
+        nursery,
     )
     yield made
     if folder.exists():
         made.run("down")
+    for started in made.started:
+        started.stop()
 
 
 def answers(url: str) -> int:
@@ -87,7 +81,6 @@ def answers(url: str) -> int:
         return int(answer.status)
 
 
-@pytest.mark.slow(20)
 def test_up_comes_back_after_a_kill_and_down_leaves_nothing(machine: Machine) -> None:
     first = json.loads(machine.run("up", "--detach", "--json").stdout)["up"]
     assert answers(f"{first['web']}/health/ready") == 200
@@ -139,11 +132,10 @@ def test_up_tells_the_setting_that_is_missing(machine: Machine) -> None:
 
 def test_serve_ends_in_order_when_it_is_told_to(machine: Machine) -> None:
     serving = machine.start("serve", "--port", "0", "--json")
-    assert serving.stdout is not None
     shown = ""
     while not shown.endswith("}\n}\n"):  # the document is printed before the port is served
-        line = serving.stdout.readline()
-        assert line, serving.communicate()
+        line = serving.readline()
+        assert line, serving.end()
         shown += line
     url = json.loads(shown)["serve"]["web"]
     for _ in range(200):
@@ -153,20 +145,18 @@ def test_serve_ends_in_order_when_it_is_told_to(machine: Machine) -> None:
         except OSError:
             time.sleep(0.1)
     serving.send_signal(signal.SIGTERM)
-    _, log = serving.communicate(timeout=60)
-    assert serving.returncode == ExitCode.OK, log
-    assert "Traceback" not in log
+    ended = serving.end()
+    assert ended.returncode == ExitCode.OK, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_taken_port_is_told_before_anything_starts(machine: Machine) -> None:
     busy = machine.start("temporal", "run", "--port", "0", "--ui-port", machine.environment["POINTSMAN_WEB_PORT"])
-    assert busy.stdout is not None
-    while not busy.stdout.readline().startswith("log\t"):
-        assert busy.poll() is None, busy.communicate()
+    while not (line := busy.readline()).startswith("log\t"):
+        assert line, busy.end()
     serve = machine.run("serve")
     busy.send_signal(signal.SIGINT)
-    busy.communicate(timeout=60)
-    assert busy.returncode == ExitCode.OK
+    assert busy.end().returncode == ExitCode.OK
     assert serve.returncode == ExitCode.CONFLICT
     assert "cannot be listened on" in serve.stderr
     assert serve.stdout == ""
@@ -174,23 +164,18 @@ def test_a_taken_port_is_told_before_anything_starts(machine: Machine) -> None:
 
 def test_the_sandbox_prints_the_settings_that_lead_to_it(machine: Machine) -> None:
     sandbox = machine.start("sandbox", "all")
-    assert sandbox.stdout is not None
-    exports = [sandbox.stdout.readline() for _ in range(19)]
-    settings = dict(line.removeprefix("export ").strip().split("=", 1) for line in exports)
+    exports = [sandbox.readline() for _ in range(19)]
     # The token and the key of the settings are taken, so that a stand-in can be started again for the same service.
-    assert settings["POINTSMAN_AZURE_DEVOPS_TOKEN"] == "nobody-asks-for-it"
-    machine.environment.update(settings)
+    assert "export POINTSMAN_AZURE_DEVOPS_TOKEN=nobody-asks-for-it\n" in exports
+    machine.environment.update(machine.evaluated("".join(exports)))
     online = json.loads(machine.run("doctor", "--online", "--json").stdout)["checks"]
     status = {one["check"]: one["status"] for one in online}
     assert (status["azure_devops_online"], status["model_online"]) == ("ok", "ok")
-    rows = json.loads(machine.evaluated("".join(exports), "llm", "compare", "Hello", "--tier", "fast", "--json"))[
-        "models"
-    ]
+    rows = json.loads(machine.run("llm", "compare", "Hello", "--tier", "fast", "--json").stdout)["models"]
     answered = {row["provider"]: row["error"] for row in rows}
     assert answered == dict.fromkeys(("openai", "anthropic", "gemini", "mistral", "bedrock", "azure_openai"), "")
     sandbox.send_signal(signal.SIGINT)
-    sandbox.communicate(timeout=60)
-    assert sandbox.returncode == ExitCode.OK
+    assert sandbox.end().returncode == ExitCode.OK
 
 
 def test_the_path_of_the_server_can_be_used_by_a_shell(machine: Machine) -> None:

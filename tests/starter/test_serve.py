@@ -7,8 +7,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
+from bench.faults.forks import Forked, Nursery
 from pointsman.config import Settings
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Delivery, DeliveryState, ItemRow
@@ -42,6 +41,7 @@ from starter.cli.sandbox import model_settings
 from starter.demo.outside import Outside, until
 from starter.demo.processes import Child, Stage, surroundings
 from starter.serve import serve
+from tests.starter.process_rig import Started
 from tests.starter.web_rig import HOOK, basic, created
 
 pytestmark = pytest.mark.slow
@@ -51,8 +51,11 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "stage", live=False)
+def stage(tmp_path: Path, nursery: Nursery) -> Stage:
+    made = Stage(tmp_path / "stage", live=False)
+    named = made.pointsman
+    made.pointsman = Forked(named.name, named.arguments, named.environment, named.folder, nursery=nursery)
+    return made
 
 
 def environment(stage: Stage, **changed: str) -> dict[str, str]:
@@ -70,11 +73,10 @@ async def running(*children: Child) -> AsyncGenerator[None]:
             child.kill()
 
 
-def ended(child: Child) -> int:
+def ended(nursery: Nursery, child: Child) -> int | None:
     """Exit code of a process that is asked to end."""
-    assert child.process is not None, "it has started"
-    child.process.terminate()
-    return child.process.wait(60)
+    os.kill(child.pid, signal.SIGTERM)
+    return nursery.ended(child.pid, 60)
 
 
 def stopped(child: Child) -> list[str]:
@@ -102,14 +104,7 @@ async def first(store: Store, look: Callable[[Store], Awaitable[T | None]]) -> T
     return await until("the books", lambda: look(store))
 
 
-def started(folder: Path, env: dict[str, str], *words: str) -> "subprocess.Popen[str]":
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "starter.cli.app", *words]
-    folder.mkdir()
-    return subprocess.Popen(command, env={**surroundings(), **env}, stdout=pipe, stderr=pipe, text=True)
-
-
-def test_what_would_end_it_is_told_before_anything_is_made(stage: Stage, tmp_path: Path) -> None:
+def test_what_would_end_it_is_told_before_anything_is_made(stage: Stage, tmp_path: Path, nursery: Nursery) -> None:
     policy = tmp_path / "policy"
     policy.mkdir()
     (policy / "policy.yaml").write_text('version: "7"\n\nscoop: []\n')
@@ -119,19 +114,19 @@ def test_what_would_end_it_is_told_before_anything_is_made(stage: Stage, tmp_pat
         "policy.yaml:3": {"POINTSMAN_POLICY_DIR": str(policy)},
     }
     processes = {
-        text: started(tmp_path / str(number), environment(stage, **change), "serve")
+        text: Started(nursery, {**surroundings(), **environment(stage, **change)}, tmp_path / str(number), "serve")
         for number, (text, change) in enumerate(wrong.items())
     }
     for text, process in processes.items():
-        out, err = process.communicate(timeout=120)
-        assert (process.returncode, out) == (ExitCode.USAGE, ""), err
-        assert text in err
-        assert "Traceback" not in err
+        told = process.end()
+        assert (told.returncode, told.stdout) == (ExitCode.USAGE, ""), told.stderr
+        assert text in told.stderr
+        assert "Traceback" not in told.stderr
     assert not (stage.folder / "data").exists()
 
 
 async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_it_comes(
-    stage: Stage, tmp_path: Path
+    stage: Stage, tmp_path: Path, nursery: Nursery
 ) -> None:
     server = DevServer(find_server().path, tmp_path / "temporal", ui=False)
     stage.pointsman.environment = environment(stage, POINTSMAN_TEMPORAL_ADDRESS=server.address)
@@ -148,7 +143,7 @@ async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_i
         async with Store.open(stage.database_url, read_only=True) as store, server:
             assert [row.state for row in await Inbox(store).find()] == [DeliveryState.PENDING]
             assert (await first(store, handed_over)).attempts == 0  # Temporal's absence is not the row's fault
-            assert ended(stage.pointsman) == ExitCode.OK
+            assert ended(nursery, stage.pointsman) == ExitCode.OK
             told = await verify(store, Verifier.open(stage.folder / "data" / "keys"))
     assert stopped(stage.pointsman) == ["web", "dispatcher", "pulse", "worker", "sequencer"]
     assert (told.ok, told.pending) == (True, 0)  # what was written until the end is signed
@@ -160,7 +155,7 @@ async def handed_over(store: Store) -> Delivery | None:
 
 
 async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
-    stage: Stage, dev_server: DevServer, postgres_database: str
+    stage: Stage, dev_server: DevServer, postgres_database: str, nursery: Nursery
 ) -> None:
     schema.upgrade(postgres_database)
     env = environment(
@@ -170,8 +165,8 @@ async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
         POINTSMAN_TASK_QUEUE=stage.folder.parent.name,
     )
     stage.pointsman.environment = env
-    web = Child("web", ("web",), env, stage.folder)
-    worker = Child("worker", ("worker",), env, stage.folder)
+    web = Forked("web", ("web",), env, stage.folder, nursery=nursery)
+    worker = Forked("worker", ("worker",), env, stage.folder, nursery=nursery)
     async with AsyncExitStack() as world:
         await world.enter_async_context(running(web, worker))
         await world.enter_async_context(stand_ins(stage))
@@ -188,7 +183,7 @@ async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
         row = await first(store, done)
         counted = (await answer(worker, f"http://127.0.0.1:{stage.core_port}/metrics", 200)).text
         counted_by_web = (await answer(web, f"{stage.web_url}/metrics", 200)).text
-        assert (ended(web), ended(worker)) == (ExitCode.OK, ExitCode.OK)
+        assert (ended(nursery, web), ended(nursery, worker)) == (ExitCode.OK, ExitCode.OK)
     assert row.usage.tool_calls > 0
     assert sample(counted, "pointsman_model_calls_total") == row.usage.model_calls
     assert sample(counted, "temporal_workflow_task_execution_latency_count") > 0
