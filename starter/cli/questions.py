@@ -9,19 +9,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
-from pointsman.clients.azure_devops.answers import ConnectionData, Nothing, WorkItem
+from pointsman.clients.azure_devops.answers import Answer, ConnectionData, Nothing, WorkItem
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.errors import NotSignedIn, TooManyResults
 from pointsman.clients.azure_devops.history import REVISIONS, RevisionBatch
 from pointsman.clients.azure_devops.hosts import NEWEST, Host, server_version
+from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.pacing import Pace, Unobserved
 from pointsman.clients.azure_devops.patches import add_tags, at_rev, set_field
 from pointsman.clients.azure_devops.queries import RESULTS_MAX
 from pointsman.config import Settings
 from pointsman.config.organisations import Organisation
+from pointsman.contracts.base import Json
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from starter.cli.probes import Finding, Status, fail, ok, warn
 from starter.needs import tracker_accounts
@@ -66,6 +68,12 @@ class Ground:
 
 
 Ask = Callable[[Ground], Awaitable[Finding]]
+
+
+class Raw(Answer):
+    """A list as it came, to see in which shape its parts are."""
+
+    value: list[dict[str, Json] | None] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,55 @@ async def subscriptions(ground: Ground) -> Finding:
     return ok(told)
 
 
+async def process_rules(ground: Ground) -> Finding:
+    """Of the process that the first item's project has; a server whose processes are XML has none."""
+    for item in ground.items[:1]:
+        name = await ground.client.projects.process_name(str(item.fields.get("System.TeamProject", "")))
+        process = await ground.client.processes.named(name)
+        kinds = await ground.client.processes.types(process.id)
+        wanted = next((one for one in kinds if one.name == item.fields.get("System.WorkItemType")), kinds[0])
+        rules = await ground.client.processes.rules(process.id, wanted.reference_name)
+        spelt = sorted({condition.condition_type for rule in rules for condition in rule.conditions})
+        told = f"process {name} is {process.type or 'of no told origin'}, its type {wanted.name} has {len(rules)} rules"
+        return ok(f"{told}, with conditions {', '.join(spelt) or 'of no kind'}")
+    return nothing_to_ask("no item changed lately")
+
+
+async def identity_shape(ground: Ground) -> Finding:
+    """Ourselves, by the id that the organisation knows us by."""
+    who = (await ground.client.connection_data()).authenticated_user
+    query = {"identityIds": who.id}
+    raw = await ground.connection.call(Raw, "GET", "_apis/identities", query=query, host=Host.GRAPH)
+    shapes = {type(one.get("descriptor")).__name__ for one in raw.value if one}
+    if not shapes:
+        return warn(f"the organisation knows nobody by our own id {who.id}", TOLD)
+    return ok(f"descriptors of identities come as {', '.join(sorted(shapes))}")
+
+
+async def audit_log(ground: Ground) -> Finding:
+    """Of the last hour, one entry."""
+    until = datetime.now(UTC)
+    try:
+        async for batch in ground.client.audit.batches(until - timedelta(hours=1), until, batch_max=1):
+            return ok(f"the audit log can be read; {'something' if batch.entries else 'nothing'} in its last hour")
+    except Missing:
+        return nothing_to_ask("there is no audit log: a server of one's own, or auditing is not there")
+    except Rejected as error:
+        return nothing_to_ask(f"the audit log may not be read by this account ({error.code})")
+    return nothing_to_ask("the audit log told nothing")
+
+
+async def project_state(ground: Ground) -> Finding:
+    """As it is told beside repositories."""
+    for item in ground.items[:1]:
+        path = f"{segment(str(item.fields.get('System.TeamProject', '')))}/_apis/git/repositories"
+        raw = await ground.connection.call(Raw, "GET", path)
+        projects = [one.get("project") for one in raw.value if one]
+        states = {type(one.get("state")).__name__ for one in projects if isinstance(one, dict)}
+        return ok(f"states of projects beside repositories come as {', '.join(sorted(states)) or 'nothing'}")
+    return nothing_to_ask("no item changed lately")
+
+
 async def throttling(ground: Ground) -> Finding:
     """Last, because it tells of all the others."""
     heard = ground.heard
@@ -269,6 +326,10 @@ QUESTIONS = (
     Question("hosts", "graph and audit are beside the main host", hosts),
     Question("missing_item", "what may not be seen is not deleted", missing_item),
     Question("subscriptions", "deliveries come by them, in the shape of their version", subscriptions),
+    Question("process_rules", "rules of a process are read before items are checked", process_rules),
+    Question("identity_shape", "people are found by id and name", identity_shape),
+    Question("audit_log", "only it tells of changes of policies and rights", audit_log),
+    Question("project_state", "a list of repositories must be readable", project_state),
     Question("throttling", "a pause holds for all of the account's calls", throttling),
 )
 

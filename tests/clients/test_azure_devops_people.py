@@ -10,6 +10,7 @@ from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.clients.azure_devops.caching import TYPES_AGE, Cache, MemoryLayer
 from pointsman.clients.azure_devops.identities import FoundIdentity
 from pointsman.clients.azure_devops.nodes import Tree
+from pointsman.clients.azure_devops.processes import ProcessInfo, ProcessRule
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.config import NOOR, Identity, Principal
@@ -118,6 +119,13 @@ def test_a_descriptor_is_read_in_either_shape() -> None:
     told = {"identityType": "Claims", "identifier": "t\\ada@fabrikam.example"}
     shapes = [FoundIdentity.model_validate({"id": "1", "descriptor": one}) for one in (told, ";".join(told.values()))]
     assert shapes[0].descriptor == shapes[1].descriptor == "Claims;t\\ada@fabrikam.example"
+
+
+@pytest.mark.parametrize(("origin", "when"), [("system", "when"), ("System", "$when")])
+def test_rules_and_origins_are_read_in_either_spelling(origin: str, when: str) -> None:
+    info = ProcessInfo.model_validate({"typeId": "1", "name": "Agile", "customizationType": origin})
+    rule = ProcessRule.model_validate({"id": "1", "conditions": [{"conditionType": when, "field": "System.State"}]})
+    assert (info.customization_type, rule.conditions[0].condition_type) == ("system", "when")
 
 
 async def test_the_log_tells_what_no_hook_tells(azure: Azure) -> None:

@@ -1,8 +1,9 @@
 """Processes of the organisation: which types of items they have, with states, fields and rules, before any project."""
 
 from datetime import timedelta
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.caching import FRESH
@@ -16,24 +17,33 @@ KIND = "process"
 NO_PARENT = "00000000-0000-0000-0000-000000000000"
 
 
+def _plain(value: str) -> str:
+    """A name of an enumeration as the specification spells it: examples have `System` and `$whenChanged`."""
+    bare = value.removeprefix("$")
+    return bare[:1].lower() + bare[1:]
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+
+
 class Process(Answer):
     """A process as every edition tells it. `type` is system, inherited or custom (made from XML)."""
 
     id: str
     name: str
     description: str = ""
-    type: str = ""
+    type: Plain = ""
     is_default: bool = False
 
 
 class ProcessInfo(Answer):
-    """A process with where it comes from. `customization_type` is told with and without a capital letter."""
+    """A process with where it comes from."""
 
     type_id: str
     name: str
     description: str = ""
     parent_process_type_id: str = ""
-    customization_type: str = ""
+    customization_type: Plain = ""
     is_enabled: bool = True
     is_default: bool = False
 
@@ -49,7 +59,7 @@ class ProcessState(Answer):
     state_category: str = ""
     order: int = 0
     hidden: bool = False
-    customization_type: str = ""
+    customization_type: Plain = ""
 
 
 class ProcessType(Answer):
@@ -59,7 +69,7 @@ class ProcessType(Answer):
     name: str
     inherits: str = ""
     is_disabled: bool = False
-    customization: str = ""
+    customization: Plain = ""
     states: list[ProcessState] = Field(default_factory=list)
 
 
@@ -70,19 +80,17 @@ class ProcessField(Answer):
     required: bool = False
     read_only: bool = False
     default_value: Json = None
-    customization: str = ""
+    customization: Plain = ""
 
 
 class RuleCondition(Answer):
-    """`condition_type` comes with a leading `$` from old versions."""
-
-    condition_type: str
+    condition_type: Plain
     field: str = ""
     value: str = ""
 
 
 class RuleAction(Answer):
-    action_type: str
+    action_type: Plain
     target_field: str = ""
     value: str = ""
 
@@ -93,7 +101,7 @@ class ProcessRule(Answer):
     conditions: list[RuleCondition] = Field(default_factory=list)
     actions: list[RuleAction] = Field(default_factory=list)
     is_disabled: bool = False
-    customization_type: str = ""
+    customization_type: Plain = ""
 
 
 class ProcessesApi:
