@@ -19,9 +19,9 @@ from pointsman.temporal import connect
 from pointsman.temporal_server import DevServer, find_server
 from tests.replay import corpus
 from tests.replay.beside import Beside
-from tests.replay.paths import PATHS, Recording
+from tests.replay.both_sides import BESIDE, PATHS
 from tests.replay.paths import Path as Played
-from tests.replay.ruled import BESIDE
+from tests.replay.paths import Recording
 from tests.workflows.servers import ImpatientServer, runs_of
 
 EVERY = (*PATHS, *BESIDE)

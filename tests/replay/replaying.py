@@ -18,7 +18,9 @@ from pointsman.temporal import plugin
 from tests.replay import corpus
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
+from workflows.reconciliation import ReconcileProject
 from workflows.recovery import RecoverEvents
+from workflows.rollback import RollBackItem
 from workflows.turns import TakeTurn
 from workflows.violations import AskAboutViolation
 from workflows.work_items import DeliverWorkItem
@@ -31,6 +33,8 @@ WORKFLOWS = (
     DecideViolation,
     AskAboutViolation,
     RecoverEvents,
+    ReconcileProject,
+    RollBackItem,
 )
 
 

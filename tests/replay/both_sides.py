@@ -1,0 +1,142 @@
+"""Paths of what keeps both sides the same: comparisons, rollbacks, and items that move or are deleted."""
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from temporalio.client import Client, WorkflowFailureError
+
+from activities import reconciliation as room
+from pointsman.clients.azure_devops.patches import set_field
+from pointsman.contracts.work_items import EventKind
+from starter import reconciliation
+from tests.replay.beside import beside
+from tests.replay.paths import PATHS, Recording, path
+from tests.replay.ruled import BESIDE
+from tests.workflows.obstacles import HeldTracker
+from tests.workflows.reconciling_rig import Reconciled, reconciling
+from tests.workflows.rollback_rig import PRIORITY, RollingBack, request, rolling_back
+from tests.workflows.test_events import Pause
+from tests.workflows.test_moves import by_area, moved
+from tests.worlds import answer
+from workflows.rollback import RollBackItem
+
+__all__ = ["BESIDE", "PATHS"]
+ITEM = ""
+
+
+@asynccontextmanager
+async def _comparing(client: Client) -> AsyncGenerator[Reconciled]:
+    """Two projects; of one, three bugs of which nothing came, looked at two at a time."""
+    with tempfile.TemporaryDirectory(prefix="pointsman-record-") as folder:
+        async with reconciling(Path(folder), client) as rig:
+            rig.queue = "recorded-comparisons"
+            await rig.listen()
+            for title in ("Basket", "Till", "Door"):
+                await rig.azure.make("Bug", title)
+            with patch.object(room, "PAGE", 2):
+                async with rig.worker():
+                    yield rig
+
+
+async def _compared(client: Client, project: str = "") -> str:
+    async with _comparing(client) as rig:
+        running = await reconciliation.start(client, rig.ask(project=project), rig.queue)
+        with suppress(WorkflowFailureError):
+            await running.result()
+    return running.id
+
+
+@beside("ReconcileProject")
+async def compared(client: Client) -> str:
+    return await _compared(client)
+
+
+@beside("ReconcileProject")
+async def comparison_of_no_project(client: Client) -> str:
+    return await _compared(client, "Nowhere")
+
+
+@beside("ReconcileProject", impatient=True)
+async def compared_in_several_runs(client: Client) -> str:
+    return await _compared(client)
+
+
+async def _rolled_back(client: Client, *, dry_run: bool = False, human: bool = False) -> str:
+    with tempfile.TemporaryDirectory(prefix="pointsman-record-") as folder:
+        async with rolling_back(Path(folder), client) as rig:
+            rig.queue = "recorded-rollbacks"
+            item = await _written(rig)
+            if human:
+                await rig.azure.person.work_items.patch(item, [set_field(PRIORITY, 4)])
+            ask = request(item, turn="run-1", dry_run=dry_run)
+            async with rig.worker():
+                await client.execute_workflow(RollBackItem.run, ask, id=ask.operation, task_queue=rig.queue)
+    return ask.operation
+
+
+async def _written(rig: RollingBack) -> int:
+    made = await rig.azure.make(Common_Priority=3)
+    await rig.write(made.id, "run-1/1.1", {PRIORITY: 1})
+    return made.id
+
+
+@beside("RollBackItem")
+async def rolled_back(client: Client) -> str:
+    return await _rolled_back(client)
+
+
+@beside("RollBackItem")
+async def rollback_tried(client: Client) -> str:
+    return await _rolled_back(client, dry_run=True)
+
+
+@beside("RollBackItem")
+async def rollback_refused(client: Client) -> str:
+    return await _rolled_back(client, human=True)
+
+
+async def _ended(item: Recording) -> None:
+    with suppress(WorkflowFailureError):
+        await item.result()
+
+
+@path(answer("Seen."), wanted=by_area(), DeliverWorkItem=ITEM)
+async def moved_while_working(item: Recording) -> None:
+    pause = Pause(item)
+    await item.deliver()
+    await pause.reached.wait()
+    item.model.on_request = lambda request: None
+    await moved(item, System__AreaPath="Shop")
+    await _ended(item)
+
+
+@path(answer(System__State="Resolved"), wanted=by_area(), DeliverWorkItem=ITEM)
+async def moved_out_of_scope_while_waiting(item: Recording) -> None:
+    await item.deliver()
+    await item.asked()
+    await moved(item, System__WorkItemType="Epic")
+    await _ended(item)
+
+
+def _slow_to_write(item: Recording) -> None:
+    item.tracker = HeldTracker(item.hold)
+    item.tracker.add(1)
+
+
+@path(answer("Looked at it."), answer("At the clerk's."), set_up=_slow_to_write, wanted=by_area(), DeliverWorkItem=ITEM)
+async def moved_while_publishing(item: Recording) -> None:
+    await item.deliver()
+    await item.hold.reached.wait()
+    await moved(item, System__AreaPath="Shop")
+    item.hold.released.set()
+    await _ended(item)
+
+
+@path(answer("Looked at it."), DeliverWorkItem=ITEM)
+async def deleted_before_publishing(item: Recording) -> None:
+    item.model.on_request = lambda request: item.tracker.remove(1)
+    await item.deliver(EventKind.CREATED)
+    await _ended(item)
