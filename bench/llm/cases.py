@@ -41,6 +41,7 @@ async def cold(url: str, rounds: int) -> dict[str, list[dict[str, Any]]]:
     cases = {
         "facade": (sys.executable, "bench.llm.cold", "facade"),
         "three providers": (sys.executable, "bench.llm.cold", "three-providers", url),
+        "three SDKs": (sys.executable, "bench.llm.cold", "three-sdks"),
         **{name: (python_of(name), "bench.llm.cold", "first-call", name, url) for name in CONTENDERS},
     }
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}

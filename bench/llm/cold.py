@@ -1,6 +1,6 @@
 """What a process costs that begins to use a client: seconds from the first import on, and the memory that it holds.
 
-    python -m bench.llm.cold facade | first-call CONTENDER URL | three-providers URL
+    python -m bench.llm.cold facade | first-call CONTENDER URL | three-providers URL | three-sdks
 
 Prints one JSON object. Nothing that the measured code needs is imported beforehand.
 """
@@ -62,9 +62,19 @@ def three_providers(url: str) -> None:
     asyncio.run(call())
 
 
+def three_sdks() -> None:
+    """What of `three_providers` is the providers' own: their SDKs are imported, and nothing is done with them."""
+    import anthropic  # this and what follows is measured
+    import openai
+    from google import genai
+
+    assert len({openai.__name__, anthropic.__name__, genai.__name__}) == 3
+
+
 def measured(what: str, *given: str) -> dict[str, Any]:
     known: Mapping[str, Callable[..., None]]
     known = {"facade": facade, "first-call": first_call, "three-providers": three_providers}
+    known = {**known, "three-sdks": three_sdks}
     doing = known[what]
     cpu, begun = process_time(), perf_counter()
     doing(*given)

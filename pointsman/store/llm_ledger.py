@@ -6,7 +6,7 @@ transactions wait for each other in turn, and never in a circle.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_CEILING, Decimal
@@ -19,7 +19,7 @@ from pointsman.llm.budgets import Claim, Period, Scope, Spending, Spent, parts_o
 from pointsman.llm.types import TokenUsage
 from pointsman.store import statements
 from pointsman.store.columns import microseconds
-from pointsman.store.inserts import Insert
+from pointsman.store.inserts import Insert, Row, arrays, unnested
 from pointsman.store.tables import metadata
 
 OPEN, SETTLED, EXPIRED = "open", "settled", "expired"
@@ -91,7 +91,8 @@ _ENTRY_COLUMNS = (
     *("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "cache_write_tokens"),
     *("reasoning_tokens", "nano_usd"),
 )
-_entries = Insert(metadata.tables["llm_ledger"], _ENTRY_COLUMNS)
+_LEDGER = metadata.tables["llm_ledger"]
+_entries = Insert(_LEDGER, _ENTRY_COLUMNS, as_arrays=True)
 
 _SUMS = ("reserved_tokens", "reserved_nano_usd", "tokens", "nano_usd")
 _ACCOUNT_COLUMNS = (
@@ -122,13 +123,26 @@ def _added() -> str:
     )
 
 
-_accounts = Insert(metadata.tables["llm_account"], _ACCOUNT_COLUMNS, then=_added())
+_accounts = Insert(metadata.tables["llm_account"], _ACCOUNT_COLUMNS, then=_added(), as_arrays=True)
 
-_SETTLE = (
-    "UPDATE llm_ledger SET state = 'settled', ended_at = ?, outcome = ?, prompt_tokens = ?, completion_tokens = ?, "
-    "total_tokens = ?, cached_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?, nano_usd = ? "
-    "WHERE id = ? AND state = 'open' RETURNING accounts, reserved_tokens, reserved_nano_usd"
+_SETTLED = (
+    *("ended_at", "outcome", "prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"),
+    *("cache_write_tokens", "reasoning_tokens", "nano_usd", "id"),
 )
+
+
+def _ending(assigned: str, source: str, whose: str) -> str:
+    """Closes what is open, and gives back what it held and came to."""
+    values = ", ".join(f"{name} = {assigned.format(name)}" for name in _SETTLED[:-1])
+    back = f"accounts, reserved_tokens, reserved_nano_usd, {whose}total_tokens, {whose}nano_usd"
+    closed = f"UPDATE llm_ledger SET state = 'settled', {values}"  # noqa: S608 - all names are ours
+    return f"{closed} {source} AND state = 'open' RETURNING {back}"
+
+
+_SETTLE = _ending("?", "WHERE id = ?", "")
+# All at once: each statement is a way to the server and back, which the calls that wait for it have to wait for.
+_TOLD = f"FROM {unnested(_LEDGER, _SETTLED)} AS told ({', '.join(_SETTLED)})"
+_SETTLE_POSTGRESQL = _ending("told.{}", f"{_TOLD} WHERE llm_ledger.id = told.id", "told.")
 _EXPIRE = (
     "UPDATE llm_ledger SET state = 'expired', ended_at = expires_at, outcome = 'expired', "
     "total_tokens = reserved_tokens, nano_usd = reserved_nano_usd WHERE id IN "
@@ -199,18 +213,30 @@ def settle(connection: Connection, settlements: Sequence[Settlement]) -> default
     """Close the reservations that are open; those that are closed stay as they are. What becomes of their accounts
     is charged by the caller."""
     changes: defaultdict[Account, Change] = defaultdict(Change)
-    for one in sorted(settlements, key=attrgetter("id")):
-        usage, nano = one.usage, nano_usd(one.cost_usd)
-        counts = (
-            *(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens),
-            *(usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens),
-        )
-        counted = (min(count, TOKENS_MAX) for count in counts)
-        values = (_moment(connection, one.at), one.outcome, *counted, nano, one.id)
-        spent = min(usage.total_tokens, TOKENS_MAX)
-        for accounts, held, held_nano in statements.rows(connection, _marked(connection, _SETTLE), values):
-            _close(changes, accounts, held, held_nano, spent, nano)
+    rows = [_ended(one) for one in sorted(settlements, key=attrgetter("id"))]
+    for accounts, held, held_nano, tokens, nano in _settled(connection, rows):
+        _close(changes, accounts, held, held_nano, tokens, nano)
     return changes
+
+
+def _ended(one: Settlement) -> Row:
+    """In the order of `_SETTLED`."""
+    usage = one.usage
+    counts = (
+        *(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens),
+        *(usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens),
+    )
+    counted = (min(count, TOKENS_MAX) for count in counts)
+    return (one.at, one.outcome, *counted, nano_usd(one.cost_usd), one.id)
+
+
+def _settled(connection: Connection, rows: Sequence[Row]) -> Iterator[Row]:
+    """Of each that was open: its accounts, what it held of them, and what it came to."""
+    if connection.dialect.name == "postgresql":
+        yield from statements.rows(connection, _SETTLE_POSTGRESQL, arrays(rows)) if rows else ()
+        return
+    for at, *told in rows:
+        yield from statements.rows(connection, _SETTLE, (microseconds(at), *told))
 
 
 def expire(connection: Connection, now: datetime) -> int:

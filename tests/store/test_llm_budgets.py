@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, event
 
 from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Period, Reservation, Scope, accounts_of
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
@@ -17,7 +18,7 @@ from pointsman.ports import Unavailable
 from pointsman.store import llm_ledger
 from pointsman.store.engine import Store
 from pointsman.store.llm_budgets import StoreBudgets
-from pointsman.store.llm_ledger import nano_usd, usd
+from pointsman.store.llm_ledger import Entry, Settlement, nano_usd, usd
 from tests.store.llm_books import START, Clock, claim, rows, standing, used, user
 
 ROOT = Path(__file__).parents[2]
@@ -354,3 +355,24 @@ async def test_killed_processes_leave_reservations_that_expire_as_spent(url: str
         spent = await standing(store, ada, now)
         assert (spent.tokens, spent.reserved_tokens) == (1_000, 0)
         assert sum(row.total_tokens for row in await rows(store)) == 1_000
+
+
+@pytest.mark.parametrize("count", [1, 13, 40])
+async def test_postgresql_is_asked_as_often_for_many_calls_as_for_one(postgres_store_url: str, count: int) -> None:
+    """Calls that wait together wait for each way to the server and back."""
+    entries = [
+        Entry(f"e-{number:02}", START, START + RESERVATION_LIFE, claim(10, "1", user())) for number in range(count)
+    ]
+    ends = [Settlement(entry.id, START, used(7), Decimal("0.5"), "success") for entry in entries]
+    asked: list[str] = []
+    engine = create_engine(postgres_store_url)
+    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    with engine.begin() as connection:
+        llm_ledger.add(connection, entries)
+        changes = llm_ledger.settle(connection, ends)
+        after = llm_ledger.charge(connection, changes, START)
+    engine.dispose()
+    assert [statement.split()[0] for statement in asked] == ["INSERT", "UPDATE", "INSERT"]
+    assert len(after) == count
+    assert {standing.tokens for standing in after.values()} == {7}
+    assert {one.reserved_tokens for one in changes.values()} == {-10}
