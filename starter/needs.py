@@ -5,21 +5,15 @@ from collections.abc import Collection, Sequence
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.config.organisations import Auth, Organisation
 from pointsman.contracts.policy import AgentPolicy, Policy
+from pointsman.llm.keys import KEY_VARIABLES as KNOWN_VARIABLES
 from pointsman.llm.registry import Registry, RegistryError
 from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
 from pointsman.llm.types import ModelTier
 from pointsman.policies.loading import load
 from starter.models import keys_of, registry_of
 
-# What to set for a provider, as people know it.
-KEY_VARIABLES = {
-    "openai": variable("openai_api_key"),
-    "anthropic": "ANTHROPIC_API_KEY",
-    "gemini": "GOOGLE_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "bedrock": "AWS_REGION",
-    "azure_openai": "AZURE_OPENAI_ENDPOINT",
-}
+# What to set for a provider; our own name of OpenAI's key comes before the one that people know.
+KEY_VARIABLES = {**KNOWN_VARIABLES, "openai": variable("openai_api_key")}
 
 
 def check(settings: Settings, parts: Collection[str]) -> None:
