@@ -1,5 +1,8 @@
 """An organisation has several names and hosts, and a server an older API: one rule each."""
 
+from datetime import UTC, datetime
+
+import httpx2
 import pytest
 from pydantic import SecretStr
 
@@ -76,3 +79,29 @@ async def test_older_server_is_spoken_to_in_its_version() -> None:
         assert len(await client.work_items.comments("Fabrikam", 1)) == 1
         with pytest.raises(Rejected, match=r"latest REST API version this server supports is 6\.0.*Name the release"):
             await too_new.work_items.get(1)
+
+
+async def test_each_area_is_asked_at_its_own_host() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(f"{request.method} {request.url.host}{request.url.path}")
+        return httpx2.Response(200, json={"count": 0, "value": []})
+
+    now = datetime.now(UTC)
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        client = AzureDevOps("https://fabrikam.visualstudio.com", SecretStr("t"), http=http)
+        await client.projects.all()
+        await client.graph.users()
+        await client.identities.search("Ada")
+        await client.audit.entries(now, now)
+        await client.hooks.list("ms.vss-release.release-created-event", "rm")
+        await client.hooks.list("ms.vss-alerts.alert-created-event", "advancedsecurity")
+    assert asked == [
+        "GET dev.azure.com/fabrikam/_apis/projects",
+        "GET vssps.dev.azure.com/fabrikam/_apis/graph/users",
+        "GET vssps.dev.azure.com/fabrikam/_apis/identities",
+        "GET auditservice.dev.azure.com/fabrikam/_apis/audit/auditlog",
+        "GET vsrm.dev.azure.com/fabrikam/_apis/hooks/subscriptions",
+        "GET advsec.dev.azure.com/fabrikam/_apis/hooks/subscriptions",
+    ]
