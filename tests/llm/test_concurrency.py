@@ -35,6 +35,10 @@ MODELS = {
 # Of twenty calls: the cheaper a provider's SDK is, the more, so that a thousand of them take seconds.
 SHARES = {"openai": 13, "anthropic": 2, "gemini": 2, "mistral": 1, "bedrock": 2}
 MIXED = [MODELS[provider] for provider, share in SHARES.items() for _ in range(share)]
+BURST = 25
+"""So many calls start together. More would keep the one loop, which also serves the providers, from all connections
+for so long that on a busy machine they count as refused."""
+PATIENCE_SECONDS = 600
 FAULTS: tuple[tuple[FaultKind, dict[str, object]], ...] = (
     (FaultKind.STATUS, {"status": 429, "retry_after": "0"}),
     (FaultKind.STATUS, {"status": 503}),
@@ -56,6 +60,7 @@ async def service(provider: Provider) -> AsyncGenerator[LLMService]:
             "mistral_base_url": f"{provider.root}/mistral",
             "bedrock_base_url": f"{provider.root}/bedrock",
             "aws_region": "us-east-1",
+            "llm_request_timeout": PATIENCE_SECONDS,
         }
     )
     keys = {**dict.fromkeys(MODELS, SecretStr(KEY)), "bedrock": SecretStr(f"{ACCESS_KEY_ID}:{KEY}")}
@@ -76,8 +81,12 @@ async def ask(service: LLMService, number: int, model: str) -> LLMResponse:
 
 
 async def all_of(service: LLMService, count: int) -> list[LLMResponse | BaseException]:
-    models = islice(cycle(MIXED), count)
-    calls = (ask(service, number, model) for number, model in enumerate(models))
+    """All under way at once, as far as none has ended yet."""
+    calls = []
+    for number, model in enumerate(islice(cycle(MIXED), count)):
+        calls.append(asyncio.create_task(ask(service, number, model)))
+        if number % BURST == 0:
+            await asyncio.sleep(0)
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
