@@ -42,6 +42,9 @@ NEVER = "            if False and not self._"
 EVERY, ONCE = "        while not self._carry.done:\n", "        for _ in range(1):\n"
 DECIDED = "        return await workflow.execute_activity_method(\n            ProcessChecks.decide"
 RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
+IN_VAIN = "                if await self._hear() or self._is_in_vain():\n"
+PAGES, COMPARED = "        while self._carry.project:\n", "            if self._carry.is_compared:\n"
+TRIED = '        if ask.dry_run or found.status != "would":\n'
 
 MUTANTS = {
     LATE_SHOW: Mutant("item_runs.py", "DeliverWorkItem.[do]*", (SHOW, ENTERED), ("", ENTERED + SHOW)),
@@ -171,6 +174,27 @@ MUTANTS = {
         "DecideViolation.waived",
         (DECIDED,),
         ("        await workflow.sleep(1)\n" + DECIDED,),
+    ),
+    "an item that moved goes on with the same agent": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.moved-while-working",
+        (IN_VAIN,),
+        ("                if await self._hear():\n",),
+    ),
+    "a comparison ends behind its first page": Mutant(
+        "reconciliation.py", "ReconcileProject.compared", (PAGES,), ("        for _ in range(1):\n",)
+    ),
+    "a comparison keeps no report": Mutant(
+        "reconciliation.py",
+        "ReconcileProject.compared",
+        (COMPARED,),
+        ("            if False:\n",),
+    ),
+    "a comparison does not continue as new": Mutant(
+        "reconciliation.py", "ReconcileProject.compared-in-several-runs-1", (SUGGESTED,), (NEVER,)
+    ),
+    "a dry run of a rollback writes": Mutant(
+        "rollback.py", "RollBackItem.rollback-tried", (TRIED,), ('        if found.status != "would":\n',)
     ),
     PATCHED: Mutant(
         "work_items.py",
