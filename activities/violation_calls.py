@@ -5,29 +5,27 @@ from hashlib import sha256
 
 from temporalio import activity
 
-from activities.outside import beating, caller, chain, outside
-from pointsman.contracts.base import Json
-from pointsman.contracts.records import WriteIntent, WriteRecord
+from activities.outside import beating, chain, outside
+from activities.sync import Writer
 from pointsman.contracts.tracker import ItemWrite
 from pointsman.contracts.violations import ActOn, Called, ProcessViolation
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.echoes import explains
 from pointsman.domain.process import calls
-from pointsman.ports import Conflict, Ledger, Notifier, Rejected, Unavailable, WorkTracker
+from pointsman.domain.sync.recognising import marked
+from pointsman.ports import Notifier, Rejected, WorkTracker
 from pointsman.ports_process import KeptViolations
 
 COMMENTS_MAX, QUESTIONS_MAX = 20, 10  # at once: a first check of a large project must not flood its people
-HISTORY = "System.History"
 
 
 class ViolationCalls:
     """`worker.py` hands in the books and the outside."""
 
-    def __init__(self, violations: KeptViolations, notifier: Notifier, tracker: WorkTracker, ledger: Ledger) -> None:
+    def __init__(self, violations: KeptViolations, notifier: Notifier, tracker: WorkTracker, writer: Writer) -> None:
         self._violations = violations
         self._notifier = notifier
         self._tracker = tracker
-        self._ledger = ledger
+        self._writer = writer
 
     @activity.defn(name="process.act")
     async def act(self, ask: ActOn) -> Called:
@@ -71,40 +69,19 @@ class ViolationCalls:
         return sum(written)
 
     async def _comment_on(self, ask: ActOn, key: WorkItemKey, found: Sequence[ProcessViolation]) -> bool:
-        """Whether it is there. A comment that is refused is left out: people were told all the same."""
+        """Whether it is there. A comment that is refused, or would be one write too many, is left out: people were told
+        all the same."""
         names = "\n".join(one.id for one in found)
         operation = f"process/{key.organisation}/{key.id}/{sha256(names.encode()).hexdigest()[:16]}"
-        known = next((row for row in await self._ledger.writes(key) if row.operation == operation), None)
-        if known is not None and await self._is_written(key, known):
-            return True
+        whose = chain(ask.tenant, ask.correlation_id, key)
         try:
             item = await self._tracker.get(key)
+            if await self._writer.recover(whose, item, await self._writer.rows(key, operation)):
+                return True
+            if item.deleted or await self._writer.stopped(whose, ask.breaker):
+                return False
+            comment = marked(calls.comment(found), operation)
+            await self._writer.write(whose, operation, item, ItemWrite(comment=comment))
         except Rejected:
             return False
-        return not item.deleted and await self._write(ask, key, operation, item.rev, calls.comment(found))
-
-    async def _write(self, ask: ActOn, key: WorkItemKey, operation: str, rev: int, comment: str) -> bool:
-        values: dict[str, Json] = {HISTORY: comment}
-        chained = chain(ask.tenant, ask.correlation_id, key)
-        intent = WriteIntent(operation=operation, chain=chained, base_rev=rev, values=values)
-        await self._ledger.intend(intent, caller())
-        try:
-            written = await self._tracker.write(key, rev, ItemWrite(comment=comment))
-        except Conflict as error:
-            raise Unavailable(f"{key} moved on before it was commented: {error}") from error
-        except Rejected:
-            await self._ledger.settle(operation, "abandoned", 0, caller())
-            return False
-        await self._ledger.settle(operation, "written", written.rev, caller())
         return True
-
-    async def _is_written(self, key: WorkItemKey, known: WriteRecord) -> bool:
-        """An attempt whose answer was lost is recognised by the revision that it made."""
-        if known.status == "written":
-            return True
-        me = await self._tracker.identity(key.organisation)
-        updates = await self._tracker.updates(key, after_rev=known.base_rev)
-        made = next((one for one in updates if one.revised_by == me and explains(known.values, one.changed)), None)
-        if made is not None:
-            await self._ledger.settle(known.operation, "written", made.rev, caller())
-        return made is not None

@@ -6,12 +6,13 @@ from pathlib import Path
 from activities.inspections import Inspections
 from activities.process import ProcessChecks
 from activities.rule_books import RuleBooks
+from activities.sync import Writer
 from activities.violation_calls import ViolationCalls
 from activities.write_guard import WriteGuard
 from pointsman.contracts.process_control import ProcessControl
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.policies.process_rules import load_processes
-from pointsman.ports import Audit, Ledger, Notifier, WorkTracker
+from pointsman.ports import Audit, Notifier, WorkTracker
 from pointsman.ports_process import BranchRules, KeptViolations, RuledProjects
 
 
@@ -23,6 +24,7 @@ class Outside:
     branches: BranchRules
     tracker: WorkTracker
     notifier: Notifier
+    writer: Writer
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,6 @@ class ProcessRooms:
 def process_rooms(
     outside: Outside,
     violations: KeptViolations,
-    ledger: Ledger,
     audit: Audit,
     control: ProcessControl,
     folder: Path | None,
@@ -56,6 +57,6 @@ def process_rooms(
     return ProcessRooms(
         checks=ProcessChecks(outside.source, violations, graphs, outside.branches),
         inspections=Inspections(books, violations),
-        calls=ViolationCalls(violations, outside.notifier, outside.tracker, ledger),
+        calls=ViolationCalls(violations, outside.notifier, outside.tracker, outside.writer),
         guard=WriteGuard(books, audit),
     )

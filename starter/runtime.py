@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from activities.escalations import Asking
 from activities.hooks import HookWatch
 from activities.recovery import Recovery
+from activities.sync import Writer
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops.caching import Cache, Kept, Layer, MemoryLayer
@@ -62,7 +63,7 @@ from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
 from starter.organisations import clients, environment
 from starter.process_rooms import Outside, process_rooms
-from starter.sync_books import sync_books
+from starter.sync_books import status_room, sync_books
 from starter.sync_rooms import reconciling, rollbacks
 
 LOG = structlog.get_logger(__name__)
@@ -172,16 +173,16 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         tracker = Tracker(organisations)
         notifier = WebhookNotifier(settings.notify_webhook)
         reader = ProcessReader(organisations)
-        outside = Outside(reader, reader, tracker, notifier)
-        control, folder = rt.policy.policy.process, settings.policy_dir
-        ruled = process_rooms(outside, books.violations, books.ledger, books.audit, control, folder)
         sync = sync_books(rt.store, organisations, rt.metrics)
+        outside = Outside(reader, reader, tracker, notifier, Writer(tracker, books.ledger, sync))
+        ruled = process_rooms(outside, books.violations, books.audit, policy.process, settings.policy_dir)
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard, sync=sync)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, notifier)
         back = rollbacks(tracker, sync, books.ledger, books.audit)
         both = reconciling(organisations, tracker, rt.store, books.recoveries, books.inbox, books.ledger)
-        rooms = (item_room, turn_room, asking_room, back, both, *ruled.all, *recovery_rooms(rt, organisations))
+        status = status_room(rt.store, organisations, tracker, books.ledger)
+        rooms = (item_room, turn_room, asking_room, status, back, both, *ruled.all, *recovery_rooms(rt, organisations))
         yield [activity for room in rooms for activity in activities_of(room)]
 
 

@@ -29,10 +29,24 @@ KINDS = (
     "decision",
     "write",
     "ledger",
+    "rule",
 )
 
 # Events of the audit log that no other row tells. The rest of the log repeats what the rows say.
-TOLD_BY_EVENTS = {Action.ESCALATION_NOTIFIED.value: "notice", Action.ESCALATION_REFUSED.value: "refusal"}
+RULES = {
+    Action.WRITE_HELD_BACK.value: "a write is held back",
+    Action.WRITE_ALLOWED.value: "a write is let pass",
+    Action.VIOLATION_OPENED.value: "broken",
+    Action.VIOLATION_ACKNOWLEDGED.value: "taken on",
+    Action.VIOLATION_WAIVED.value: "waived",
+    Action.VIOLATION_RETURNED.value: "broken again, its waiver is over",
+    Action.VIOLATION_RESOLVED.value: "kept to again",
+}
+TOLD_BY_EVENTS = {
+    Action.ESCALATION_NOTIFIED.value: "notice",
+    Action.ESCALATION_REFUSED.value: "refusal",
+    **dict.fromkeys(RULES, "rule"),
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,20 @@ def _write(row: WriteRecord) -> TimelineRow:
     return TimelineRow(row.intended_at, "ledger", f"{fields} on revision {row.base_rev}: {outcome}", ref=row.operation)
 
 
+def _rule(event: AuditEvent) -> TimelineRow:
+    data = event.data
+    checks = data["checks"] if isinstance(data.get("checks"), list) else [data.get("check", "")]
+    assert isinstance(checks, list), "checks are listed by their names"
+    ref = str(data.get("violation") or data.get("operation") or "")
+    why = str(data.get("reason") or data.get("evidence") or "")
+    told = f"{', '.join(map(str, checks))}: {RULES[event.action]}" + (f" ({why})" if why else "")
+    human = event.action in (Action.WRITE_ALLOWED, Action.VIOLATION_ACKNOWLEDGED, Action.VIOLATION_WAIVED)
+    return TimelineRow(event.at, "rule", told, event.actor if human else "", ref)
+
+
 def _event(event: AuditEvent, rungs: Mapping[tuple[str, int], str]) -> TimelineRow:
+    if event.action in RULES:
+        return _rule(event)
     escalation, rung = str(event.data.get("escalation", "")), event.data.get("rung")
     told = ", ".join(f"{name} {value}" for name, value in event.data.items() if name != "escalation")
     if isinstance(rung, int) and (line := rungs.get((escalation, rung))):

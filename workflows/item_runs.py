@@ -17,13 +17,23 @@ from temporalio.exceptions import (
 
 from activities.escalations import Asking
 from activities.inspections import Inspections
+from activities.status import StatusComments
 from activities.work_items import WorkItems
 from pointsman.contracts.escalations import Close, Escalation, Resolution
-from pointsman.contracts.lifecycle import Classify, DeliverRequest, DeliverResult, End, Intake, RecordTransition, Stage
+from pointsman.contracts.lifecycle import (
+    Classify,
+    DeliverRequest,
+    DeliverResult,
+    End,
+    Intake,
+    RecordTransition,
+    Stage,
+    TellStatus,
+)
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnResult
 from pointsman.contracts.violations import ActOn, Inspected, InspectItem
-from pointsman.contracts.work_items import Judgement, Transition, Verdict, WorkItemEvent, WorkItemState
+from pointsman.contracts.work_items import ENDED, Judgement, Transition, Verdict, WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, story
 from workflows import attributes, violations
 from workflows.escalations import ResolveEscalation
@@ -37,6 +47,8 @@ PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_inte
 
 INSPECTING = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 
+TOLD = frozenset({WorkItemState.WORKING, WorkItemState.WAITING, WorkItemState.PUBLISHING})
+"""What an item's status comment is about, beside how the run ends."""
 TERMINATED = "terminated in Temporal"
 CLOSES_QUESTIONS = "close-broken-question"
 """Runs that began before this fail the item when a question is ended from outside, and leave its row open."""
@@ -109,6 +121,33 @@ class ItemRun:
             retry_policy=PATIENT,
             summary=story.summary(f"{state}: {reason}"),
         )
+        if self._request.policy.sync.status_comment:
+            await self._tell_status(state, reason)
+
+    async def _tell_status(self, state: WorkItemState, reason: str) -> None:
+        """Say it on the item, once it is worked on. That it cannot be said stops nothing."""
+        carry = self._carry
+        if state not in TOLD and not (carry.status_told and state in ENDED):
+            return
+        self._keep(status_told=state in TOLD)
+        try:
+            await workflow.execute_activity_method(
+                StatusComments.tell,
+                TellStatus(
+                    key=self._request.key,
+                    tenant=self._request.tenant,
+                    correlation_id=self._request.correlation_id,
+                    operation=f"{workflow.info().first_execution_run_id}/status.{carry.transitions}",
+                    text=story.status(state, reason),
+                ),
+                start_to_close_timeout=TRACKER_TIME,
+                heartbeat_timeout=BEAT,
+                retry_policy=INSPECTING,
+                summary=f"say on the item: {state}",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
 
     async def _attend(self, child: Child, tell: Callable[[str], Awaitable[None]] | None = None) -> bool:
         """Take in what happens while a child is open. True when the item was deleted, or moved to where others handle
@@ -293,6 +332,7 @@ class ItemRun:
                 project=request.key.project,
                 items=(request.key.id,),
                 on_open=control.on_open,
+                breaker=request.policy.sync.breaker,
             )
             await violations.follow(ask, request.policy.ladders)
 

@@ -9,6 +9,7 @@ from pointsman.contracts.base import Contract
 from pointsman.contracts.policy import Ladder
 from pointsman.contracts.process import CheckSeverity, Finding, ProcessPolicy
 from pointsman.contracts.process_control import OnOpen
+from pointsman.contracts.sync import LoopBreaker
 from pointsman.contracts.work_items import WorkItemKey
 
 
@@ -187,6 +188,7 @@ class ActOn(Contract):
     project: str
     items: tuple[int, ...]
     on_open: tuple[OnOpen, ...]
+    breaker: LoopBreaker = LoopBreaker()
 
 
 class QuestionAbout(Contract):

@@ -6,6 +6,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.inspections import Inspections
 from activities.rule_books import RuleBooks
+from activities.sync import Writer
 from activities.violation_calls import COMMENTS_MAX, QUESTIONS_MAX, ViolationCalls
 from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.process_control import CheckedProject, OnOpen
@@ -18,6 +19,7 @@ from pointsman.observability.violations import MeteredViolations
 from pointsman.ports import Rejected, Unavailable
 from tests.books import MemoryLedger
 from tests.books_process import MemoryViolations, RulesOfTracker
+from tests.books_sync import memory_sync
 from tests.workflows.rules_rig import GRAPH, RULES, TOLD
 from tests.worlds import FakePeople, FakeTracker
 
@@ -51,7 +53,8 @@ class Desk:
         named = (CheckedProject(organisation="fabrikam", project="Web", process="ours"),)
         books = RuleBooks(RulesOfTracker(self.tracker, "Basic", GRAPH), {"ours": RULES}, {}, named)
         self.inspections = Inspections(books, MeteredViolations(self.kept, self.metrics))
-        self.calls = ViolationCalls(self.kept, self.people, self.tracker, self.ledger)
+        writer = Writer(self.tracker, self.ledger, memory_sync())
+        self.calls = ViolationCalls(self.kept, self.people, self.tracker, writer)
         self.items = tuple(range(1, items + 1))
 
     async def inspect(self, number: int, project: str = "Web") -> Inspected:

@@ -194,3 +194,23 @@ def test_a_notice_says_who_was_told() -> None:
     event = AuditEvent(id="e", action=action, actor="w/r", at=at(5), chain=CHAIN, data=data)
     rows = merge_timeline(escalations=[told], events=[event])
     assert (rows[1].kind, rows[1].what) == ("notice", "rung 1: team told in the log")
+
+
+def test_rules_of_the_process_are_told_with_who_decided() -> None:
+    def event(number: int, action: Action, actor: str, **data: Json) -> AuditEvent:
+        return AuditEvent(id=action.value, action=action.value, actor=actor, at=at(number), chain=CHAIN, data=data)
+
+    rows = merge_timeline(
+        events=[
+            event(1, Action.WRITE_HELD_BACK, "w/r", operation="run/1.1", rev=3, checks=["SEG-1", "PQA-2"]),
+            event(2, Action.WRITE_ALLOWED, "ada", operation="run/1.2", rev=3, checks=["SEG-1"]),
+            event(3, Action.VIOLATION_OPENED, "checks", violation="VIO-7", check="SEG-1", evidence="own work"),
+            event(4, Action.VIOLATION_WAIVED, "noor", violation="VIO-7", check="SEG-1", reason="one person left"),
+        ]
+    )
+    assert [(row.kind, row.what, row.who, row.ref) for row in rows] == [
+        ("rule", "SEG-1, PQA-2: a write is held back", "", "run/1.1"),
+        ("rule", "SEG-1: a write is let pass", "ada", "run/1.2"),
+        ("rule", "SEG-1: broken (own work)", "", "VIO-7"),
+        ("rule", "SEG-1: waived (one person left)", "noor", "VIO-7"),
+    ]

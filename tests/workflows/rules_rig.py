@@ -3,6 +3,7 @@
 from activities.inspections import Inspections
 from activities.process import ProcessChecks
 from activities.rule_books import RuleBooks
+from activities.sync import Writer
 from activities.violation_calls import ViolationCalls
 from activities.write_guard import WriteGuard
 from pointsman.contracts.process import Check, CheckSeverity, Filled, Graph, ProcessPolicy, Transitions
@@ -52,7 +53,7 @@ class Rules:
         item.guard = WriteGuard(books, self.audit)
         item.rooms = (
             Inspections(books, self.violations),
-            ViolationCalls(self.violations, item.people, item.tracker, item.ledger),
+            ViolationCalls(self.violations, item.people, item.tracker, Writer(item.tracker, item.ledger, item.sync)),
             ProcessChecks(books.source, self.violations),
         )
 
