@@ -44,6 +44,7 @@ DECIDED = "        return await workflow.execute_activity_method(\n            P
 RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
 IN_VAIN = "                if await self._hear() or self._is_in_vain():\n"
 PAGES, COMPARED = "        while self._carry.project:\n", "            if self._carry.is_compared:\n"
+NEXT_PAGE = "            if workflow.info().is_continue_as_new_suggested() and self._carry.project:\n"
 TRIED = '        if ask.dry_run or found.status != "would":\n'
 
 MUTANTS = {
@@ -191,7 +192,7 @@ MUTANTS = {
         ("            if False:\n",),
     ),
     "a comparison does not continue as new": Mutant(
-        "reconciliation.py", "ReconcileProject.compared-in-several-runs-1", (SUGGESTED,), (NEVER,)
+        "reconciliation.py", "ReconcileProject.compared-in-several-runs-1", (NEXT_PAGE,), ("            if False:\n",)
     ),
     "a dry run of a rollback writes": Mutant(
         "rollback.py", "RollBackItem.rollback-tried", (TRIED,), ('        if found.status != "would":\n',)
