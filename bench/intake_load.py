@@ -12,6 +12,7 @@ comes a burst of events of the open items: how many a second the dev server take
 import argparse
 import asyncio
 import json
+import os
 import random
 import tempfile
 import time
@@ -37,6 +38,8 @@ PER_SECOND, OF_OPEN_ITEMS = 200, 20
 AT_ONCE = 32
 ACK_GOAL_SECONDS, START_GOAL_SECONDS = 0.25, 2.0
 DRAIN_SECONDS = 1_200.0
+USER_TICKS, SYSTEM_TICKS = 11, 12
+"""Places in /proc/PID/stat behind the program's name."""
 FOREIGN_TYPE = "Test Case"
 """Of no scope rule of the built-in policy."""
 FOREIGN_ITEMS = 1_000
@@ -109,6 +112,14 @@ class Ground:
         )
         rows = await self.store.read(lambda session: session.execute(told).all())
         return [(kept, over) for kept, over in rows if over is not None]
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the web process so far; 0 where the system does not tell."""
+        told = Path(f"/proc/{self.stage.pointsman.pid}/stat")
+        if not told.exists():
+            return 0.0
+        of_itself = told.read_text(encoding="utf-8").rpartition(")")[2].split()  # a name may hold spaces
+        return (int(of_itself[USER_TICKS]) + int(of_itself[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
 
     async def rows(self) -> int:
         newest = select(func.max(col(InboxRow.sequence)))
@@ -183,15 +194,17 @@ async def measure(seconds: float, items: int, burst: int) -> list[Figure]:
         async with playing_field(Path(name)) as ground:
             await ground.sender().all_at_once(opening)
             await ground.drained()
-            before, steady = await ground.rows(), ground.sender()
+            before, steady, cpu = await ground.rows(), ground.sender(), ground.cpu_seconds()
             await steady.steadily(bodies)
             await ground.drained()
+            cpu = ground.cpu_seconds() - cpu
             handed = await ground.handed_over(before)
             before, rush = await ground.rows(), ground.sender()
             await rush.all_at_once(more)
             await ground.drained()
             rushed = await ground.handed_over(before)
-    return figures(steady, [*steady.refused, *rush.refused], handed, rushed, sum(map(len, bodies)) / len(bodies))
+    body_bytes = sum(map(len, bodies)) / len(bodies)
+    return figures(steady, [*steady.refused, *rush.refused], handed, rushed, body_bytes, cpu)
 
 
 def figures(
@@ -200,6 +213,7 @@ def figures(
     handed: Sequence[tuple[datetime, datetime]],
     rushed: Sequence[tuple[datetime, datetime]],
     body_bytes: float,
+    cpu_seconds: float,
 ) -> list[Figure]:
     ack = quantile(steady.waits, 0.99)
     starts = [(over - kept).total_seconds() for kept, over in handed]
@@ -211,6 +225,7 @@ def figures(
         Figure("acknowledgement, p50", quantile(steady.waits, 0.5) * 1000, "ms"),
         Figure("  p99", ack * 1000, "ms", f"< {ACK_GOAL_SECONDS * 1000:g}", ack < ACK_GOAL_SECONDS),
         Figure("  longest", max(steady.waits) * 1000, "ms"),
+        Figure("processor, with hand-over and audit", cpu_seconds / len(steady.waits) * 1000, "ms/delivery"),
         Figure("handed over to open items", len(starts), "", note=f"{OF_OPEN_ITEMS} a second"),
         Figure("kept to in Temporal, p50", quantile(starts, 0.5), "s"),
         Figure("  p99", start, "s", f"< {START_GOAL_SECONDS:g}", start < START_GOAL_SECONDS),

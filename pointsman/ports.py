@@ -289,6 +289,9 @@ class Inbox(Deliveries, Protocol):
     async def first_of(self, delivery_id: str) -> str:
         """The delivery that told the same event first: itself, or what it repeats or replays."""
 
+    async def where_went(self, organisation: str, item_id: int, but: str) -> tuple[str, str]:
+        """Workflow and project of the item, as its other deliveries tell them; empty where none does."""
+
     async def select(
         self, wanted: Selection, *, after: int = 0, before: int = 0, limit: int = 200, newest: bool = True
     ) -> Sequence[Delivery]:

@@ -10,12 +10,11 @@ from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Delivery, DeliveryState, ItemRow, WriteRecord
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
 from pointsman.domain.deliveries import Heard, read_bytes
-from pointsman.domain.echoes import echo_of, is_in_doubt, proves, told
+from pointsman.domain.echoes import is_in_doubt, proves, told
 from pointsman.domain.routing import in_scope
+from pointsman.domain.sync.recognising import write_of
 from pointsman.ports import Inbox, Items, Ledger
 from starter import work_items
-
-EARLIER_MAX = 20
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,7 @@ class Judge:
         workflows: Mapping[tuple[str, int], str],
     ) -> Decision:
         row = await self._items.get(key.organisation, key.id)
-        earlier = [] if row else await self._earlier(delivery, key)
-        known = row.workflow_id if row else next((one.workflow_id for one in earlier if one.workflow_id), "")
+        known, project = (row.workflow_id, row.key.project) if row else await self._earlier(delivery, key)
         known = known or workflows.get((key.organisation, key.id), "")
         if not known and (why := self._out_of_scope(heard)):
             return Decision(DeliveryState.OUT_OF_SCOPE, why)
@@ -91,8 +89,7 @@ class Judge:
             is_proven = is_in_doubt(write) and proves(write, _changed(heard))
             proven = write if is_proven else None
             return Decision(DeliveryState.ECHO, told(write.operation), row.workflow_id, None, proven, heard.rev)
-        project = heard.project or (row.key.project if row else next((o.project for o in earlier if o.project), ""))
-        event = _event(delivery, heard, kind, key.model_copy(update={"project": project}))
+        event = _event(delivery, heard, kind, key.model_copy(update={"project": heard.project or project}))
         what = HandOver(event, delivery.tenant, delivery.chain_id, known)
         return Decision(DeliveryState.DISPATCHED, workflow_id=what.workflow_id, hand_over=what)
 
@@ -100,10 +97,9 @@ class Judge:
         first = await self._inbox.first_of(delivery.id)
         return supposed.effects.get(first, "") or await self._inbox.effect_of(delivery.id)
 
-    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> list[Delivery]:
-        """Other deliveries of the item, newest first: until its workflow has read the item, only they tell of it."""
-        found = await self._inbox.find(item_id=key.id, limit=EARLIER_MAX)
-        return [one for one in found if one.organisation == key.organisation and one.id != delivery.id]
+    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> tuple[str, str]:
+        """Workflow and project: until its workflow has read the item, only its other deliveries tell of it."""
+        return await self._inbox.where_went(key.organisation, key.id, delivery.id)
 
     def _out_of_scope(self, heard: Heard) -> str:
         """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
@@ -116,7 +112,10 @@ class Judge:
         """Which write of ours the event repeats. One in doubt is left to the run that made it while that is open."""
         if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
             return None
-        write = echo_of(await self._ledger.writes(row.key), heard.rev, _changed(heard))
+        changed = _changed(heard)
+        if not changed:
+            return None  # who changed links is asked by the run, which knows our account
+        write = write_of(await self._ledger.writes(row.key), heard.rev, changed, heard)
         return None if write is None or (is_in_doubt(write) and row.state not in ENDED) else write
 
 

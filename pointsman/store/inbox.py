@@ -19,9 +19,16 @@ from pointsman.store.tables import InboxRow, col, metadata
 
 CHAINS_KNOWN_MAX = 100_000
 ROWS_AT_ONCE = 100
+EARLIER_MAX = 20
 
 _INBOX = metadata.tables["inbox"]
-_PENDING = select(_INBOX).where(_INBOX.c.state == DeliveryState.PENDING).order_by(_INBOX.c.sequence)
+_IS_PENDING = _INBOX.c.state == DeliveryState.PENDING
+# Without bodies: of many that wait a few are due.
+_PENDING = (
+    select(_INBOX.c.sequence, _INBOX.c.organisation, _INBOX.c.item_id, _INBOX.c.next_at)
+    .where(_IS_PENDING)
+    .order_by(_INBOX.c.sequence)
+)
 
 
 class Inbox:
@@ -128,6 +135,19 @@ class Inbox:
 
         return await self._store.write(copy)
 
+    async def where_went(self, organisation: str, item_id: int, but: str) -> tuple[str, str]:
+        """Workflow and project of the item, each as the newest other delivery tells it; bodies are not read."""
+        told = (
+            select(_INBOX.c.workflow_id, _INBOX.c.project)
+            .where(_INBOX.c.item_id == item_id, _INBOX.c.organisation == organisation, _INBOX.c.id != but)
+            .order_by(_INBOX.c.sequence.desc())
+            .limit(EARLIER_MAX)
+        )
+        rows = await self._store.read(lambda session: session.execute(told).all())
+        return next((row.workflow_id for row in rows if row.workflow_id), ""), next(
+            (row.project for row in rows if row.project), ""
+        )
+
     async def effect_of(self, delivery_id: str) -> str:
         """The delivery of the same event that was handed over: itself, the first, or a replay of it. Empty for none.
 
@@ -154,7 +174,7 @@ class Inbox:
 
 def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
     """Reads pending rows until enough are found: what lies behind costs nothing."""
-    found: list[Delivery] = []
+    found: list[int] = []
     seen: set[arrivals.Item] = set()
     for row in session.execute(_PENDING.execution_options(yield_per=ROWS_AT_ONCE)):
         if len(found) == limit:
@@ -164,8 +184,9 @@ def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
             continue
         seen.add(item)
         if row.next_at is None or row.next_at <= now:
-            found.append(Delivery.model_validate({**row._mapping, "correlation_id": row.id}))
-    return found
+            found.append(row.sequence)
+    whole = select(_INBOX).where(_INBOX.c.sequence.in_(found), _IS_PENDING).order_by(_INBOX.c.sequence)
+    return [Delivery.model_validate({**row._mapping, "correlation_id": row.id}) for row in session.execute(whole)]
 
 
 def _told(session: Session, delivery_id: str) -> InboxRow:

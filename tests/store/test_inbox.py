@@ -174,6 +174,20 @@ async def test_find_narrows_by_state_and_item(store: Store) -> None:
     assert len(await inbox.find(limit=2)) == 2
 
 
+async def test_where_an_item_went_is_told_by_its_own_deliveries_and_no_other_organisations(store: Store) -> None:
+    inbox = Inbox(store)
+    first = delivery()
+    await inbox.accept(first)
+    await inbox.settle(first.id, DeliveryState.DISPATCHED, workflow_id="ado/fabrikam/rail/42")
+    for _ in range(30):
+        await inbox.accept(delivery(organisation="contoso", project="docks"))
+    last = delivery(project="")
+    await inbox.accept(last)
+    assert await inbox.where_went("fabrikam", 42, last.id) == ("ado/fabrikam/rail/42", "rail")
+    assert await inbox.where_went("contoso", 42, "none") == ("", "docks")
+    assert await inbox.where_went("fabrikam", 43, "none") == ("", "")
+
+
 @pytest.mark.parametrize("change", ["settle", "postpone", "replay"])
 async def test_a_delivery_that_is_not_there_is_named(store: Store, change: str) -> None:
     inbox = Inbox(store)
