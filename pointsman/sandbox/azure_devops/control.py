@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.allowance import Allowance
 from pointsman.sandbox.azure_devops.rendering import Links, comment_json, item_json, update_json
 from pointsman.sandbox.azure_devops.sandbox import Fault, Sandbox
 from pointsman.sandbox.azure_devops.state import Item
@@ -91,6 +92,11 @@ def control(sandbox: Sandbox) -> APIRouter:
     def add_faults(faults: Annotated[list[Fault], Body()]) -> dict[str, JsonValue]:
         sandbox.faults.extend(faults)
         return {"pending": sum(fault.times for fault in sandbox.faults)}
+
+    @router.post("/allowance")
+    def change_allowance(wanted: Allowance) -> dict[str, JsonValue]:
+        sandbox.meter.set(wanted)
+        return wanted.model_dump()
 
     @router.get("/counters")
     def counters() -> dict[str, JsonValue]:

@@ -1,4 +1,4 @@
-"""The outermost layer: makes routes case-insensitive, as the service's are, and injects faults."""
+"""The outermost layer: makes routes case-insensitive, as the service's are, keeps allowances, and injects faults."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         route = _lower_route(scope)
-        fault = self._sandbox.take_fault(scope["method"], scope["path"])
+        fault = self._sandbox.take_fault(scope["method"], scope["path"]) or self._sandbox.take_unit(_account(scope))
         if fault is None:
             await self._app(route, receive, send)
         else:
@@ -35,6 +35,11 @@ class Gate:
             await self._app(scope, receive, _swallow)
             await asyncio.sleep(fault.delay_seconds)
         await (_drop(send) if fault.drop else _answer(fault, send))
+
+
+def _account(scope: Scope) -> str:
+    """Whoever asks, by what they prove themselves with."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"), "")
 
 
 def _lower_route(scope: Scope) -> Scope:

@@ -6,6 +6,7 @@ from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from pointsman.sandbox.azure_devops.allowance import Meter
 from pointsman.sandbox.azure_devops.delivery import Deliverer
 from pointsman.sandbox.azure_devops.fault_kinds import FaultKind, words_of
 from pointsman.sandbox.azure_devops.state import World
@@ -52,11 +53,17 @@ class Sandbox:
     world: World
     deliverer: Deliverer
     faults: list[Fault] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
     injected: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """By operation and status, for example `work_items.update 200`."""
     writes: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     """Patches that were carried out, by organisation, item and unique name of the writer."""
+
+    def take_unit(self, account: str) -> Fault | None:
+        """What the account's allowance has to say of its request, as a fault of one request."""
+        told = self.meter.take(account, self.world.clock.moment())
+        return Fault.model_validate(told) if told else None
 
     def take_fault(self, method: str, path: str) -> Fault | None:
         fault = next((fault for fault in self.faults if fault.fits(method, path)), None)
