@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.outside import beating, caller, outside
-from pointsman.contracts.records import DeliveryState, NewDelivery
+from pointsman.contracts.records import DeliveryState, NewDelivery, Selection
 from pointsman.contracts.recovery import (
     CommentVersionTold,
     Containers,
@@ -202,10 +202,9 @@ class Recovery:
         for missed, snapshot in recovery.deletion_of(listened, touched.snapshots):
             await self._put(work, missed, recovery.body_of(missed, listened, snapshot, work.where))
             work.items += 1
-        kept = await self._inbox.find(item_id=listened.item_id, limit=HEARD_MAX)
-        heard = {
-            read_bytes(one.body, one.organisation).rev for one in kept if one.organisation == listened.organisation
-        }
+        ours = Selection(organisation=listened.organisation, item_id=listened.item_id)
+        kept = await self._inbox.select(ours, limit=HEARD_MAX)
+        heard = {read_bytes(one.body, one.organisation).rev for one in kept}
         told = {one.rev for one in touched.snapshots if not truth(one.fields.get(recovery.DELETED))}
         if unheard := sorted(told - heard):
             reason = (
