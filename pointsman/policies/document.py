@@ -41,8 +41,7 @@ class Document:
         return line + 1
 
     def fault(self, steps: Steps, value: object, allowed: str) -> str:
-        key = ".".join(map(str, steps)) or "(file)"
-        return _fault(self.path, self.line(steps), key, value, allowed)
+        return _fault(self.path, self.line(steps), _key(steps), value, allowed)
 
 
 def read_text(path: Path) -> str:
@@ -115,7 +114,8 @@ class _Reader:
                 raise self._error(key, steps, None, "a key must be text")
             name = str(key.value)
             if name in lines:
-                raise self._error(key, (*steps, name), name, f"is given twice, first in line {lines[name]}")
+                where = f"{self._path}:{key.start_mark.line + 1}: {_key((*steps, name))}"
+                raise PolicyError(f"{where}: is given twice, first in line {lines[name]}. {UNCHANGED}")
             lines[name] = key.start_mark.line + 1
             content[name] = self.value(value, (*steps, name))
         return content
@@ -138,8 +138,11 @@ class _Reader:
         return text
 
     def _error(self, node: yaml.Node, steps: Steps, value: Json, allowed: str) -> PolicyError:
-        key = ".".join(map(str, steps)) or "(file)"
-        return PolicyError(_fault(self._path, node.start_mark.line + 1, key, value, allowed))
+        return PolicyError(_fault(self._path, node.start_mark.line + 1, _key(steps), value, allowed))
+
+
+def _key(steps: Steps) -> str:
+    return ".".join(map(str, steps)) or "(file)"
 
 
 def _fault(path: Path, line: int, key: str, value: object, allowed: str) -> str:

@@ -160,7 +160,7 @@ WRONG = {
         "tenants:\n- {name: a, organisations: [Harbour]}\n- {name: b, organisations: [dock, harbour]}\n",
         "3: tenants.1.organisations.1: harbour: belongs to tenant a already",
     ),
-    "key twice": ("scope: []\nversion: '1'\nscope: []\n", "3: scope: scope: is given twice, first in line 1"),
+    "key twice": ("scope: []\nversion: '1'\nscope: []\n", "3: scope: is given twice, first in line 1"),
     "not YAML": ("version: '1'\nroutes: [\n", "3: is not YAML: while parsing a flow node"),
     "tab": ("scope:\n\t- name: a\n", "2: is not YAML: "),
     "unknown tag": ("version: !!int x\n", "1: version: x: is no tag:yaml.org,2002:int"),
