@@ -29,7 +29,7 @@ class Writer:
 
     async def rows(self, key: WorkItemKey, operation: str) -> list[WriteRecord]:
         """What the ledger has of the operation, oldest first."""
-        return [row for row in await self._ledger.writes(key) if _is_of(row, operation)]
+        return rows_of(await self._ledger.writes(key), operation)
 
     async def recover(self, chain: Chain, item: TrackedItem, rows: Sequence[WriteRecord]) -> int:
         """The revision that an earlier attempt made; 0 when none has.
@@ -122,8 +122,9 @@ def overtaken(rows: Sequence[WriteRecord]) -> int:
     return sum(row.status == "abandoned" for row in rows)
 
 
-def _is_of(row: WriteRecord, operation: str) -> bool:
-    return row.operation == operation or row.operation.startswith(f"{operation}{AGAIN}")
+def rows_of(writes: Sequence[WriteRecord], operation: str) -> list[WriteRecord]:
+    """The rows of one operation, however often it was tried."""
+    return [row for row in writes if row.operation == operation or row.operation.startswith(f"{operation}{AGAIN}")]
 
 
 def _name(rows: Sequence[WriteRecord], operation: str, rev: int, values: Mapping[str, Json]) -> str:

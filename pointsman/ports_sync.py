@@ -11,6 +11,7 @@ from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.process import Graph
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.ports_reconciliation import Tombstones
 
@@ -91,6 +92,17 @@ class TypeGraphs(Protocol):
 
     async def graph(self, organisation: str, project: str, kind: str) -> Graph | None:
         """None where the project has no such type, or the service does not tell."""
+
+
+class Commenter(Protocol):
+    """Comments of our own on items."""
+
+    async def all(self, key: WorkItemKey) -> Sequence[CommentTold]: ...
+    async def add(self, key: WorkItemKey, html: str) -> CommentTold:
+        """Not idempotent."""
+
+    async def edit(self, key: WorkItemKey, comment_id: int, html: str) -> CommentTold:
+        """Raises `Missing` if the comment is gone."""
 
 
 @dataclass(frozen=True)

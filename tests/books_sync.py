@@ -11,6 +11,7 @@ from pointsman.contracts.process import Graph
 from pointsman.contracts.reconciliation import Tombstone
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.sync import agreeing
 from pointsman.ports_sync import SyncBooks
@@ -144,6 +145,29 @@ class FakeGraphs:
 
     async def graph(self, organisation: str, project: str, kind: str) -> Graph | None:
         return Graph(steps=self.steps) if self.steps is not None else None
+
+
+class FakeComments:
+    """Comments of one item, each with its texts."""
+
+    def __init__(self) -> None:
+        self.texts: dict[int, list[str]] = {}
+
+    async def all(self, key: WorkItemKey) -> Sequence[CommentTold]:
+        return [self._told(number) for number in reversed(self.texts)]
+
+    async def add(self, key: WorkItemKey, html: str) -> CommentTold:
+        number = len(self.texts) + 1
+        self.texts[number] = [html]
+        return self._told(number)
+
+    async def edit(self, key: WorkItemKey, comment_id: int, html: str) -> CommentTold:
+        self.texts[comment_id].append(html)
+        return self._told(comment_id)
+
+    def _told(self, number: int) -> CommentTold:
+        texts = self.texts[number]
+        return CommentTold(id=number, version=len(texts), text=texts[-1])
 
 
 def memory_sync() -> SyncBooks:

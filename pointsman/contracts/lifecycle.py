@@ -89,6 +89,8 @@ class Carry(Contract):
     heard_rev: int = 0
     """The highest revision of which the last turn has read."""
     proposed_at: datetime | None = None
+    status_told: bool = False
+    """The item carries a comment that says where the work stands."""
     approved_by: str = ""
     """Who let the proposal pass as it is: then it is people who are told why it is held back, and not the agent."""
     despite: str = ""
@@ -175,6 +177,17 @@ class Classify(Contract):
     events: tuple[WorkItemEvent, ...]
     reread: bool = False
     """What happened is read through REST, and not from the delivery, see `HookPolicy.reread`."""
+
+
+class TellStatus(Contract):
+    """Say on the item where the work on it stands. `operation` is unique for each thing that is said."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    operation: str
+    text: str
+    """Plain text."""
 
 
 class RecordTransition(Contract):

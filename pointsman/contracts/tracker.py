@@ -31,6 +31,15 @@ class ItemUpdate(Contract):
     """Reference name to (old, new); absent is None."""
 
 
+class CommentTold(Contract):
+    """A comment as it stands. `text` is HTML or Markdown."""
+
+    id: int
+    version: int = 1
+    text: str = ""
+    created_by: str = ""
+
+
 class LinkWrite(Contract):
     """A link that an item is to have, `rel` and `url` as the service spells them. An artifact link needs its name."""
 

@@ -10,8 +10,9 @@ import shlex
 from pointsman.contracts.escalations import Decision, Escalation, Refusal
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
 from pointsman.contracts.turns import TurnRequest
-from pointsman.contracts.work_items import Usage, WorkItemKey
+from pointsman.contracts.work_items import Usage, WorkItemKey, WorkItemState
 
+STATUS_CHARS_MAX = 500
 SUMMARY_BYTES_MAX = 200  # Temporal cuts a summary there
 REFUSALS_SHOWN = 5  # the newest; all are in the timeline
 JOINER = "\u2060"  # seen by nobody, and what would be markup around it is text: in code, too
@@ -157,3 +158,8 @@ def notification(asked: Escalation, escalation_id: str, workflow_id: str) -> str
 
 def item_name(key: WorkItemKey) -> str:
     return f"{key.organisation}/{key.project} #{key.id}"
+
+
+def status(state: WorkItemState, reason: str) -> str:
+    """One line for people on the item: what is being done about it."""
+    return f"Pointsman: {state}. {' '.join(reason.split())[:STATUS_CHARS_MAX]}"

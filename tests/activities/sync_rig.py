@@ -5,6 +5,7 @@ their request, their answer or their process on the way.
 """
 
 import json
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,6 @@ from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.delivery import Deliverer
 from pointsman.sandbox.azure_devops.notifications import Notification
 from pointsman.sandbox.azure_devops.state import World
-from pointsman.store import schema
 from pointsman.store.agreements import Agreements
 from pointsman.store.conflicts import Conflicts, Quarantines
 from pointsman.store.contents import Contents
@@ -40,6 +40,7 @@ from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.tombstones import Tombstones
 from tests.sandbox.azure import PERSON_TOKEN, SERVICE_TOKEN, config
+from tests.workflows.recovery_rig import migrated
 
 PLACE = "http://127.0.0.1:1"
 """Nothing listens there: calls go to the stand-in in this process."""
@@ -185,7 +186,7 @@ async def both(folder: Path, events: Sequence[str] = EVENTS) -> AsyncGenerator[B
     held = Held(app.state.sandbox.world)
     app.state.sandbox.deliverer = held
     url = f"sqlite:///{folder / 'store.db'}"
-    schema.upgrade(url)
+    shutil.copy(migrated(), folder / "store.db")
     async with (
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), timeout=60) as http,
         AzureDevOps(f"{PLACE}/fabrikam", SecretStr(PERSON_TOKEN), http=http) as person,

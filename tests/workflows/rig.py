@@ -14,6 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.escalations import Asking
+from activities.status import StatusComments
 from activities.turns import Turns
 from activities.work_items import WorkItems
 from activities.write_guard import WriteGuard
@@ -47,7 +48,7 @@ from tests.books import (
     MemoryLedger,
     MemoryTranscripts,
 )
-from tests.books_sync import MemoryConflicts, memory_sync
+from tests.books_sync import FakeComments, MemoryConflicts, memory_sync
 from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -110,6 +111,7 @@ class Rig:
         self.items = MemoryItems()
         self.ledger = MemoryLedger()
         self.sync = memory_sync()
+        self.comments = FakeComments()
         self.bodies = MemoryBodies()
         self.transcripts = MemoryTranscripts()
         self.attempts = MemoryAttempts()
@@ -127,7 +129,9 @@ class Rig:
         )
         turn_room = Turns(self.models(), self.toolbox, self.transcripts, self.contents, self.attempts)
         asking_room = Asking(self.escalations, self.contents, self.people)
-        rooms = (item_room, turn_room, asking_room, *self.rooms)
+        agreements, quarantines = self.sync.agreements, self.sync.quarantines
+        status_room = StatusComments(self.tracker, self.comments, self.ledger, agreements, quarantines)
+        rooms = (item_room, turn_room, asking_room, status_room, *self.rooms)
         return [activity for room in rooms for activity in activities_of(room)]
 
     def models(self) -> LLMService:

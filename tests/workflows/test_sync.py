@@ -104,3 +104,22 @@ async def test_an_item_that_is_written_too_often_is_left_alone_until_a_human_say
     assert item.tracker.writes[1] == 2
     (released,) = await item.sync.quarantines.find(every=True)
     assert released.released_by == "ada"
+
+
+async def test_an_item_tells_in_one_comment_how_far_the_work_is(env: WorkflowEnvironment) -> None:
+    wanted = policy(needs_approval=("System.State",))
+    wanted = wanted.model_copy(update={"sync": SyncPolicy(status_comment=True)})
+    async with rig(env, answer("", System__State="Resolved"), wanted=wanted) as item:
+        await item.deliver()
+        await item.decide(await item.asked(), "approve")
+        assert (await item.result()).state == "done"
+    (texts,) = item.comments.texts.values()
+    states = [text.split("Pointsman: ")[1].split(".")[0] for text in texts]
+    assert states == ["working", "waiting", "publishing", "done"]
+
+
+async def test_without_the_switch_an_item_tells_nothing(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer("Looked.")) as item:
+        await item.deliver()
+        assert (await item.result()).state == "done"
+    assert item.comments.texts == {}

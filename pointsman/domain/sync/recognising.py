@@ -12,11 +12,13 @@ from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemWrite
 from pointsman.domain.deliveries import Heard
-from pointsman.domain.echoes import echo_of, equal, is_noise, tags_of
+from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_noise, tags_of
 from pointsman.domain.sync.agreeing import link_name
 
-HISTORY, TAGS, LINKS, COMMENT = "System.History", "System.Tags", "+links", "+comment"
-"""The last two are keys of a ledger row for what is no field: links that it adds, and the comment that it edits."""
+HISTORY, TAGS = "System.History", "System.Tags"
+LINKS, COMMENT, BY = "+links", "+comment", "+by"
+"""Keys of a ledger row for what is no field: links that it adds, the comment that it edits (0: a new one), and the
+account that says it."""
 MARK = re.compile(r"<!--\s*pointsman:op=([\w./~@:-]{1,200})\s*-->", re.ASCII)
 
 Changes = Mapping[str, tuple[Json, Json]]
@@ -64,13 +66,18 @@ def write_of(
         return None
     if not any(not is_noise(name) for name in changed):
         return _linking(writes, links) if links else None
-    found = echo_of(writes, rev, changed) or (mine if mine and _edits(mine, changed) else None)
+    found = _said(writes, changed, heard) or echo_of([one for one in writes if COMMENT not in one.values], rev, changed)
     return found if found is None or links <= _links(found) else None
 
 
-def _edits(write: WriteRecord, changed: Changes) -> bool:
-    """An edit of a comment moves no revision."""
-    return COMMENT in write.values and {name for name in changed if not is_noise(name)} == {HISTORY}
+def _said(writes: Sequence[WriteRecord], changed: Changes, heard: Heard | None) -> WriteRecord | None:
+    """A comment that was written through the comments' own door, which tests and tells no revision."""
+    told = changed.get(HISTORY, (None, None))[1]
+    if {name for name in changed if not is_noise(name)} != {HISTORY} or told is None:
+        return None
+    said = (write for write in reversed(writes) if COMMENT in write.values and alike(write.values[HISTORY], told))
+    actor = heard.actor if heard else ""
+    return next((write for write in said if not is_another(actor, str(write.values.get(BY) or ""))), None)
 
 
 def _linking(writes: Sequence[WriteRecord], links: frozenset[str]) -> WriteRecord | None:

@@ -1,0 +1,81 @@
+"""One comment on the item that says where the work on it stands, edited in place."""
+
+from collections.abc import Sequence
+from html import escape
+
+from temporalio import activity
+
+from activities.outside import beating, caller, chain, outside
+from activities.sync import rows_of
+from pointsman.contracts.lifecycle import TellStatus
+from pointsman.contracts.records import WriteIntent
+from pointsman.contracts.tracker import CommentTold
+from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, mark_of, marked
+from pointsman.ports import Ledger, Missing, WorkTracker
+from pointsman.ports_sync import Agreements, Commenter, Quarantines
+
+
+class StatusComments:
+    """`worker.py` hands in client and books."""
+
+    def __init__(
+        self,
+        tracker: WorkTracker,
+        comments: Commenter,
+        ledger: Ledger,
+        agreements: Agreements,
+        quarantines: Quarantines,
+    ) -> None:
+        self._tracker = tracker
+        self._comments = comments
+        self._ledger = ledger
+        self._agreements = agreements
+        self._quarantines = quarantines
+
+    @activity.defn(name="status.tell")
+    async def tell(self, ask: TellStatus) -> int:
+        """Say it, and return the comment's id; 0 where nothing is said, because the item is in quarantine.
+
+        Safe to repeat. A comment whose answer was lost is found again by its mark, and one that people took away is
+        written anew. Comments know no revision to test, so where the service takes marks out of texts and an answer
+        is lost at the very first, the item gets a second one.
+        """
+        with outside(f"status of {ask.key}"):
+            async with beating():
+                return await self._tell(ask)
+
+    async def _tell(self, ask: TellStatus) -> int:
+        agreed = await self._agreements.get(ask.key)
+        if await self._quarantines.get(ask.key) is not None:
+            return 0
+        known = agreed.status_comment if agreed else 0
+        rows = rows_of(await self._ledger.writes(ask.key), ask.operation)
+        if any(row.status == "written" for row in rows):
+            return known
+        html = marked(f"<p><em>{escape(ask.text)}</em></p>", ask.operation)
+        if not known:
+            known = self._lost(await self._comments.all(ask.key) if rows else (), ask)
+        account = await self._tracker.identity(ask.key.organisation)
+        intent = WriteIntent(
+            operation=ask.operation,
+            chain=chain(ask.tenant, ask.correlation_id, ask.key),
+            base_rev=agreed.rev if agreed else 0,
+            values={HISTORY: html, COMMENT: known, BY: account},
+        )
+        await self._ledger.intend(intent, caller())
+        said = await self._said(ask, known, html)
+        await self._agreements.own_comment(intent.chain, said.id, is_status=True)
+        await self._agreements.advance(intent.chain, 0, {}, comments={said.id: said.version})
+        await self._ledger.settle(ask.operation, "written", 0, caller(), f"comment {said.id}, version {said.version}")
+        return said.id
+
+    async def _said(self, ask: TellStatus, known: int, html: str) -> CommentTold:
+        if known:
+            try:
+                return await self._comments.edit(ask.key, known, html)
+            except Missing:
+                activity.logger.info("the status comment was taken away", extra={"comment": known})
+        return await self._comments.add(ask.key, html)
+
+    def _lost(self, comments: Sequence[CommentTold], ask: TellStatus) -> int:
+        return next((one.id for one in comments if mark_of(one.text) == ask.operation), 0)

@@ -1,0 +1,95 @@
+"""One comment that is kept up to date, over client, stand-in and store: found again, and never taken for news."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.status import StatusComments
+from pointsman.clients.azure_devops.comments import Comments
+from pointsman.contracts.lifecycle import Classify, TakeIn, TellStatus
+from pointsman.contracts.tracker import CommentTold
+from pointsman.contracts.work_items import Verdict, WorkItemKey
+from pointsman.domain.deliveries import read
+from pointsman.domain.sync.recognising import write_of
+from pointsman.ports import Unavailable
+from pointsman.store.conflicts import Quarantines
+from tests.activities.sync_rig import Both, both
+
+
+class LosingComments(Comments):
+    """The answer to the first comment is lost."""
+
+    async def add(self, key: WorkItemKey, html: str) -> CommentTold:
+        told = await super().add(key, html)
+        if told.id == min(one.id for one in await self.all(key)):
+            raise Unavailable("connection reset")
+        return told
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncGenerator[Both]:
+    async with both(tmp_path) as made:
+        yield made
+
+
+async def taken_in(world: Both) -> WorkItemKey:
+    key = await world.item()
+    await ActivityEnvironment().run(world.room.take_in, TakeIn(key=key, tenant="default", correlation_id="c"))
+    return key
+
+
+async def tell(world: Both, key: WorkItemKey, number: int, text: str, comments: Comments | None = None) -> int:
+    quarantines = Quarantines(world.store)
+    told = comments or Comments(world.clients)
+    room = StatusComments(world.tracker, told, world.ledger, world.agreements, quarantines)
+    ask = TellStatus(key=key, tenant="default", correlation_id="c", operation=f"{key.id}/status.{number}", text=text)
+    return await ActivityEnvironment().run(room.tell, ask)
+
+
+async def heard(world: Both, key: WorkItemKey) -> list[Verdict]:
+    """What all events that are under way turn out to be."""
+    events = [await world.arrive(body) for body in world.held.waiting]
+    world.held.waiting.clear()
+    told = tuple(event for event in events if event is not None and event.key == key)
+    ask = Classify(key=key, tenant="default", correlation_id="c", known_rev=1, events=told)
+    return [one.verdict for one in await ActivityEnvironment().run(world.room.classify, ask)]
+
+
+async def test_what_is_said_is_edited_in_place_and_causes_nothing(world: Both) -> None:
+    key = await taken_in(world)
+    first = await tell(world, key, 1, "working & <looking>")
+    assert await tell(world, key, 2, "done") == await tell(world, key, 2, "done") == first
+    (comment,) = await world.person.work_items.comments(key.project, key.id)
+    assert (comment.version, "done" in comment.text) == (2, True)
+    for body in world.held.waiting:
+        told = read(body)
+        changed = told.changed | ({"System.History": (None, told.comment)} if told.comment else {})
+        assert write_of(await world.ledger.writes(key), told.rev, changed, told) is not None, "the dispatcher knows it"
+    assert set(await heard(world, key)) == {Verdict.ECHO}
+
+
+async def test_an_edit_of_our_comment_by_a_person_is_news(world: Both) -> None:
+    key = await taken_in(world)
+    first = await tell(world, key, 1, "working")
+    await heard(world, key)
+    await world.person.work_items.edit_comment(key.project, key.id, first, "<p>not any more</p>")
+    assert await heard(world, key) == [Verdict.NEWS]
+
+
+async def test_a_comment_that_people_took_away_is_written_anew(world: Both) -> None:
+    key = await taken_in(world)
+    first = await tell(world, key, 1, "working")
+    await world.person.work_items.delete_comment(key.project, key.id, first)
+    assert await tell(world, key, 2, "waiting") > first
+
+
+async def test_a_comment_whose_answer_was_lost_is_found_by_its_mark(world: Both) -> None:
+    key = await taken_in(world)
+    with pytest.raises(ApplicationError, match="connection reset"):
+        await tell(world, key, 1, "working", LosingComments(world.clients))
+    await tell(world, key, 1, "working")
+    assert len(await world.person.work_items.comments(key.project, key.id)) == 1
+    assert set(await heard(world, key)) == {Verdict.ECHO}
