@@ -3,6 +3,7 @@
 Tracing makes a test twice as slow, and most tests here wait for things in which nothing is counted. So each room is
 held by its own tests, and a line that only a test of another room passes counts as not covered. Tests of properties
 are not traced: they take the same lines hundreds of times, and what only some of their examples reach is not held.
+Nor is what asks each provider the same: the lines are those of the tests of its request, its reply and its transport.
 """
 
 import importlib
@@ -19,6 +20,8 @@ ROOMS = {
     "pointsman.llm": Path("tests/llm"),
     "workflows": Path("tests/workflows"),
 }
+# Below the folders above, and not traced.
+REPEATED = ("tests/llm/providers/test_*_contract.py", "tests/llm/test_concurrency.py", "tests/llm/test_new_provider.py")
 
 
 class Measuring:
@@ -39,7 +42,7 @@ class Measuring:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        if _is_property(item) or not any(item.path.is_relative_to(self._root / folder) for folder in ROOMS.values()):
+        if not self._is_traced(item):
             return (yield)
         self._coverage.start()
         try:
@@ -49,6 +52,12 @@ class Measuring:
 
     def pytest_sessionfinish(self) -> None:
         self._coverage.save()
+
+    def _is_traced(self, item: pytest.Item) -> bool:
+        path = item.path.relative_to(self._root)
+        if _is_property(item) or any(path.match(pattern) for pattern in REPEATED):
+            return False
+        return any(path.is_relative_to(folder) for folder in ROOMS.values())
 
 
 def _is_property(item: pytest.Item) -> bool:
