@@ -14,6 +14,7 @@ from starter.cli.call import Call
 from starter.cli.context import policy, reading, temporal
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Record
+from starter.cli.probes_outside import pollers
 
 RECOVERED = ("organisation", "project", "event", "recovered", "reason")
 FOUND = ("organisation", "event", "subscription", "problem", "status", "since")
@@ -36,8 +37,10 @@ async def recover(
     call: Call, settings: Settings, *, organisation: str, project: str, since: datetime | None, dry_run: bool, by: str
 ) -> ExitCode:
     """Recover each organisation of the settings, or the one that is named, and wait for what came of it."""
-    places = _organisations(settings, organisation)
+    places = organisations_of(settings, organisation)
     client = await temporal(settings)
+    if (workers := await pollers(settings)).fix:
+        call.out.say(f"{workers.what}: it waits for a worker; start one: {workers.fix}")
     rules = policy(settings)
     results: list[RecoverResult] = []
     for place in places:
@@ -62,7 +65,7 @@ async def recover(
     return _told(call, results, dry_run=dry_run)
 
 
-def _organisations(settings: Settings, named: str) -> list[str]:
+def organisations_of(settings: Settings, named: str) -> list[str]:
     """
     Raises:
         CliError: settings have no organisation of that name.

@@ -13,7 +13,7 @@ from pointsman.clients.azure_devops.patches import set_field
 from pointsman.contracts.records import Caller
 from pointsman.contracts.recovery import HookProblem, HookState, RecoverResult, Tally, Unrecovered, WatchHooks
 from pointsman.temporal_server import DevServer
-from tests.sandbox.azure import SERVICE_TOKEN
+from tests.sandbox.azure import SERVICE_TOKEN, eventually
 from tests.starter.cli_rig import Answer, Rig
 from tests.workflows.fakes_of_hooks import QuietKeeper, RefusedKeeper
 from tests.workflows.recovery_rig import PROJECT, Recovering, recovering
@@ -97,6 +97,21 @@ async def test_what_cannot_come_back_is_named_and_is_a_finding(rig: Commands) ->
     assert (what, count) == ("subscriptions", "0")
     assert why.endswith("no permission to view subscriptions of fabrikam")
     assert answer.err.endswith("0 events recovered; cannot be: 1, see reason\n")
+
+
+async def test_without_a_worker_it_says_so_and_waits(rig: Commands) -> None:
+    assert rig.world.client is not None
+    client, query = rig.world.client, f"TaskQueue = '{rig.world.queue}' AND ExecutionStatus = 'Running'"
+    asking = asyncio.create_task(rig.run("recover", "--project", PROJECT, "--since", "2020-01-01"))
+
+    async def started() -> bool:
+        return (await client.count_workflows(query)).count == 1
+
+    await eventually(started)
+    async with rig.world.worker(QuietKeeper()):
+        answer = await asking
+    assert answer.code == 0
+    assert "it waits for a worker; start one: pointsman serve" in answer.err
 
 
 async def test_project_that_we_may_not_see_ends_it_with_the_next_step(rig: Commands) -> None:
