@@ -92,6 +92,8 @@ async def ours(client: AzureDevOps, folder: Path) -> Told:
         return told
 
 
+TURNS = ("floor", "ours", "floor")
+"""The floor before and behind, so that a load that rises or falls meanwhile meets both."""
 CONTENDERS: dict[str, Contender] = {"floor": floor, "ours": ours}
 
 
@@ -155,18 +157,20 @@ def measured(items: int) -> dict[str, Told]:
         assert stand_in.stdout is not None, "it is a pipe"
         url = stand_in.stdout.readline().strip()
         found = {}
-        for name in CONTENDERS:
+        for place, name in enumerate(TURNS):
             done = subprocess.run([*command, "--compete", name, "--url", url], check=True, capture_output=True)
-            found[name] = json.loads(done.stdout)
+            found[f"{name} {place}"] = json.loads(done.stdout)
         stand_in.stdin.close()
-    return found
+    first, ours, last = found.values()
+    middle = (first["seconds"] + last["seconds"]) / 2
+    return {"floor": {**first, "seconds": middle}, "ours": ours}
 
 
 def figures(items: int, found: dict[str, Told], tenth: dict[str, Told]) -> list[Figure]:
     reading, mine = found["floor"], found["ours"]
     ratio, growth = mine["seconds"] / reading["seconds"], mine["read_peak"] / tenth["ours"]["read_peak"]
     return [
-        Figure("floor: read the same pages", reading["seconds"], "s", note=f"{reading['items']:,.0f} items"),
+        Figure("floor: read the same pages", reading["seconds"], "s", note="before and behind, the middle"),
         Figure("read and keep", mine["seconds"], "s"),
         Figure("  against the floor", ratio, "ratio", f"< {RATIO_GOAL:g}", ratio < RATIO_GOAL, "same run"),
         Figure("  items per second", items / mine["seconds"], "items/s"),

@@ -1,9 +1,10 @@
 """The traceability matrix as it was read: ids that lead to ids, in batches, each with the mark behind it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from sqlalchemy import delete, text
+from sqlalchemy import Connection, delete, text
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.matrix import (
@@ -29,6 +30,7 @@ from pointsman.store.tables import (
     metadata,
 )
 
+T = TypeVar("T")
 _TABLES = metadata.tables
 _items = Insert(
     _TABLES["matrix_item"],
@@ -67,10 +69,13 @@ _linkless = text(
 
 
 class MatrixGraph(MatrixLooks):
-    """`ports_matrix.MatrixGraph` over the store."""
+    """`ports_matrix.MatrixGraph` over the store.
+
+    Changes wait for no disk: what the end of a machine takes is read again, because the mark behind it goes with it.
+    """
 
     async def keep_mark(self, scope: MatrixScope, mark: MatrixMark) -> None:
-        await self._store.write(lambda session: _mark(session, scope, mark))
+        await self._change(lambda session: _mark(session, scope, mark))
 
     async def keep_items(self, scope: MatrixScope, items: Sequence[MatrixItem], mark: MatrixMark) -> None:
         def change(session: Session) -> None:
@@ -79,7 +84,7 @@ class MatrixGraph(MatrixLooks):
             _code_gone.run(connection, [one.id for one in items if not one.linked_to_code], organisation=organisation)
             _mark(session, scope, mark)
 
-        await self._store.write(change)
+        await self._change(change)
 
     async def keep_links(self, scope: MatrixScope, links: Sequence[LinkTold], mark: MatrixMark) -> None:
         came, gone = settled_links(links)
@@ -101,7 +106,7 @@ class MatrixGraph(MatrixLooks):
                 )
             _mark(session, scope, mark)
 
-        await self._store.write(change)
+        await self._change(change)
 
     async def sweep(self, scope: MatrixScope, generation: int) -> int:
         def change(session: Session) -> int:
@@ -118,19 +123,17 @@ class MatrixGraph(MatrixLooks):
             session.execute(_linkless, {"organisation": scope.organisation})
             return gone
 
-        return await self._store.write(change)
+        return await self._change(change)
 
     async def keep_strangers(self, organisation: str, ids: Sequence[int], found: Sequence[MatrixItem]) -> None:
         seen = {one.id for one in found}
         hidden = [MatrixItem(id=one, linked_to_code=False) for one in ids if one not in seen]
         rows = [_item(organisation, one, 0) for one in (*found, *hidden)]
-        await self._store.write(lambda session: _items.rows(session.connection(), rows))
+        await self._change(lambda session: _items.rows(session.connection(), rows))
 
     async def touch(self, organisation: str, ids: Iterable[int]) -> None:
         wanted = list(ids)
-        await self._store.write(
-            lambda session: _code_asked.run(session.connection(), wanted, organisation=organisation)
-        )
+        await self._change(lambda session: _code_asked.run(session.connection(), wanted, organisation=organisation))
 
     async def keep_code(self, organisation: str, ids: Sequence[int], found: Mapping[int, Sequence[CodeLink]]) -> None:
         def change(session: Session) -> None:
@@ -144,7 +147,7 @@ class MatrixGraph(MatrixLooks):
             _code.rows(connection, rows)
             _code_known.run(connection, ids, organisation=organisation)
 
-        await self._store.write(change)
+        await self._change(change)
 
     async def keep_requests(self, organisation: str, found: Sequence[tuple[CodeLink, RequestTold | None]]) -> None:
         rows = [
@@ -167,7 +170,7 @@ class MatrixGraph(MatrixLooks):
             _commits_gone.run(connection, [link.name for link, _ in found], organisation=organisation, kind=REQUEST)
             _commits.rows(connection, commits)
 
-        await self._store.write(change)
+        await self._change(change)
 
     async def keep_builds(self, organisation: str, project: str, found: Sequence[BuildTold]) -> None:
         latest = {one.id: one for one in found}.values()
@@ -178,11 +181,11 @@ class MatrixGraph(MatrixLooks):
             _proofs.rows(session.connection(), rows)
             _commits.rows(session.connection(), commits)
 
-        await self._store.write(change)
+        await self._change(change)
 
     async def keep_unseen_build(self, organisation: str, project: str, number: int) -> None:
         row = (organisation, BUILD, str(number), project.lower(), "", False)
-        await self._store.write(lambda session: _proofs.rows(session.connection(), [row]))
+        await self._change(lambda session: _proofs.rows(session.connection(), [row]))
 
     async def keep_outcomes(self, organisation: str, project: str, found: Sequence[OutcomeTold]) -> None:
         def change(session: Session) -> None:
@@ -194,7 +197,16 @@ class MatrixGraph(MatrixLooks):
             ]
             _proofs.rows(connection, rows)
 
-        await self._store.write(change)
+        await self._change(change)
+
+    async def _change(self, work: Callable[[Session], T]) -> T:
+        def alone(connection: Connection, _: Sequence[None]) -> Sequence[T]:
+            with Session(connection, join_transaction_mode="rollback_only", expire_on_commit=False) as session:
+                result = work(session)
+                session.commit()
+            return [result]
+
+        return await self._store.write_each(alone, None, is_quick=True)
 
 
 def _item(organisation: str, one: MatrixItem, generation: int) -> tuple[str | int | bool, ...]:

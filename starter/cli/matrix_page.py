@@ -34,7 +34,8 @@ table { border-collapse: separate; border-spacing: 0; }
 caption { padding: 0.4rem; text-align: start; }
 th, td { border-bottom: 1px solid var(--line); padding: 0.3rem 0.6rem; text-align: start; vertical-align: top; }
 thead th { background: var(--head); position: sticky; top: 0; z-index: 2; }
-tbody th { background: var(--ground); font-weight: normal; left: 0; max-width: 22rem; position: sticky; z-index: 1; }
+tbody th { background: var(--ground); font-weight: normal; left: 0; min-width: 14rem; position: sticky; z-index: 1; }
+thead th:first-child { left: 0; z-index: 3; }
 ul { list-style: none; margin: 0; padding: 0; }
 li { white-space: nowrap; }
 .flag { font-weight: bold; white-space: nowrap; }

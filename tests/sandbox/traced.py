@@ -64,7 +64,9 @@ class Traced:
         """A pull request that item `name` is linked to."""
         git, requests, branch = self.azure.person.git, self.azure.person.pull_requests, f"work-{name}"
         await git.update_ref(PROJECT, REPOSITORY, branch, "0" * 40, self.tip)
-        await git.push(PROJECT, REPOSITORY, branch, self.tip, f"Work on {name}", add={f"/{name}": name})
+        push = await git.push(PROJECT, REPOSITORY, branch, self.tip, f"Work on {name}", add={f"/{name}": name})
+        self.commits[f"{name}/first"] = first = push.commits[0].commit_id
+        await git.push(PROJECT, REPOSITORY, branch, first, f"More work on {name}", add={f"/{name}-more": name})
         made = await requests.create(PROJECT, REPOSITORY, branch, "main", f"Do {name}")
         number = made.pull_request_id
         artifact = artifacts.pull_request(*await self.place(), number)

@@ -159,7 +159,8 @@ async def test_each_gap_is_named_where_it_is(matrix: Matrix) -> None:
 async def test_what_a_commit_serves_is_found_through_links_and_pull_requests(matrix: Matrix) -> None:
     made, graph = matrix.made, matrix.graph
     assert await serving(graph, "fabrikam", made.commits["unbuilt"]) == [made.ids["unbuilt"]]
-    assert await serving(graph, "fabrikam", made.commits["full-task"]) == [made.ids["full-task"]]
+    for commit in (made.commits["full-task/first"], made.commits["full-task"]):
+        assert await serving(graph, "fabrikam", commit) == [made.ids["full-task"]]
     assert await matrix.rows_for("full-task") == ["full"]
     assert await graph.commits_like("fabrikam", made.commits["unbuilt"][:9].upper()) == [made.commits["unbuilt"]]
 

@@ -31,6 +31,7 @@ from pointsman.ports import Missing, Rejected
 
 BATCH_MAX = 1_000
 TITLE_CHARS = 255  # the service allows no more
+COMMITS_MAX = 500  # of a pull request
 LISTED_FROM = 20  # so many pull requests of a project are found sooner in its list than one by one
 TYPE, STATE, TITLE, PROJECT = "System.WorkItemType", "System.State", "System.Title", "System.TeamProject"
 REV, DELETED, CODE_LINKS = "System.Rev", "System.IsDeleted", "System.ExternalLinkCount"
@@ -102,7 +103,10 @@ class MatrixReader:
     async def requests(
         self, organisation: str, wanted: Sequence[CodeLink]
     ) -> AsyncGenerator[tuple[CodeLink, RequestTold | None]]:
-        """From the lists of their projects as long as any is missing, newest first; the rest one by one."""
+        """From the lists of their projects as long as any is missing, newest first; the rest one by one.
+
+        One more request for each that is completed, for its commits: it is the last for that one.
+        """
         client = self._client(organisation)
         by_project: dict[str, dict[int, CodeLink]] = {}
         for link in wanted:
@@ -110,9 +114,10 @@ class MatrixReader:
         for project, missing in by_project.items():
             if len(missing) >= LISTED_FROM:
                 async for link, told in _listed(client, project, missing):
-                    yield link, told
+                    yield link, await _with_commits(client, link, told)
             for number, link in missing.items():
-                yield link, await _request(client, project, number)
+                one = await _request(client, project, number)
+                yield link, await _with_commits(client, link, one) if one else None
 
     async def builds(self, organisation: str, project: str, since: datetime | None) -> AsyncGenerator[BuildTold]:
         async for one in self._client(organisation).builds.each(project, BuildCriteria(since=since)):
@@ -165,6 +170,23 @@ async def _request(client: AzureDevOps, project: str, number: int) -> RequestTol
         return _request_told(await client.pull_requests.get(project, number))
     except (Missing, Rejected):
         return None
+
+
+async def _with_commits(client: AzureDevOps, link: CodeLink, told: RequestTold) -> RequestTold:
+    """A completed one with all that it brought, so that each commit leads to what it serves."""
+    if told.status != COMPLETED:
+        return told
+    project, _, repository = link.place.partition("/")
+    found = dict.fromkeys(told.commits)
+    try:
+        async with aclosing(client.pull_requests.commits(project, repository, told.number)) as commits:
+            async for commit in commits:
+                found[commit.commit_id] = None
+                if len(found) >= COMMITS_MAX:
+                    break
+    except (Missing, Rejected):  # its repository is gone, or not for us to see
+        return told
+    return told.model_copy(update={"commits": tuple(found)})
 
 
 def _request_told(one: PullRequest) -> RequestTold:
