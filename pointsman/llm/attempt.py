@@ -40,6 +40,11 @@ class Attempt:
         if self._first_token is None:
             self._first_token = perf_counter()
 
+    def note(self, text: str) -> None:
+        """Tell the caller something of the answer, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def text(self, piece: str) -> str:
         """A piece of the answer's text has arrived. Returns it."""
         self.token()

@@ -148,7 +148,7 @@ class Completion:
                 kept = {key: value for key, value in part.items() if key not in ("type", "thinking", "closed")}
                 yield from self._thought(told, {"type": kind, **{k: v for k, v in kept.items() if v is not None}})
             case _:
-                self._note(f"left out of the answer: {kind or 'content without type'}")
+                self.attempt.note(f"left out of the answer: {kind or 'content without type'}")
 
     def _text(self, piece: str) -> Iterator[StreamEvent]:
         if piece:
@@ -187,10 +187,6 @@ class Completion:
         self._calls_begun += 1
         self._block = ("call", self._block[1] + 1)
         return _Call(f"call-{self._calls_begun}", given or f"call_{uuid4().hex[:24]}")
-
-    def _note(self, text: str) -> None:
-        if text not in self.attempt.notes:
-            self.attempt.notes.append(text)
 
 
 def read_usage(usage: Mapping[str, Json]) -> TokenUsage:

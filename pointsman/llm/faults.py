@@ -27,6 +27,7 @@ from pointsman.llm.errors import (
 from pointsman.llm.structured import clean
 
 REASON_CHARS_MAX = 500
+ByText = tuple[tuple[re.Pattern[str], type[ProviderError]], ...]
 
 BY_STATUS: Mapping[int, type[ProviderError]] = {
     401: AuthenticationError,
@@ -53,6 +54,10 @@ class Faults:
 
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {}
     """The provider's own codes; they say more than a status does."""
+    by_text: ClassVar[ByText] = ()
+    """What a reason says where no code does."""
+    vague: ClassVar[frozenset[str] | None] = None
+    """Codes that leave it to the reason; None: those that are not known."""
 
     def __init__(self, provider: str, model: str, key: str) -> None:
         self._provider = provider
@@ -75,7 +80,10 @@ class Faults:
 
     def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
         """The error that code and reason name; none where they leave it to the status."""
-        return self.by_code.get(code)
+        named = self.by_code.get(code)
+        if code not in self.vague if self.vague is not None else named is not None:
+            return named
+        return next((kind for pattern, kind in self.by_text if pattern.search(reason)), named)
 
     def timed_out(self, request_id: str = "") -> ProviderError:
         return self.make(ProviderTimeoutError, "no answer in time", request_id=request_id)

@@ -5,6 +5,7 @@ ignored. Bytes travel as URL-safe base64 in JSON.
 """
 
 import json
+from base64 import b64encode
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -76,6 +77,11 @@ def _check_source(kind: str, data: bytes, url: str) -> None:
         raise ValueError(f"{kind}: give either data or url, got " + ("both" if data else "neither"))
 
 
+def _data_url(media_type: str, data: bytes) -> str:
+    """RFC 2397."""
+    return f"data:{media_type};base64,{b64encode(data).decode()}"
+
+
 class TextPart(_Part):
     kind: Literal["text"] = "text"
     text: str
@@ -94,6 +100,11 @@ class ImagePart(_Part):
         _check_source("image", self.data, self.url)
         return self
 
+    @property
+    def address(self) -> str:
+        """Its URL, or its bytes as one."""
+        return self.url or _data_url(self.media_type, self.data)
+
 
 class DocumentPart(_Part):
     """A document, PDF unless it says otherwise, by its bytes or by URL: exactly one of them."""
@@ -109,6 +120,11 @@ class DocumentPart(_Part):
     def _has_one_source(self) -> Self:
         _check_source("document", self.data, self.url)
         return self
+
+    @property
+    def address(self) -> str:
+        """Its URL, or its bytes as one."""
+        return self.url or _data_url(self.media_type, self.data)
 
 
 class ToolCallPart(_Part):

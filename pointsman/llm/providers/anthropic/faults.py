@@ -20,11 +20,11 @@ from pointsman.llm.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
-from pointsman.llm.faults import Faults
+from pointsman.llm.faults import ByText, Faults
 from pointsman.llm.lenient import object_of, text_of
 
 # What vague codes leave to the text (Anthropic API, "Errors").
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
+_BY_TEXT: ByText = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         (r"prompt is too long|exceeds? (?:the )?(?:model's )?context (?:limit|window)", ContextWindowExceededError),
@@ -33,10 +33,11 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
         (r"^model: |\bmodel\b.*\b(?:not exist|not found|not available)\b", ModelNotAllowedError),
     )
 )
-_VAGUE = {"not_found_error", "invalid_request_error", ""}
+_VAGUE = frozenset({"not_found_error", "invalid_request_error", ""})
 
 
 class AnthropicFaults(Faults):
+    by_text, vague = _BY_TEXT, _VAGUE
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {
         "api_error": ProviderOverloadedError,
         "authentication_error": AuthenticationError,
@@ -53,13 +54,6 @@ class AnthropicFaults(Faults):
         "rate_limit_error": RateLimitedError,
         "timeout_error": ProviderTimeoutError,
     }
-
-    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
-        if code in _VAGUE:
-            told = next((kind for pattern, kind in _BY_TEXT if pattern.search(reason)), None)
-            if told is not None:
-                return told
-        return super().kind_of(code, reason)
 
     def of_exception(self, error: anthropic.AnthropicError, request_id: str = "") -> ProviderError:
         """What the SDK raised."""

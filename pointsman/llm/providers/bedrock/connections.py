@@ -137,12 +137,8 @@ class _Plain(HTTPConnection):
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
 
-class _Secure(HTTPSConnection):
-    user: Exchange | None = None
-
-    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
-        self.user = _taken(self, self.user)
-        super().putrequest(method, url, skip_host, skip_accept_encoding)
+class _Secure(_Plain, HTTPSConnection):
+    """The same over TLS."""
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -21,14 +21,14 @@ from pointsman.llm.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
-from pointsman.llm.faults import Faults
+from pointsman.llm.faults import ByText, Faults
 
 # What a code leaves to the text (Amazon Bedrock user guide, "Troubleshooting API error codes").
 _TOO_LONG = r"(?:input|prompt) is too long|exceeds? (?:the )?(?:model's )?(?:max\w* )?context"
 _GONE = r"\bend of its life\b|marked by provider as legacy"
 _NO_MODEL = r"model identifier is invalid|access to the model|on-demand throughput isn|model.*not (?:found|supported)"
 _REFUSED = r"content filtering policy|blocked by (?:the )?guardrail"
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
+_BY_TEXT: ByText = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         (_TOO_LONG, ContextWindowExceededError),
@@ -37,7 +37,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
         (_REFUSED, ContentRefusedError),
     )
 )
-_TEXT_DECIDES = {"ValidationException", "AccessDeniedException", "ResourceNotFoundException"}
+_TEXT_DECIDES = frozenset({"ValidationException", "AccessDeniedException", "ResourceNotFoundException"})
 # A refused signature is told with the request that it should have been made of, its session token included.
 _CANONICAL = re.compile(r"\s*The Canonical String for this request.*", re.DOTALL)
 _NO_CREDENTIALS = (
@@ -56,6 +56,7 @@ UNREADABLE = (parsers.ResponseParserError, ParserError)
 
 
 class BedrockFaults(Faults):
+    by_text, vague = _BY_TEXT, _TEXT_DECIDES
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {
         "AccessDeniedException": AuthenticationError,
         "ConflictException": ProviderOverloadedError,
@@ -86,13 +87,6 @@ class BedrockFaults(Faults):
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return super().safe(text)
-
-    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
-        if code in _TEXT_DECIDES:
-            told = next((kind for pattern, kind in _BY_TEXT if pattern.search(reason)), None)
-            if told is not None:
-                return told
-        return super().kind_of(code, reason)
 
     def of_exception(self, error: Exception, request_id: str = "") -> ProviderError:
         """What came instead of an answer, or broke it."""

@@ -103,11 +103,11 @@ class Reading:
         self.attempt.request_id = self.attempt.request_id or self._id
         self._check()
         if streamed and self._called:
-            self._note("the arguments of calls came whole: GenerateContent does not stream them")
+            self.attempt.note("the arguments of calls came whole: GenerateContent does not stream them")
         finish = FINISHES.get(self._finish, FinishReason.PAUSED)
         if finish in (FinishReason.PAUSED, FinishReason.CONTENT_FILTER):
             told = f"the answer ended with {self._finish}" if self._finish else "the answer does not say why it ended"
-            self._note(f"{told}: {self._why}" if self._why else told)
+            self.attempt.note(f"{told}: {self._why}" if self._why else told)
         return await self.attempt.answer(
             self._said.parts(), finish, model=self._model, response_id=self._id, streamed=streamed
         )
@@ -135,7 +135,7 @@ class Reading:
             yield from self._text("reasoning" if part.get("thought") is True else "text", part, signature)
         else:
             kinds = ", ".join(sorted(set(part) - _SILENT)) or "a part without content"
-            self._note(f"left out of the answer: {self._faults.safe(kinds)}")
+            self.attempt.note(f"left out of the answer: {self._faults.safe(kinds)}")
 
     def _text(self, kind: Kind, part: Mapping[str, Json], signature: str) -> Iterator[StreamEvent]:
         """A piece with a signature is a part of its own: a signature belongs to exactly what came with it."""
@@ -176,10 +176,6 @@ class Reading:
             cached_tokens=min(prompt, count_of(counts, "cachedContentTokenCount")),
             reasoning_tokens=thoughts,
         )
-
-    def _note(self, note: str) -> None:
-        if note not in self.attempt.notes:
-            self.attempt.notes.append(note)
 
 
 def _told(value: Mapping[str, Json], key: str) -> str:

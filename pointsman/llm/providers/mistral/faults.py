@@ -19,12 +19,12 @@ from pointsman.llm.errors import (
     ProviderOverloadedError,
     RateLimitedError,
 )
-from pointsman.llm.faults import Faults
+from pointsman.llm.faults import ByText, Faults
 from pointsman.llm.lenient import object_of, objects, text_of
 
 # What the SDK lets through: its own errors, and those of the transport as they are.
 FAILURES = (MistralError, NoResponseError, httpx2.HTTPError)
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
+_BY_TEXT: ByText = tuple(
     (re.compile(pattern, re.IGNORECASE), kind)
     for pattern, kind in (
         (r"too large for model|maximum context length", ContextWindowExceededError),
@@ -34,6 +34,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = tuple(
 
 
 class MistralFaults(Faults):
+    by_text = _BY_TEXT
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {
         "guardrail_violation": ContentRefusedError,
         "internal_server_error": ProviderOverloadedError,
@@ -42,10 +43,6 @@ class MistralFaults(Faults):
         "service_tier_capacity_exceeded": ProviderOverloadedError,
         "unauthorized": AuthenticationError,
     }
-
-    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
-        named = super().kind_of(code, reason)
-        return named or next((kind for pattern, kind in _BY_TEXT if pattern.search(reason)), None)
 
     def of_exception(self, error: Exception, request_id: str = "") -> ProviderError:
         """What the SDK raised, one of `FAILURES`."""

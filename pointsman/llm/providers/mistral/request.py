@@ -5,7 +5,6 @@ The service is strict about who speaks after whom, and its ids of calls have nin
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -207,16 +206,14 @@ def _shown(part: Part) -> Object | None:
         case ImagePart():
             return _image(part)
         case DocumentPart():
-            url = part.url or f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-            document: Object = {"type": "document_url", "document_url": url}
+            document: Object = {"type": "document_url", "document_url": part.address}
             return {**document, "document_name": part.name} if part.name else document
         case _:
             return None
 
 
 def _image(part: ImagePart) -> Object:
-    url = part.url or f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": part.address}}
 
 
 def _plain(chunks: Sequence[Object]) -> Json:

@@ -6,7 +6,6 @@ gpt-5.4 on tools while they reason. Of any other model nothing is assumed: it ge
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -157,16 +156,14 @@ def _content(part: Part, notes: list[str]) -> dict[str, Json] | None:
 
 
 def _image(part: ImagePart) -> dict[str, Json]:
-    url = part.url or f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": part.address}}
 
 
 def _document(part: DocumentPart, notes: list[str]) -> dict[str, Json]:
     if part.url:
         _note(notes, "documents by URL named in the text: Chat Completions takes their bytes only")
         return {"type": "text", "text": f"[Document {part.name or 'without a name'}: {part.url}]"}
-    data = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
-    return {"type": "file", "file": {"filename": part.name or "document.pdf", "file_data": data}}
+    return {"type": "file", "file": {"filename": part.name or "document.pdf", "file_data": part.address}}
 
 
 def _result(part: ToolResultPart) -> Json:

@@ -20,13 +20,13 @@ from pointsman.llm.errors import (
     ProviderTimeoutError,
     RateLimitedError,
 )
-from pointsman.llm.faults import Faults
+from pointsman.llm.faults import ByText, Faults
 from pointsman.llm.lenient import object_of, text_of
 
 # What servers without codes of their own leave to the text (vLLM, Ollama, gateways).
 _TOO_LONG = r"maximum context length|context (?:window|length)\b.*\bexceed|exceed\w*\b.*\bcontext (?:window|length)"
 _NO_MODEL = r"\bmodel\b.*\b(?:not exist|not found)\b"
-_BY_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError]], ...] = (
+_BY_TEXT: ByText = (
     (re.compile(_TOO_LONG, re.IGNORECASE), ContextWindowExceededError),
     (re.compile(_NO_MODEL, re.IGNORECASE), ModelNotAllowedError),
 )
@@ -34,6 +34,7 @@ _RETRY_HINT = re.compile(r"try again in (\d+(?:\.\d+)?)\s?(ms|s)\b", re.IGNORECA
 
 
 class OpenAIFaults(Faults):
+    by_text = _BY_TEXT
     by_code: ClassVar[Mapping[str, type[ProviderError]]] = {
         "DeploymentNotFound": ModelNotAllowedError,
         "billing_hard_limit_reached": AuthenticationError,
@@ -54,10 +55,6 @@ class OpenAIFaults(Faults):
         "slow_down": ProviderOverloadedError,
         "vector_store_timeout": ProviderTimeoutError,
     }
-
-    def kind_of(self, code: str, reason: str) -> type[ProviderError] | None:
-        named = super().kind_of(code, reason)
-        return named or next((kind for pattern, kind in _BY_TEXT if pattern.search(reason)), None)
 
     def of_exception(self, error: openai.OpenAIError, request_id: str = "") -> ProviderError:
         """What the SDK raised."""

@@ -6,7 +6,6 @@ encrypted reasoning. The Responses API knows neither stop sequences nor a seed.
 
 import json
 import re
-from base64 import b64encode
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -135,12 +134,11 @@ def _told(message: Message) -> list[Json]:
 def _content(part: TextPart | ImagePart | DocumentPart) -> Json:
     if isinstance(part, TextPart):
         return {"type": "input_text", "text": part.text}
-    data = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
     if isinstance(part, ImagePart):
-        return {"type": "input_image", "image_url": part.url or data, "detail": "auto"}
+        return {"type": "input_image", "image_url": part.address, "detail": "auto"}
     if part.url:
         return {"type": "input_file", "file_url": part.url}
-    return {"type": "input_file", "filename": part.name or "document.pdf", "file_data": data}
+    return {"type": "input_file", "filename": part.name or "document.pdf", "file_data": part.address}
 
 
 def _result(part: ToolResultPart) -> Json:
