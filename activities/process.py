@@ -24,6 +24,7 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.process.calls import concerns
 from pointsman.domain.process.evaluation import (
     Around,
+    days_asked,
     fields_asked,
     of_a_project,
     of_item,
@@ -33,7 +34,7 @@ from pointsman.domain.process.evaluation import (
 from pointsman.domain.process.graphs import Graphs
 from pointsman.domain.process.tallies import counted, project_facts, settled
 from pointsman.ports import ItemReader, Missing, ProcessSource, ProcessViolations, Rejected
-from pointsman.ports_process import BranchRules
+from pointsman.ports_process import WholeProjects
 
 ITEMS_AT_ONCE = 100
 NO_GRAPHS: Mapping[str, Mapping[str, Graph]] = {}
@@ -62,12 +63,12 @@ class ProcessChecks:
         source: ProcessSource,
         violations: ProcessViolations,
         graphs: Graphs = NO_GRAPHS,
-        branches: BranchRules | None = None,
+        projects: WholeProjects | None = None,
     ) -> None:
         self._source = source
         self._violations = violations
         self._graphs = graphs
-        self._branches = branches
+        self._projects = projects
 
     @activity.defn(name="process.check")
     async def check(self, step: CheckStep) -> CheckCarry:
@@ -107,9 +108,12 @@ class ProcessChecks:
 
     async def _whole(self, scope: CheckScope, tally: CheckTally) -> tuple[Finding, ...]:
         """What only all items together can tell, and the rules of its branches."""
-        known = await self._branches.branch_rules(scope.organisation, scope.project) if self._branches else None
-        facts = project_facts(scope.policy, tally, scope.project)
-        return tuple(of_project(scope.policy, facts.model_copy(update={"policies": known})))
+        counted_of = project_facts(scope.policy, tally, scope.project)
+        if self._projects is not None:
+            seen = await self._projects.whole(scope.organisation, scope.project, days_asked(scope.policy))
+            told = {"policies": seen.policies, "bypasses": seen.bypasses}
+            counted_of = counted_of.model_copy(update=told)
+        return tuple(of_project(scope.policy, counted_of))
 
     def _reader(self, scope: CheckScope) -> ItemReader:
         reader = self._source.reader(scope.organisation, fields_asked(scope.policy))

@@ -1,8 +1,9 @@
 """What checks of a process need from the world beyond `pointsman.ports`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from pointsman.contracts.process import ProjectFacts
 from pointsman.contracts.violations import ProcessViolation
 from pointsman.ports import ItemReader, ProcessSource, ProcessViolations
 
@@ -17,10 +18,10 @@ class RuledProjects(ProcessSource, Protocol):
         """As `reader`, for an item that somebody waits for: not behind what goes in bulk."""
 
 
-class BranchRules(Protocol):
-    async def branch_rules(self, organisation: str, project: str) -> Mapping[str, tuple[str, ...]] | None:
-        """By repository: types of the policies that are on and blocking on its default branch; None where we may not
-        see them."""
+class WholeProjects(Protocol):
+    async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
+        """Policies of its branches, and who went past them within so many days (0: not asked). What may not be seen is
+        None. What is counted of items is not in it."""
 
 
 class KeptViolations(ProcessViolations, Protocol):

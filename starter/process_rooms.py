@@ -13,7 +13,7 @@ from pointsman.contracts.process_control import ProcessControl
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Audit, Notifier, WorkTracker
-from pointsman.ports_process import BranchRules, KeptViolations, RuledProjects
+from pointsman.ports_process import KeptViolations, RuledProjects, WholeProjects
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Outside:
     """What these rooms speak to."""
 
     source: RuledProjects
-    branches: BranchRules
+    projects: WholeProjects
     tracker: WorkTracker
     notifier: Notifier
     writer: Writer
@@ -55,7 +55,7 @@ def process_rooms(
     graphs = load_graphs()
     books = RuleBooks(outside.source, load_processes(folder), graphs, control.projects)
     return ProcessRooms(
-        checks=ProcessChecks(outside.source, violations, graphs, outside.branches),
+        checks=ProcessChecks(outside.source, violations, graphs, outside.projects),
         inspections=Inspections(books, violations),
         calls=ViolationCalls(violations, outside.notifier, outside.tracker, outside.writer),
         guard=WriteGuard(books, audit),

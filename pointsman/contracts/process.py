@@ -97,6 +97,12 @@ class NotOverdue(Contract):
     fields: tuple[str, ...] = Field(min_length=1)
 
 
+class InTime(Contract):
+    """The iteration that it is planned into has dates, in order, and is not over."""
+
+    kind: Literal["in_time"] = "in_time"
+
+
 class OtherPerson(Contract):
     """Whoever brought the item into `state` is not who did the work: by these fields, or by an earlier state."""
 
@@ -135,6 +141,13 @@ class Protected(Contract):
     kind: Literal["protected"] = "protected"
     policies: tuple[str, ...] = Field(min_length=1)
     """Ids of policy types."""
+
+
+class Unbypassed(Contract):
+    """Of the project: its audit log tells of nobody who went past branch policies within so many days."""
+
+    kind: Literal["unbypassed"] = "unbypassed"
+    days: int = Field(default=30, ge=1, le=90)
 
 
 class Ratio(Contract):
@@ -178,11 +191,13 @@ Rule = Annotated[
     | Before
     | Age
     | NotOverdue
+    | InTime
     | OtherPerson
     | OwnName
     | Tested
     | Reviewed
     | Protected
+    | Unbypassed
     | Ratio
     | Complete
     | AnyOf
@@ -191,7 +206,7 @@ Rule = Annotated[
 ]
 for _several in (AnyOf, AllOf):
     _several.model_rebuild()  # now, and not when one is first made: their shape must not depend on that
-OfProject = Protected | Ratio | Complete
+OfProject = Protected | Unbypassed | Ratio | Complete
 """Rules that one item cannot decide."""
 
 
@@ -268,6 +283,14 @@ class Graph(Contract):
     steps: dict[str, dict[str, tuple[str, ...]]] = Field(default_factory=dict)
 
 
+class Planned(Contract):
+    """The iteration that an item is in, and its dates where it has any."""
+
+    path: str
+    start: datetime | None = None
+    finish: datetime | None = None
+
+
 class ItemFacts(Contract):
     """What is known of an item. A part that is None could not be read, so nothing is decided by it."""
 
@@ -281,6 +304,7 @@ class ItemFacts(Contract):
     changes: tuple[Change, ...] | None = None
     graph: Graph | None = None
     pull_requests: tuple[PullRequest, ...] | None = None
+    planned: Planned | None = None
     outcomes: dict[int, str] | None = None
     """Last outcome by test case; empty where one never ran."""
 
@@ -295,6 +319,8 @@ class ProjectFacts(Contract):
     """By `TYPE/FIELD`: how many items have it, of how many."""
     policies: dict[str, tuple[str, ...]] | None = None
     """By repository: types of the policies that are on and blocking on its default branch."""
+    bypasses: tuple[tuple[datetime, str], ...] | None = None
+    """When somebody went past branch policies, and what the audit log says of it."""
 
 
 class Standing(StrEnum):

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pointsman.clients.azure_devops.client import AzureDevOps
-from pointsman.clients.azure_devops.process_facts import branch_policies
+from pointsman.clients.azure_devops.project_facts import read
 from pointsman.config import Settings
 from pointsman.contracts.process import Finding, ProcessPolicy, Standing
 from pointsman.contracts.violations import CheckTally
 from pointsman.domain.loose import string
-from pointsman.domain.process.evaluation import of_project
+from pointsman.domain.process.evaluation import days_asked, of_project
 from pointsman.domain.process.tallies import counted, project_facts
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
@@ -72,8 +72,9 @@ async def _findings(
                 call.out.say(f"{tally.items} of {len(part.ids)} items of {part.project} checked")
         call.out.say(f"{tally.items} items of {part.project} checked by {part.policy.name} {part.policy.version}")
         if part.whole:
-            policies = await branch_policies(client, part.project)
-            whole = project_facts(part.policy, tally, part.project).model_copy(update={"policies": policies})
+            seen = await read(client, part.project, days_asked(part.policy))
+            told = {"policies": seen.policies, "bypasses": seen.bypasses}
+            whole = project_facts(part.policy, tally, part.project).model_copy(update=told)
             for one in of_project(part.policy, whole):
                 yield part.project, one
 

@@ -144,6 +144,10 @@ OF_CMMI: dict[str, tuple[Case, Case]] = {
         with_fields("Task", {f"{SCHEDULING}.FinishDate": "2199-01-01T00:00:00Z"}),
         with_fields("Task", {f"{SCHEDULING}.FinishDate": "2020-01-01T00:00:00Z"}),
     ),
+    "MC-1.iteration": (
+        case("Task", Step({STATE: "Active", "System.IterationPath": "CMMI\\Now"})),
+        case("Task", Step({STATE: "Active", "System.IterationPath": "CMMI\\Over"})),
+    ),
     "MC-2.escalated": (
         with_fields("Issue", {f"{CMMI}.Escalate": "Yes", f"{CMMI}.TargetResolveDate": "2199-01-01T00:00:00Z"}),
         with_fields("Issue", {f"{CMMI}.Escalate": "Yes"}),

@@ -8,7 +8,8 @@ from pointsman.clients.azure_devops.answers_code import Repository, Vote
 from pointsman.clients.azure_devops.answers_policies import PolicyKind, Scope
 from pointsman.clients.azure_devops.patches import add_artifact, add_relation
 from pointsman.clients.azure_devops.policies import Wanted
-from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader, branch_policies, covers
+from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader
+from pointsman.clients.azure_devops.project_facts import branch_policies, covers
 from pointsman.clients.azure_devops.test_results import NewResult
 from pointsman.contracts.process import PullRequest
 from pointsman.domain import artifacts

@@ -6,15 +6,15 @@ What cannot be read is None in the facts, so that no check takes it for held.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from pointsman.clients.azure_devops import project_facts
 from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem, WorkItemType
-from pointsman.clients.azure_devops.answers_code import Repository
-from pointsman.clients.azure_devops.answers_policies import Scope
 from pointsman.clients.azure_devops.caching import TYPES_AGE
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
+from pointsman.clients.azure_devops.nodes import Node, Tree
 from pointsman.clients.azure_devops.test_plans import LastOutcome
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import Change, Graph, ItemFacts, LinkedItem, PullRequest
+from pointsman.contracts.process import Change, Graph, ItemFacts, LinkedItem, Planned, ProjectFacts, PullRequest
 from pointsman.domain.artifacts import Artifact, ArtifactKind, parse
 from pointsman.domain.chains import ITEM_IN_URL
 from pointsman.domain.loose import moment, number_in, string
@@ -22,6 +22,7 @@ from pointsman.ports import Missing, Rejected
 
 TYPE, STATE, TITLE, PROJECT = "System.WorkItemType", "System.State", "System.Title", "System.TeamProject"
 CHANGED, CHANGED_BY, AUTHORISED_AS = "System.ChangedDate", "System.ChangedBy", "System.AuthorizedAs"
+ITERATION = "System.IterationPath"
 ARTIFACT, PROVED_BY = "ArtifactLink", "Microsoft.VSTS.Common.TestedBy-Forward"
 UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -48,8 +49,8 @@ class ProcessReader:
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project)
 
-    async def branch_rules(self, organisation: str, project: str) -> Mapping[str, tuple[str, ...]] | None:
-        return await branch_policies(self._client(organisation), project)
+    async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
+        return await project_facts.read(self._client(organisation), project, days)
 
     async def identity(self, organisation: str = "") -> str:
         return (await self._client(organisation).connection_data(TYPES_AGE)).authenticated_user.unique_name
@@ -69,6 +70,7 @@ class FactsReader:
         self._fields = (TYPE, STATE, *sorted(asked))
         self._graphs: dict[tuple[str, str], Graph | None] = {}
         self._plans: dict[tuple[str, int], dict[int, LastOutcome]] = {}
+        self._iterations: dict[str, dict[str, Node]] = {}
 
     async def item(self, item_id: int) -> ItemFacts:
         """Three requests, and more for each linked pull request and test case. Raises `Missing` as `work_items.get`."""
@@ -87,6 +89,7 @@ class FactsReader:
             changes=tuple(_changes(updates)),
             graph=await self._graph(project, kind),
             pull_requests=await self._pull_requests(item),
+            planned=await self._planned(project, string(item.fields.get(ITERATION))),
             outcomes=await self._outcomes(project, links),
         )
 
@@ -103,6 +106,18 @@ class FactsReader:
             except Missing:
                 self._graphs[project, kind] = None  # a type that the project no longer has
         return self._graphs[project, kind]
+
+    async def _planned(self, project: str, path: str) -> Planned | None:
+        if project not in self._iterations:
+            try:
+                root = await self._client.nodes.get(project, Tree.ITERATIONS, max_age=TYPES_AGE)
+                self._iterations[project] = {name.lower(): node for name, node in root.paths().items()}
+            except (Missing, Rejected):
+                self._iterations[project] = {}
+        node = self._iterations[project].get(path.lower())
+        if node is None:
+            return None
+        return Planned(path=path, start=node.attributes.start_date, finish=node.attributes.finish_date)
 
     async def _pull_requests(self, item: WorkItem) -> tuple[PullRequest, ...] | None:
         named = [artifact for one in item.relations if (artifact := parse(one.url))]
@@ -139,34 +154,6 @@ class FactsReader:
         if (project, plan) not in self._plans:
             self._plans[project, plan] = await self._client.test_plans.last_outcomes(project, plan)
         return self._plans[project, plan]
-
-
-async def branch_policies(client: AzureDevOps, project: str) -> dict[str, tuple[str, ...]] | None:
-    """By repository with a default branch, types of the policies that are on and blocking on it; None where we may
-    not see them."""
-    try:
-        repositories = [one for one in await client.git.repositories(project) if not one.is_disabled]
-        policies = [one async for one in client.policies.each(project) if one.is_enabled and one.is_blocking]
-    except (Missing, Rejected):
-        return None
-    return {
-        one.name: tuple(sorted({p.type.id.lower() for p in policies if any(covers(s, one) for s in p.scopes)}))
-        for one in repositories
-        if one.default_branch
-    }
-
-
-def covers(scope: Scope, repository: Repository) -> bool:
-    """Whether a policy of this scope holds for the default branch of a repository."""
-    if scope.repository_id and scope.repository_id.lower() != repository.id.lower():
-        return False
-    match scope.match_kind:
-        case "defaultbranch":
-            return True
-        case "prefix":
-            return repository.default_branch.startswith(scope.ref_name)
-        case _:
-            return not scope.ref_name or repository.default_branch == scope.ref_name
 
 
 def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem]) -> LinkedItem:

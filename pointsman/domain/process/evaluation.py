@@ -65,6 +65,8 @@ def judge(rule: Rule, item: ItemFacts, around: Around) -> Verdicts:
             return item_rules.age(rule, item, around.now)
         case rules.NotOverdue():
             return item_rules.not_overdue(rule, item, around.now)
+        case rules.InTime():
+            return item_rules.in_time(item, around.now)
         case rules.Tested():
             return item_rules.tested(item)
         case rules.Reviewed():
@@ -92,6 +94,8 @@ def _judge_project(check: Check, project: ProjectFacts) -> Verdicts:
     match check.rule:
         case rules.Protected():
             return project_rules.protected(check.rule, project)
+        case rules.Unbypassed():
+            return project_rules.unbypassed(check.rule, project)
         case rules.Ratio():
             return project_rules.ratio(check.rule, project)
         case rules.Complete():
@@ -129,6 +133,11 @@ def _inside(rule: Rule) -> Iterator[Rule]:
 
 def _asked(rule: Rule) -> Iterable[str]:
     return rule.values if isinstance(rule, rules.Linked) else ()
+
+
+def days_asked(policy: ProcessPolicy) -> int:
+    """How far back the audit log is looked through; 0 where no check asks for it."""
+    return max((check.rule.days for check in policy.checks if isinstance(check.rule, rules.Unbypassed)), default=0)
 
 
 def types_asked(policy: ProcessPolicy) -> str:

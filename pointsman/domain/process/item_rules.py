@@ -91,6 +91,19 @@ def not_overdue(rule: NotOverdue, item: ItemFacts, now: datetime) -> Verdicts:
     return unknown(f"none of {', '.join(rule.fields)} is told")
 
 
+def in_time(item: ItemFacts, now: datetime) -> Verdicts:
+    if item.planned is None:
+        return unknown("the dates of its iteration were not read")
+    name, start, finish = item.planned.path, item.planned.start, item.planned.finish
+    if start is None or finish is None:
+        return broken(f"iteration {name} has no dates")
+    told = f"iteration {name} is from {start:%Y-%m-%d} to {finish:%Y-%m-%d}"
+    if finish < start:
+        return broken(f"{told}: it ends before it begins")
+    # The day of the end is one of its days.
+    return held(told) if now < finish + timedelta(days=1) else broken(f"{told}: it is over")
+
+
 def tested(item: ItemFacts) -> Verdicts:
     if item.outcomes is None:
         return unknown("results of tests were not read")

@@ -1,9 +1,10 @@
 """Rules that only a project as a whole can decide."""
 
-from pointsman.contracts.process import Complete, ProjectFacts, Protected, Ratio, Standing
+from pointsman.contracts.process import Complete, ProjectFacts, Protected, Ratio, Standing, Unbypassed
 from pointsman.domain.process.verdicts import Verdict, Verdicts, broken, decided, held, unknown
 
 PERCENT = 100
+BYPASSES_MAX = 20  # the newest: the log itself has the others
 
 
 def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
@@ -15,6 +16,14 @@ def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
         if (missing := [one for one in rule.policies if one not in policies])
     ]
     return decided(violations, evidence=f"{len(project.policies)} repositories")
+
+
+def unbypassed(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
+    if project.bypasses is None:
+        return unknown("the audit log was not read: it needs a right of its own, and may be switched off")
+    newest = sorted(project.bypasses)[-BYPASSES_MAX:]
+    violations = [Verdict(Standing.VIOLATED, f"{at:%Y-%m-%d %H:%M}: {told}") for at, told in newest]
+    return decided(violations, evidence=f"none within {rule.days} days")
 
 
 def ratio(rule: Ratio, project: ProjectFacts) -> Verdicts:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import Change, Graph, ItemFacts, LinkedItem, ProjectFacts, PullRequest
+from pointsman.contracts.process import Change, Graph, ItemFacts, LinkedItem, Planned, ProjectFacts, PullRequest
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHILD, PARENT = "System.LinkTypes.Hierarchy-Forward", "System.LinkTypes.Hierarchy-Reverse"
@@ -114,6 +114,12 @@ def merged(*approvers: str) -> ItemFacts:
     return ItemFacts(id=1, type="Bug", state="Closed", pull_requests=(request,))
 
 
+def planned(start: int, finish: int) -> ItemFacts:
+    """Active in an iteration with dates so many days from now."""
+    begins, ends = (NOW + timedelta(days=days) for days in (start, finish))
+    return ItemFacts(id=1, type="Task", state="Active", planned=Planned(path="p\\1", start=begins, finish=ends))
+
+
 AFFECTS, AFFECTED = f"{COMMON}.Affects-Forward", f"{COMMON}.Affects-Reverse"
 ACTIVE = change(2, state="Active")
 NEW = change(1, state="Proposed", title="Distance")
@@ -175,6 +181,7 @@ CASES: dict[str, tuple[ItemFacts, ItemFacts]] = {
         with_fields("Task", "Active", {f"{PLANNED}.FinishDate": days_ago(-1)}),
         with_fields("Task", "Active", {f"{PLANNED}.FinishDate": days_ago(1)}),
     ),
+    "MC-1.iteration": (planned(-30, 0), planned(-30, -2)),
     "MC-2.escalated": (
         with_fields(
             "Issue", "Active", {f"{CMMI}.Escalate": "Yes", OWNER: ADA, f"{CMMI}.TargetResolveDate": NOW.isoformat()}
@@ -219,6 +226,10 @@ PROJECTS: dict[str, tuple[ProjectFacts, ProjectFacts]] = {
     "CM-1.branch": (
         ProjectFacts(name="p", policies={"signals": (REVIEWERS, LINKING)}),
         ProjectFacts(name="p", policies={"signals": (REVIEWERS, LINKING), "points": (REVIEWERS,)}),
+    ),
+    "CM-3.policy": (
+        ProjectFacts(name="p", bypasses=()),
+        ProjectFacts(name="p", bypasses=((NOW, 'Policies on "main" were bypassed'),)),
     ),
     "PQA-1.share": (
         ProjectFacts(name="p", counts={"Review": 2, "Requirement": 20}),

@@ -1,5 +1,7 @@
 """What each rule of a process says: held, broken, or no data; never held where nothing is known."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from pointsman.contracts.process import (
     Check,
     Finding,
     ItemFacts,
+    Planned,
     ProcessPolicy,
     ProjectFacts,
     Rule,
@@ -73,9 +76,8 @@ def test_check_holds_of_one_project_and_is_broken_by_another(check: str) -> None
 @pytest.mark.parametrize("check", CASES)
 def test_what_could_not_be_read_is_never_held(check: str) -> None:
     good, _ = CASES[check]
-    unread = good.model_copy(
-        update={"links": None, "changes": None, "graph": None, "pull_requests": None, "outcomes": None, "fields": {}}
-    )
+    parts = ("links", "changes", "graph", "pull_requests", "outcomes", "planned")
+    unread = good.model_copy(update={**dict.fromkeys(parts), "fields": {}})
     assert Standing.HELD not in standings(check, unread)
 
 
@@ -176,6 +178,7 @@ def test_a_project_without_what_is_counted_is_no_violation() -> None:
     empty = ProjectFacts(name="p", counts={}, filled={}, policies={})
     assert {one.check: one.standing for one in of_project(CMMI, empty)} == {
         "CM-1.branch": Standing.NO_DATA,
+        "CM-3.policy": Standing.NO_DATA,
         "PQA-1.share": Standing.HELD,
     }
 
@@ -238,3 +241,20 @@ def test_any_of_is_broken_only_if_every_part_is_known_and_none_holds(parts: list
         assert told == {Standing.NO_DATA}
     else:
         assert told == ({Standing.VIOLATED} if applying else set())
+
+
+@pytest.mark.parametrize(
+    ("start", "finish", "standing"),
+    [
+        (NOW, NOW, Standing.HELD),
+        (NOW, NOW - timedelta(days=1), Standing.VIOLATED),
+        (NOW - timedelta(days=9), NOW - timedelta(days=1), Standing.VIOLATED),
+        (None, NOW, Standing.VIOLATED),
+        (NOW, None, Standing.VIOLATED),
+    ],
+)
+def test_an_iteration_has_dates_in_order_and_is_not_over(
+    start: datetime | None, finish: datetime | None, standing: Standing
+) -> None:
+    facts = ItemFacts(id=1, type="Bug", state="Active", planned=Planned(path="p\\1", start=start, finish=finish))
+    assert standings("MC-1.iteration", facts) == {standing}

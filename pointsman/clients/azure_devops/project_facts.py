@@ -1,0 +1,63 @@
+"""What checks of a process ask about a project as a whole, read from the service: branches, the audit log."""
+
+from datetime import UTC, datetime, timedelta
+
+from pointsman.clients.azure_devops.answers_code import Repository
+from pointsman.clients.azure_devops.answers_policies import Scope
+from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.contracts.process import ProjectFacts
+from pointsman.ports import Missing, Rejected
+
+BYPASSED = "Git.RefUpdatePoliciesBypassed"
+
+
+async def read(client: AzureDevOps, project: str, days: int) -> ProjectFacts:
+    """`days`: how far back the audit log is looked through, 0 for not at all."""
+    policies, bypasses = await branch_policies(client, project), await policies_bypassed(client, project, days)
+    return ProjectFacts(name=project, policies=policies, bypasses=bypasses)
+
+
+async def policies_bypassed(client: AzureDevOps, project: str, days: int) -> tuple[tuple[datetime, str], ...] | None:
+    """When somebody went past branch policies; None where we may not see the log. A request per thousand entries."""
+    if not days:
+        return None
+    until = datetime.now(UTC)
+    try:
+        return tuple(
+            [
+                (one.timestamp, one.details or one.action_id)
+                async for batch in client.audit.batches(until - timedelta(days=days), until)
+                for one in batch.entries
+                if one.action_id == BYPASSED and one.project_name.casefold() == project.casefold()
+            ]
+        )
+    except (Missing, Rejected):
+        return None
+
+
+async def branch_policies(client: AzureDevOps, project: str) -> dict[str, tuple[str, ...]] | None:
+    """By repository with a default branch, types of the policies that are on and blocking on it; None where we may
+    not see them."""
+    try:
+        repositories = [one for one in await client.git.repositories(project) if not one.is_disabled]
+        policies = [one async for one in client.policies.each(project) if one.is_enabled and one.is_blocking]
+    except (Missing, Rejected):
+        return None
+    return {
+        one.name: tuple(sorted({p.type.id.lower() for p in policies if any(covers(s, one) for s in p.scopes)}))
+        for one in repositories
+        if one.default_branch
+    }
+
+
+def covers(scope: Scope, repository: Repository) -> bool:
+    """Whether a policy of this scope holds for the default branch of a repository."""
+    if scope.repository_id and scope.repository_id.lower() != repository.id.lower():
+        return False
+    match scope.match_kind:
+        case "defaultbranch":
+            return True
+        case "prefix":
+            return repository.default_branch.startswith(scope.ref_name)
+        case _:
+            return not scope.ref_name or repository.default_branch == scope.ref_name
