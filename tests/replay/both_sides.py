@@ -10,13 +10,16 @@ from temporalio.client import Client, WorkflowFailureError
 
 from activities import reconciliation as room
 from pointsman.clients.azure_devops.patches import set_field
+from pointsman.contracts.policy import Policy
+from pointsman.contracts.sync import LoopBreaker, SyncPolicy
 from pointsman.contracts.work_items import EventKind
 from starter import reconciliation
 from tests.replay.beside import beside
-from tests.replay.paths import PATHS, Recording, path
+from tests.replay.paths import CLOSING, ESCALATION, PATHS, Recording, ended, path
 from tests.replay.ruled import BESIDE
 from tests.workflows.obstacles import HeldTracker
 from tests.workflows.reconciling_rig import Reconciled, reconciling
+from tests.workflows.rig import policy
 from tests.workflows.rollback_rig import PRIORITY, RollingBack, request, rolling_back
 from tests.workflows.test_events import Pause
 from tests.workflows.test_moves import by_area, moved
@@ -140,3 +143,33 @@ async def deleted_before_publishing(item: Recording) -> None:
     item.model.on_request = lambda request: item.tracker.remove(1)
     await item.deliver(EventKind.CREATED)
     await _ended(item)
+
+
+def syncing(**told: object) -> Policy:
+    """As the rig's, with another section `sync`."""
+    return policy().model_copy(update={"sync": SyncPolicy.model_validate(told)})
+
+
+@path(answer(Microsoft__VSTS__Common__Priority=1), DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
+async def conflict_edited(item: Recording) -> None:
+    item.model.on_request = lambda request: item.tracker.edit(1, Microsoft__VSTS__Common__Priority=4)
+    await item.deliver()
+    await item.decide(await item.asked(), "edit", edits={"Microsoft.VSTS.Common.Priority": 2})
+    await ended(item)
+
+
+@path(answer("first"), answer("second"), wanted=syncing(breaker=LoopBreaker(writes=1)), DeliverWorkItem=ITEM)
+async def quarantined(item: Recording) -> None:
+    await item.deliver()
+    await ended(item)
+    item.tracker.edit(1, System__Title="Login fails on Monday")
+    await item.deliver(rev=3, changed={"System.Title": "Login fails on Monday"})
+    await item.decide(await item.asked(), "approve")
+    await ended(item)
+
+
+@path(CLOSING, wanted=syncing(status_comment=True), DeliverWorkItem=ITEM)
+async def status_told(item: Recording) -> None:
+    await item.deliver()
+    await item.decide(await item.asked(), "approve")
+    await ended(item)

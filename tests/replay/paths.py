@@ -77,7 +77,7 @@ def quick() -> Policy:
     )
 
 
-async def _ended(item: Recording) -> None:
+async def ended(item: Recording) -> None:
     with suppress(WorkflowFailureError):
         await item.result()
 
@@ -85,27 +85,27 @@ async def _ended(item: Recording) -> None:
 @path(LOOKS, answer("Like #7.", tags=["triaged"]), DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def done(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(set_up=lambda item: item.tracker.add(1, System__WorkItemType="Epic"), DeliverWorkItem=ITEM)
 async def out_of_scope(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(set_up=lambda item: item.tracker.add(1, System__WorkItemType="Task"), DeliverWorkItem=ITEM)
 async def routed_by_human(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "respond", comment="triage")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
 async def approved(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "approve")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, ResolveEscalation=ESCALATION)
@@ -113,68 +113,68 @@ async def approved_by_signal(item: Recording) -> None:
     await item.deliver()
     row = await item.asked()
     await item.signal(row, {"verb": "approve", "by": "grace", "subject": row.escalation.subject[:12]})
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
 async def edited(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "edit", edits={"System.State": "Closed"})
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
 async def rejected(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "reject", comment="not before Monday")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, answer("Left as it is."), DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
 async def responded(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "respond", comment="leave the state alone")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, wanted=quick(), DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
 async def expired(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(answer(question="Which customer?"), answer(), DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def question(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "respond", comment="Contoso")
-    await _ended(item)
+    await ended(item)
 
 
 @path(LOOKS, answer(), wanted=policy(limits=Limits(tool_calls=1)), DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def limit(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "approve")
-    await _ended(item)
+    await ended(item)
 
 
 @path(says("I think it is fine."), answer(), TakeTurn=TURN)
 async def repaired(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(says("no"), says("still no"), answer(), DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def invalid(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "approve")
-    await _ended(item)
+    await ended(item)
 
 
 @path(AuthenticationError("key refused", provider="fake"), DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def failed(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "reject", comment="no key this year")
-    await _ended(item)
+    await ended(item)
 
 
 def _another_model(item: Recording) -> None:
@@ -184,7 +184,7 @@ def _another_model(item: Recording) -> None:
 @path(AuthenticationError("key refused", provider="fake"), set_up=_another_model, DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def fallen_back(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(answer(Microsoft__VSTS__Common__Priority=1), DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
@@ -192,7 +192,7 @@ async def conflict(item: Recording) -> None:
     item.model.on_request = lambda request: item.tracker.edit(1, Microsoft__VSTS__Common__Priority=4)
     await item.deliver()
     await item.decide(await item.asked(), "approve")
-    await _ended(item)
+    await ended(item)
 
 
 @path(LOOKS, answer(), DeliverWorkItem=ITEM, TakeTurn=TURN)
@@ -203,7 +203,7 @@ async def comment_while_working(item: Recording) -> None:
     await item.deliver(EventKind.COMMENTED, comment="Only on Safari")
     await instructed(item)
     pause.released.set()
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, answer("Noted."), DeliverWorkItem=ITEM)
@@ -212,7 +212,7 @@ async def comment_while_waiting(item: Recording) -> None:
     row = await item.asked()
     await item.deliver(EventKind.COMMENTED, rev=2, comment="One more thing")
     await item.decide(row, "approve")
-    await _ended(item)
+    await ended(item)
 
 
 @path(DeliverWorkItem=ITEM, TakeTurn=TURN)
@@ -222,7 +222,7 @@ async def deleted_while_working(item: Recording) -> None:
     await pause.reached.wait()
     item.tracker.remove(1)
     await item.deliver(EventKind.DELETED)
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
@@ -231,7 +231,7 @@ async def deleted_while_waiting(item: Recording) -> None:
     await item.asked()
     item.tracker.remove(1)
     await item.deliver(EventKind.DELETED)
-    await _ended(item)
+    await ended(item)
 
 
 @path(answer("Seen.", tags=["triaged"]), DeliverWorkItem=ITEM)
@@ -239,10 +239,10 @@ async def woken_by_own_echo(item: Recording) -> None:
     """A run that the echo of an earlier run's write starts. Of the two runs the later one is kept."""
     item.tracker.after_write = lambda key: None
     await item.deliver()
-    await _ended(item)
+    await ended(item)
     (row,) = item.ledger.kept.values()
     await item.deliver(EventKind.UPDATED, rev=row.rev, changed=dict(row.values))
-    await _ended(item)
+    await ended(item)
 
 
 @path(DeliverWorkItem=ITEM)
@@ -263,7 +263,7 @@ async def restored_while_withdrawn(item: Recording) -> None:
     await item.hold.reached.wait()
     item.tracker.remove(1)
     await item.deliver(EventKind.DELETED)
-    await _ended(item)
+    await ended(item)
 
 
 def _slow_to_write(item: Recording) -> None:
@@ -277,7 +277,7 @@ async def comment_while_publishing(item: Recording) -> None:
     await item.hold.reached.wait()
     await item.deliver(EventKind.COMMENTED, rev=2, comment="One more thing")
     item.hold.released.set()
-    await _ended(item)
+    await ended(item)
 
 
 def _unreadable(item: Recording) -> None:
@@ -292,7 +292,7 @@ async def event_unjudged(item: Recording) -> None:
     await item.deliver(EventKind.COMMENTED, comment="Unreadable")
     item.hold.released.set()
     await item.decide(await item.asked(), "reject", comment="leave it")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM, ResolveEscalation=ESCALATION)
@@ -300,7 +300,7 @@ async def cancelled_while_waiting(item: Recording) -> None:
     await item.deliver()
     await item.asked()
     await work_items.cancel(item.client, item.handle.id, "not needed")
-    await _ended(item)
+    await ended(item)
 
 
 @path(LOOKS, DeliverWorkItem=ITEM, TakeTurn=TURN)
@@ -309,7 +309,7 @@ async def cancelled_while_working(item: Recording) -> None:
     await item.deliver()
     await pause.reached.wait()
     await work_items.cancel(item.client, item.handle.id, "not needed")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM)
@@ -317,7 +317,7 @@ async def question_cancelled(item: Recording) -> None:
     await item.deliver()
     row = await item.asked()
     await item.client.get_workflow_handle(row.workflow_id).cancel()
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, DeliverWorkItem=ITEM)
@@ -325,7 +325,7 @@ async def question_terminated(item: Recording) -> None:
     await item.deliver()
     row = await item.asked()
     await item.client.get_workflow_handle(row.workflow_id).terminate("not needed")
-    await _ended(item)
+    await ended(item)
 
 
 @path(CLOSING, ResolveEscalation=ESCALATION)
@@ -341,7 +341,7 @@ async def signals_refused(item: Recording) -> None:
     await item.signal(row, {"verb": "approve", **signed})
     with suppress(Exception):  # it may have ended by now, and then there is no second one to be late
         await item.signal(row, {"verb": "reject", "comment": "no", **signed})
-    await _ended(item)
+    await ended(item)
 
 
 def _slow_to_settle(item: Recording) -> None:
@@ -355,7 +355,7 @@ async def decided_too_late(item: Recording) -> None:
     await item.hold.reached.wait()
     await item.signal(row, {"verb": "approve", "by": "grace", "subject": row.escalation.subject})
     item.hold.released.set()
-    await _ended(item)
+    await ended(item)
 
 
 def _nobody_there(item: Recording) -> None:
@@ -365,11 +365,11 @@ def _nobody_there(item: Recording) -> None:
 @path(CLOSING, set_up=_nobody_there, wanted=quick(), ResolveEscalation=ESCALATION)
 async def not_told(item: Recording) -> None:
     await item.deliver()
-    await _ended(item)
+    await ended(item)
 
 
 @path(LOOKS, CLOSING, impatient=True, DeliverWorkItem=ITEM)
 async def continued(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "approve")
-    await _ended(item)
+    await ended(item)
