@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -25,6 +25,7 @@ from bench.promptness import Field, playing_field
 from bench.results import Figure, show
 from pointsman.temporal import TASK_QUEUE
 from starter.demo.outside import until
+from starter.demo.processes import surroundings
 
 FLOOR = "import temporalio.client, temporalio.worker, fastapi, uvicorn"
 FLOOR_ROUNDS = 5
@@ -34,14 +35,21 @@ AGENTS_TYPE = "Bug"
 KIB_PER_MIB = 1024
 
 
-def seconds_of(command: list[str]) -> float:
+def seconds_of(command: list[str], environment: Mapping[str, str] | None = None) -> float:
     """The middle of some runs, the first of which only warms the disk's cache."""
     took = []
     for _ in range(FLOOR_ROUNDS + 1):
         began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
         took.append(time.perf_counter() - began)
     return statistics.median(took[1:])
+
+
+def seconds_of_commands(ground: Field) -> dict[str, float]:
+    """How long people wait for a command line: help, and a list of the items while the service runs."""
+    environment = {**surroundings(), **ground.stage.pointsman.environment}
+    program = [sys.executable, "-m", "starter.cli.app"]
+    return {words: seconds_of([*program, *words.split()], environment) for words in ("--help", "items list")}
 
 
 def floor_memory() -> float:
@@ -129,19 +137,20 @@ async def measure(rounds: int) -> list[Figure]:
             idle = memory(ground.stage.pointsman.pid)
             await work(ground)
             worked = memory(ground.stage.pointsman.pid)
+            commands = await asyncio.to_thread(seconds_of_commands, ground)
     floor = seconds_of([sys.executable, "-c", FLOOR])
-    help_seconds = seconds_of([sys.executable, "-m", "starter.cli.app", "--help"])
-    return figures(first, again, (idle, worked), (floor, floor_memory(), help_seconds))
+    return figures(first, again, (idle, worked), (floor, floor_memory()), commands)
 
 
 def figures(
     first: list[tuple[float, float]],
     again: list[tuple[float, float]],
     held: tuple[tuple[float, float], tuple[float, float]],
-    floor: tuple[float, float, float],
+    floor: tuple[float, float],
+    commands: Mapping[str, float],
 ) -> list[Figure]:
     (idle, _), (worked, tools) = held
-    floor_seconds, floor_mib, help_seconds = floor
+    floor_seconds, floor_mib = floor
     ready, polls = (statistics.median(column) for column in zip(*again, strict=True))
     ready_first, polls_first = (statistics.median(column) for column in zip(*first, strict=True))
     return [
@@ -151,7 +160,7 @@ def figures(
         Figure("  until its first poll", polls, "s"),
         Figure("serve until ready, first start", ready_first, "s", note="creates its database"),
         Figure("  until its first poll", polls_first, "s"),
-        Figure("pointsman --help", help_seconds, "s"),
+        *(Figure(f"pointsman {words}", seconds, "s") for words, seconds in commands.items()),
         Figure("memory of the imports alone", floor_mib, "MiB", note="resident"),
         Figure("memory of serve, ready", idle, "MiB"),
         Figure("  / imports alone", idle / floor_mib, "ratio"),

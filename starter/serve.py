@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from pointsman import temporal
@@ -261,15 +262,7 @@ async def _work(rt: Runtime, connection: Connection) -> None:
     """Take workflow and activity tasks, from when Temporal first answers."""
     started = asyncio.Event()
     async with activities(rt, started) as ours:
-        client = await _patiently(connection)
-        await temporal.ensure_search_attributes(client)
-        every = timedelta(minutes=rt.settings.recover_every_minutes)
-        await ensure_schedules(client, _recoveries(rt), every, rt.settings.task_queue)
-        compared = reconciliation.requests(rt.policy.policy, [one.name for one in rt.settings.organisations()])
-        every = timedelta(minutes=rt.settings.reconcile_every_minutes)
-        await reconciliation.ensure_schedules(client, compared, every, rt.settings.task_queue)
-        processes = load_processes(rt.settings.policy_dir)
-        await process_schedules.ensure_schedules(client, rt.policy.policy, processes, rt.settings.task_queue)
+        client = await _patiently(lambda: _prepared(rt, connection))
         worker = Worker(
             client,
             task_queue=rt.settings.task_queue,
@@ -283,12 +276,28 @@ async def _work(rt: Runtime, connection: Connection) -> None:
         await worker.run()
 
 
-async def _patiently(connection: Connection) -> Client:
+async def _prepared(rt: Runtime, connection: Connection) -> Client:
+    """A client of a Temporal that has all that our workflows need of it. May be repeated, wherever it ended."""
+    settings = rt.settings
+    client = await connection.client()
+    await temporal.ensure_search_attributes(client)
+    every = timedelta(minutes=settings.recover_every_minutes)
+    await ensure_schedules(client, _recoveries(rt), every, settings.task_queue)
+    compared = reconciliation.requests(rt.policy.policy, [one.name for one in settings.organisations()])
+    every = timedelta(minutes=settings.reconcile_every_minutes)
+    await reconciliation.ensure_schedules(client, compared, every, settings.task_queue)
+    processes = load_processes(settings.policy_dir)
+    await process_schedules.ensure_schedules(client, rt.policy.policy, processes, settings.task_queue)
+    return client
+
+
+async def _patiently(prepare: Callable[[], Awaitable[Client]]) -> Client:
+    """As often as it takes: Temporal may come later than we do, and go again before all is prepared."""
     pause = RECONNECT_MIN
     while True:
         try:
-            return await connection.client()
-        except temporal.TemporalUnreachable as error:
+            return await prepare()
+        except (temporal.TemporalUnreachable, RPCError) as error:
             LOG.warning("Temporal is not there yet", error=str(error), again_in_seconds=pause.total_seconds())
             await asyncio.sleep(pause.total_seconds())
             pause = min(RECONNECT_MAX, pause * 2)

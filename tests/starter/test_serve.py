@@ -15,7 +15,10 @@ from typing import TypeVar
 import httpx2
 import pytest
 import structlog
+import structlog.testing
 from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from bench.faults.forks import Forked, Nursery
 from pointsman.config import Settings
@@ -35,12 +38,13 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.signing import Verifier
 from pointsman.store.verification import verify
+from pointsman.temporal import TemporalUnreachable
 from pointsman.temporal_server import DevServer, find_server, free_port
 from starter.cli.errors import ExitCode
 from starter.cli.sandbox import model_settings
 from starter.demo.outside import Outside, until
 from starter.demo.processes import Child, Stage, surroundings
-from starter.serve import serve
+from starter.serve import _patiently, serve
 from tests.starter.process_rig import Started
 from tests.starter.web_rig import HOOK, basic, created
 
@@ -291,3 +295,25 @@ async def test_the_web_part_spares_the_collector_and_serves_models_without_any_k
     assert {provider["has_key"] for provider in told["providers"]} == {False}
     assert keyless["error"]["code"] == -32602
     assert {check["name"]: check["status"] for check in ready["checks"]}["models"] == "ok"
+
+
+async def test_a_worker_outlives_a_temporal_that_goes_away_while_it_starts(dev_server: DevServer) -> None:
+    here = await dev_server.connect()
+    ways: list[Client | Exception] = [
+        TemporalUnreachable("nobody is there"),
+        RPCError("it has gone again", RPCStatusCode.UNAVAILABLE, b""),
+        here,
+    ]
+
+    async def prepared() -> Client:
+        way = ways.pop(0)
+        if isinstance(way, Exception):
+            raise way
+        return way
+
+    with structlog.testing.capture_logs() as lines:
+        assert await _patiently(prepared) is here
+    assert [line["error"] for line in lines if line["event"] == "Temporal is not there yet"] == [
+        "nobody is there",
+        "it has gone again",
+    ]
