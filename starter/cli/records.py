@@ -72,7 +72,7 @@ def _happening(row: Happening) -> Record:
     return {
         "at": row.at,
         "side": row.side,
-        "what": row.what,
+        "what": f"{row.what} (told again)" if row.repeats else row.what,
         "who": row.actor,
         "cause": row.cause,
         "changes": {name: [plain(old), plain(new)] for name, (old, new) in row.changes.items()},

@@ -256,14 +256,20 @@ def test_an_item_is_shown_as_it_stood_at_a_moment(rig: Rig) -> None:
 
 
 async def only_told(store: Store) -> None:
-    await Inbox(store).accept(cli_rig.delivery("d-1", body=fabrikam()))
+    for delivery in ("d-1", "d-2"):
+        new = cli_rig.delivery(delivery, body=fabrikam())
+        await Inbox(store).accept(new.model_copy(update={"idempotency_key": "one event"}))
 
 
 def test_an_item_that_nobody_works_on_has_a_history_too(rig: Rig) -> None:
     rig.fill(only_told)
     rows = rig.run("items", "history", "fabrikam/42", "--json").document()["history"]
     assert isinstance(rows, list)
-    assert [(one["side"], one["ref"]) for one in rows] == [("theirs", "d-1")]
+    assert [(one["side"], one["ref"], one["repeats"]) for one in rows] == [
+        ("theirs", "d-1", False),
+        ("theirs", "d-2", True),
+    ]
+    assert rows[1]["what"] == f"{rows[0]['what']} (told again)"
     stood = rig.run("items", "history", "42", "--at", "2027-01-01T00:00:00Z", "--json").document()["standing"]
     assert isinstance(stood, dict)
     assert (stood["revision"], stood["pointsman_state"]) == (1, "")
