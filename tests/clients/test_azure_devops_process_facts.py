@@ -9,7 +9,7 @@ from pointsman.clients.azure_devops.answers_policies import PolicyKind, Scope
 from pointsman.clients.azure_devops.patches import add_artifact, add_relation
 from pointsman.clients.azure_devops.policies import Wanted
 from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader
-from pointsman.clients.azure_devops.project_facts import branch_policies, covers
+from pointsman.clients.azure_devops.project_facts import branch_policies, covers, read
 from pointsman.clients.azure_devops.test_results import NewResult
 from pointsman.contracts.process import PullRequest
 from pointsman.domain import artifacts
@@ -115,3 +115,13 @@ def test_a_scope_is_of_a_repository_or_all_and_of_a_branch_or_more(scope: Scope,
 async def test_an_organisation_that_nobody_named_is_refused(azure: Azure) -> None:
     with pytest.raises(Rejected, match="organisation 'contoso' is not among fabrikam"):
         ProcessReader({"fabrikam": azure.service}).reader("contoso", frozenset())
+
+
+async def test_a_log_without_any_entry_is_one_that_cannot_be_seen(azure: Azure) -> None:
+    assert (await read(azure.service, PROJECT, 30)).bypasses is None
+    await merged(azure)
+    repository = await azure.service.git.repository(PROJECT, REPOSITORY)
+    wanted = Wanted(PolicyKind.WORK_ITEMS, frozenset({Scope(repository.id, "refs/heads/main")}))
+    await azure.service.policies.create(PROJECT, wanted)
+    assert (await read(azure.service, PROJECT, 30)).bypasses == ()
+    assert (await read(azure.service, PROJECT, 0)).bypasses is None, "nobody asks for it"
