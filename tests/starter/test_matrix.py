@@ -198,6 +198,9 @@ async def test_a_second_reading_reads_what_changed_and_the_rows_follow(small: Ma
     assert [one.title for one in rows["need"].cells[Column.TEST].entries] == ["Another title"]
     assert rows["need"].cells[Column.WORK].gaps == (Gap.NO_WORK,)
     assert rows["task"].cells[Column.REQUIREMENT].gaps == (Gap.NO_REQUIREMENT,)
+    await azure.person.work_items.delete(made.ids["task"])
+    assert (await small.read())[MatrixPhase.ITEMS] == 1
+    assert set(await small.rows()) == {"need"}
 
 
 async def test_code_that_came_since_and_what_became_of_it_are_found(small: Matrix) -> None:
@@ -250,13 +253,6 @@ async def test_what_is_gone_for_good_is_gone_after_a_reading_of_everything(small
     assert await small.graph.items("fabrikam", [gone.id]) == []
 
 
-async def test_a_deleted_item_is_in_no_row(small: Matrix) -> None:
-    await small.read()
-    await small.made.azure.person.work_items.delete(small.made.ids["task"])
-    await small.read()
-    assert (await small.rows())["need"].cells[Column.WORK].gaps == (Gap.NO_WORK,)
-
-
 async def test_what_may_not_be_read_is_no_data_and_never_covered(small: Matrix) -> None:
     made, azure = small.made, small.made.azure
     await made.begin_code()
@@ -276,10 +272,10 @@ async def test_what_may_not_be_read_is_no_data_and_never_covered(small: Matrix) 
     assert row.cells[Column.OUTCOME].gaps == (Gap.NEVER_RUN,)
 
 
-async def test_a_project_that_is_not_there_is_missing(small: Matrix) -> None:
+async def test_a_project_that_is_not_there_is_missing(matrix: Matrix) -> None:
     scope = SCOPE.model_copy(update={"project": "Nowhere"})
     with pytest.raises(Missing):
-        async for _ in refresh(small.reading, scope):
+        async for _ in refresh(matrix.reading, scope):
             pass
 
 

@@ -246,7 +246,8 @@ LINKS = st.builds(
 )
 
 
-@given(st.lists(LINKS, max_size=20))
+@given(st.lists(LINKS, max_size=12))
+@settings(max_examples=40)
 def test_the_last_word_on_a_link_stands_however_often_a_stream_is_told(told: list[LinkTold]) -> None:
     model: dict[tuple[LinkKind, int, int], bool] = {}
     for one in told:
@@ -288,7 +289,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 @given(graphs(), st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_rows_are_the_same_in_pages_of_any_size(graph: Graph, data: st.DataObject) -> None:
     wanted = graph.standing()
     cut = data.draw(st.integers(0, len(wanted)))
@@ -296,7 +297,7 @@ def test_rows_are_the_same_in_pages_of_any_size(graph: Graph, data: st.DataObjec
 
 
 @given(graphs())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_all_work_is_in_a_row_and_in_that_of_each_requirement_above(graph: Graph) -> None:
     found = graph.rows()
     parents = {one.target: one.source for one in graph.links if one.kind is LinkKind.CHILD}
@@ -315,7 +316,7 @@ def _items(entries: tuple[object, ...]) -> set[int]:
 
 
 @given(graphs())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_cell_has_a_gap_where_it_says_so_and_nowhere_else(graph: Graph) -> None:
     for row in graph.rows().values():
         assert set(row.cells) == set(Column)
@@ -329,7 +330,7 @@ ABSENT = {one for one in Gap if one.value.startswith("no_")} | {Gap.NOT_BUILT, G
 
 
 @given(graphs(), st.data())
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_what_may_not_be_seen_is_never_called_missing(graph: Graph, data: st.DataObject) -> None:
     before = graph.rows()
     hidden = data.draw(st.sampled_from(graph.standing()))
