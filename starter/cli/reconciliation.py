@@ -1,7 +1,8 @@
 """Projects compared with our books on the command line: asked for, waited for, and how each was last found."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from temporalio.client import WorkflowFailureError
 
@@ -12,20 +13,38 @@ from starter.cli.call import Call
 from starter.cli.context import policy, temporal
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Listing, Record
+from starter.cli.recovery import organisations_of
 
 COLUMNS = ("organisation", "project", "item", "standing", "repaired", "reason")
 COUNTED = tuple(one.value for one in SyncStanding)
 
 
-async def reconcile(call: Call, settings: Settings, *, project: str, dry_run: bool, by: str) -> ExitCode:
-    """Compare each organisation of the settings, one after another, and wait for what came of it."""
+@dataclass(frozen=True)
+class Wanted:
+    organisation: str
+    project: str
+    settle_minutes: int
+    by: str
+    dry_run: bool
+
+
+async def reconcile(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
+    """Compare each organisation of the settings, or the one that is named, and wait for what came of it."""
+    places = organisations_of(settings, wanted.organisation)
     client = await temporal(settings)
     rules = policy(settings)
     reports: list[ReconcileReport] = []
-    for organisation in [one.name for one in settings.organisations()]:
-        for name in (project,) if project else recovery.projects_of(rules, organisation):
-            told = {"dry_run": dry_run, "by": by, "reason": f"asked for by {by}"}
-            ask = reconciliation.request(rules, organisation, name, **told)
+    for organisation in places:
+        for name in (wanted.project,) if wanted.project else recovery.projects_of(rules, organisation):
+            ask = reconciliation.request(
+                rules,
+                organisation,
+                name,
+                settle=timedelta(minutes=wanted.settle_minutes),
+                dry_run=wanted.dry_run,
+                by=wanted.by,
+                reason=f"asked for by {wanted.by}",
+            )
             running = await reconciliation.start(client, ask, settings.task_queue)
             call.out.say(f"{running.id} compares {organisation}/{name or recovery.ALL}")
             try:

@@ -14,9 +14,11 @@ from temporalio.worker import Worker
 
 from activities.reconciliation import Books, Reconciling
 from activities.recovery import recovered_delivery
+from activities.rollback import Rollbacks
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.item_pages import ItemPages
 from pointsman.clients.azure_devops.tracker import Tracker
+from pointsman.clients.azure_devops.type_graphs import TypeGraphs
 from pointsman.contracts.policy import Match, Policy, ScopeRule
 from pointsman.contracts.reconciliation import ReconcileCarry, ReconcileRequest, ReconcileTally
 from pointsman.contracts.records import Caller, Chain, DeliveryState, NewDelivery, WriteIntent
@@ -26,6 +28,9 @@ from pointsman.domain.briefing import facts_of
 from pointsman.domain.recovery import Listened, body_of, missing
 from pointsman.ports_reconciliation import ItemPages as Pages
 from pointsman.sandbox.azure_devops.config import Organisation, Project, SandboxConfig
+from pointsman.store.agreements import Agreements
+from pointsman.store.audit import Audit
+from pointsman.store.conflicts import Quarantines
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
@@ -38,6 +43,7 @@ from starter import reconciliation
 from tests.sandbox.azure import Azure, azure_devops, config
 from tests.workflows.recovery_rig import migrated
 from workflows.reconciliation import ReconcileProject
+from workflows.rollback import RollBackItem
 
 PROJECT = "Fabrikam"
 BUGS = Policy(version="1", scope=(ScopeRule(name="bugs", match=Match(types=("Bug",))),))
@@ -97,7 +103,7 @@ class Reconciled:
         """From now on we hear of the project: a push came in."""
         told = NewDelivery(
             id="first",
-            received_at=datetime.now(UTC) - timedelta(seconds=10),
+            received_at=datetime.now(UTC) - timedelta(days=1),
             tenant="default",
             organisation="fabrikam",
             event_type="git.push",
@@ -122,10 +128,17 @@ class Reconciled:
         intent = WriteIntent(operation=operation, chain=chain_of(item_id), base_rev=base_rev, values={**named})
         await self.ledger.intend(intent, Caller(workflow_id="w", run_id="r"))
 
+    def rollbacks(self) -> Rollbacks:
+        books = (Agreements(self.store), Quarantines(self.store), Audit(self.store))
+        return Rollbacks(Tracker(self.clients), TypeGraphs(self.clients), self.ledger, *books)
+
     def worker(self) -> Worker:
         assert self.client is not None
         return Worker(
-            self.client, task_queue=self.queue, workflows=[ReconcileProject], activities=activities_of(self.room())
+            self.client,
+            task_queue=self.queue,
+            workflows=[ReconcileProject, RollBackItem],
+            activities=[*activities_of(self.room()), *activities_of(self.rollbacks())],
         )
 
 

@@ -134,10 +134,16 @@ def rollback(
 @command(app, "reconcile", "pointsman sync reconcile --dry-run", "pointsman sync reconcile --project Fabrikam --json")
 def reconcile(
     call: Call,
+    organisation: Annotated[
+        str, typer.Option("--organisation", help="Only this one; all if not given.", show_default=False)
+    ] = "",
     project: Annotated[
         str, typer.Option("--project", help="Only this one; all if not given.", show_default=False)
     ] = "",
     by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    settle: Annotated[
+        int, typer.Option("--settle", min=0, metavar="MINUTES", help="What is younger may still be on its way.")
+    ] = 10,
     dry_run: DryRun = False,
 ) -> int:
     """Compare each item of Azure DevOps with our books, and wait for what came of it.
@@ -150,5 +156,5 @@ def reconcile(
     from starter.cli import reconciliation
     from starter.cli.settings import settings_of
 
-    settings = settings_of(call)
-    return call.run(reconciliation.reconcile(call, settings, project=project, dry_run=dry_run, by=by or me()))
+    wanted = reconciliation.Wanted(organisation, project, settle, by or me(), dry_run)
+    return call.run(reconciliation.reconcile(call, settings_of(call), wanted))
