@@ -21,6 +21,7 @@ QUICK = {
     "items": ("--items", "20"),
     "matrix": ("--items", "500"),
     "promptness": ("--items", "100", "--seconds", "5"),
+    "rules": ("--items", "5"),
     "startup": ("--rounds", "1"),
 }
 
