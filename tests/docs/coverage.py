@@ -46,8 +46,7 @@ def coverage(written: str) -> str:
     told = json.loads((SANDBOX / "examples.json").read_text("utf-8"))
     played: Rows = told["played"]
     others: Mapping[str, Mapping[str, int]] = told["not played"]
-    valid = sum(int(str(row["valid"])) for row in played.values())
-    refused = {name: why for row in played.values() for name, why in _texts(row["refused"]).items()}
+    asked, valid = (sum(int(str(row[name])) for row in played.values()) for name in ("examples", "valid"))
     missing = sum(sum(held.values()) for held in others.values())
     return f"""# The stand-in for Azure DevOps: what it covers
 
@@ -60,14 +59,13 @@ The stand-in serves {len(operations())} operations; the client sends {len(sent()
   them from the folder that `POINTSMAN_AZURE_SPECS` names.
 - **Our own tables** of the operations that the client sends (`tests/sandbox/operations*.json`), which judge the same
   requests and answers in a clone without the specifications.
-- **Microsoft's documented examples.** Each of the {valid + len(refused) + missing} published requests of
-  {len(TITLES)} areas whose operation the stand-in has is sent to it, in a world made such as the request takes for
-  granted: {valid} get an answer that fits the specification, {len(refused)} are refused by name, and {missing} ask for
-  what neither the client nor anything else of ours uses.
+- **Microsoft's documented examples.** There are {asked + missing} of them for {len(TITLES)} areas. Each whose operation
+  the stand-in has is sent to it, in a world made such as the request takes for granted: {valid} of {asked} get an
+  answer that fits the specification. The other {missing} ask for what nothing of ours uses.
 
 ## Examples by area
 
-| Area | Answered as specified | Refused by name | Not served |
+| Area | Sent | Answered as specified | Not served |
 | --- | ---: | ---: | ---: |
 {_by_area(played, others)}
 
@@ -76,15 +74,9 @@ audit log; there the specifications and the tables judge alone.
 
 ## Operations
 
-| Operation | Request | Client | Examples |
+| Operation | Request | Client | Examples answered |
 | --- | --- | --- | ---: |
 {_by_operation(played)}
-
-## Refused by name
-
-| Example | Answer |
-| --- | --- |
-{_rows(refused.items())}
 
 ## Not served
 
@@ -96,18 +88,15 @@ Documented operations with examples that the stand-in does not have, with how ma
 """
 
 
-def _texts(value: Json) -> dict[str, str]:
-    assert isinstance(value, dict)
-    return {name: str(text) for name, text in value.items()}
-
-
 def _by_area(played: Rows, others: Mapping[str, Mapping[str, int]]) -> str:
     counts: dict[str, Counter[str]] = {area: Counter() for area in TITLES}
     for row in played.values():
-        counts[str(row["area"])].update(valid=int(str(row["valid"])), refused=len(_texts(row["refused"])))
+        counts[str(row["area"])].update({name: int(str(row[name])) for name in ("examples", "valid")})
     for area, held in others.items():
         counts[area].update(other=sum(held.values()))
-    rows = ((TITLES[area], *(str(one[kind]) for kind in ("valid", "refused", "other"))) for area, one in counts.items())
+    rows = (
+        (TITLES[area], *(str(one[kind]) for kind in ("examples", "valid", "other"))) for area, one in counts.items()
+    )
     return _rows(rows)
 
 
@@ -115,7 +104,7 @@ def _by_operation(played: Rows) -> str:
     rows = []
     for name, one in sorted(operations().items()):
         row = played.get(name)
-        known = f"{row['valid']} of {int(str(row['valid'])) + len(_texts(row['refused']))}" if row else "–"
+        known = f"{row['valid']} of {row['examples']}" if row else "–"
         rows.append((f"`{name}`", f"`{one.method} {one.path}`", "yes" if name in sent() else "", known))
     return _rows(rows)
 

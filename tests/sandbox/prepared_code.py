@@ -52,6 +52,8 @@ class PreparedCode:
                 self._ground.person(known_id=text(one, "id"))
             if numbered := PULL_REQUEST.search(path):
                 self._pull_request(repository, int(numbered[1]), method, path, asked)
+        if parent := text(inner(asked, "parentRepository"), "id"):
+            self._repository(self._ground.project(text(inner(asked, "project"), "id")), parent)
         if numbered := POLICY.search(path):
             self._policy(project, int(numbered[1]))
 
@@ -124,8 +126,8 @@ class PreparedCode:
 def _stood(change: Mapping[str, Json]) -> list[str]:
     """Files that a change takes for granted."""
     asked = {**change}
-    path = text(inner(asked, "item"), "path")
-    return [path] if text(asked, "changeType") in ("edit", "delete") else []
+    kind, path = text(asked, "changeType"), text(inner(asked, "item"), "path")
+    return [path] if kind in ("edit", "delete") else [text(asked, "sourceServerItem")] if kind == "rename" else []
 
 
 def _talk(opened: PullRequest, number: int) -> None:

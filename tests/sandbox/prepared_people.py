@@ -37,6 +37,8 @@ class PreparedPeople:
         self._deliverer.subscriptions.clear()
         if subject := SUBJECTS.search(path):
             self._subject(subject[2].lower())
+        if container := query.get("groupDescriptors"):
+            self._subject(container.lower())
         if key := KEY.search(path):
             self._ground.person(known_id=key[1].lower())
         if membership := MEMBERSHIP.search(path):
@@ -45,12 +47,14 @@ class PreparedPeople:
             self._process(process[1].lower(), process[2] or "", process[3] or "")
         if held := SUBSCRIPTION.search(path):
             self._subscription(held[1].lower())
-        own = {"scopeDescriptor": self._scope, "continuationToken": lambda: "1"}
-        return {name: own[name]() if name in own else value for name, value in query.items()}
+        own = {"scopeDescriptor": self._scope() if "scopeDescriptor" in query else "", "continuationToken": "1"}
+        return {name: own.get(name, value) for name, value in query.items()}
 
     def _subject(self, descriptor: str) -> None:
         if descriptor.startswith(GROUPS):
-            self._ground.world.directory.add(KnownGroup(ORGANISATION, "", descriptor[-12:], "", descriptor))
+            self._ground.world.directory.add(
+                KnownGroup(ORGANISATION, "", descriptor[-12:], "", known_descriptor=descriptor)
+            )
         elif descriptor.startswith("aadsp."):
             self._machine(descriptor)
         else:

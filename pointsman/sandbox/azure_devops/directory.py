@@ -19,24 +19,30 @@ COLLECTION_GROUPS = {
 
 @dataclass
 class Group:
-    """`project` is empty for a group of the organisation."""
+    """`project` is empty for a group of the organisation; one of Entra has an `origin_id` there."""
 
     organisation: str
     project: str
     name: str
     description: str
+    origin_id: str = ""
+    storage_key: str = ""
 
     @property
     def id(self) -> str:
-        return str(uuid5(NAMESPACE_URL, f"group/{self.organisation}/{self.project}/{self.name}".lower()))
+        return self.storage_key or str(
+            uuid5(NAMESPACE_URL, f"group/{self.organisation}/{self.project}/{self.name}".lower())
+        )
 
     @property
     def descriptor(self) -> str:
-        return f"vssgp.{uuid5(NAMESPACE_URL, f'descriptor/{self.id}').hex}"
+        kind = "aadgp" if self.origin_id else "vssgp"
+        return f"{kind}.{uuid5(NAMESPACE_URL, f'descriptor/{self.id}').hex}"
 
     @property
     def principal_name(self) -> str:
-        return f"[{self.project or self.organisation}]\\{self.name}"
+        home = "TEAM FOUNDATION" if self.origin_id else self.project or self.organisation
+        return f"[{home}]\\{self.name}"
 
 
 @dataclass

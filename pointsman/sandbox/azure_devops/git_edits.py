@@ -91,13 +91,21 @@ def _commit(
     return Commit(commit_id, number, parents, comment, by, at, tuple(changes), tree)
 
 
+def _no_change(path: str, state: str) -> ServiceError:
+    return invalid(f"TF401174: The item '{path}' {state} in the repository.", "GitItemChangeException")
+
+
 def _changed(tree: dict[str, str], changes: Iterable[FileChange]) -> dict[str, str]:
     for change in changes:
-        if (change.path in tree) == (change.kind == "add"):
-            state = "already exists" if change.kind == "add" else "could not be found"
-            raise invalid(f"TF401174: The item '{change.path}' {state} in the repository.", "GitItemChangeException")
+        comes = change.kind in ("add", "rename")
+        if (change.path in tree) == comes:
+            raise _no_change(change.path, "already exists" if comes else "could not be found")
         if change.kind == "delete":
             del tree[change.path]
+        elif change.kind == "rename":
+            if change.source not in tree:
+                raise _no_change(change.source, "could not be found")
+            tree[change.path] = tree.pop(change.source)
         else:
             tree[change.path] = change.content
     return tree

@@ -21,7 +21,7 @@ from pointsman.sandbox.azure_devops.linked import commit_uri, references
 from pointsman.sandbox.azure_devops.listing import by_skip, by_token, in_one
 from pointsman.sandbox.azure_devops.policy_evaluation import require_direct_push
 
-CHANGES = ("add", "edit", "delete")
+CHANGES = ("add", "edit", "delete", "rename")
 _REFS = "refs/"
 
 
@@ -51,6 +51,8 @@ def create_repository(call: Call) -> Reply:
         raise git_error(409, message, "GitRepositoryNameAlreadyExistsException")
     held.append(made(call.organisation, project, name, sum(one.name == name for one in held)))
     held[-1].changed_at = call.world.clock.now()
+    if parent := text(inner(body, "parentRepository"), "id"):
+        _fork(call, held[-1], parent.lower())
     announce(call, [repository_changed("git.repo.created", held[-1], call.identity, call.links)])
     return Reply(repository_json(held[-1], call.links), 201)
 
@@ -168,6 +170,19 @@ def one_commit(call: Call) -> Reply:
     return Reply({**whole_commit_json(commit, found, call.links), "treeId": commit.id[::-1]})
 
 
+def _fork(call: Call, made: Repository, parent_id: str) -> None:
+    """All branches of another repository, or the one that `sourceRef` names, with what leads to them."""
+    projects = [one.name for one in call.organisation.projects]
+    everywhere = (one for name in projects for one in call.world.code.repositories(call.organisation, name))
+    parent = next((one for one in everywhere if one.id == parent_id and not one.deleted), None)
+    if parent is None:
+        raise _no_repository(parent_id)
+    only = call.query.get("sourceRef", "")
+    made.parent, made.commits = parent, dict(parent.commits)
+    made.refs = {name: commit for name, commit in parent.refs.items() if only in ("", name)}
+    made.default_branch = parent.default_branch if parent.default_branch in made.refs else next(iter(made.refs), "")
+
+
 def _tip(call: Call, repository: Repository) -> str:
     """The commit that a list of commits is asked from: that of a branch, unless the query names one itself."""
     asked = call.query.get("searchCriteria.itemVersion.version", "")
@@ -194,8 +209,6 @@ def _find(call: Call, wanted: str) -> Repository | None:
 
 def _project_for(call: Call, body: dict[str, Json]) -> str:
     """The project of a new repository: that of the URL, or of its body."""
-    if "parentRepository" in body:
-        raise invalid("The stand-in does not play forks.", "NotSupportedException")
     named = inner(body, "project")
     found = call.organisation.project(call.project or text(named, "id") or text(named, "name"))
     if found is None:
@@ -223,7 +236,7 @@ def _change(body: dict[str, Json]) -> FileChange:
     kind, path = text(body, "changeType").lower(), text(inner(body, "item"), "path")
     if kind not in CHANGES or not path.startswith("/"):
         raise invalid(f"The stand-in does not play the change {kind!r} of {path!r}.", "NotSupportedException")
-    return FileChange(path, kind, text(inner(body, "newContent"), "content"))
+    return FileChange(path, kind, text(inner(body, "newContent"), "content"), text(body, "sourceServerItem"))
 
 
 _REPOSITORIES = "git/repositories"

@@ -54,6 +54,10 @@ def repository_json(repository: Repository, links: Links) -> dict[str, Json]:
     }
     if repository.default_branch:
         body["defaultBranch"] = repository.default_branch
+    if repository.parent:
+        kept = ("id", "name", "url", "project", "remoteUrl")
+        parent = repository_json(repository.parent, links)
+        body |= {"isFork": True, "parentRepository": {name: parent[name] for name in kept}}
     return body
 
 

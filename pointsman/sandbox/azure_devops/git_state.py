@@ -15,11 +15,12 @@ HEADS = "refs/heads/"
 
 @dataclass(frozen=True)
 class FileChange:
-    """`kind` is add, edit or delete."""
+    """`kind` is add, edit, delete or rename, which brings what was at `source`."""
 
     path: str
     kind: str
     content: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Repository:
     organisation: Organisation
     project: str
     default_branch: str = ""
+    parent: "Repository | None" = field(default=None, repr=False)
+    """What it was forked from."""
     disabled: bool = False
     deleted: bool = False
     changed_at: str = ""

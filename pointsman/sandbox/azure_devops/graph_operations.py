@@ -45,15 +45,18 @@ def group(call: Call) -> Reply:
 
 
 def create_group(call: Call) -> Reply:
-    """Of the organisation, or of the project whose scope is named. Groups of Entra are not played."""
-    body = object_in(call.body)
-    if "originId" in body or "mailAddress" in body:
-        raise invalid("The stand-in has no groups of Entra to bring in.", "NotSupportedException")
-    made = Group(call.organisation.name, _scope(call), needed(body, "displayName"), text(body, "description"))
+    """Of the organisation, of the project whose scope is named, or of Entra, whose groups have any name here."""
+    body, containers = object_in(call.body), call.query.get("groupDescriptors", "")
+    origin, key = text(body, "originId").lower(), text(body, "storageKey").lower()
+    name = f"Group {origin[:8]}" if origin else needed(body, "displayName")
+    made = Group(call.organisation.name, _scope(call), name, text(body, "description"), origin, key)
+    over = [_group(call, one) for one in containers.lower().split(",") if one]
     if any(one.descriptor == made.descriptor for one in _groups(call)):
         message = f"TF50600: A group with the name {made.name} already exists."
         raise ServiceError(409, message, "GroupAlreadyExistsException", namespace=GRAPH)
-    return Reply(_subject_json(call, call.world.directory.add(made)), 201)
+    call.world.directory.add(made)
+    call.world.directory.members |= {(made.descriptor, one.descriptor): None for one in over}
+    return Reply(_subject_json(call, made), 201)
 
 
 def delete_group(call: Call) -> Reply:
@@ -234,7 +237,8 @@ def _subject_json(call: Call, subject: Subject) -> dict[str, Json]:
             "domain": f"vstfs:///{home}",
             "principalName": subject.principal_name,
             "mailAddress": None,
-            "origin": "vsts",
+            "origin": "aad" if subject.origin_id else "vsts",
+            "originId": subject.origin_id or subject.id,
             "displayName": subject.name,
         }
     return {
