@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from itertools import cycle, islice
 from random import Random
 
@@ -20,7 +20,7 @@ from pointsman.llm.settings import LLMSettings
 from pointsman.llm.setup import make_service, rules_of
 from pointsman.llm.types import LLMRequest, LLMResponse, Role, text_message
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
-from pointsman.sandbox.models.control import FaultKind
+from pointsman.sandbox.models.control import FaultKind, Hold
 from tests.llm.conftest import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,8 +36,8 @@ MODELS = {
 SHARES = {"openai": 13, "anthropic": 2, "gemini": 2, "mistral": 1, "bedrock": 2}
 MIXED = [MODELS[provider] for provider, share in SHARES.items() for _ in range(share)]
 BURST = 25
-"""So many calls start together. More would keep the one loop, which also serves the providers, from all connections
-for so long that on a busy machine they count as refused."""
+"""So many calls connect together. All at once would keep the one loop, which serves the providers, too, for so long
+that on a busy machine connections count as refused."""
 PATIENCE_SECONDS = 600
 FAULTS: tuple[tuple[FaultKind, dict[str, object]], ...] = (
     (FaultKind.STATUS, {"status": 429, "retry_after": "0"}),
@@ -80,14 +80,10 @@ async def ask(service: LLMService, number: int, model: str) -> LLMResponse:
     return last.response
 
 
-async def all_of(service: LLMService, count: int) -> list[LLMResponse | BaseException]:
-    """All under way at once, as far as none has ended yet."""
-    calls = []
+def called(service: LLMService, count: int) -> "Iterator[asyncio.Task[LLMResponse]]":
+    """Calls, each under way from when it is asked for."""
     for number, model in enumerate(islice(cycle(MIXED), count)):
-        calls.append(asyncio.create_task(ask(service, number, model)))
-        if number % BURST == 0:
-            await asyncio.sleep(0)
-    return await asyncio.gather(*calls, return_exceptions=True)
+        yield asyncio.create_task(ask(service, number, model))
 
 
 async def test_hundred_calls_with_faults_all_end_in_an_answer_or_an_error_of_ours(
@@ -97,7 +93,7 @@ async def test_hundred_calls_with_faults_all_end_in_an_answer_or_an_error_of_our
     for number in chance.sample(range(100), 5):
         kind, details = chance.choice(FAULTS)
         provider.fails(kind, match=f"call-{number};", **details)
-    ended = await all_of(service, 100)
+    ended = await asyncio.gather(*called(service, 100), return_exceptions=True)
     assert [end for end in ended if not isinstance(end, LLMResponse | LLMError)] == []
     assert Counter(type(end).__name__ for end in ended)["LLMResponse"] >= 95
     assert sum(fault.count == 0 for fault in provider.control.faults) == 5, "each fault has met a call"
@@ -105,8 +101,18 @@ async def test_hundred_calls_with_faults_all_end_in_an_answer_or_an_error_of_our
 
 @pytest.mark.slow(5)
 async def test_thousand_calls_without_faults_are_all_answered(provider: Provider, service: LLMService) -> None:
-    await all_of(service, len(MIXED))  # each SDK is loaded then, which holds up everybody else
-    ended = await all_of(service, 1_000)
+    await asyncio.gather(*called(service, len(MIXED)))  # each SDK is loaded then, which holds up everybody else
+    hold = Hold(count=1_000)
+    provider.control.add_hold(hold)
+    calls = []
+    for number, call in enumerate(called(service, 1_000), 1):
+        calls.append(call)
+        while number % BURST == 0 and hold.held < number and not any(call.done() for call in calls):  # noqa: ASYNC110 - a hold tells nobody
+            await asyncio.sleep(0.001)
+    under_way = hold.held
+    provider.control.release(hold.id)
+    ended = await asyncio.gather(*calls, return_exceptions=True)
     assert [end for end in ended if not isinstance(end, LLMResponse)] == []
+    assert under_way == 1_000, "no call was answered before all had begun"
     assert len(provider.control.seen) == 1_000 + len(MIXED), "none was tried twice"
     assert {end.provider for end in ended if isinstance(end, LLMResponse)} == set(MODELS)
