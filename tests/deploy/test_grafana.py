@@ -58,9 +58,9 @@ def test_promtool_parses_every_query(tmp_path: Path) -> None:
     assert f"{len(QUERIES)} rules found" in watchers.parsed(QUERIES, tmp_path)
 
 
-def test_every_metric_of_the_model_service_of_rules_and_of_azure_devops_is_shown() -> None:
+def test_every_metric_of_models_rules_both_sides_and_azure_devops_is_shown() -> None:
     shown = {name for query in QUERIES.values() for name in watchers.metrics_in(query)}
-    asked = ("llm_", "pointsman_process_", "pointsman_tracker_")
+    asked = ("llm_", "pointsman_process_", "pointsman_sync_", "pointsman_tracker_")
     wanted = {name for name in KNOWN if name.startswith(asked) and not name.endswith(("_sum", "_count"))}
     assert wanted - shown == set()
 
