@@ -3,9 +3,12 @@
 from collections.abc import AsyncGenerator
 
 import pytest
+from pydantic import SecretStr
 
+from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.clients.azure_devops.answers_code import Repository, Vote
 from pointsman.clients.azure_devops.answers_policies import PolicyKind, Scope
+from pointsman.clients.azure_devops.caching import Cache, MemoryLayer
 from pointsman.clients.azure_devops.patches import add_artifact, add_relation
 from pointsman.clients.azure_devops.policies import Wanted
 from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader
@@ -15,7 +18,7 @@ from pointsman.contracts.process import PullRequest
 from pointsman.domain import artifacts
 from pointsman.ports import Rejected
 from pointsman.sandbox.azure_devops.config import ADA, POINTSMAN
-from tests.sandbox.azure import Azure, azure_devops
+from tests.sandbox.azure import SERVICE_TOKEN, Azure, at, azure_devops
 
 PROJECT = REPOSITORY = "Fabrikam"
 TESTED_BY = "Microsoft.VSTS.Common.TestedBy-Forward"
@@ -125,3 +128,18 @@ async def test_a_log_without_any_entry_is_one_that_cannot_be_seen(azure: Azure) 
     await azure.service.policies.create(PROJECT, wanted)
     assert (await read(azure.service, PROJECT, 30)).bypasses == ()
     assert (await read(azure.service, PROJECT, 0)).bypasses is None, "nobody asks for it"
+
+
+async def test_what_seldom_changes_is_asked_once_for_many_checks(azure: Azure) -> None:
+    stories = [(await azure.make("User Story")).id for _ in range(2)]
+    cache = Cache([MemoryLayer()])
+    async with AzureDevOps(azure.base_url, SecretStr(SERVICE_TOKEN), cache=cache) as client:
+        source = ProcessReader({"fabrikam": client})
+        for story in stories:
+            assert await source.process("fabrikam", PROJECT) == "Agile"
+            facts = await source.at_once("fabrikam", frozenset()).item(story)
+            assert (facts.id, facts.rev) == (story, 1)
+    asked = at(await azure.control("GET", "counters"), "requests")
+    assert isinstance(asked, dict)
+    told = ("projects.get 200", "types.get 200", "work_items.get 200")
+    assert [asked[name] for name in told] == [1, 1, 2], "an item is read anew each time, its type is not"

@@ -47,7 +47,7 @@ class ProcessReader:
         return FactsReader(self._prompt[organisation.lower()], asked)
 
     async def process(self, organisation: str, project: str) -> str:
-        return await self._client(organisation).projects.process_name(project)
+        return await self._client(organisation).projects.process_name(project, TYPES_AGE)
 
     async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
         return await project_facts.read(self._client(organisation), project, days)
@@ -102,7 +102,7 @@ class FactsReader:
     async def _graph(self, project: str, kind: str) -> Graph | None:
         if (project, kind) not in self._graphs:
             try:
-                self._graphs[project, kind] = _steps(await self._client.types.get(project, kind))
+                self._graphs[project, kind] = _steps(await self._client.types.get(project, kind, TYPES_AGE))
             except Missing:
                 self._graphs[project, kind] = None  # a type that the project no longer has
         return self._graphs[project, kind]

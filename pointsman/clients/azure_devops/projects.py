@@ -65,10 +65,10 @@ class ProjectsApi:
         """By name or id, as it was up to `max_age` ago."""
         return await self._connection.read(Project, f"_apis/projects/{segment(name)}", "project", max_age)
 
-    async def process_name(self, name: str) -> str:
+    async def process_name(self, name: str, max_age: timedelta = FRESH) -> str:
         """Name of the process that the project has, `Agile` for one; empty where the service does not tell it."""
         path, query = f"_apis/projects/{segment(name)}", {"includeCapabilities": True}
-        found = await self._connection.call(_Capable, "GET", path, query=query)
+        found = await self._connection.read(_Capable, path, "process", max_age, query=query)
         return found.capabilities.process_template.template_name
 
     async def create(self, name: str, template_id: str, description: str = "", *, is_public: bool = False) -> Operation:
