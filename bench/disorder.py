@@ -1,6 +1,6 @@
 """Deliveries that come late and twice leave what deliveries in order leave: `python -m bench.disorder`.
 
-    python -m bench.disorder [--deliveries 5000] [--items 500] [--seed 1] [--json FILE]
+    python -m bench.disorder [--deliveries 2000] [--items 200] [--seed 1] [--json FILE]
 
 So many distinct events go into a real inbox with its dispatcher, once as they happened, and once with a tenth of them
 late (up to 200 others overtake them) and a tenth doubled. What is handed over is counted instead of going to Temporal.
@@ -207,8 +207,8 @@ def figures(plain: Books, mixed: Books, deliveries: int) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare what disordered deliveries leave with what ordered ones do.")
-    parser.add_argument("--deliveries", type=int, default=5_000, help="distinct events; the long run has 50,000")
-    parser.add_argument("--items", type=int, default=500, help="items that they are about")
+    parser.add_argument("--deliveries", type=int, default=2_000, help="distinct events; the long run has 50,000")
+    parser.add_argument("--items", type=int, default=200, help="items that they are about")
     parser.add_argument("--seed", type=int, default=1, help="of lateness and doubles")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()
