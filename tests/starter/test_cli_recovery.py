@@ -13,7 +13,7 @@ from pointsman.clients.azure_devops.patches import set_field
 from pointsman.contracts.records import Caller
 from pointsman.contracts.recovery import HookProblem, HookState, RecoverResult, Tally, Unrecovered, WatchHooks
 from pointsman.temporal_server import DevServer
-from tests.sandbox.azure import SERVICE_TOKEN, eventually
+from tests.sandbox.azure import SERVICE_TOKEN
 from tests.starter.cli_rig import Answer, Rig
 from tests.workflows.fakes_of_hooks import QuietKeeper, RefusedKeeper
 from tests.workflows.recovery_rig import PROJECT, Recovering, recovering
@@ -103,11 +103,9 @@ async def test_without_a_worker_it_says_so_and_waits(rig: Commands) -> None:
     assert rig.world.client is not None
     client, query = rig.world.client, f"TaskQueue = '{rig.world.queue}' AND ExecutionStatus = 'Running'"
     asking = asyncio.create_task(rig.run("recover", "--project", PROJECT, "--since", "2020-01-01"))
-
-    async def started() -> bool:
-        return (await client.count_workflows(query)).count == 1
-
-    await eventually(started)
+    async with asyncio.timeout(60):
+        while (await client.count_workflows(query)).count < 1:  # noqa: ASYNC110 - only the server tells
+            await asyncio.sleep(0.05)
     async with rig.world.worker(QuietKeeper()):
         answer = await asking
     assert answer.code == 0
