@@ -144,10 +144,11 @@ async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_i
         failing = {one["name"]: one["message"] for one in unwell["checks"] if one["status"] == "fail"}
         assert server.address in failing["temporal"]
         assert failing.keys() <= {"temporal", "dispatcher"}
-        async with Store.open(stage.database_url, read_only=True) as store, server:
+        async with Store.open(stage.database_url, read_only=True) as store:
             assert [row.state for row in await Inbox(store).find()] == [DeliveryState.PENDING]
-            assert (await first(store, handed_over)).attempts == 0  # Temporal's absence is not the row's fault
-            assert ended(nursery, stage.pointsman) == ExitCode.OK
+            async with server:
+                assert (await first(store, handed_over)).attempts == 0  # Temporal's absence is not the row's fault
+                assert ended(nursery, stage.pointsman) == ExitCode.OK
             told = await verify(store, Verifier.open(stage.folder / "data" / "keys"))
     assert stopped(stage.pointsman) == ["web", "dispatcher", "pulse", "worker", "sequencer"]
     assert (told.ok, told.pending) == (True, 0)  # what was written until the end is signed
