@@ -14,7 +14,6 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.conflicts import FieldOutcome
 from pointsman.contracts.lifecycle import (
     Classify,
-    FieldConflict,
     Intake,
     Publish,
     Published,
@@ -131,7 +130,7 @@ class WorkItems:
         item = await self._tracker.get(ask.key)
         rows = await self._writer.rows(ask.key, ask.operation)
         if rev := await self._writer.recover(whose, item, rows):
-            await self._settled(ask, proposal, ())
+            await self._settled(ask, proposal)
             return Published(status="written", rev=rev, recovered=True)
         if item.deleted:
             await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=True)
@@ -147,14 +146,17 @@ class WorkItems:
         if conflicts:
             await self._sync.conflicts.open(whose, ask.operation, item.rev, conflicts)
             return Published(status="conflict", rev=item.rev, conflicts=conflicts)
+        if merged.settled:
+            # Before the write: an attempt that dies behind it is recognised, and does not merge again.
+            await self._sync.conflicts.open(whose, ask.operation, item.rev, merged.settled)
         comment = marked(comment_html(proposal.comment, ask.agent), ask.operation)
         change = ItemWrite(fields=merged.fields, tags=merged.tags, comment=comment)
         if not (change.fields or change.tags or change.comment):
-            await self._settled(ask, proposal, merged.settled)
+            await self._settled(ask, proposal)
             return Published(status="unchanged", rev=item.rev, settled=merged.settled)
         published = await self._write(ask, item, change)
         if published.status == "written":
-            await self._settled(ask, proposal, merged.settled)
+            await self._settled(ask, proposal)
         return published.model_copy(update={"settled": merged.settled})
 
     async def _around(self, ask: Publish, proposal: Proposal, item: TrackedItem) -> merging.Around:
@@ -177,18 +179,17 @@ class WorkItems:
         written = await self._writer.write(whose, ask.operation, item, change)
         return Published(status="written", rev=written.rev)
 
-    async def _settled(self, ask: Publish, proposal: Proposal, settled: tuple[FieldConflict, ...]) -> None:
-        """Conflicts that a human decided on are closed by the write that follows; those that policy settled are kept,
-        so that it can be seen whose value went."""
+    async def _settled(self, ask: Publish, proposal: Proposal) -> None:
+        """Conflicts that a human decided on are closed by the write that follows, and so are those that policy settled:
+        it can be seen whose value went."""
         standing = await self._sync.conflicts.find(organisation=ask.key.organisation, item_id=ask.key.id)
-        if standing:
-            left = {one.conflict.field: FieldOutcome.OVERTAKEN.value for one in standing}
-            decided = merging.outcomes(ask.decided, proposal.fields)
-            await self._sync.conflicts.settle(ask.key, left | decided, ask.decided_by or ask.agent or POLICY)
-        if settled:
-            whose = chain(ask.tenant, ask.correlation_id, ask.key)
-            await self._sync.conflicts.open(whose, ask.operation, ask.base_rev, settled)
-            await self._sync.conflicts.settle(ask.key, {one.field: one.outcome for one in settled}, POLICY)
+        decided = merging.outcomes(ask.decided, proposal.fields)
+        by_policy = {one.conflict.field: one.conflict.outcome for one in standing if one.conflict.outcome}
+        by_policy = {name: outcome for name, outcome in by_policy.items() if name not in decided}
+        left = {one.conflict.field: FieldOutcome.OVERTAKEN.value for one in standing}
+        for by, outcomes in ((POLICY, by_policy), (ask.decided_by or ask.agent or POLICY, left | decided)):
+            if outcomes and standing:
+                await self._sync.conflicts.settle(ask.key, outcomes, by)
 
 
 def comment_html(markdown: str, agent: str) -> str:

@@ -83,7 +83,6 @@ class TwoWriters(RuleBasedStateMachine):
         self.news_rev, self.operations = 0, 0
         self.made: dict[str, Publish] = {}
         self.knew: dict[str, dict[str, Json]] = {}
-        self.settled: dict[str, list[str]] = {}
         self.take_in()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -221,7 +220,6 @@ class TwoWriters(RuleBasedStateMachine):
         if published.status == "conflict":
             self.decide(published.conflicts, mine)
         else:
-            self.settled[self.asked.operation] = [one.field for one in published.settled]
             self.asked = None
 
     def decide(self, conflicts: tuple[FieldConflict, ...], mine: bool) -> None:
@@ -272,6 +270,8 @@ class TwoWriters(RuleBasedStateMachine):
         rows = self.run(self.both.ledger.writes(self.key))
         written = {row.rev: row.operation.partition("~")[0] for row in rows if row.status == "written"}
         updates = self.run(self.both.tracker.updates(self.key))
+        kept = self.run(self.both.conflicts.find(item_id=self.key.id, every=True))
+        settled = {(one.operation, one.conflict.field) for one in kept if one.by == "policy"}
         own = {update.rev: update for update in updates if update.revised_by == US}
         assert own.keys() == written.keys(), "each revision of ours is in the ledger, and no other is"
         assert len(set(written.values())) == len(written), "one revision for each intended change"
@@ -279,7 +279,7 @@ class TwoWriters(RuleBasedStateMachine):
             operation = written[rev]
             proposal = json.loads(self.run(self.both.contents.get(self.made[operation].proposal)))
             for name in proposal["fields"]:
-                if name in update.changed and name not in self.settled.get(operation, ()):
+                if name in update.changed and (operation, name) not in settled:
                     old = update.changed[name][0]
                     assert equal(old, self.knew[operation].get(name)), (name, update, self.knew[operation])
             if TAGS in update.changed:
