@@ -80,7 +80,7 @@ def plan(known: Known, scope: RollbackScope, *, force: bool = False) -> Rollback
         rev=rev,
         back=tuple(field for field, _ in back),
         refused=tuple(one for one in held if one),
-        kept=tuple(_kept(known, targets)),
+        kept=(*_kept(known, targets), *_beside(known, scope, ours)),
     )
 
 
@@ -277,6 +277,15 @@ def _no_way(graph: Graph | None, field: FieldBack) -> str:
         return ""
     ways = ", ".join(sorted(steps)) or "nowhere"
     return f"the process has no transition from {field.now} to {field.then}; from there it leads to: {ways}"
+
+
+def _beside(known: Known, scope: RollbackScope, ours: Mapping[int, WriteRecord]) -> Iterable[FieldHeld]:
+    """What the writes did beside fields: in the ledger its name begins with `+`."""
+    if scope.fields or not (scope.write or scope.turn):
+        return
+    names = {name for write in _chosen(scope, known.writes, ours).values() for name in write.values}
+    if any(name.startswith("+") for name in names):
+        yield FieldHeld(reason="what was written beside fields stays: links and comments are not taken back")
 
 
 def _kept(known: Known, targets: Iterable[_Target]) -> Iterable[FieldHeld]:
