@@ -158,7 +158,7 @@ def measured(items: int) -> dict[str, Told]:
         url = stand_in.stdout.readline().strip()
         found = {}
         for place, name in enumerate(TURNS):
-            done = subprocess.run([*command, "--compete", name, "--url", url], check=True, capture_output=True)
+            done = subprocess.run([*command, "--compete", name, "--url", url], check=True, stdout=subprocess.PIPE)
             found[f"{name} {place}"] = json.loads(done.stdout)
         stand_in.stdin.close()
     first, ours, last = found.values()

@@ -13,64 +13,29 @@ import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree as Xml
 from zipfile import ZipFile
 
 import pytest
 import pytest_asyncio
 
-from pointsman.clients.azure_devops.matrix_facts import MatrixReader
 from pointsman.clients.azure_devops.patches import remove_relation, set_field
-from pointsman.config import Settings, load
-from pointsman.contracts.matrix import Column, Cover, Gap, MatrixPhase, MatrixRow, MatrixScope, Role
-from pointsman.domain.matrix.shapes import shape_of
+from pointsman.contracts.matrix import Column, Cover, Gap, MatrixPhase, MatrixRow, Role
 from pointsman.ports import Missing, Unavailable
 from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
-from starter.cli import matrix as on_the_command_line
 from starter.cli.app import run
-from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.matrix import Wanted
 from starter.cli.matrix_forms import HEAD
-from starter.cli.output import Output
-from starter.matrix import all_rows, refresh, rows_for, serving
-from starter.matrix_reading import MatrixReading
+from starter.matrix import refresh, serving
 from tests.docs.blocks import ROOT, blocks
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops
 from tests.sandbox.traced import PROJECT, TESTED_BY, Traced, traced, traced_config
+from tests.starter.matrix_rig import SCOPE, Matrix, asked, names, tree_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SCOPE = MatrixScope(tenant="default", organisation="fabrikam", project=PROJECT)
-SHAPE = shape_of("CMMI")
 XLSX = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-
-
-class Matrix:
-    def __init__(self, made: Traced, graph: MatrixGraph) -> None:
-        self.made, self.graph = made, graph
-        self.reading = MatrixReading(MatrixReader({"fabrikam": made.azure.service}), graph)
-
-    async def read(self, *, whole: bool = False) -> dict[MatrixPhase, int]:
-        """How much was read of each."""
-        told = [progress async for progress in refresh(self.reading, SCOPE.model_copy(update={"whole": whole}))]
-        return {phase: count for phase, count in told[-1].counts.items() if count}
-
-    async def rows(self) -> dict[str, MatrixRow]:
-        """By the name that the subject has here."""
-        mark = await self.graph.mark("fabrikam", PROJECT)
-        assert mark
-        assert SHAPE
-        names = {number: name for name, number in self.made.ids.items()}
-        found = [row async for row in all_rows(self.graph, SCOPE, SHAPE, mark.unknown)]
-        return {names[row.subject.item]: row for row in found}
-
-    async def rows_for(self, *names: str) -> list[str]:
-        assert SHAPE
-        known = {number: name for name, number in self.made.ids.items()}
-        found = await rows_for(self.graph, "fabrikam", SHAPE, [self.made.ids[name] for name in names])
-        return [known[row.subject.item] for row in found]
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -107,10 +72,6 @@ async def small(migrated_file: Path, tmp_path: Path) -> AsyncGenerator[Matrix]:
         await made.make("case", "Test Case")
         await made.link("need", TESTED_BY, "case")
         yield Matrix(made, MatrixGraph(store))
-
-
-def names(row: MatrixRow, column: Column) -> list[str]:
-    return [one.name for one in row.cells[column].entries]
 
 
 async def test_a_requirement_that_lacks_nothing_has_every_column(matrix: Matrix) -> None:
@@ -279,17 +240,6 @@ async def test_a_project_that_is_not_there_is_missing(matrix: Matrix) -> None:
             pass
 
 
-def settings(azure: Azure, folder: Path) -> Settings:
-    return load(azure_devops_url=azure.base_url, azure_devops_token=SERVICE_TOKEN, data_dir=folder)
-
-
-async def asked(azure: Azure, folder: Path, wanted: Wanted, *, as_json: bool = False) -> tuple[int, str, str]:
-    printed, talk = io.StringIO(), io.StringIO()
-    call = Call(Output(as_json=as_json, stdout=printed, stderr=talk), {})
-    code = await on_the_command_line.show(call, settings(azure, folder), wanted)
-    return code, printed.getvalue(), talk.getvalue()
-
-
 FABRIKAM = Wanted(project=PROJECT, kept=True)
 
 
@@ -331,10 +281,6 @@ async def test_json_is_one_document_with_all_that_is_known(made: Traced, folder:
     assert len(told["rows"]) == 11
     (full,) = [MatrixRow.model_validate(row) for row in told["rows"] if row["subject"]["item"] == made.ids["full"]]
     assert full.gaps == ()
-
-
-def tree_of(data: bytes) -> Xml.Element:
-    return Xml.fromstring(data)  # noqa: S314 - it is ours
 
 
 async def test_excel_has_text_and_numbers_only(made: Traced, folder: Path, tmp_path: Path) -> None:

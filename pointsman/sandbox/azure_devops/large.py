@@ -19,6 +19,7 @@ from pointsman.sandbox.azure_devops.git_state import (
     HEADS,
     NO_COMMIT,
     FileChange,
+    Iteration,
     Moved,
     PullRequest,
     Repository,
@@ -197,6 +198,7 @@ def _pull_request(past: Past, repository: Repository, branches: tuple[str, str],
     others = [one for one in past.people if one != by]
     made.reviewers = [Reviewer(one, past.chance.choice((10, 10, 5, -5))) for one in others[:2]]
     made.source_commit, made.target_commit = (repository.refs[branch] for branch in branches)
+    made.iterations.append(Iteration(1, by, at, "create", made.source_commit, made.target_commit, made.target_commit))
     made.merge_status = "succeeded"
     held[made.id] = made
     link = LinkEdit(link={"rel": "ArtifactLink", "url": made.uri, "attributes": {"name": "Pull Request"}})
