@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops import wiql, wiql_links
 from pointsman.sandbox.azure_devops.app import AREAS
 from pointsman.sandbox.azure_devops.calls import Operation
 from pointsman.sandbox.azure_devops.code_areas import CODE_AREAS
+from pointsman.sandbox.azure_devops.fault_kinds import FaultKind
 
 SANDBOX = Path(__file__).parents[1] / "sandbox"
 TABLES = ("operations.json", "operations_code.json", "operations_people.json")
@@ -78,6 +81,10 @@ audit log; there the specifications and the tables judge alone.
 | --- | --- | --- | ---: |
 {_by_operation(played)}
 
+{_queries()}
+
+{_on_demand()}
+
 ## Not served
 
 Documented operations with examples that the stand-in does not have, with how many examples each has.
@@ -107,6 +114,50 @@ def _by_operation(played: Rows) -> str:
         known = f"{row['valid']} of {row['examples']}" if row else "–"
         rows.append((f"`{name}`", f"`{one.method} {one.path}`", "yes" if name in sent() else "", known))
     return _rows(rows)
+
+
+def _queries() -> str:
+    rows = (
+        ("Operators", _listed(wiql.OPERATORS)),
+        ("Macros", f"{_listed(wiql.MACROS)}, with days added or taken away"),
+        ("Modes", _listed(wiql_links.MODES)),
+    )
+    return f"""## Queries
+
+The stand-in answers flat queries over `WorkItems`, and queries over `WorkItemLinks`, with these operators, macros and
+modes, joined by `AND`, `OR` and parentheses. Whatever else WIQL has is refused by its name.
+
+| Part | Known |
+| --- | --- |
+{_rows(rows)}"""
+
+
+def _on_demand() -> str:
+    kinds = _listed(kind for kind in get_args(FaultKind) if kind)
+    rows = (
+        (
+            "`faults`",
+            f"the next requests that fit fail: {kinds}, or any status, headers, body, delay or cut connection",
+        ),
+        ("`allowance`", "accounts are slowed down near the end of their allowance, and refused beyond"),
+        ("`deliveries`", "events are doubled, delayed, held back behind later ones, lost, or kept waiting"),
+        ("`deliveries/release`", "lets go what was held back"),
+        ("`clock`", "time goes ahead: retries, 36 hours of probation, seven days of history"),
+        ("`subscriptions/ID`", "a subscription is disabled, as when its owner leaves"),
+        ("`builds/finish`, `approvals`", "a build ends, a stage waits for people"),
+    )
+    return f"""## On demand
+
+`POST /_sandbox/...` on the stand-in's own address makes it behave as the service does at its worst. The words that each
+takes are in `pointsman/sandbox/azure_devops/control.py`.
+
+| Path | Does |
+| --- | --- |
+{_rows(rows)}"""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _not_served(others: Mapping[str, Mapping[str, int]]) -> str:

@@ -3,15 +3,19 @@
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from pointsman.contracts.base import Json
-from tests.docs.coverage import operations, sent
+from pointsman.sandbox.azure_devops.app import create_app
+from tests.docs.coverage import coverage, operations, sent
+from tests.sandbox.azure import config
 from tests.sandbox.examples import SUMMARY, Outcome, Played, play_all, summary
 from tests.sandbox.overlay import part
 
+NAMED = re.compile(r"`([^`]+)`")
 FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 pytestmark = pytest.mark.xdist_group("azure-examples")
 
@@ -46,3 +50,11 @@ def test_what_is_told_of_is_served() -> None:
 
 def test_whatever_the_client_sends_is_served() -> None:
     assert set(sent()) <= set(operations())
+
+
+def test_each_path_on_demand_is_served() -> None:
+    served = {str(path).removeprefix("/_sandbox/") for path in create_app(config()).openapi()["paths"]}
+    page = coverage("").partition("## On demand")[2].partition("\n## ")[0]
+    named = {name for line in page.splitlines() if line.startswith("| `") for name in NAMED.findall(line.split("|")[1])}
+    assert named
+    assert {name.replace("ID", "{subscription_id}") for name in named} <= served

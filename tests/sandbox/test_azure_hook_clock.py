@@ -228,3 +228,11 @@ async def test_what_is_due_later_comes_by_itself_too() -> None:
             return len(hook.deliveries) == 2
 
         await eventually(twice)
+
+
+async def test_today_is_the_clocks(azure: Azure) -> None:
+    made = await azure.make()
+    today = "SELECT [System.Id] FROM WorkItems WHERE [System.CreatedDate] >= @today - 1"
+    assert await azure.service.work_items.query(today) == [made.id]
+    await azure.control("POST", "clock", {"seconds": 3 * 24 * 3600})
+    assert await azure.service.work_items.query(today) == []

@@ -1,7 +1,6 @@
 """Queries, and who one is."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import wiql, wiql_links
@@ -15,7 +14,7 @@ def query(call: Call) -> Reply:
     text = call.body.get("query") if isinstance(call.body, dict) else None
     if not isinstance(text, str):
         raise invalid("The request is invalid: query must be a text.")
-    context = wiql.Context(call.project, call.identity, datetime.now(UTC))
+    context = wiql.Context(call.project, call.identity, call.world.clock.moment())
     if wiql_links.asks_for_links(text):
         return _links(call, wiql_links.parse_links(text, context))
     parsed = wiql.parse(text, context)

@@ -25,6 +25,7 @@ _TOKEN = re.compile(
 )
 _REFUSED = {"MODE", "ASOF", "EVER", "WAS", "GROUP", "NOT", "FROMDATE"}
 
+MACROS = ("@project", "@me", "@today")
 Test = Callable[[Item], bool]
 
 
@@ -184,7 +185,7 @@ class Parser:
             return self._context.project
         if name == "@me":
             return self._context.me
-        if name != "@today":
+        if name not in MACROS:
             raise refused(f"macro {name}")
         day = self._context.now.replace(hour=0, minute=0, second=0, microsecond=0)
         return iso(day + timedelta(days=self._days()))
