@@ -139,7 +139,9 @@ def settled_writes(
     if ours.state is not None and ours.state not in ENDED:
         return []
     old = [write for write in ours.in_doubt if now - write.intended_at > settle]
-    return [(write, revision_made(write, updates, account)) for write in old]
+    found = [(write, revision_made(write, updates, account)) for write in old]
+    # What was written beside fields, in the ledger under `+`, need not have made a revision: none proves nothing.
+    return [(write, rev) for write, rev in found if rev or not any(name.startswith("+") for name in write.values)]
 
 
 def counted(tally: ReconcileTally, item_id: int, compared: Compared, *, repaired: bool = False) -> ReconcileTally:

@@ -157,6 +157,8 @@ def test_a_write_in_doubt_is_settled_once_it_is_old_and_its_run_is_over() -> Non
     assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, later, MINUTES) == [(WRITE, 3)]
     assert settled_writes(ours(in_doubt=(WRITE,)), [], us, later, MINUTES) == [(WRITE, 0)]
     assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, NOW, MINUTES) == []
+    linked = WRITE.model_copy(update={"values": {"+links": ["Related 7"]}})
+    assert settled_writes(ours(in_doubt=(linked,)), [], us, later, MINUTES) == []
     working = ours(in_doubt=(WRITE,), state=WorkItemState.PUBLISHING)
     assert settled_writes(working, [made], us, later, MINUTES) == []
 
