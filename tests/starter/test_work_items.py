@@ -137,9 +137,9 @@ async def test_what_never_ran_is_neither_open_nor_cancelled(client: Client, key:
         await work_items.cancel(client, name, "for no reason")
 
 
-def rooms(contents: MemoryContents) -> list[Callable[..., object]]:
+def rooms(contents: MemoryContents, project: str) -> list[Callable[..., object]]:
     tracker, model = FakeTracker(), FakeModel(answer())
-    tracker.add(1)
+    tracker.add(1, System__TeamProject=project)
     items, ledger, attempts = MemoryItems(), MemoryLedger(), MemoryAttempts()
     turns = Turns(served(model), FakeToolbox(), MemoryTranscripts(), contents, attempts)
     return [
@@ -156,7 +156,7 @@ async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: 
         client,
         task_queue=queue,
         workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
-        activities=rooms(contents),
+        activities=rooms(contents, key.project),
         **temporal.worker_options(),
     ):
         name = await work_items.hand_over(client, event(key), in_force, "north", "c-1", task_queue=queue)
