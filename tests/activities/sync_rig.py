@@ -133,11 +133,11 @@ class Both:
         self.ledger = TroubledLedger(self.store, self.trouble)
         self.agreements, self.conflicts = Agreements(self.store), Conflicts(self.store)
         self.tracker = TroubledTracker(self.clients, self.trouble)
-        sync = SyncBooks(
+        self.sync = SyncBooks(
             self.agreements, self.conflicts, Quarantines(self.store), TypeGraphs(self.clients), Tombstones(self.store)
         )
         items = Items(self.store)
-        self.room = WorkItems(self.tracker, self.contents, items, self.ledger, self.inbox, sync=sync)
+        self.room = WorkItems(self.tracker, self.contents, items, self.ledger, self.inbox, sync=self.sync)
 
     async def item(self, **fields: Json) -> WorkItemKey:
         """A new one, of which all events are still to come."""
