@@ -1,6 +1,6 @@
 """The side effects of taking writes back: read the item's whole history, set old values in a new revision."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -11,6 +11,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Chain, WriteIntent, WriteRecord
 from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackRequest, RollbackResult
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import explains
 from pointsman.domain.loose import string
 from pointsman.domain.rollback import TAGS, Known, plan, shown
@@ -18,6 +19,8 @@ from pointsman.ports import Audit, Conflict, Ledger, Rejected, Unavailable, Work
 from pointsman.ports_sync import Agreements, Quarantines, TypeGraphs
 
 WOULD, WRITTEN, UNCHANGED, REFUSED = "would", "written", "unchanged", "refused"
+WhyNot = Callable[[WorkItemKey, TrackedItem, Mapping[str, Json]], Awaitable[str]]
+"""Which rules of the item's process a write of these fields would break, in words; empty for none."""
 PROJECT, TYPE = "System.TeamProject", "System.WorkItemType"
 
 
@@ -32,6 +35,7 @@ class Rollbacks:
         agreements: Agreements,
         quarantines: Quarantines,
         audit: Audit,
+        why_not: WhyNot | None = None,
     ) -> None:
         self._tracker = tracker
         self._types = types
@@ -39,6 +43,7 @@ class Rollbacks:
         self._agreements = agreements
         self._quarantines = quarantines
         self._audit = audit
+        self._why_not = why_not
 
     @activity.defn(name="rollback.plan")
     async def plan(self, ask: RollbackRequest) -> RollbackResult:
@@ -76,7 +81,11 @@ class Rollbacks:
             account=await self._tracker.identity(ask.key.organisation),
             graph=await self._types.graph(ask.key.organisation, project, kind),
         )
-        return plan(known, ask.scope, force=ask.force)
+        found = plan(known, ask.scope, force=ask.force)
+        if self._why_not is None or ask.force or _status(found) != WOULD:
+            return found
+        reason = await self._why_not(ask.key, item, found.values())
+        return found.model_copy(update={"refused": (FieldHeld(reason=reason),)}) if reason else found
 
     async def _write(self, ask: RollbackRequest) -> RollbackResult:
         item = await self._tracker.get(ask.key)

@@ -8,9 +8,11 @@ from activities.rule_books import RuleBooks
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Publish
+from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.records import AuditEvent
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import tags_of
 from pointsman.domain.loose import string
 from pointsman.domain.process.evaluation import Around
@@ -37,18 +39,34 @@ class WriteGuard:
         fields = _written(item, change)
         if ask.enforce_from is None or not fields:
             return ()
-        policy = await self._books.rules(ask.key.organisation, ask.key.project)
-        if policy is None:
-            return ()
-        facts = await self._books.item(ask.key, policy)
-        if facts.rev != item.rev:
-            raise Unavailable(f"{ask.key} moved from revision {item.rev} to {facts.rev} before it was written")
-        around = Around(datetime.now(UTC), await self._books.agents(ask.key.organisation))
-        by = await self._books.source.identity(ask.key.organisation)
-        broken = broken_by(policy, facts, fields, by, around, ask.enforce_from)
+        broken = await self._foresee(ask.key, item, fields, ask.enforce_from)
         if broken:
             await self._tell(ask, item, broken)
         return () if ask.despite else broken
+
+    async def why_not(
+        self, limit: CheckSeverity | None, key: WorkItemKey, item: TrackedItem, fields: Mapping[str, Json]
+    ) -> str:
+        """Rules of at least this severity that a write of these fields would break, in words; empty for none.
+
+        Raises as `broken_by`.
+        """
+        broken = await self._foresee(key, item, fields, limit) if limit and fields else ()
+        told = "; ".join(f"{one.check} ({one.severity}), {one.title}: {one.evidence}" for one in broken)
+        return f"rules of the process would be broken: {told}" if told else ""
+
+    async def _foresee(
+        self, key: WorkItemKey, item: TrackedItem, fields: Mapping[str, Json], limit: CheckSeverity
+    ) -> tuple[BrokenRule, ...]:
+        policy = await self._books.rules(key.organisation, key.project)
+        if policy is None:
+            return ()
+        facts = await self._books.item(key, policy)
+        if facts.rev != item.rev:
+            raise Unavailable(f"{key} moved from revision {item.rev} to {facts.rev} before it was written")
+        around = Around(datetime.now(UTC), await self._books.agents(key.organisation))
+        by = await self._books.source.identity(key.organisation)
+        return broken_by(policy, facts, fields, by, around, limit)
 
     async def _tell(self, ask: Publish, item: TrackedItem, broken: tuple[BrokenRule, ...]) -> None:
         action = Action.WRITE_ALLOWED if ask.despite else Action.WRITE_HELD_BACK

@@ -10,7 +10,7 @@ from uuid import uuid4
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.rollback import Rollbacks
+from activities.rollback import Rollbacks, WhyNot
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.azure_devops.type_graphs import TypeGraphs
 from pointsman.contracts.base import Json
@@ -46,7 +46,7 @@ class RollingBack:
         self.ledger = Ledger(self.store)
         self.tracker: WorkTracker = Tracker({"fabrikam": self.azure.service})
 
-    def rollbacks(self, tracker: WorkTracker | None = None) -> Rollbacks:
+    def rollbacks(self, tracker: WorkTracker | None = None, why_not: WhyNot | None = None) -> Rollbacks:
         return Rollbacks(
             tracker or self.tracker,
             TypeGraphs({"fabrikam": self.azure.service}),
@@ -54,6 +54,7 @@ class RollingBack:
             Agreements(self.store),
             Quarantines(self.store),
             Audit(self.store),
+            why_not,
         )
 
     async def write(self, item_id: int, operation: str, fields: Mapping[str, Json], comment: str = "") -> int:

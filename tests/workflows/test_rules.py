@@ -1,8 +1,9 @@
 """Rules of a process in an item's life: writes are held back, events open and resolve violations, people are told."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.escalations import EscalationKind
@@ -15,6 +16,7 @@ from pointsman.llm.types import LLMResponse
 from tests.workflows.rig import Rig, policy
 from tests.workflows.rules_rig import PRIORITY, RESOLVED, TOLD, Rules
 from tests.worlds import answer
+from workflows.violations import question_id
 
 
 class Ruled(Rig):
@@ -28,6 +30,11 @@ class Ruled(Rig):
     def words(self) -> str:
         """What the model read last."""
         return str(self.model.requests[-1].messages)
+
+    async def asked_no_more(self, violation_id: str = "VIO-1") -> None:
+        """What is left open when the worker stops would stop the server's clock."""
+        with suppress(WorkflowFailureError):
+            await self.client.get_workflow_handle(question_id(violation_id)).result()
 
 
 @asynccontextmanager
@@ -94,6 +101,7 @@ async def test_an_event_opens_a_violation_of_which_people_are_told_and_another_r
         (violation,) = item.rules.violations.kept.values()
         assert violation.resolved_rev == item.tracker.items[1].rev
         await item.until(lambda: item.escalations.kept[theirs.id].resolution is not None)
+        await item.asked_no_more()
         await item.decide(mine, "respond", comment="Noor")
         await item.result()
     withdrawn = item.escalations.kept[theirs.id].resolution
@@ -108,6 +116,7 @@ async def test_who_takes_a_violation_on_is_kept_with_it(env: WorkflowEnvironment
         await item.deliver()
         await item.decide(await item.asked(), "respond", comment="tomorrow")
         await item.until(lambda: item.rules.broken()["DONE"] is ViolationState.ACKNOWLEDGED)
+        await item.asked_no_more()
         await item.result()
     assert [(one.by, one.reason) for one in item.rules.violations.kept.values()] == [("ada", "tomorrow")]
     assert item.tracker.writes[1] == 1, "the agent's comment only"

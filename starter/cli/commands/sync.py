@@ -108,14 +108,17 @@ def rollback(
     to: Annotated[str, typer.Option("--to", help="All since this time, or since rev:N.", show_default=False)] = "",
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)] = "",
     by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
-    force: Annotated[bool, typer.Option("--force", help="Also what somebody else has changed since.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what somebody else has changed since, or what breaks rules.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> int:
     """Give fields of an item earlier values again, in a new revision. No history is deleted.
 
-    What it comes to is shown first. Where somebody else has changed a field since, or its state has no way back,
-    nothing is written: exit 5. Comments and links stay. A field alone means the last write of ours that changed it.
+    What it comes to is shown first. Where somebody else has changed a field since, or its state has no way back, or
+    rules of its process would be broken, nothing is written: exit 5. Comments and links stay. A field alone means the
+    last write of ours that changed it.
 
     In a pipe: field, outcome (back, refused or kept), now, then, reason.
     """
