@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.gates import sources
 from tests.not_run import NotRun
 from tests.ordering import arranged
 
@@ -77,8 +78,13 @@ def _fixtures(item: pytest.Item) -> Sequence[str]:
     return item.fixturenames if isinstance(item, pytest.Function) else ()
 
 
-# A module whose tests ask both counts for the latter.
-ASKS = {"postgresql": _asks_postgres, "temporal": _asks_temporal}
+def _asks_sources(item: pytest.Item) -> bool:
+    """All Python of the project, parsed: a process keeps it, and none needs it but for these."""
+    return isinstance(item, pytest.Function) and vars(item.module).get("sources") is sources
+
+
+# A module whose tests ask several counts for the last.
+ASKS = {"sources": _asks_sources, "postgresql": _asks_postgres, "temporal": _asks_temporal}
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Which process runs a test, and when: long ones start first, and those of the same server come to one process.
 
 A long test that starts last is waited for alone, and a server that each process starts is paid for by each of them.
+"Server" is here whatever a process makes once for all who ask it.
 """
 
 from collections.abc import Callable, Sequence

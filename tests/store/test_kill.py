@@ -1,8 +1,10 @@
 """Killed at any moment, a service has kept what it acknowledged, and its log is whole."""
 
-import asyncio
+import multiprocessing
 import random
-import sys
+from contextlib import suppress
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
@@ -12,21 +14,32 @@ from pointsman.store.inbox import Inbox
 from pointsman.store.sequencer import Sequencer
 from pointsman.store.signing import Signer
 from pointsman.store.verification import verify
+from tests.store import acknowledging
 
 ROUNDS = 3
-ROOT = Path(__file__).parents[2]
 
 
-async def acknowledged_until_killed(url: str, keys: Path, count: int) -> list[str]:
+@cache
+def processes() -> ForkServerContext:
+    """New processes, forked from one that has loaded what they need and done nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([acknowledging.__name__])
+    return context
+
+
+def acknowledged_until_killed(url: str, keys: Path, count: int) -> list[str]:
     """Ids that a service acknowledged before SIGKILL met it, some time after the first `count`."""
-    command = (sys.executable, "-m", "tests.store.acknowledging", url, str(keys))
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    lines = [await process.stdout.readline() for _ in range(count)]
+    told, telling = processes().Pipe(duplex=False)
+    process = processes().Process(target=acknowledging.serve, args=(url, keys, telling))
+    process.start()
+    telling.close()  # so that the other's end is the last one
+    lines = [str(told.recv()) for _ in range(count)]
     process.kill()
-    lines += (await process.stdout.read()).splitlines(keepends=True)
-    await process.wait()
-    return [line.decode().strip() for line in lines if line.endswith(b"\n")]
+    process.join()
+    with told, suppress(EOFError, OSError):  # the end, perhaps in the middle of an id
+        while True:
+            lines.append(str(told.recv()))
+    return lines
 
 
 @pytest.mark.slow
@@ -34,7 +47,7 @@ async def test_what_was_acknowledged_is_there_after_sigkill(url: str, tmp_path: 
     rng, keys = random.Random(20261121), tmp_path / "keys"
     acknowledged: list[str] = []
     for _ in range(ROUNDS):
-        acknowledged += await acknowledged_until_killed(url, keys, rng.randrange(1, 400))
+        acknowledged += acknowledged_until_killed(url, keys, rng.randrange(1, 400))
     async with Store.open(url) as store:
         kept = {row.id for row in await Inbox(store).find(limit=1_000_000)}
         assert len(acknowledged) > ROUNDS
