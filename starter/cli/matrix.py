@@ -163,7 +163,7 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
         StoreInUse: another command reads a matrix at this moment.
     """
     place = chosen(settings, wanted.organisation, COMMAND)
-    async with client_of(place) as client, await asyncio.to_thread(_open, settings) as store:
+    async with client_of(place) as client, await asyncio.to_thread(_open, settings, wanted.kept) as store:
         project = wanted.project or await _project_of(client, wanted.proves)
         shape = await _shape(client.in_bulk(), settings, project, wanted.process)
         tenant = tenant_of(policy(settings), place.name)
@@ -178,10 +178,16 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
         yield Matrix(graph, scope, shape, mark, about)
 
 
-def _open(settings: Settings) -> Store:
-    """A file of its own is made and brought up to date; our database is not: that is for `pointsman db upgrade`."""
+def _open(settings: Settings, kept: bool) -> Store:
+    """A file of its own is made and brought up to date; our database is not: that is for `pointsman db upgrade`.
+
+    What is only looked at is open read-only, beside whoever reads at this moment.
+    """
     url = place_of(settings)
-    if url != settings.database_url.get_secret_value():
+    is_own = url != settings.database_url.get_secret_value()
+    if kept and (not is_own or schema.current(url) == schema.head()):
+        return Store.open(url, read_only=True)
+    if is_own:
         schema.upgrade(url)
     return Store.open(url)
 

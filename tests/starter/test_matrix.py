@@ -23,6 +23,7 @@ from pointsman.contracts.matrix import Column, Cover, Gap, MatrixPhase, MatrixRo
 from pointsman.ports import Missing, Unavailable
 from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
+from pointsman.store.sqlite import StoreInUse
 from starter.cli.app import run
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.matrix import Wanted
@@ -262,6 +263,13 @@ async def test_the_table_has_a_line_for_each_row(made: Traced, folder: Path) -> 
     assert talk.startswith("11 rows, 1 without any gap")
     code, printed, talk = await asked(made.azure, folder, replace(FABRIKAM, gaps=True))
     assert (code, len(printed.splitlines())) == (ExitCode.FINDINGS, 10)
+
+
+async def test_what_is_kept_can_be_shown_while_another_command_reads(made: Traced, folder: Path) -> None:
+    async with Store.open(f"sqlite:///{folder}/pointsman-matrix.db"):
+        assert (await asked(made.azure, folder, FABRIKAM))[0] == ExitCode.OK
+        with pytest.raises(StoreInUse):
+            await asked(made.azure, folder, replace(FABRIKAM, kept=False))
 
 
 async def test_csv_takes_nothing_for_a_formula(made: Traced, folder: Path) -> None:
