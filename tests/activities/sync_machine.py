@@ -287,8 +287,8 @@ class TwoWriters(RuleBasedStateMachine):
                 assert tags_of(old) <= tags_of(new), "nobody's tag is taken away"
 
 
-def drive(steps: int, examples: int) -> None:
-    """Run so many examples of at most so many steps each, in a world of their own."""
+def drive(steps: int, examples: int, *, fixed: bool = False) -> None:
+    """Run so many examples of at most so many steps each, in a world of their own; `fixed`: the same each time."""
     with asyncio.Runner() as loop, tempfile.TemporaryDirectory() as folder:
         world = both(Path(folder))
         TwoWriters.both, TwoWriters.loop, TwoWriters.steps = loop.run(world.__aenter__()), loop, 0
@@ -298,6 +298,7 @@ def drive(steps: int, examples: int) -> None:
                 stateful_step_count=steps,
                 deadline=None,
                 database=None,
+                derandomize=fixed,
                 suppress_health_check=list(HealthCheck),
             )
             run_state_machine_as_test(TwoWriters, settings=chosen)

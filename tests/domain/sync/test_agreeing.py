@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
@@ -17,6 +17,8 @@ from pointsman.domain.sync.agreeing import (
     links_of,
     read_whole,
 )
+
+few = settings(max_examples=40)  # each law has many forms here, and there are many laws
 
 EMPTY = Agreed(key=WorkItemKey(organisation="fabrikam", project="Web", id=1))
 Step = dict[str, int | None]
@@ -34,6 +36,7 @@ def after(history: list[Step], until: int) -> dict[str, Json]:
     return fields
 
 
+@few
 @given(steps, st.integers(1, 9), st.integers(0, 5), st.integers(0, 9))
 def test_events_in_any_order_and_twice_lead_to_the_item_as_it_is(
     history: list[Step], read_at: int, seed: int, moment: int
@@ -49,6 +52,7 @@ def test_events_in_any_order_and_twice_lead_to_the_item_as_it_is(
     assert agreed.rev == len(history) + 1
 
 
+@few
 @given(steps)
 def test_an_event_that_is_taken_in_again_changes_nothing(history: list[Step]) -> None:
     agreed = read_whole(EMPTY, 1, {}, [])

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
@@ -11,6 +11,8 @@ from pointsman.contracts.sync import FieldStrategy, SyncPolicy
 from pointsman.domain.echoes import equal, tags_of
 from pointsman.domain.sync.kinds import STATE, TAGS
 from pointsman.domain.sync.merging import Around, base_of, merge
+
+few = settings(max_examples=40)  # each law has many forms here, and there are many laws
 
 # Few values, so that equal ones are common.
 some: st.SearchStrategy[Json] = st.sampled_from([None, "", "a", "b", 1, "1", 2, {"uniqueName": "a@x"}, "Ada <a@x>"])
@@ -26,6 +28,7 @@ def wins(strategy: FieldStrategy) -> SyncPolicy:
 policies = st.sampled_from(FieldStrategy).map(wins)
 
 
+@few
 @given(fields, fields, fields, policies)
 def test_a_field_is_written_or_in_conflict_or_left_never_two_of_these(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json], policy: SyncPolicy
@@ -37,6 +40,7 @@ def test_a_field_is_written_or_in_conflict_or_left_never_two_of_these(
     assert {one.field for one in merged.settled} | conflicts <= ours.keys()
 
 
+@few
 @given(fields, fields, fields, policies)
 def test_only_where_both_changed_differently_is_anything_to_settle(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json], policy: SyncPolicy
@@ -48,6 +52,7 @@ def test_only_where_both_changed_differently_is_anything_to_settle(
         assert not any(equal(*pair) for pair in ((here, was), (mine, was), (mine, here)))
 
 
+@few
 @given(fields, fields, fields)
 def test_one_side_wins_for_itself_what_the_other_would_win_for_it(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json]
@@ -62,6 +67,7 @@ def test_one_side_wins_for_itself_what_the_other_would_win_for_it(
     assert {one.field for one in local.settled} >= {one.field for one in remote.settled if one.field in ours}
 
 
+@few
 @given(fields, fields, fields, policies)
 def test_what_was_merged_is_merged_again_into_the_same(
     base: dict[str, Json], ours: dict[str, Json], theirs: dict[str, Json], policy: SyncPolicy
@@ -72,6 +78,7 @@ def test_what_was_merged_is_merged_again_into_the_same(
     assert (again.fields, again.conflicts, again.settled) == ({}, (), ())
 
 
+@few
 @given(tag_lists, tag_lists, tag_lists)
 def test_a_union_of_tags_has_what_either_added_and_lacks_what_either_removed(
     base: list[str], ours: list[str], theirs: list[str]
@@ -139,6 +146,7 @@ def test_a_value_is_made_from_what_the_agent_heard_of_and_not_from_what_came_beh
     assert base_of(start, 5, later, heard_rev=7) == {"a": 1, "b": 2, "c": 3, "d": 1}
 
 
+@few
 @given(fields, fields)
 def test_an_item_that_nobody_else_touched_takes_all_of_ours(base: dict[str, Json], ours: dict[str, Json]) -> None:
     merged = merge(base, ours, base)
@@ -147,18 +155,21 @@ def test_an_item_that_nobody_else_touched_takes_all_of_ours(base: dict[str, Json
     assert merge(after, ours, after).fields == {}
 
 
+@few
 @given(fields, fields)
 def test_what_is_there_already_needs_no_write(base: dict[str, Json], ours: dict[str, Json]) -> None:
     merged = merge(base, ours, ours)
     assert (merged.fields, merged.conflicts) == ({}, ())
 
 
+@few
 @given(fields, fields)
 def test_what_others_changed_is_left_where_we_want_nothing(base: dict[str, Json], theirs: dict[str, Json]) -> None:
     merged = merge(base, {}, theirs)
     assert (merged.fields, merged.conflicts, merged.tags) == ({}, (), ())
 
 
+@few
 @given(st.lists(st.sampled_from(["crane", "Noon", "x", " "])), st.lists(st.sampled_from(["CRANE", "noon", "y"])))
 def test_tags_are_only_added_and_only_those_that_lack(ours: list[str], theirs: list[str]) -> None:
     there = "; ".join(theirs)
