@@ -79,7 +79,7 @@ async def test_a_spent_budget_goes_to_a_human(env: WorkflowEnvironment) -> None:
         await item.deliver()
         row = await item.asked()
         assert "BudgetExceededError" in row.escalation.summary
-        assert f"work_item 'default/fabrikam/{item.queue}/1'" in row.escalation.summary
+        assert f"work_item 'default/{row.escalation.key}'" in row.escalation.summary
         await item.decide(row, "reject", comment="enough")
         assert (await item.result()).state is WorkItemState.FAILED
     assert (asked(item), item.model.requests) == ([("fake", "BudgetExceededError")], [])
