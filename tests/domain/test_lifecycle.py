@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
 from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
 from pointsman.contracts.policy import Match, Policy, Route, RoutingDecision, ScopeRule, Severity
+from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.turns import TurnEnd, TurnResult
 from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, Usage, WorkItemEvent, WorkItemState
 from pointsman.domain.decisions import verbs_for
@@ -28,9 +30,11 @@ from pointsman.domain.lifecycle import (
     remember,
     tell_once,
 )
+from pointsman.domain.process.questions import ask_rule
 from tests.domain.samples import AGENT, FACTS, KEY, POLICY
 
 CAREFUL = ProposalRef(hash="a" * 64, fields=("System.State",), tags=("x",), summary="System.State = Resolved")
+BROKEN = BrokenRule(check="C", title="t", practice="p", severity=CheckSeverity.MAJOR, evidence="e")
 HARMLESS = ProposalRef(hash="b" * 64, fields=("Custom.x",), tags=("x",), summary="Custom.x = 1")
 
 
@@ -50,6 +54,7 @@ def asked(kind: EscalationKind) -> Ask:
         EscalationKind.QUESTION: after_turn(AGENT, TurnResult(end=TurnEnd.QUESTION, reason="Which crane?")),
         EscalationKind.CONFLICT: ask_conflict([FieldConflict(field="f", base="a", ours="b", theirs="c")], CAREFUL),
         EscalationKind.FAILURE: ask_failure("publishing", "Rejected: no", Stage.PUBLISHING),
+        EscalationKind.RULE: ask_rule([BROKEN], CAREFUL),
     }[kind]
     assert ask is not None
     return ask
@@ -78,10 +83,16 @@ WHERE: dict[tuple[EscalationKind, Verb], Stage | WorkItemState] = {
     (EscalationKind.CONFLICT, Verb.REJECT): PARKED,
     (EscalationKind.FAILURE, Verb.APPROVE): Stage.PUBLISHING,
     (EscalationKind.FAILURE, Verb.REJECT): FAILED,
+    (EscalationKind.RULE, Verb.APPROVE): Stage.PUBLISHING,
+    (EscalationKind.RULE, Verb.EDIT): Stage.PUBLISHING,
+    (EscalationKind.RULE, Verb.RESPOND): Stage.WORKING,
+    (EscalationKind.RULE, Verb.REJECT): PARKED,
 }
+# A violation is asked about by a run of its own, and leads no item anywhere.
+KINDS = [kind for kind in EscalationKind if kind is not EscalationKind.VIOLATION]
 
 
-@pytest.mark.parametrize("kind", EscalationKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_question_may_be_answered_with_the_verbs_that_lead_somewhere(kind: EscalationKind) -> None:
     assert set(asked(kind).allowed) == {verb for other, verb in WHERE if other is kind}
     assert set(asked(kind).allowed) <= set(verbs_for(kind))
@@ -97,7 +108,7 @@ def test_a_decision_leads_where_the_question_said(kind: EscalationKind, verb: Ve
         assert move == End(state=wanted, reason=f"{kind} rejected by ada: because")
 
 
-@pytest.mark.parametrize("kind", EscalationKind)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verb", [None, *Verb])
 def test_without_a_decision_nothing_goes_on(kind: EscalationKind, verb: Verb | None) -> None:
     parked = End(state=PARKED, reason=f"nobody decided on the {kind}: all rungs passed")
