@@ -1,5 +1,7 @@
 """The traceability matrix."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -62,7 +64,7 @@ def _texts(*names: str) -> list[sa.Column[str]]:
     return [sa.Column(name, TEXT, nullable=False) for name in names]
 
 
-def _table(name: str, key: tuple[str, ...], *columns: sa.Column[object]) -> None:
+def _table(name: str, key: tuple[str, ...], *columns: sa.Column[Any]) -> None:
     op.create_table(name, *columns, sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"))
 
 
