@@ -111,15 +111,18 @@ async def test_an_event_opens_a_violation_of_which_people_are_told_and_another_r
 
 async def test_who_takes_a_violation_on_is_kept_with_it(env: WorkflowEnvironment) -> None:
     control = ProcessControl(on_events=True, on_open=(TOLD.model_copy(update={"comment": False}),))
-    async with ruled(env, answer(), control=control) as item:
+    async with ruled(env, answer(question="Who has it?"), control=control) as item:
         item.tracker.edit(1, System__State="Resolved")
         await item.deliver()
-        await item.decide(await item.asked(), "respond", comment="tomorrow")
+        # The test server's clock stops for ever where a child ends behind its parent, so the item waits for an answer.
+        questions = {row.escalation.kind: row for row in (await item.asked(1), await item.asked(2))}
+        await item.decide(questions[EscalationKind.VIOLATION], "respond", comment="tomorrow")
         await item.until(lambda: item.rules.broken()["DONE"] is ViolationState.ACKNOWLEDGED)
         await item.asked_no_more()
+        await item.decide(questions[EscalationKind.QUESTION], "reject", comment="nobody")
         await item.result()
     assert [(one.by, one.reason) for one in item.rules.violations.kept.values()] == [("ada", "tomorrow")]
-    assert item.tracker.writes[1] == 1, "the agent's comment only"
+    assert item.tracker.writes[1] == 0
 
 
 async def test_what_an_item_in_the_recycle_bin_broke_is_resolved(env: WorkflowEnvironment) -> None:
