@@ -135,8 +135,14 @@ def test_the_store_keeps_all_content(places: Places, word: str) -> None:
     assert found(places, "store", asdict(CONTENT)[word])
 
 
-UNUSED = {"llm_answer", "llm_rate", "hook_state", "process_violation", "recovery", "recovery_watermark"}
-"""Here no answers are kept, no rates limited, no subscriptions watched, no rules checked and no events looked for."""
+UNUSED = {
+    *("llm_answer", "llm_rate"),
+    *("hook_state", "recovery", "recovery_watermark", "reconciliation", "tombstone"),
+    *("process_violation", "sync_conflict", "sync_quarantine"),
+    *(f"matrix_{what}" for what in ("reading", "item", "link", "code", "proof", "commit")),
+}
+"""Here no answers are kept, no rates limited, nothing is looked for that was lost, nothing breaks a rule or is in
+conflict, and no matrix is read."""
 
 
 @slow

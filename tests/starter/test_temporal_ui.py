@@ -41,6 +41,7 @@ async def browser(dev_server: DevServer) -> AsyncIterator[Browser]:
 async def question(server: DevServer) -> AsyncGenerator[tuple[Rig, EscalationRow]]:
     """An item whose agent wants what a human must approve: asked, and waiting. Nothing of it is left open."""
     item = await PlainRig(await server.connect(), CLOSING).prompt()
+    item.tracker.add(1, System__TeamProject=item.key.project)
     async with asyncio.timeout(browser_rig.TEST_SECONDS_MAX), item.worker():
         await item.deliver()
         try:

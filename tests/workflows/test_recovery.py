@@ -130,7 +130,7 @@ async def origins_are_told(rig: Recovering, result: RecoverResult) -> None:
     assert [(row.recovered_from, row.state) for row in pushed] == [(RecoveredFrom.NOTIFICATIONS, "unknown")]
     recovered = [row for row in rows if row.recovered_from]
     assert len(recovered) == result.tally.events == len(rows) - HEARD
-    assert {row.recovered_from for row in recovered} == set(RecoveredFrom)
+    assert {row.recovered_from for row in recovered} == {RecoveredFrom.HISTORY, RecoveredFrom.NOTIFICATIONS}
     (named,) = result.tally.unrecovered
     assert (named.what, named.until) == ("git.push", None)
     assert "is disabledBySystem: the service keeps no events meanwhile" in named.reason
