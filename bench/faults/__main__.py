@@ -16,6 +16,7 @@ from bench.faults.forks import Nursery
 from bench.faults.load import OPEN_MAX
 from bench.faults.run import Run, Wanted
 from pointsman.temporal_server import DevServerFailed, ServerNotFound
+from starter.cli.app import leave
 from starter.demo.processes import DemoFailed
 
 PATIENCE_SECONDS = 300.0
@@ -66,4 +67,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

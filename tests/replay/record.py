@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowHistory
 
 from pointsman.temporal import connect
 from pointsman.temporal_server import DevServer, find_server
+from starter.cli.app import leave
 from tests.replay import corpus
 from tests.replay.beside import Beside
 from tests.replay.both_sides import BESIDE, PATHS
@@ -101,3 +102,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)
