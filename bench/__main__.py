@@ -23,6 +23,7 @@ QUICK = {
     "promptness": ("--items", "100", "--seconds", "5"),
     "rules": ("--items", "5"),
     "startup": ("--rounds", "1"),
+    "sync": ("--items", "10", "--seconds", "3", "--per-second", "5"),
 }
 
 
