@@ -18,6 +18,7 @@ from pointsman.domain.loose import get, inner, objects, truth
 HISTORY, COUNT, DELETED = "System.History", "System.CommentCount", "System.IsDeleted"
 RESOURCE_VERSION = "5.1-preview.3"
 SAME_SAVE = timedelta(seconds=2)
+STREAM_STEP = timedelta(seconds=1)
 """So far apart may the moments of a comment and of the update that tells of it be."""
 
 
@@ -164,8 +165,10 @@ def _may_be_since(listened: Listened, told: Sequence[UpdateTold], number: int) -
     if listened.streamed_rev and update.rev > listened.streamed_rev:
         return True
     if update.at is not None:
-        # The stream's own word counts for more than a date, which whoever bypasses rules can set.
-        return _is_since(update.at, listened.floor) or update.rev == listened.streamed_rev
+        # The stream's own word counts for more than a date, which whoever bypasses rules can set; but it may count
+        # whole seconds, and what came in that of the floor is as old as its date says.
+        close = listened.floor is not None and listened.floor - STREAM_STEP < update.at < listened.floor
+        return _is_since(update.at, listened.floor) or (update.rev == listened.streamed_rev and not close)
     later = next((one.at for one in told[number + 1 :] if one.at), None)
     before = told[number - 1].until if number else None
     latest = before if before and before.year < datetime.max.year else later

@@ -71,6 +71,10 @@ async def test_stream_may_begin_at_a_moment_and_keep_to_types(azure: Azure) -> N
     history = azure.service.history
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     assert [batch.values async for batch in history.revision_stream(since=tomorrow)] == [[]]
+    dates = [one.fields["System.ChangedDate"] async for batch in history.revision_stream() for one in batch.values]
+    newest = max(datetime.fromisoformat(str(date)) for date in dates)
+    assert [bool(batch.values) async for batch in history.revision_stream(since=newest)] == [True]
+    assert [batch.values async for batch in history.revision_stream(since=newest + timedelta(milliseconds=1))] == [[]]
     tasks = [one async for batch in history.revision_stream(project="Fabrikam", types=["Task"]) for one in batch.values]
     assert [task.fields["System.WorkItemType"] for task in tasks] == ["Task"]
 

@@ -1,7 +1,7 @@
 """Whatever is lost of an item's history is found, once, and comes as the delivery that it would have been."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -172,6 +172,15 @@ def test_the_streams_word_counts_for_more_than_a_date_that_was_set_by_hand() -> 
     item = history(["edit", "edit"])
     listened = Listened("fabrikam", 7, floor=START + timedelta(days=1), streamed_rev=2)
     assert [one.rev for one in recovery.missing(listened, item.updates).missed] == [2, 3]
+
+
+def test_what_came_in_the_second_before_the_floor_is_as_old_as_its_date_says() -> None:
+    item = history(["edit"])
+    at = item.updates[1].at
+    assert at is not None
+    listened = Listened("fabrikam", 7, floor=at + timedelta(milliseconds=400), streamed_rev=2)
+    assert recovery.missing(listened, item.updates).missed == ()
+    assert [one.rev for one in recovery.missing(replace(listened, floor=at), item.updates).missed] == [2]
 
 
 def test_a_version_that_no_entry_tells_of_comes_as_an_event_of_its_own() -> None:

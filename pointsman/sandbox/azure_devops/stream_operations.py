@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
+from pointsman.sandbox.azure_devops.faults_of_service import invalid
 from pointsman.sandbox.azure_devops.item_operations import collection, item_of
 from pointsman.sandbox.azure_devops.process import FIELDS, Shape
 from pointsman.sandbox.azure_devops.rendering import Links, fields_json, identity_json, relations_json
@@ -68,11 +70,13 @@ def link_stream(call: Call) -> Reply:
     tells a change of nothing but a comment is not confirmed.
     """
     after = call.count("continuationToken", 0)
-    since = call.query.get("startDateTime", "")[:19]
+    since = _since(call)
     kinds = _named(call, "linkTypes")
     items = call.world.items_of(call.organisation)
     told = [one for item in items.values() if _inside(call, item) for one in _links(item) if one.update.mark > after]
-    told = [one for one in told if (after or one.update.at >= since) and (not kinds or one.rel.lower() in kinds)]
+    told = [
+        one for one in told if (after or _moment(one.update.at) >= since) and (not kinds or one.rel.lower() in kinds)
+    ]
     told.sort(key=lambda one: one.update.mark)
     page = told[:BATCH_MAX]
     token = str(page[-1].update.mark if page else after)
@@ -141,8 +145,20 @@ def _wanted(call: Call, kinds: set[str], item: Item, fields: Fields) -> bool:
         return False
     if fields.get("System.IsDeleted") and not call.flag("includeDeleted"):
         return False
-    since = call.query.get("startDateTime", "")[:19]
-    return call.count("continuationToken", 0) > 0 or str(fields["System.ChangedDate"]) >= since
+    return call.count("continuationToken", 0) > 0 or _moment(str(fields["System.ChangedDate"])) >= _since(call)
+
+
+def _since(call: Call) -> datetime:
+    text = call.query.get("startDateTime", "")
+    try:
+        return _moment(text) if text else datetime.min.replace(tzinfo=UTC)
+    except ValueError:
+        raise invalid(f"The request is invalid: {text!r} is not a valid value for startDateTime.") from None
+
+
+def _moment(text: str) -> datetime:
+    told = datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _inside(call: Call, item: Item) -> bool:
