@@ -135,7 +135,9 @@ class Deciders:
         if row.id not in self.decided:
             self.decided[row.id] = self._verb(row)
         verb = self.decided[row.id]
-        decision = Decision(verb=verb, by="ada", subject=row.escalation.subject, comment=WORDS[verb])
+        choices = row.escalation.choices if verb is Verb.RESPOND else ()
+        comment = choices[0] if choices else WORDS[verb]
+        decision = Decision(verb=verb, by="ada", subject=row.escalation.subject, comment=comment)
         try:
             async with asyncio.timeout(UPDATE_SECONDS):
                 if self.chance.random() < 0.5:
