@@ -94,8 +94,9 @@ class FakeTracker:
             values["System.History"] = change.comment
         self._apply(key.id, values, ACCOUNT)
         self.writes[key.id] += 1
+        written = self.items[key.id]
         self.after_write(key)
-        return self.items[key.id]
+        return written
 
     async def identity(self, organisation: str = "") -> str:
         return ACCOUNT
