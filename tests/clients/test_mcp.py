@@ -165,6 +165,7 @@ async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None
         with pytest.raises(Unavailable):
             await call(box, "echo", text="x")
         port = url.split(":")[2].split("/")[0]
+        await until(lambda: not is_open(int(port)))  # who is killed may answer for a moment yet
         again = await asyncio.create_subprocess_exec(*EDGE, port)
         await until(lambda: is_open(int(port)))
         assert (await call(box, "echo", text="back")).ok
