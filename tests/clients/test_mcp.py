@@ -37,6 +37,10 @@ async def http_server() -> AsyncGenerator[str]:
         await process.wait()
 
 
+async def is_closed(port: int) -> bool:
+    return not await is_open(port)
+
+
 async def is_open(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -165,7 +169,7 @@ async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None
         with pytest.raises(Unavailable):
             await call(box, "echo", text="x")
         port = url.split(":")[2].split("/")[0]
-        await until(lambda: not is_open(int(port)))  # who is killed may answer for a moment yet
+        await until(lambda: is_closed(int(port)))  # who is killed may answer for a moment yet
         again = await asyncio.create_subprocess_exec(*EDGE, port)
         await until(lambda: is_open(int(port)))
         assert (await call(box, "echo", text="back")).ok
