@@ -1,7 +1,6 @@
 """Answers that Microsoft publishes as examples are read by the client, each as what it is."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ from pointsman.clients.azure_devops.answers_code import (
     Thread,
     ThreadComment,
 )
+from tests.microsoft import FOLDER, needs_microsoft
 
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 KINDS: dict[str, type[Answer]] = {
     "commits": Commit,
     "pullRequestReviewers": Reviewer,
@@ -31,7 +30,7 @@ KINDS: dict[str, type[Answer]] = {
     "refs": Ref,
     "repositories": Repository,
 }
-pytestmark = pytest.mark.skipif(not FOLDER, reason="POINTSMAN_AZURE_SPECS names no folder with Microsoft's examples")
+pytestmark = needs_microsoft
 
 
 def answers(kind: str) -> list[tuple[str, Any]]:

@@ -1,7 +1,6 @@
 """Ways between states that we carry are those of Microsoft's templates: each way is allowed, and nothing else is."""
 
 import json
-import os
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
@@ -16,8 +15,8 @@ from pointsman.domain.process.graphs import completed
 from pointsman.domain.process.history_rules import transitions
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.sandbox.azure_devops.process import PROCESSES
+from tests.microsoft import FOLDER, needs_microsoft
 
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 GRAPHS = load_graphs()
 TYPES = [(process, kind) for process, graphs in GRAPHS.items() for kind in graphs]
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -68,7 +67,7 @@ def test_they_are_those_of_the_stand_in(process: str) -> None:
     assert {name: set(_ways(graph.steps)) for name, graph in GRAPHS[process].items()} == theirs
 
 
-@pytest.mark.skipif(not FOLDER, reason="POINTSMAN_AZURE_SPECS names no folder with Microsoft's templates")
+@needs_microsoft
 @pytest.mark.parametrize("process", ["Agile", "Scrum", "CMMI"])
 def test_they_are_those_of_the_published_templates(process: str) -> None:
     types = templates()[process]["workItemTypes"]

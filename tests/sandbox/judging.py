@@ -1,5 +1,6 @@
 """What judges the stand-in: Microsoft's corrected specifications where they are at hand, our own table anywhere."""
 
+import copy
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -151,6 +152,35 @@ class Table:
 
     def rules(self, exchange: Exchange) -> list[Rule]:
         return _fitting(self._rules, exchange)
+
+
+def unlike(exchanges: Iterable[Exchange], judge: Judge) -> list[str]:
+    """What is not as known: requests that no rule takes, answers that none of those rules allows."""
+    wrong: list[str] = []
+    for exchange in exchanges:
+        found = judge.rules(exchange)
+        rules = [rule for rule in found if not rule.complaints(exchange)]
+        if not rules:
+            wrong.append(f"{exchange}: {[rule.complaints(exchange) for rule in found] or 'no such path'}")
+        elif all(rule.faults(exchange) for rule in rules):
+            wrong.append(f"{exchange}: {[rule.faults(exchange) for rule in rules]}")
+    return wrong
+
+
+def used(exchanges: Iterable[Exchange], table: Table) -> list[str]:
+    """Names of the table's rows that a request or more is of."""
+    return sorted({rule.name for exchange in exchanges for rule in table.rules(exchange)})
+
+
+def needless(corrections: Iterable[Correction], documents: list[Schema]) -> list[str]:
+    """Corrections that find nothing to correct."""
+    idle: list[str] = []
+    for correction in corrections:
+        before = copy.deepcopy(documents)
+        for document in documents:
+            correction.apply(document)
+        idle += [correction.name] if documents == before else []
+    return idle
 
 
 def load(folder: Path, name: str) -> Schema:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pointsman.contracts.base import Json
+from tests.microsoft import FOLDER
 from tests.sandbox.azure import Azure, Receiver, azure_devops, receiver
-from tests.sandbox.test_azure_payloads import FOLDER, SOURCES
+from tests.sandbox.test_azure_payloads import SOURCES
 
 PROJECT = REPOSITORY = "Fabrikam"
 PULL_REQUESTS = tuple(f"git.pullrequest.{what}" for what in ("created", "updated", "merged"))

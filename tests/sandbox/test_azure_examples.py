@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 from pathlib import Path
 
@@ -11,12 +10,12 @@ import pytest
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.app import create_app
 from tests.docs.coverage import coverage, operations, sent
+from tests.microsoft import FOLDER, WHY_NOT
 from tests.sandbox.azure import config
 from tests.sandbox.examples import SUMMARY, Outcome, Played, play_all, summary
 from tests.sandbox.overlay import part
 
 NAMED = re.compile(r"`([^`]+)`")
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 pytestmark = pytest.mark.xdist_group("azure-examples")
 
 
@@ -28,7 +27,7 @@ def told() -> dict[str, Json]:
 @pytest.fixture(scope="module")
 def played() -> list[Played]:
     if not FOLDER:
-        pytest.skip("POINTSMAN_AZURE_SPECS names no folder with Microsoft's examples")
+        pytest.skip(WHY_NOT)
     return asyncio.run(play_all(Path(FOLDER)))
 
 

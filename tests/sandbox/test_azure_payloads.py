@@ -3,7 +3,6 @@
 Judged by a table of our own, and by Microsoft's published payloads where `POINTSMAN_AZURE_SPECS` names their folder.
 """
 
-import os
 import re
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -13,10 +12,10 @@ from pydantic import TypeAdapter
 
 from pointsman.clients.azure_devops.patches import add_comment, add_relation, set_field
 from pointsman.contracts.base import Json
+from tests.microsoft import FOLDER
 from tests.sandbox.azure import Azure, Receiver, at, azure_devops, receiver
 from tests.sandbox.test_azure_items import ask
 
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 SOURCES = ("table", "published") if FOLDER else ("table",)
 EVENTS = ("created", "updated", "commented", "deleted", "restored")
 PLAIN, OBJECTS = "1.0", "5.1-preview.3"

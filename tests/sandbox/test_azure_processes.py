@@ -1,7 +1,6 @@
 """The four processes of the stand-in: which ways there are between states, why, and what each state asks for."""
 
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from itertools import product
@@ -18,9 +17,9 @@ from pointsman.sandbox.azure_devops.edits import Manner
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError
 from pointsman.sandbox.azure_devops.process import CMMI, COMMON, PROCESSES, Kind
 from pointsman.sandbox.azure_devops.state import Item, World
+from tests.microsoft import FOLDER, needs_microsoft
 from tests.sandbox.azure import at
 
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 STATE, REASON, ASSIGNED, TITLE = "System.State", "System.Reason", "System.AssignedTo", "System.Title"
 FILLED: Mapping[str, Json] = {
     f"{CMMI}Purpose": "Look at it",
@@ -104,7 +103,7 @@ def test_an_item_begins_in_one_state_only(world: World, kind: Kind) -> None:
                 make(world, kind, State=state)
 
 
-@pytest.mark.skipif(not FOLDER, reason="POINTSMAN_AZURE_SPECS names no folder with Microsoft's templates")
+@needs_microsoft
 @pytest.mark.parametrize("name", ["Agile", "Scrum", "CMMI"])
 def test_ways_reasons_and_fields_are_those_of_the_published_template(name: str) -> None:
     types = templates()[name]["workItemTypes"]

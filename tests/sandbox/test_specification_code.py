@@ -1,6 +1,5 @@
 """The areas of code and its proof against what is known of the service; see `test_specification`."""
 
-import copy
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,10 +21,11 @@ from pointsman.clients.azure_devops.test_results import NewResult
 from pointsman.domain import artifacts
 from pointsman.ports import Conflict, Missing
 from pointsman.sandbox.azure_devops.config import POINTSMAN
+from tests.microsoft import FOLDER, needs_microsoft
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops
-from tests.sandbox.judging import Exchange, Judge, Specifications, Table, load
+from tests.sandbox.judging import Exchange, Judge, Specifications, Table, load, needless, unlike, used
 from tests.sandbox.overlay_code import CODE_CORRECTIONS
-from tests.sandbox.test_specification import FOLDER, JUDGES
+from tests.sandbox.test_specification import JUDGES
 
 FILES = (
     "git/git.json",
@@ -216,28 +216,14 @@ async def _make_a_project(client: AzureDevOps) -> None:
 
 
 async def test_each_request_and_each_answer_is_as_known(azure: Azure, judge: Judge) -> None:
-    wrong: list[str] = []
-    for exchange in await everything(azure):
-        found = judge.rules(exchange)
-        rules = [rule for rule in found if not rule.complaints(exchange)]
-        if not rules:
-            wrong.append(f"{exchange}: {[rule.complaints(exchange) for rule in found] or 'no such path'}")
-        elif all(rule.faults(exchange) for rule in rules):
-            wrong.append(f"{exchange}: {[rule.faults(exchange) for rule in rules]}")
-    assert wrong == []
+    assert unlike(await everything(azure), judge) == []
 
 
 async def test_table_names_what_is_used_and_no_more(azure: Azure) -> None:
     table = Table(TABLE)
-    used = {rule.name for exchange in await everything(azure) for rule in table.rules(exchange)}
-    assert sorted(used) == sorted(table.names)
+    assert used(await everything(azure), table) == sorted(table.names)
 
 
-@pytest.mark.skipif(not FOLDER, reason="needs Microsoft's specifications")
+@needs_microsoft
 def test_each_correction_finds_its_fault() -> None:
-    documents = [load(Path(FOLDER), name) for name in FILES]
-    for correction in CODE_CORRECTIONS:
-        before = copy.deepcopy(documents)
-        for document in documents:
-            correction.apply(document)
-        assert documents != before, f"nothing to correct: {correction.name}"
+    assert needless(CODE_CORRECTIONS, [load(Path(FOLDER), name) for name in FILES]) == []

@@ -3,7 +3,6 @@ one's own too. They are not ours to carry: our samples of the same shapes are in
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -24,12 +23,11 @@ from pointsman.contracts.events import (
 from pointsman.domain.deliveries import read
 from pointsman.domain.events.reading import OPAQUE, parse
 from tests.domain.test_deliveries import SUBSCRIPTION, recased
+from tests.microsoft import FOLDER, needs_microsoft
 
-FOLDER = os.environ.get("POINTSMAN_AZURE_SPECS", "")
 ROOT = Path(__file__).parents[3]
 Kind = TypeVar("Kind", bound=Event)
 Spelling = Callable[[str], str]
-needs_payloads = pytest.mark.skipif(not FOLDER, reason="POINTSMAN_AZURE_SPECS names the folder with `payloads/`")
 
 
 def as_it_is(name: str) -> str:
@@ -56,7 +54,7 @@ def event(name: str, spelling: Spelling, kind: type[Kind]) -> Kind:
     return found
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_oldest_update_has_item_0_and_is_about_the_item_of_its_snapshot(spelling: Spelling) -> None:
     told = payload("doc-workitem.updated", spelling)
@@ -69,7 +67,7 @@ def test_oldest_update_has_item_0_and_is_about_the_item_of_its_snapshot(spelling
     assert read({**told, spelling("resource"): bare}).item_id == 5, "the URL names it, too"
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_update_of_the_documentation_has_text_for_numbers_noise_and_a_name_that_nobody_uses(spelling: Spelling) -> None:
     found = event("doc-workitem.updated", spelling, WorkItemUpdated)
@@ -83,7 +81,7 @@ def test_update_of_the_documentation_has_text_for_numbers_noise_and_a_name_that_
     assert found.actor == Person(display_name="Jamal Hartnett")
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_update_of_links_alone_has_no_fields_and_its_own_number(spelling: Spelling) -> None:
     found = event("assembled-workitem.updated.links-only", spelling, WorkItemUpdated)
@@ -95,7 +93,7 @@ def test_update_of_links_alone_has_no_fields_and_its_own_number(spelling: Spelli
     )
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_edit_of_a_comment_is_an_update_with_a_version_behind_its_snapshot(spelling: Spelling) -> None:
     found = event("assembled-workitem.updated.comment-edited", spelling, WorkItemUpdated)
@@ -105,7 +103,7 @@ def test_edit_of_a_comment_is_an_update_with_a_version_behind_its_snapshot(spell
     assert set(found.changed) == {"System.History"}
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_comment_is_the_history_of_an_item_that_is_told_as_a_whole(spelling: Spelling) -> None:
     found = event("doc-workitem.commented", spelling, WorkItemCommented)
@@ -113,7 +111,7 @@ def test_comment_is_the_history_of_an_item_that_is_told_as_a_whole(spelling: Spe
     assert (found.comment_id, found.comment_version) == (0, 0), "the documentation has no version of it"
 
 
-@needs_payloads
+@needs_microsoft
 @spelled
 def test_deleted_item_lives_in_the_recycle_bin_and_a_restored_one_is_an_item_again(spelling: Spelling) -> None:
     told = payload("doc-workitem.deleted", spelling)
@@ -132,7 +130,7 @@ def test_deleted_item_lives_in_the_recycle_bin_and_a_restored_one_is_an_item_aga
     assert read({**told, spelling("resource"): bare}).item_id == 5
 
 
-@needs_payloads
+@needs_microsoft
 @pytest.mark.parametrize("name", ["created", "updated", "commented", "deleted", "restored"])
 def test_no_documented_field_keeps_the_name_that_only_documentation_has(name: str) -> None:
     heard = read(payload(f"doc-workitem.{name}"))
@@ -141,7 +139,7 @@ def test_no_documented_field_keeps_the_name_that_only_documentation_has(name: st
     assert not [field for field in heard.changed if field.startswith("WEF_")]
 
 
-@needs_payloads
+@needs_microsoft
 def test_documented_test_notifications_touch_no_item() -> None:
     told = {**payload("doc-workitem.created"), "subscriptionId": "00000000-0000-0000-0000-000000000000"}
     assert read(told).kind is None
