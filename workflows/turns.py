@@ -27,6 +27,8 @@ THINK_TIME = timedelta(minutes=10)
 THINK_ATTEMPTS = 10  # the provider bills every attempt
 TOOL_TIME = timedelta(minutes=2)
 TOOL_ATTEMPTS = 5
+INSTRUCT = "instruct"
+"""The signal of every kind of turn."""
 FALLS_BACK = "fall-back"
 """Runs that began before this end where their model does not answer."""
 REPAIRS_MAX = 1  # a model that misses the schema twice needs a human more than a third bill

@@ -18,9 +18,9 @@ from pointsman.contracts.lifecycle import (
     Stage,
     TakeIn,
 )
-from pointsman.contracts.turns import Tell, TurnRequest
+from pointsman.contracts.turns import Tell, TurnRequest, TurnResult
 from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
-from pointsman.domain import lifecycle, limits, routing, story
+from pointsman.domain import lifecycle, limits, linking, routing, story
 from pointsman.domain.process import questions
 from workflows import attributes
 from workflows.escalations import ResolveEscalation
@@ -35,7 +35,7 @@ from workflows.item_runs import (
     ItemRun,
     was_terminated,
 )
-from workflows.turns import TakeTurn
+from workflows.turns import INSTRUCT
 
 
 @workflow.defn
@@ -168,7 +168,7 @@ class DeliverWorkItem(ItemRun):
         agent = self._agent()
         number = carry.turns + 1
         assert carry.facts is not None, "facts are read before a turn"
-        self._keep(turns=number, instructions=(), approved_by="", despite="")
+        self._keep(turns=number, instructions=(), approved_by="", despite="", leave_out=())
         self._handed = carry.instructions
         await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")
         turn = TurnRequest(
@@ -180,15 +180,17 @@ class DeliverWorkItem(ItemRun):
             agent=agent,
             facts=carry.facts,
             instructions=carry.instructions,
+            tells_status=request.policy.sync.status_comment,
         )
         child = await workflow.start_child_workflow(
-            TakeTurn.run,
+            "DelegateTurn" if agent.service else "TakeTurn",
             turn,
+            result_type=TurnResult,
             id=f"{workflow.info().workflow_id}/turn-{number}",
             search_attributes=attributes.of_child(request, self._carry),
             static_summary=story.summary(f"turn {number} of {agent.name} on {story.item_name(request.key)}"),
         )
-        if await self._attend(child, lambda instruction: child.signal(TakeTurn.instruct, instruction)):
+        if await self._attend(child, lambda instruction: child.signal(INSTRUCT, instruction)):
             if self._carry.moved_to is not None:
                 self._keep(instructions=(*self._handed, *self._carry.instructions))
             return self._stopped()
@@ -261,6 +263,8 @@ class DeliverWorkItem(ItemRun):
             self._keep(proposal=resolution.proposal)
         if resolution.verb is Verb.APPROVE and ask.kind is not EscalationKind.FAILURE:
             self._keep(approved_by=resolution.by)
+        if resolution.verb is Verb.APPROVE and ask.leave_out:
+            self._keep(leave_out=ask.leave_out)
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.RULE:
             self._keep(despite=resolution.by)
         self._keep_decided(ask, resolution)
@@ -311,6 +315,7 @@ class DeliverWorkItem(ItemRun):
                 sync=request.policy.sync,
                 enforce_from=request.policy.process.enforce_from,
                 despite=carry.despite,
+                leave_out=carry.leave_out,
             ),
             start_to_close_timeout=TRACKER_TIME,
             heartbeat_timeout=BEAT,
@@ -323,7 +328,7 @@ class DeliverWorkItem(ItemRun):
             return self._withdrawn()
         if published.quarantine:
             return self._ask(lifecycle.ask_quarantine(published.quarantine, carry.proposal))
-        if published.broken:
+        if published.broken or published.impossible:
             return await self._held_back(published)
         if published.conflicts:
             return self._ask(lifecycle.ask_conflict(published.conflicts, carry.proposal))
@@ -337,8 +342,11 @@ class DeliverWorkItem(ItemRun):
         assert proposal is not None, "there is a proposal before it is held back"
         if self._carry.approved_by or again >= self._request.policy.process.rewrites:
             self._keep(held_back=0)
+            if published.impossible:
+                return self._ask(linking.ask_links(published.impossible, proposal))
             return self._ask(questions.ask_rule(published.broken, proposal))
-        words = Tell(text=questions.why_held_back(published.broken))
+        why = linking.why_held_back(published.impossible) if published.impossible else ""
+        words = Tell(text=why or questions.why_held_back(published.broken))
         instruction = await workflow.execute_activity_method(
             Turns.tell, words, start_to_close_timeout=BOOKS_TIME, summary="why nothing was written"
         )

@@ -91,19 +91,47 @@ class ToolServer(Contract):
     timeout: timedelta = timedelta(seconds=30)
 
 
+class AgentService(Contract):
+    """A remote agent that takes the turns in place of a model of ours, spoken to over A2A."""
+
+    url: str
+    """Its card is at `/.well-known/agent-card.json` below it."""
+    key: str = ""
+    """Name of the variable that holds its credential; never the credential itself."""
+    key_header: str = "Authorization"
+    """Where the credential is sent: there as a bearer token, in any other header as it is."""
+    hosts: tuple[str, ...] = ()
+    """Hosts beside that of `url` that its card may lead to, with a port where it is not the usual one."""
+    skills: tuple[str, ...] = ()
+    """Skills that its card must name."""
+    timeout: timedelta = timedelta(seconds=30)
+    """Of one call. How long the work may take is the turn's limit."""
+    progress_every: timedelta = timedelta(seconds=10)
+    """At most so often its progress is told."""
+    answer_bytes: int = Field(default=1_000_000, gt=0)
+    """Longer answers are not read."""
+
+
 class AgentPolicy(Contract):
+    """Works with a model and a prompt here, or is a service elsewhere."""
+
     name: str
     description: str = ""
-    model: str
+    model: str = ""
     """A model's name, or a tier: fast, balanced, premium."""
-    prompt: str
+    prompt: str = ""
     """Content hash of the prompt's text."""
+    service: AgentService | None = None
     tools: tuple[str, ...] = ()
     """Allowed tools as `server/tool`; `server/*` allows all of a server."""
     may_change: tuple[str, ...] = ()
     """Field reference names that this agent may propose to change. Anything else is dropped and said so."""
     needs_approval: tuple[str, ...] = ()
     """Field reference names of which a human must approve any change."""
+    may_link: tuple[str, ...] = ()
+    """Kinds of links that this agent may propose, by the names that people know: `Related`, `Pull Request`."""
+    approve_links: tuple[str, ...] = ("Parent", "Child")
+    """Of these a human must approve any: where an item belongs is not an agent's to say, unless policy says so."""
     approval_severity: Severity = Severity.MEDIUM
     limits: Limits = Limits()
     max_output_tokens: int = Field(default=8_000, gt=0)

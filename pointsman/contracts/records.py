@@ -66,6 +66,7 @@ class AttemptKind(StrEnum):
     MODEL = "model"
     TOOL = "tool"
     WRITE = "write"
+    AGENT = "agent"
 
 
 class Chosen(Contract):
@@ -83,7 +84,7 @@ class Attempt(Contract):
     chain: Chain
     caller: Caller
     target: str
-    """Model, tool or operation."""
+    """Model, tool, operation or remote agent."""
     subject: str = ""
     """Transcript slot or ledger operation."""
     started_at: datetime

@@ -19,6 +19,8 @@ class TurnRequest(Contract):
     facts: Facts
     instructions: tuple[str, ...] = ()
     """Content hashes of what to tell the agent first, for example a human's response."""
+    tells_status: bool = False
+    """Progress is said on the item, see `SyncPolicy.status_comment`."""
 
 
 class Think(Contract):

@@ -78,11 +78,12 @@ def usage(used: Usage) -> str:
 
 
 def turn(request: TurnRequest, step: int, used: Usage, doing: str) -> str:
+    service = request.agent.service
     lines = [
         f"### Turn {request.number} of agent {literal(request.agent.name)}",
         f"**step {step}**: {literal(doing)}",
         "",
-        f"- model: {literal(request.agent.model)}",
+        f"- service: {literal(service.url)}" if service else f"- model: {literal(request.agent.model)}",
         f"- used: {usage(used)}",
         f"- correlation: `{request.correlation_id}`",
     ]
@@ -121,7 +122,7 @@ def escalation(
 
 def _about(asked: Escalation) -> str:
     """Which work item, with the way to it, and whose question."""
-    title = literal(asked.title) or "work item"
+    title = literal(asked.title) or ("work item" if asked.key.id else "the whole")
     named = f"[{title}]({asked.url})" if asked.url else title
     agent = f", agent {literal(asked.agent)}" if asked.agent else ""
     return f"{named} in {literal(item_name(asked.key))}{agent}"
@@ -157,7 +158,7 @@ def notification(asked: Escalation, escalation_id: str, workflow_id: str) -> str
 
 
 def item_name(key: WorkItemKey) -> str:
-    return f"{key.organisation}/{key.project} #{key.id}"
+    return f"{key.organisation}/{key.project} #{key.id}" if key.id else str(key)
 
 
 def status(state: WorkItemState, reason: str) -> str:
