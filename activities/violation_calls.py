@@ -15,8 +15,6 @@ from pointsman.domain.sync.recognising import marked
 from pointsman.ports import Notifier, Rejected, WorkTracker
 from pointsman.ports_process import KeptViolations
 
-COMMENTS_MAX, QUESTIONS_MAX = 20, 10  # at once: a first check of a large project must not flood its people
-
 
 class ViolationCalls:
     """`worker.py` hands in the books and the outside."""
@@ -31,42 +29,33 @@ class ViolationCalls:
     async def act(self, ask: ActOn) -> Called:
         """Tell people of violations that nobody was told of. At least once; a comment is written once.
 
-        Each target gets one message, however many there are. Of one call at most 20 items get a comment, and about at
-        most 10 violations people are asked: the message names the others, too.
+        Each target gets one message, however many there are; comments and questions have limits, see `calls.planned`:
+        the message names the others, too.
         """
         place = f"{ask.organisation}/{ask.project}"
         with outside(f"violations in {place}"):
             async with beating():
-                untold = await self._violations.untold(ask.organisation, ask.items)
-                todo = [one for one in untold if calls.concerns(ask.on_open, one)]
-                if not todo:
+                untold = await self._violations.untold(ask.organisation, ask.items, ask.project)
+                plan = calls.planned(ask.on_open, untold)
+                if not plan.told:
                     return Called()
-                told = await self._notify(ask, place, todo)
-                commented = await self._comment(ask, todo)
-                questions = [one for one in todo if calls.wanted(ask.on_open, one).escalate][:QUESTIONS_MAX]
-                await self._violations.told([one.id for one in todo], [one.id for one in questions])
-                return Called(told=told, commented=commented, ask=tuple(questions))
+                told = await self._notify(place, plan)
+                written = [await self._comment_on(ask, key, found) for key, found in plan.comments.items()]
+                await self._violations.told([one.id for one in plan.told], [one.id for one in plan.questions])
+                return Called(
+                    told=told,
+                    commented=sum(written),
+                    ask=plan.questions,
+                    uncommented=tuple(one.id for one in plan.uncommented),
+                )
 
-    async def _notify(self, ask: ActOn, place: str, todo: Sequence[ProcessViolation]) -> tuple[str, ...]:
-        targets: dict[str, list[ProcessViolation]] = {}
-        for one in todo:
-            for target in calls.wanted(ask.on_open, one).notify:
-                targets.setdefault(target, []).append(one)
+    async def _notify(self, place: str, plan: calls.Plan) -> tuple[str, ...]:
         return tuple(
             [
-                await self._notifier.notify(target, calls.subject(place, found), calls.text(found))
-                for target, found in targets.items()
+                await self._notifier.notify(target, calls.subject(place, found), calls.text(found, plan.uncommented))
+                for target, found in plan.messages.items()
             ]
         )
-
-    async def _comment(self, ask: ActOn, todo: Sequence[ProcessViolation]) -> int:
-        items: dict[WorkItemKey, list[ProcessViolation]] = {}
-        for one in todo:
-            if calls.wanted(ask.on_open, one).comment:
-                items.setdefault(one.key, []).append(one)
-        commented = list(items.items())[:COMMENTS_MAX]
-        written = [await self._comment_on(ask, key, found) for key, found in commented]
-        return sum(written)
 
     async def _comment_on(self, ask: ActOn, key: WorkItemKey, found: Sequence[ProcessViolation]) -> bool:
         """Whether it is there. A comment that is refused, or would be one write too many, is left out: people were told

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pointsman.contracts.process import ProjectFacts
-from pointsman.contracts.violations import ProcessViolation
+from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
 from pointsman.ports import ItemReader, ProcessSource, ProcessViolations
 
 
@@ -17,6 +17,9 @@ class RuledProjects(ProcessSource, Protocol):
     def at_once(self, organisation: str, asked: frozenset[str]) -> ItemReader:
         """As `reader`, for an item that somebody waits for: not behind what goes in bulk."""
 
+    async def in_bin(self, organisation: str, item_id: int) -> bool:
+        """Whether the item is in the recycle bin: one that cannot be read need not be."""
+
 
 class WholeProjects(Protocol):
     async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
@@ -24,9 +27,19 @@ class WholeProjects(Protocol):
         None. What is counted of items is not in it."""
 
 
-class KeptViolations(ProcessViolations, Protocol):
-    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
-        """Open violations of these items that nobody was told of yet, oldest first."""
+class SettledViolations(Protocol):
+    """All that a check of a project asks of the books."""
+
+    async def settle(self, inspection: Inspection) -> Settlement:
+        """Open, resolve and bring back what an inspection says. Idempotent."""
+
+    async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
+        """Items above `after`, up to `until`, of which violations stand."""
+
+
+class KeptViolations(ProcessViolations, SettledViolations, Protocol):
+    async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
+        """Open violations of these items that nobody was told of yet, oldest first; 0 is the project as a whole."""
 
     async def told(self, ids: Sequence[str], asked: Sequence[str] = ()) -> None:
         """What policy wants when they open was done; of `asked` people are asked who takes them on. Idempotent."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 
-from pointsman.contracts.process import Change, Finding, Graph, ItemFacts
+from pointsman.contracts.process import Change, Graph, ItemFacts
 from pointsman.contracts.records import AuditEvent
 from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.violations import settle
+from pointsman.domain.process.violations import opened_by, settle, settlement
 from pointsman.ports import Missing
 from tests.worlds import ACCOUNT, FakeTracker
 
@@ -23,34 +23,15 @@ class MemoryViolations:
     async def settle(self, inspection: Inspection) -> Settlement:
         standing = [one for one in self.kept.values() if one.key == inspection.key and one.resolved_at is None]
         steps = settle(standing, inspection)
-        opened = [self._open(inspection, one) for one in steps.opened]
-        there = [*opened, *steps.returned, *steps.kept]
-        for one in (*there, *steps.resolved):
+        opened = [opened_by(inspection, one, f"VIO-{next(self._numbers)}") for one in steps.opened]
+        for one in (*opened, *steps.returned, *steps.kept, *steps.resolved):
             self.kept[one.id] = one
-        return Settlement(
-            opened=tuple(one.id for one in opened),
-            resolved=tuple(one.id for one in steps.resolved),
-            standing=len(there),
-            untold=tuple(one for one in there if one.state is ViolationState.OPEN and not one.told),
-            called_off=tuple(one.id for one in steps.resolved if one.asked),
-            changed=(*opened, *steps.resolved),
-        )
+        return settlement(opened, steps)
 
-    def _open(self, inspection: Inspection, finding: Finding) -> ProcessViolation:
-        return ProcessViolation(
-            id=f"VIO-{next(self._numbers)}",
-            tenant=inspection.tenant,
-            process=inspection.process,
-            key=inspection.key,
-            check=finding.check,
-            title=finding.title,
-            practice=finding.practice,
-            severity=finding.severity,
-            update=finding.update,
-            evidence=finding.evidence,
-            opened_at=inspection.at,
-            opened_rev=inspection.rev,
-        )
+    async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
+        keys = {one.key for one in self.kept.values() if one.resolved_at is None}
+        found = {one.id for one in keys if (one.organisation, one.project) == (organisation, project)}
+        return sorted(one for one in found if after < one and (until is None or one <= until))
 
     async def acknowledge(self, violation_id: str, by: str, reason: str = "") -> ProcessViolation:
         return self._change(violation_id, state=ViolationState.ACKNOWLEDGED, by=by, reason=reason)
@@ -63,8 +44,9 @@ class MemoryViolations:
     ) -> Sequence[ProcessViolation]:
         return [one for one in self.kept.values() if every or one.resolved_at is None][:limit]
 
-    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
+    async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
         fitting = [one for one in self.kept.values() if one.key.id in items and one.key.organisation == organisation]
+        fitting = [one for one in fitting if one.key.id or one.key.project == project]
         return [one for one in fitting if one.state is ViolationState.OPEN and not one.told]
 
     async def told(self, ids: Sequence[str], asked: Sequence[str] = ()) -> None:
@@ -97,6 +79,10 @@ class RulesOfTracker:
         return self
 
     at_once = reader
+
+    async def in_bin(self, organisation: str, item_id: int) -> bool:
+        item = self._tracker.items.get(item_id)
+        return item is not None and item.deleted
 
     async def item(self, item_id: int) -> ItemFacts:
         item = self._tracker.items.get(item_id)

@@ -15,6 +15,7 @@ from pointsman.contracts.violations import (
     ProcessViolation,
     ViolationDecision,
 )
+from pointsman.domain.process.calls import NO_PLACE
 from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
@@ -30,6 +31,7 @@ class CheckProcess:
     @workflow.init
     def __init__(self, step: CheckStep) -> None:
         self._carry = step.carry
+        self._uncommented: tuple[str, ...] = ()
 
     @workflow.run
     async def run(self, step: CheckStep) -> CheckResult:
@@ -62,7 +64,8 @@ class CheckProcess:
                 items=self._carry.act_on,
                 on_open=scope.on_open,
             )
-            await follow(ask, scope.ladders)
+            self._uncommented = (await follow(ask, scope.ladders)).uncommented
+            workflow.set_current_details(self._story())
         self._carry = self._carry.model_copy(update={"act_on": (), "called_off": ()})
 
     @workflow.query
@@ -72,9 +75,10 @@ class CheckProcess:
 
     def _story(self) -> str:
         tally = self._carry.tally
+        without = f" No comment on {', '.join(self._uncommented)}: {NO_PLACE}." if self._uncommented else ""
         return (
             f"{tally.items} items inspected, up to {self._carry.after}. "
-            f"Violations: {tally.standing} stand, {tally.opened} opened, {tally.resolved} resolved."
+            f"Violations: {tally.standing} stand, {tally.opened} opened, {tally.resolved} resolved.{without}"
         )
 
 

@@ -43,7 +43,7 @@ def question_id(violation_id: str) -> str:
     return f"process/question/{violation_id}"
 
 
-async def follow(ask: ActOn, ladders: Sequence[Ladder]) -> None:
+async def follow(ask: ActOn, ladders: Sequence[Ladder]) -> Called:
     """Do what policy wants, and put the questions. A failure leaves it to the next check of the items."""
     try:
         called: Called = await workflow.execute_activity_method(
@@ -57,9 +57,10 @@ async def follow(ask: ActOn, ladders: Sequence[Ladder]) -> None:
     except ActivityError as error:
         if is_cancelled_exception(error):
             raise
-        return
+        return Called()
     for one in called.ask:
         await _put(one, ladders)
+    return called
 
 
 async def call_off(violation_ids: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import Ladder, Severity
-from pointsman.contracts.work_items import ProposalRef, WorkItemKey
+from pointsman.contracts.work_items import OfItemOrProject, ProposalRef, WorkItemKey
 
 
 class EscalationKind(StrEnum):
@@ -36,7 +36,7 @@ class Verb(StrEnum):
     RESPOND = "respond"
 
 
-class Escalation(Contract):
+class Escalation(OfItemOrProject):
     """The question. Immutable once it is open; an approval is bound to `subject`."""
 
     key: WorkItemKey
@@ -122,7 +122,7 @@ class Standing(Contract):
     note: str = ""
 
 
-class Whose(Contract):
+class Whose(OfItemOrProject):
     """Whose question a step is about, for logs and spans."""
 
     key: WorkItemKey

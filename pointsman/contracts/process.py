@@ -343,3 +343,5 @@ class Finding(Contract):
     title: str = ""
     practice: str = ""
     """Both of the check."""
+    about: str = ""
+    """What of the project breaks it, where a check finds several: a repository, a field, what somebody did."""

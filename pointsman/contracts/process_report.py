@@ -31,6 +31,17 @@ class PracticeTold(Contract):
     standing: int = 0
 
 
+class WholeTold(Contract):
+    """A violation of the project as a whole that stood in the time, or was resolved in it."""
+
+    violation: str
+    check: str
+    severity: CheckSeverity
+    state: str
+    opened_at: datetime
+    evidence: str = ""
+
+
 class TrendPoint(Contract):
     """A week, or what the time has of it. `standing` counts what is not resolved at its end, waived or not."""
 
@@ -53,6 +64,7 @@ class ProcessReport(Contract):
     severities: dict[CheckSeverity, int] = Field(default_factory=dict)
     """Standing at the end, by severity."""
     waivers: tuple[Waiver, ...] = ()
+    whole: tuple[WholeTold, ...] = ()
     trend: tuple[TrendPoint, ...] = ()
     coverage: MatrixCoverage | None = None
     """None: no matrix of the project is kept."""

@@ -10,7 +10,7 @@ from pointsman.contracts.policy import Ladder
 from pointsman.contracts.process import CheckSeverity, Finding, ProcessPolicy
 from pointsman.contracts.process_control import OnOpen
 from pointsman.contracts.sync import LoopBreaker
-from pointsman.contracts.work_items import WorkItemKey
+from pointsman.contracts.work_items import OfItemOrProject, WorkItemKey
 
 
 class ViolationState(StrEnum):
@@ -22,9 +22,9 @@ class ViolationState(StrEnum):
     RESOLVED = "resolved"
 
 
-class ProcessViolation(Contract):
-    """One rule, broken by one item. `update` is the entry of the history that broke it, 0 where it is about how
-    things stand."""
+class ProcessViolation(OfItemOrProject):
+    """One rule, broken by one item, or by a project as a whole (`ProjectKey`). `update` is the entry of the history
+    that broke it, 0 where it is about how things stand."""
 
     id: str
     """`VIO-n`."""
@@ -53,10 +53,13 @@ class ProcessViolation(Contract):
     """What policy wants done when it opens was done."""
     asked: bool = False
     """People were asked to take it on."""
+    about: str = ""
+    """What of the project breaks it, see `Finding`."""
 
 
-class Inspection(Contract):
-    """What the checks of a process said of an item at a revision. Only checks that are named in `checks` were made."""
+class Inspection(OfItemOrProject):
+    """What the checks of a process said of an item at a revision, or of a project as a whole. Only checks that are
+    named in `checks` were made."""
 
     tenant: str
     process: str
@@ -120,9 +123,9 @@ class CheckCarry(Contract):
     done: bool = False
     tally: CheckTally = CheckTally()
     whole: tuple[Finding, ...] = ()
-    """What only the whole of the project tells, once it is done."""
+    """What only the whole of the project tells, once it is done; of each check a few, the books have all."""
     act_on: tuple[int, ...] = ()
-    """Items of the last batch with violations that people are to be told of."""
+    """Items of the last batch with violations that people are to be told of; 0 is the project as a whole."""
     called_off: tuple[str, ...] = ()
     """See `Settlement`; of the last batch."""
 
@@ -180,7 +183,8 @@ class Inspected(Contract):
 
 
 class ActOn(Contract):
-    """Do what policy wants when violations open, for all of these items that nobody was told of."""
+    """Do what policy wants when violations open, for all of these items that nobody was told of; 0 is the project as
+    a whole."""
 
     tenant: str
     correlation_id: str
@@ -205,3 +209,5 @@ class Called(Contract):
     told: tuple[str, ...] = ()
     commented: int = 0
     ask: tuple[ProcessViolation, ...] = ()
+    uncommented: tuple[str, ...] = ()
+    """Violations of a project as a whole on which policy wants a comment: there is nowhere to write it."""

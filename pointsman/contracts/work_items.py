@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pointsman.contracts.base import Contract, Json
 
@@ -17,6 +18,27 @@ class WorkItemKey(Contract):
 
     def __str__(self) -> str:
         return f"{self.organisation}/{self.project}/{self.id}"
+
+
+class ProjectKey(WorkItemKey):
+    """A project as a whole, where the key of one of its items might stand."""
+
+    id: Literal[0] = 0
+
+    def __str__(self) -> str:
+        return f"{self.organisation}/{self.project}"
+
+
+class OfItemOrProject(Contract):
+    """What has a `key` that names an item, or with the id 0 a project as a whole."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_project(cls, data: object) -> object:
+        match data:
+            case {"key": {"id": 0} as key}:
+                return {**data, "key": ProjectKey.model_validate(key)}
+        return data
 
 
 class EventKind(StrEnum):
@@ -44,6 +66,8 @@ class WorkItemEvent(Contract):
     """Reference names only: values stay in the inbox."""
     links_changed: bool = False
     """Links came or went. They move no revision."""
+    untold: bool = False
+    """The delivery does not say what changed: it may be links, whatever the revision."""
     replayed_by: str = ""
     """Who asked for this replay; empty for a first hand-over."""
 
@@ -95,6 +119,20 @@ class Transition(Contract):
     other was made in a workflow task that was lost before it was completed."""
 
 
+class ProposedLink(Contract):
+    """A link that the item is to have. `relation` is the name that people know, for example `Parent`.
+
+    `target` is an item's number, or the address of a pull request, a commit, a build or a web page.
+    """
+
+    relation: str
+    target: str
+    comment: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.relation} {self.target}"
+
+
 class Proposal(Contract):
     """What an agent, or a human who edited it, wants written. All of it counts for `hash`."""
 
@@ -104,6 +142,8 @@ class Proposal(Contract):
     """Reference name to value; tags are not in here."""
     tags: tuple[str, ...] = ()
     """Tags to add; none is ever removed."""
+    links: tuple[ProposedLink, ...] = ()
+    """Links to add; none is ever removed."""
 
 
 class ProposalRef(Contract):
@@ -112,6 +152,10 @@ class ProposalRef(Contract):
     hash: str
     fields: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Each as `relation target`."""
+    link_kinds: tuple[str, ...] = ()
+    """Their relations, each once."""
     comment_chars: int = 0
     comment_start: str = ""
     """The comment's first 800 characters, so that who decides in Temporal's UI sees what is said."""

@@ -41,8 +41,11 @@ class MeteredViolations:
             organisation=organisation, project=project, item_id=item_id, every=every, limit=limit
         )
 
-    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
-        return await self._inner.untold(organisation, items)
+    async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
+        return await self._inner.broken_items(organisation, project, after, until)
+
+    async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
+        return await self._inner.untold(organisation, items, project)
 
     async def told(self, ids: Sequence[str], asked: Sequence[str] = ()) -> None:
         await self._inner.told(ids, asked)

@@ -163,12 +163,8 @@ def close_left_open(session: Session, key: WorkItemKey, caller: Caller) -> None:
 def _connect(session: Session, row: EscalationEntry) -> None:
     asked = thing(ThingKind.ESCALATION, f"{PREFIX}{row.number}")
     parent = parent_run(row.workflow_id)
-    edges.add(
-        session,
-        row.tenant,
-        (edges.run(parent), EdgeKind.ASKED, asked),
-        (asked, EdgeKind.ABOUT, edges.item(row.organisation, row.item_id)),
-    )
+    about = [(asked, EdgeKind.ABOUT, edges.item(row.organisation, row.item_id))] if row.item_id else []
+    edges.add(session, row.tenant, (edges.run(parent), EdgeKind.ASKED, asked), *about)
 
 
 def _close(

@@ -12,7 +12,7 @@ from pointsman.contracts.process import Finding
 from pointsman.contracts.records import Chain
 from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.violations import settle
+from pointsman.domain.process.violations import opened_by, resolution, settle, settlement
 from pointsman.ports import Missing, Rejected
 from pointsman.store import audit
 from pointsman.store.engine import Store
@@ -34,8 +34,8 @@ class ProcessViolations:
 
         def change(session: Session) -> Settlement:
             key = inspection.key
-            wait_turn(session, f"process:{key.organisation}/{key.id}")
-            steps = settle([_violation(row) for row in _standing(session, key)], inspection)
+            wait_turn(session, f"process:{key.organisation}/{key.id}{_whole(key)}")
+            steps = settle(standing(session, key), inspection)
             opened = [_open(session, inspection, one) for one in steps.opened]
             for one in steps.resolved:
                 _keep(session, one, Action.VIOLATION_RESOLVED, CHECKS, {"rev": one.resolved_rev})
@@ -43,25 +43,20 @@ class ProcessViolations:
                 _keep(session, one, Action.VIOLATION_RETURNED, CHECKS, {})
             for one in steps.kept:
                 _write(session, one)
-            waived = sum(one.state is ViolationState.WAIVED for one in steps.kept)
-            there = [*opened, *steps.returned, *steps.kept]
-            return Settlement(
-                opened=tuple(one.id for one in opened),
-                resolved=tuple(one.id for one in steps.resolved),
-                returned=tuple(one.id for one in steps.returned),
-                standing=len(there) - waived,
-                untold=tuple(one for one in there if one.state is ViolationState.OPEN and not one.told),
-                called_off=tuple(one.id for one in steps.resolved if one.asked),
-                changed=(*opened, *steps.resolved),
-            )
+            return settlement(opened, steps)
 
         return await self._store.write(change)
 
-    async def untold(self, organisation: str, items: Sequence[int]) -> Sequence[ProcessViolation]:
-        """Open violations of these items that nobody was told of yet, oldest first."""
+    async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
+        """Items above `after`, up to `until`, of which violations stand."""
+        return await self._store.read(lambda session: broken_items(session, organisation, project, after, until))
+
+    async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
+        """Open violations of these items that nobody was told of yet, oldest first; 0 is the project as a whole."""
         query = (
             select(ViolationRow)
             .where(col(ViolationRow.organisation) == organisation, col(ViolationRow.item_id).in_(items))
+            .where(col(ViolationRow.whole).in_(["", project.casefold()]))
             .where(col(ViolationRow.state) == ViolationState.OPEN.value)
             .order_by(col(ViolationRow.number))
         )
@@ -94,9 +89,16 @@ class ProcessViolations:
         return await self._decide(violation_id, told, Action.VIOLATION_WAIVED)
 
     async def find(
-        self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
+        self,
+        *,
+        organisation: str = "",
+        project: str = "",
+        item_id: int = 0,
+        every: bool = False,
+        whole: bool = False,
+        limit: int = 200,
     ) -> Sequence[ProcessViolation]:
-        """Newest first; those that are resolved only with `every`."""
+        """Newest first; those that are resolved only with `every`, with `whole` only those of projects as a whole."""
         query = select(ViolationRow).order_by(col(ViolationRow.number).desc()).limit(limit)
         if organisation:
             query = query.where(col(ViolationRow.organisation) == organisation)
@@ -104,6 +106,8 @@ class ProcessViolations:
             query = query.where(col(ViolationRow.project) == project)
         if item_id:
             query = query.where(col(ViolationRow.item_id) == item_id)
+        if whole:
+            query = query.where(col(ViolationRow.item_id) == 0)
         if not every:
             query = query.where(col(ViolationRow.closed_at).is_(None))
         return await self._store.read(lambda session: [_violation(row) for row in session.scalars(query)])
@@ -115,7 +119,7 @@ class ProcessViolations:
                 raise Missing(f"no violation {violation_id!r} in the store: nothing was changed")
             standing = _violation(row)
             if standing.state is ViolationState.RESOLVED:
-                raise Rejected(f"{standing.id} was resolved in revision {standing.resolved_rev}: nothing was changed")
+                raise Rejected(f"{standing.id} was {resolution(standing)}: nothing was changed")
             decided = standing.model_copy(update=told)
             if decided != standing:
                 until = decided.until.isoformat() if decided.until else None
@@ -125,30 +129,37 @@ class ProcessViolations:
         return await self._store.write(change)
 
 
-def _standing(session: Session, key: WorkItemKey) -> Sequence[ViolationRow]:
+def _whole(key: WorkItemKey) -> str:
+    """Names of projects are the same in any case."""
+    return "" if key.id else key.project.casefold()
+
+
+def broken_items(session: Session, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
+    query = (
+        select(col(ViolationRow.item_id), col(ViolationRow.project))
+        .distinct()
+        .where(col(ViolationRow.organisation) == organisation, col(ViolationRow.closed_at).is_(None))
+        .where(col(ViolationRow.item_id) > after)
+        .order_by(col(ViolationRow.item_id))
+    )
+    if until is not None:
+        query = query.where(col(ViolationRow.item_id) <= until)
+    return [number for number, name in session.execute(query) if name.casefold() == project.casefold()]
+
+
+def standing(session: Session, key: WorkItemKey) -> list[ProcessViolation]:
+    """Violations of the item, or of the project as a whole, that are not resolved."""
     query = select(ViolationRow).where(
         col(ViolationRow.organisation) == key.organisation,
         col(ViolationRow.item_id) == key.id,
+        col(ViolationRow.whole) == _whole(key),
         col(ViolationRow.closed_at).is_(None),
     )
-    return session.scalars(query).all()
+    return [_violation(row) for row in session.scalars(query)]
 
 
 def _open(session: Session, inspection: Inspection, finding: Finding) -> ProcessViolation:
-    violation = ProcessViolation(
-        id="",
-        tenant=inspection.tenant,
-        process=inspection.process,
-        key=inspection.key,
-        check=finding.check,
-        title=finding.title,
-        practice=finding.practice,
-        severity=finding.severity,
-        update=finding.update,
-        evidence=finding.evidence,
-        opened_at=inspection.at,
-        opened_rev=inspection.rev,
-    )
+    violation = opened_by(inspection, finding)
     row = ViolationRow(
         tenant=violation.tenant,
         organisation=violation.key.organisation,
@@ -156,6 +167,8 @@ def _open(session: Session, inspection: Inspection, finding: Finding) -> Process
         item_id=violation.key.id,
         check_id=violation.check,
         update_number=violation.update,
+        whole=_whole(violation.key),
+        about=violation.about,
         state=violation.state.value,
         body="",
         opened_at=violation.opened_at,
@@ -171,6 +184,8 @@ def _open(session: Session, inspection: Inspection, finding: Finding) -> Process
 def _keep(session: Session, violation: ProcessViolation, action: Action, actor: str, told: dict[str, Json]) -> None:
     _write(session, violation)
     about: dict[str, Json] = {"violation": violation.id, "check": violation.check, "update": violation.update, **told}
+    if not violation.key.id:  # an event has no other place for it
+        about |= {"organisation": violation.key.organisation, "project": violation.key.project}
     chain = Chain(tenant=violation.tenant, correlation_id="", key=violation.key)
     audit.add(session, audit.event_of(action, actor, chain, about))
 
@@ -178,7 +193,7 @@ def _keep(session: Session, violation: ProcessViolation, action: Action, actor: 
 def _write(session: Session, violation: ProcessViolation) -> None:
     row = session.get(ViolationRow, _number(violation.id))
     assert row is not None, "whoever changes a violation has read it in this transaction"
-    row.state, row.closed_at = violation.state.value, violation.resolved_at
+    row.state, row.closed_at, row.project = violation.state.value, violation.resolved_at, violation.key.project
     row.body = violation.model_dump_json()
 
 

@@ -1,6 +1,7 @@
 """Escalations on the command line: found, shown, decided."""
 
 import json
+import shlex
 from collections.abc import Sequence
 
 import pydantic
@@ -129,12 +130,20 @@ async def decide(settings: Settings, row: EscalationRow, decision: Decision) -> 
             "closed",
             f"{row.id} cannot be decided: its workflow {row.workflow_id} is closed, and no decision was kept. "
             "Nothing was changed.",
-            f"See its story: pointsman items timeline {row.escalation.key.organisation}/{row.escalation.key.id}",
+            f"See its story: {story_of(row)}",
             ExitCode.CONFLICT,
             correlation_id=row.escalation.correlation_id,
         ) from None
     except Rejected as error:
         raise _refused(row, str(error)) from error
+
+
+def story_of(row: EscalationRow) -> str:
+    """The command that tells what led to the question, and what became of it."""
+    key = row.escalation.key
+    if key.id:
+        return f"pointsman items timeline {key.organisation}/{key.id}"
+    return f"pointsman process violations --whole --project {shlex.quote(key.project)}"
 
 
 def answered(call: Call, row: EscalationRow, standing: Standing) -> ExitCode:
@@ -153,8 +162,7 @@ def answered(call: Call, row: EscalationRow, standing: Standing) -> ExitCode:
         )
     )
     if standing.accepted:
-        item = f"{row.escalation.key.organisation}/{row.escalation.key.id}"
-        call.out.say(f"decided; what follows: pointsman items timeline {item}")
+        call.out.say(f"decided; what follows: {story_of(row)}")
         return ExitCode.OK
     raise _taken(row, f"{standing.verb} by {standing.by} at {iso(standing.at)}")
 

@@ -35,6 +35,7 @@ DISCLAIMER = (
 )
 PRACTICES = ("Practice", "Opened", "Resolved", "Waived", "Standing")
 TREND = ("Week from", "Opened", "Resolved", "Not resolved at its end")
+WHOLE = ("Violation", "Check", "Severity", "State", "Opened", "Found")
 WAIVERS = ("Violation", "Check", "By", "Until", "Reason")
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """Heading, columns, rows."""
@@ -105,12 +106,14 @@ def tables(told: ProcessReport) -> list[Table]:
     practices = [[p.practice, *map(str, (p.opened, p.resolved, p.waived, p.standing))] for p in told.practices]
     trend = [[_day(w.since), *map(str, (w.opened, w.resolved, w.standing))] for w in told.trend]
     waivers = [[w.violation, w.check, w.by, w.until, w.reason] for w in told.waivers]
+    whole = [[w.violation, w.check, w.severity.value, w.state, _day(w.opened_at), w.evidence] for w in told.whole]
     severities = [[severity.value, str(count)] for severity, count in told.severities.items()]
     coverage = list(coverage_rows(told.coverage)) if told.coverage else []
     return [
         ("Violations by practice", PRACTICES, practices),
         ("Standing at the end, by severity", ("Severity", "Violations"), severities),
         ("Trend", TREND, trend),
+        ("Of the project as a whole", WHOLE, whole),
         ("Waivers", WAIVERS, waivers),
         ("How work is traced", COVERAGE, [list(map(str, row)) for row in coverage]),
     ]

@@ -146,7 +146,7 @@ def _escalation(row: EscalationRow) -> Record:
     asked = row.escalation
     return {
         "escalation": row.id,
-        "item": f"{asked.key.organisation}/{asked.key.id}",
+        "item": f"{asked.key.organisation}/{asked.key.id or asked.key.project}",
         "project": asked.key.project,
         "title": asked.title,
         "url": asked.url,

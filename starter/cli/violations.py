@@ -1,13 +1,15 @@
 """Violations of process rules on the command line: found by a durable check, listed, decided on."""
 
 import asyncio
+import shlex
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings
-from pointsman.contracts.process import Standing
 from pointsman.contracts.violations import (
     CheckResult,
     CheckScope,
@@ -16,10 +18,12 @@ from pointsman.contracts.violations import (
     ViolationState,
     ViolationVerb,
 )
+from pointsman.domain.process.violations import resolution
 from pointsman.domain.routing import tenant_of
 from pointsman.policies.process_rules import load_processes
 from pointsman.store.process_violations import ProcessViolations
 from starter import process_checks
+from starter.cli import process_dry_run
 from starter.cli.call import Call
 from starter.cli.context import policy, reading, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
@@ -36,38 +40,56 @@ DAY = "%Y-%m-%d"
 LIST, WAIVE = "pointsman process violations", "pointsman process waive --help"
 
 
-async def listed(settings: Settings, project: str, item_id: int, *, every: bool, limit: int) -> Listing:
+async def listed(
+    settings: Settings, project: str, item_id: int, *, every: bool, whole: bool = False, limit: int = 50
+) -> Listing:
     async with reading(settings) as store:
-        found = await ProcessViolations(store).find(project=project, item_id=item_id, every=every, limit=limit)
+        found = await ProcessViolations(store).find(
+            project=project, item_id=item_id, every=every, whole=whole, limit=limit
+        )
     return Listing("violations", COLUMNS, [_row(one) for one in found])
 
 
-async def check(call: Call, settings: Settings, project: str, organisation: str, process: str, by: str) -> ExitCode:
-    """Have the worker check the project, say how far it is, and print what came of it."""
-    place = chosen(settings, organisation, "pointsman process check")
+@dataclass(frozen=True)
+class Wanted:
+    project: str
+    organisation: str
+    process: str
+    by: str
+    dry_run: bool = False
+
+
+async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
+    """Have the worker check the project, say how far it is, and print what came of it; or say what would."""
+    place = chosen(settings, wanted.organisation, "pointsman process check")
     async with client_of(place) as client:
-        try:
-            rules = await process_of(client, project, load_processes(settings.policy_dir), process)
-        except NoProcess as error:
-            raise CliError("no_process", f"Nothing was checked: {error}.", "pointsman process rules") from error
-    wanted = policy(settings)
-    scope = CheckScope(
-        tenant=tenant_of(wanted, place.name),
-        organisation=place.name,
-        project=project,
-        policy=rules,
-        reason=f"asked for by {by}",
-        by=by,
-        on_open=wanted.process.on_open,
-        ladders=wanted.ladders,
-    )
+        scope = await _scope(client, settings, place.name, wanted)
+        if wanted.dry_run:
+            return await process_dry_run.run(call, settings, client, scope)
     running = await process_checks.start(await temporal(settings), scope, settings.task_queue)
     result = await _followed(call, running)
     whole = [one.model_dump(mode="json", exclude={"item", "update"}) for one in result.whole]
     told = {"workflow_id": running.id, "process": result.process, **result.tally.model_dump(), "whole": whole}
     call.show(Single("check", told))
-    broken = result.tally.standing or any(one.standing is Standing.VIOLATED for one in result.whole)
-    return ExitCode.FINDINGS if broken else ExitCode.OK
+    return ExitCode.FINDINGS if result.tally.standing else ExitCode.OK
+
+
+async def _scope(client: AzureDevOps, settings: Settings, organisation: str, wanted: Wanted) -> CheckScope:
+    try:
+        rules = await process_of(client, wanted.project, load_processes(settings.policy_dir), wanted.process)
+    except NoProcess as error:
+        raise CliError("no_process", f"Nothing was checked: {error}.", "pointsman process rules") from error
+    control = policy(settings)
+    return CheckScope(
+        tenant=tenant_of(control, organisation),
+        organisation=organisation,
+        project=wanted.project,
+        policy=rules,
+        reason=f"asked for by {wanted.by}",
+        by=wanted.by,
+        on_open=control.process.on_open,
+        ladders=control.ladders,
+    )
 
 
 async def _followed(call: Call, running: Running) -> CheckResult:
@@ -100,7 +122,12 @@ async def decide(
     try:
         return Single("violation", _row(await process_checks.decide(await temporal(settings), decision)))
     except WorkflowFailureError as error:
-        raise CliError("refused", f"{_root(error)}.", f"{LIST} --item {known[name].key.id} --all") from error
+        raise CliError("refused", f"{_root(error)}.", f"{LIST} {_only(known[name])} --all") from error
+
+
+def _only(one: ProcessViolation) -> str:
+    """The options that list this and few others."""
+    return f"--item {one.key.id}" if one.key.id else f"--whole --project {shlex.quote(one.key.project)}"
 
 
 def _root(error: BaseException) -> BaseException:
@@ -114,7 +141,7 @@ def _check(violation: ProcessViolation, decision: ViolationDecision) -> None:
     if violation.state is ViolationState.RESOLVED:
         raise CliError(
             "resolved",
-            f"{violation.id} was resolved in revision {violation.resolved_rev}. Nothing was changed.",
+            f"{violation.id} was {resolution(violation)}. Nothing was changed.",
             LIST,
             ExitCode.CONFLICT,
         )
@@ -131,12 +158,12 @@ def _row(one: ProcessViolation) -> Record:
     if one.state is ViolationState.WAIVED and one.until:
         state = f"waived until {one.until:{DAY}}"
     if one.state is ViolationState.RESOLVED:
-        state = f"resolved in {one.resolved_rev}"
+        state = resolution(one).replace("in revision", "in")
     return {
         "violation": one.id,
         "organisation": one.key.organisation,
         "project": one.key.project,
-        "item": one.key.id,
+        "item": one.key.id or one.key.project,
         "process": one.process,
         "check": one.check,
         "severity": one.severity.value,
@@ -147,5 +174,6 @@ def _row(one: ProcessViolation) -> Record:
         "until": one.until,
         "update": one.update,
         "resolved_at": one.resolved_at,
+        "about": one.about,
         "evidence": one.evidence,
     }

@@ -7,13 +7,13 @@ from temporalio.testing import ActivityEnvironment
 from activities.inspections import Inspections
 from activities.rule_books import RuleBooks
 from activities.sync import Writer
-from activities.violation_calls import COMMENTS_MAX, QUESTIONS_MAX, ViolationCalls
+from activities.violation_calls import ViolationCalls
 from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.process_control import CheckedProject, OnOpen
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.violations import ActOn, Called, Inspected, InspectItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.calls import NAMED_MAX
+from pointsman.domain.process.calls import COMMENTS_MAX, NAMED_MAX, QUESTIONS_MAX
 from pointsman.observability.metrics import Metrics
 from pointsman.observability.violations import MeteredViolations
 from pointsman.ports import Rejected, Unavailable

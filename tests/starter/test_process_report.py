@@ -15,7 +15,7 @@ import pytest
 from pointsman.config import load
 from pointsman.contracts.process import CheckSeverity, Finding, Standing
 from pointsman.contracts.violations import Inspection
-from pointsman.contracts.work_items import WorkItemKey
+from pointsman.contracts.work_items import ProjectKey, WorkItemKey
 from pointsman.store.engine import Store
 from pointsman.store.process_violations import ProcessViolations
 from starter.cli import process_report as on_the_command_line
@@ -54,6 +54,7 @@ async def reporting(tmp_path: Path, migrated_file: Path) -> AsyncGenerator[Repor
             violations = ProcessViolations(store)
             await violations.settle(_inspection(task.id, "RDM-1.task", "PQA-2"))
             await violations.settle(_inspection(task.id, "RDM-1.task"))
+            await violations.settle(_of_the_whole("MPM-1.defects"))
             await violations.waive("VIO-1", "noor", EVIL, datetime.now(UTC) + timedelta(days=9))
         yield Reporting(azure, tmp_path)
 
@@ -72,6 +73,11 @@ def _inspection(item: int, *broken: str) -> Inspection:
     )
 
 
+def _of_the_whole(check: str) -> Inspection:
+    key = ProjectKey(organisation="fabrikam", project=PROJECT)
+    return _inspection(1, check).model_copy(update={"key": key, "checks": (check,)})
+
+
 async def test_the_report_tells_violations_the_trend_the_matrix_and_claims_no_appraisal(reporting: Reporting) -> None:
     told = await reporting.report(matrix=True)
     assert "it is no appraisal, and no rating or level follows from it" in told
@@ -79,6 +85,7 @@ async def test_the_report_tells_violations_the_trend_the_matrix_and_claims_no_ap
     assert re.search(r"\| work \| 1 \| 0 \| 0 \| 100\.0 \|", told)
     assert "| requirement | 0 | 1 | 0 | 0.0 |" in told
     assert r"\| \`x\` \<script\>alert(1)\</script\>" in told
+    assert "| VIO-3 | MPM-1.defects | minor | open |" in told.partition("## Of the project as a whole")[2]
     for word in ("compliant", "certified", "maturity level", "passed the appraisal"):
         assert word not in told.lower()
     later = await reporting.report(since="2020-01-01", until="2020-02-01")

@@ -7,7 +7,7 @@ import pytest
 
 from pointsman.contracts.process import CheckSeverity, Finding, Standing
 from pointsman.contracts.violations import Inspection, Settlement, ViolationState
-from pointsman.contracts.work_items import WorkItemKey
+from pointsman.contracts.work_items import ProjectKey, WorkItemKey
 from pointsman.ports import Missing, Rejected
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
@@ -117,3 +117,30 @@ async def test_violations_that_stand_are_counted_by_check_and_by_who_has_them(st
     told = {(one.project, one.check, one.state, one.severity.value): one.count for one in counts}
     assert told == {("Web", "A", "open", "major"): 2, ("Web", "B", "acknowledged", "major"): 1}
     assert {one.practice for one in counts} == {"Work is traceable"}
+
+
+async def test_a_project_as_a_whole_has_violations_of_its_own_told_apart_by_what_they_are_about(store: Store) -> None:
+    kept = ProcessViolations(store)
+    web, app = (ProjectKey(organisation="fabrikam", project=name) for name in ("Web", "App"))
+    await kept.settle(inspection("A"))
+    one, other = (
+        inspection("A", rev=0, key=web).model_copy(update={"findings": (found.model_copy(update={"about": about}),)})
+        for found in inspection("A", key=web).findings
+        for about in ("web", "docs")
+    )
+    assert (await kept.settle(one)).opened == ("VIO-2",)
+    assert (await kept.settle(inspection("A", key=app))).opened == ("VIO-3",)
+    again = one.model_copy(update={"key": web.model_copy(update={"project": "WEB"})})
+    assert (await kept.settle(again)).standing == 1, "names of projects are the same in any case"
+    assert [violation.id for violation in await kept.untold("fabrikam", [0, 42], "web")] == ["VIO-1", "VIO-2"]
+    assert await kept.broken_items("fabrikam", "web", 0, None) == [42]
+    changed = await kept.settle(other)
+    assert (changed.opened, changed.resolved) == (("VIO-4",), ("VIO-2",))
+    with pytest.raises(Rejected, match="VIO-2 was resolved on 20"):
+        await kept.acknowledge("VIO-2", "ada")
+    assert [violation.id for violation in await kept.find(whole=True)] == ["VIO-4", "VIO-3"]
+    (found,) = await kept.find(project="App", whole=True)
+    assert (str(found.key), found.key, found.about) == ("fabrikam/App", app, "")
+    told = [event for event in await Audit(store).find(action="violation.opened") if event.data.get("project")]
+    assert [(event.chain.key, event.data["project"]) for event in told] == [(None, "Web"), (None, "App"), (None, "Web")]
+    assert sum(one.count for one in (await Standings(store)()).violations) == 3

@@ -1,10 +1,12 @@
 """A durable check of a project: items of the stand-in, rules of the policy, violations in our books."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,14 +14,24 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
-from activities import process as room
+from activities import checking as room
+from activities.escalations import Asking
 from activities.process import ProcessChecks
+from activities.sync import Writer
+from activities.violation_calls import ViolationCalls
 from pointsman.clients.azure_devops.patches import add_relation, set_field
 from pointsman.clients.azure_devops.process_facts import ProcessReader
+from pointsman.clients.azure_devops.tracker import Tracker
+from pointsman.config import load
+from pointsman.contracts.escalations import Decision, Verb
+from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process_control import OnOpen
+from pointsman.contracts.records import EscalationRow
 from pointsman.contracts.violations import (
     CheckCarry,
     CheckResult,
     CheckScope,
+    ProcessViolation,
     ViolationDecision,
     ViolationState,
     ViolationVerb,
@@ -28,31 +40,57 @@ from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
 from pointsman.store import schema
 from pointsman.store.engine import Store
+from pointsman.store.escalations import Escalations
 from pointsman.store.process_violations import ProcessViolations
 from pointsman.temporal import activities_of
 from pointsman.temporal_server import DevServer
-from starter import process_checks
-from tests.sandbox.azure import Azure, azure_devops, config
+from starter import escalations, process_checks
+from starter.cli import violations as on_the_command_line
+from starter.cli.call import Call
+from starter.cli.errors import ExitCode
+from starter.cli.output import Output
+from tests.books import MemoryContents, MemoryLedger
+from tests.books_sync import memory_sync
+from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops, config
+from tests.worlds import FakePeople
+from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
+from workflows.violations import AskAboutViolation, question_id
 
+TOLD = OnOpen(severity=CheckSeverity.INFO, notify=("lead",), comment=True, escalate=True)
 FABRIKAM = Organisation(name="fabrikam", projects=(Project(name="Fabrikam", process="CMMI"),))
 CHILD = "System.LinkTypes.Hierarchy-Forward"
+
+
+TELL_ALL = """
+version: "1"
+process:
+  on_open:
+    - {severity: info, notify: [lead], comment: true, escalate: true}
+"""
 
 
 @dataclass
 class Checking:
     azure: Azure
     client: Client
-    violations: ProcessViolations
+    store: Store
+    folder: Path
     queue: str
+    people: FakePeople = field(default_factory=FakePeople)
 
-    async def check(self, project: str = "Fabrikam") -> CheckResult:
+    @property
+    def violations(self) -> ProcessViolations:
+        return ProcessViolations(self.store)
+
+    async def check(self, project: str = "Fabrikam", on_open: tuple[OnOpen, ...] = ()) -> CheckResult:
         scope = CheckScope(
             tenant="default",
             organisation="fabrikam",
             project=project,
             policy=load_processes()["cmmi"],
             reason=self.queue,
+            on_open=on_open,
         )
         handle = await process_checks.start(self.client, scope, self.queue)
         result = await handle.result()
@@ -65,14 +103,51 @@ class Checking:
 
     @asynccontextmanager
     async def worker(self) -> AsyncGenerator[None]:
-        checks = ProcessChecks(ProcessReader({"fabrikam": self.azure.service}), self.violations)
+        source = ProcessReader({"fabrikam": self.azure.service})
+        tracker = Tracker({"fabrikam": self.azure.service})
+        rooms = (
+            ProcessChecks(source, self.violations, projects=source),
+            ViolationCalls(self.violations, self.people, tracker, Writer(tracker, MemoryLedger(), memory_sync())),
+            Asking(Escalations(self.store), MemoryContents(), self.people),
+        )
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[CheckProcess, DecideViolation],
-            activities=activities_of(checks),
+            workflows=[CheckProcess, DecideViolation, AskAboutViolation, ResolveEscalation],
+            activities=[one for each in rooms for one in activities_of(each)],
         ):
             yield
+
+    async def asked(self, *violations: ProcessViolation) -> dict[str, EscalationRow]:
+        """The questions about these, by violation, once they are put."""
+        async with asyncio.timeout(20):
+            while True:
+                rows = {row.workflow_id: row for row in await Escalations(self.store).find(pending_only=False)}
+                found = {one.id: rows.get(f"{question_id(one.id)}/escalation") for one in violations}
+                if all(found.values()):
+                    return {name: row for name, row in found.items() if row}
+                await asyncio.sleep(0.02)
+
+    async def close_questions(self) -> None:
+        for row in await Escalations(self.store).find():
+            await self.client.get_workflow_handle(row.workflow_id.removesuffix("/escalation")).cancel()
+
+    async def dry_run(self) -> list[tuple[str, str, str]]:
+        """What would be done, about what, of which item."""
+        policy = self.folder / "policy"
+        policy.mkdir(exist_ok=True)
+        (policy / "policy.yaml").write_text(TELL_ALL)
+        printed = StringIO()
+        call = Call(Output(as_json=True, stdout=printed, stderr=StringIO()), {})
+        known = load(
+            azure_devops_url=self.azure.base_url,
+            azure_devops_token=SERVICE_TOKEN,
+            data_dir=self.folder,
+            policy_dir=policy,
+        )
+        wanted = on_the_command_line.Wanted("Fabrikam", "", "cmmi", "ada", dry_run=True)
+        assert await on_the_command_line.check(call, known, wanted) == ExitCode.FINDINGS
+        return [(one["would"], one["check"], str(one["item"])) for one in json.loads(printed.getvalue())["would"]]
 
 
 @pytest.fixture
@@ -83,7 +158,7 @@ async def checking(dev_server: DevServer, tmp_path: Path) -> AsyncGenerator[Chec
         azure_devops(of=config().model_copy(update={"organisations": (FABRIKAM,)})) as azure,
         Store.open(url) as store,
     ):
-        made = Checking(azure, await dev_server.connect(), ProcessViolations(store), f"process-{uuid4()}")
+        made = Checking(azure, await dev_server.connect(), store, tmp_path, f"process-{uuid4()}")
         async with made.worker():
             yield made
 
@@ -91,14 +166,65 @@ async def checking(dev_server: DevServer, tmp_path: Path) -> AsyncGenerator[Chec
 async def test_a_violation_opens_is_taken_on_and_is_resolved_by_a_revision(checking: Checking) -> None:
     bug, task = await checking.azure.make("Bug"), await checking.azure.make("Task", "Alone")
     first = await checking.check()
-    assert (first.scope, first.process, first.tally.items, first.tally.opened) == ("fabrikam/Fabrikam", "cmmi", 2, 1)
-    (found,) = await checking.violations.find()
+    assert (first.scope, first.process, first.tally.items, first.tally.opened) == ("fabrikam/Fabrikam", "cmmi", 2, 2)
+    (found,) = [one for one in await checking.violations.find() if one.key.id]
     assert (found.check, found.key.id, found.state) == ("RDM-1.task", task.id, ViolationState.OPEN)
     assert await checking.decide(found.id, ViolationVerb.ACKNOWLEDGE) is ViolationState.ACKNOWLEDGED
     await checking.azure.person.work_items.patch(bug.id, [add_relation(CHILD, task.url)])
     second = await checking.check()
-    assert (second.tally.resolved, second.tally.standing) == (1, 0)
-    assert await checking.violations.find() == []
+    assert (second.tally.resolved, second.tally.standing) == (1, 1)
+    assert [one.key.id for one in await checking.violations.find()] == [0]
+
+
+async def test_what_a_project_breaks_as_a_whole_lives_as_what_its_items_break(checking: Checking) -> None:
+    bug = await checking.azure.make("Bug")
+    await checking.azure.make("Requirement")
+    supposed = await checking.dry_run()
+    assert {would for would, _, item in supposed if item == "Fabrikam"} == {"open", "tell", "no comment", "ask"}
+    assert await checking.violations.find(every=True) == []
+    assert not checking.people.told
+    await checking.check(on_open=(TOLD,))
+    whole = {one.check: one for one in await checking.violations.find(project="Fabrikam", whole=True)}
+    assert set(whole) == {"PQA-1.share", "MPM-1.defects"}
+    opened = sorted((one.check, str(one.key.id or one.key.project)) for one in await checking.violations.find())
+    assert sorted((check, item) for would, check, item in supposed if would == "open") == opened
+    defects, share = whole["MPM-1.defects"], whole["PQA-1.share"]
+    assert defects.about == "Bug/Microsoft.VSTS.CMMI.HowFound"
+    texts = "\n".join(text for target, text in checking.people.told if target == "lead")
+    assert "the whole breaks PQA-1.share" in texts
+    assert f"No comment on {share.id}, {defects.id}: a project as a whole has no discussion" in texts
+
+    asked = await checking.asked(defects, share)
+    taken = Decision(verb=Verb.RESPOND, by="noor", comment="on Monday", subject=asked[share.id].escalation.subject)
+    await escalations.decide(checking.client, asked[share.id].workflow_id, taken)
+    await checking.client.get_workflow_handle(question_id(share.id)).result()
+    assert ("stay", "PQA-1.share", "Fabrikam") in await checking.dry_run()
+    how_found = set_field("Microsoft.VSTS.CMMI.HowFound", "Peer Review")
+    await checking.azure.person.work_items.patch(bug.id, [how_found])
+    turns = await checking.dry_run()
+    assert [turn for turn in turns if turn[1] == "MPM-1.defects"] == [
+        ("resolve", "MPM-1.defects", "Fabrikam"),
+        ("withdraw", "MPM-1.defects", "Fabrikam"),
+    ]
+    await checking.check(on_open=(TOLD,))
+    with pytest.raises(WorkflowFailureError):
+        await checking.client.get_workflow_handle(question_id(defects.id)).result()
+    left = {one.id: one for one in await checking.violations.find(every=True, whole=True)}
+    assert (left[defects.id].state, left[share.id].state) == (ViolationState.RESOLVED, ViolationState.ACKNOWLEDGED)
+    assert (left[share.id].by, left[share.id].reason) == ("noor", "on Monday")
+    await checking.close_questions()
+
+
+async def test_what_broke_a_rule_and_is_gone_or_something_else_is_resolved_by_the_next_check(
+    checking: Checking,
+) -> None:
+    deleted, changed = await checking.azure.make("Task"), await checking.azure.make("Task")
+    await checking.check()
+    assert {one.key.id for one in await checking.violations.find()} == {deleted.id, changed.id}
+    await checking.azure.service.work_items.delete(deleted.id)
+    await checking.azure.person.work_items.patch(changed.id, [set_field("System.WorkItemType", "Issue")])
+    assert (await checking.check()).tally.resolved == 2
+    assert not [one for one in await checking.violations.find() if one.check == "RDM-1.task"]
 
 
 async def test_a_waived_violation_stands_without_counting(checking: Checking) -> None:

@@ -49,6 +49,13 @@ class ProcessReader:
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project, TYPES_AGE)
 
+    async def in_bin(self, organisation: str, item_id: int) -> bool:
+        try:
+            await self._client(organisation).work_items.deleted(item_id)
+        except Missing:
+            return False
+        return True
+
     async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
         return await project_facts.read(self._client(organisation), project, days)
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from pointsman.contracts.matrix import Column, MatrixCoverage
 from pointsman.contracts.process import Check, CheckSeverity, ProcessPolicy
-from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, Waiver
+from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, Waiver, WholeTold
 from pointsman.contracts.violations import ProcessViolation, ViolationState
 from pointsman.domain.matrix.coverage import of_column
+from pointsman.domain.process.violations import resolution
 
 WEEK = timedelta(days=7)
 OTHER = "Checks that are no part of the process now"
@@ -67,6 +68,7 @@ def report(
         practices=tuple(_practices(policy.checks, violations, waivers, span)),
         severities=severities,
         waivers=waivers,
+        whole=tuple(_whole(violations, span)),
         trend=tuple(trend(violations, span)),
         coverage=kept.coverage,
         read_at=kept.read_at,
@@ -104,6 +106,27 @@ def _practices(
             waived=sum(practice_of.get(one.check, OTHER) == name for one in waivers),
             standing=sum(stands(one, span.until) for one in own),
         )
+
+
+def _whole(violations: Sequence[ProcessViolation], span: Span) -> Iterator[WholeTold]:
+    """What no item breaks but all of them together, or branches and people: oldest first."""
+    for one in sorted(violations, key=lambda one: one.opened_at):
+        if not one.key.id and (there(one, span.until) or span.has(one.resolved_at)):
+            yield WholeTold(
+                violation=one.id,
+                check=one.check,
+                severity=one.severity,
+                state=_state(one, span.until),
+                opened_at=one.opened_at,
+                evidence=one.evidence,
+            )
+
+
+def _state(one: ProcessViolation, at: datetime) -> str:
+    if one.state is ViolationState.RESOLVED:
+        return "not resolved then" if there(one, at) else resolution(one)
+    until = f" until {one.until:%Y-%m-%d}" if one.state is ViolationState.WAIVED and one.until else ""
+    return f"{one.state.value}{until}"
 
 
 def trend(violations: Sequence[ProcessViolation], span: Span) -> Iterator[TrendPoint]:

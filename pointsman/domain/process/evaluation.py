@@ -114,6 +114,7 @@ def _findings(check: Check, verdicts: Verdicts, item_id: int) -> Iterator[Findin
             update=one.update,
             title=check.title,
             practice=check.practice,
+            about=one.about,
         )
 
 

@@ -1,10 +1,10 @@
 """What a write would do to rules of the process, before it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import Change, CheckSeverity, Finding, ItemFacts, ProcessPolicy, Standing
+from pointsman.contracts.process import Change, CheckSeverity, Finding, ItemFacts, LinkedItem, ProcessPolicy, Standing
 from pointsman.contracts.process_control import BrokenRule
 from pointsman.domain.process.evaluation import Around, of_item
 from pointsman.domain.process.history_rules import STATE, TYPE
@@ -12,6 +12,7 @@ from pointsman.domain.process.item_rules import CHANGED, STATE_CHANGED
 from pointsman.domain.process.values import said
 
 CHANGED_BY = "System.ChangedBy"
+REVIEWED, PROVED_BY = "Pull Request", "Microsoft.VSTS.Common.TestedBy-Forward"
 SEVERITIES = tuple(CheckSeverity)
 
 
@@ -19,9 +20,42 @@ def at_least(severity: CheckSeverity, limit: CheckSeverity) -> bool:
     return SEVERITIES.index(severity) >= SEVERITIES.index(limit)
 
 
-def changed(item: ItemFacts, fields: Mapping[str, Json], by: str, at: datetime) -> ItemFacts:
-    """The item as it would be after a write of these fields: with what the service itself sets, and one more entry in
-    its history. Links are as before."""
+def changed(
+    item: ItemFacts, fields: Mapping[str, Json], by: str, at: datetime, links: Sequence[LinkedItem] = ()
+) -> ItemFacts:
+    """The item as it would be after a write of these fields and links: with what the service itself sets, and one more
+    entry in its history."""
+    return _rewritten(_linked(item, links), fields, by, at) if fields else _linked(item, links)
+
+
+def _linked(item: ItemFacts, links: Sequence[LinkedItem]) -> ItemFacts:
+    """With these links. What they would bring to light, reviews and results of tests, is not known any more."""
+    if not links:
+        return item
+    relations = {one.relation for one in links}
+    return item.model_copy(
+        update={
+            "links": None if item.links is None else (*item.links, *links),
+            "pull_requests": None if REVIEWED in relations else item.pull_requests,
+            "outcomes": None if PROVED_BY in relations else item.outcomes,
+        }
+    )
+
+
+def unlinked(item: ItemFacts, gone: Collection[tuple[str, int]]) -> ItemFacts:
+    """Without its links of this relation to this item."""
+    if item.links is None or not gone:
+        return item
+    return item.model_copy(update={"links": tuple(one for one in item.links if (one.relation, one.id) not in gone)})
+
+
+def end_of(item: ItemFacts, relation: str) -> LinkedItem:
+    """The item as it is seen through a link that leads to it."""
+    fields = {name: value for name, value in item.fields.items() if name not in (TYPE, STATE)}
+    return LinkedItem(relation=relation, id=item.id, type=item.type, state=item.state, fields=fields)
+
+
+def _rewritten(item: ItemFacts, fields: Mapping[str, Json], by: str, at: datetime) -> ItemFacts:
     moved = STATE in fields and said(fields[STATE]) != item.state
     stamps: dict[str, Json] = {CHANGED: at.isoformat(), CHANGED_BY: by}
     stamps |= {STATE_CHANGED: at.isoformat()} if moved else {}
@@ -48,9 +82,16 @@ def _one_more(item: ItemFacts, after: Mapping[str, Json], by: str, at: datetime)
 def broken_by(
     policy: ProcessPolicy, before: ItemFacts, fields: Mapping[str, Json], by: str, around: Around, limit: CheckSeverity
 ) -> tuple[BrokenRule, ...]:
+    """What `newly_broken` finds of a write of these fields."""
+    return newly_broken(policy, before, changed(before, fields, by, around.now), around, limit)
+
+
+def newly_broken(
+    policy: ProcessPolicy, before: ItemFacts, after: ItemFacts, around: Around, limit: CheckSeverity
+) -> tuple[BrokenRule, ...]:
     """Rules of at least this severity that hold, or are not known to be broken, and would be broken by the write."""
     standing = {(one.check, one.update) for one in _violations(policy, before, around)}
-    after = _violations(policy, changed(before, fields, by, around.now), around)
+    found = _violations(policy, after, around)
     checks = {check.id: check for check in policy.checks}
     return tuple(
         BrokenRule(
@@ -60,7 +101,7 @@ def broken_by(
             severity=one.severity,
             evidence=one.evidence,
         )
-        for one in after
+        for one in found
         if (one.check, one.update) not in standing and at_least(one.severity, limit)
     )
 

@@ -1,17 +1,18 @@
 """Rules that only a project as a whole can decide."""
 
+from hashlib import sha256
+
 from pointsman.contracts.process import Complete, ProjectFacts, Protected, Ratio, Standing, Unbypassed
 from pointsman.domain.process.verdicts import Verdict, Verdicts, broken, decided, held, unknown
 
 PERCENT = 100
-BYPASSES_MAX = 20  # the newest: the log itself has the others
 
 
 def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
     if not project.policies:
         return unknown("policies of its repositories were not read" if project.policies is None else "no repository")
     violations: Verdicts = [
-        Verdict(Standing.VIOLATED, f"repository {name}: not on and blocking: {', '.join(missing)}")
+        Verdict(Standing.VIOLATED, f"repository {name}: not on and blocking: {', '.join(missing)}", about=name)
         for name, policies in sorted(project.policies.items())
         if (missing := [one for one in rule.policies if one not in policies])
     ]
@@ -21,8 +22,10 @@ def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
 def unbypassed(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
     if project.bypasses is None:
         return unknown("the audit log was not read: it needs a right of its own, and may be switched off")
-    newest = sorted(project.bypasses)[-BYPASSES_MAX:]
-    violations = [Verdict(Standing.VIOLATED, f"{at:%Y-%m-%d %H:%M}: {told}") for at, told in newest]
+    violations = [
+        Verdict(Standing.VIOLATED, f"{at:%Y-%m-%d %H:%M}: {told}", about=f"{at.isoformat()} {_digest(told)}")
+        for at, told in sorted(project.bypasses)
+    ]
     return decided(violations, evidence=f"none within {rule.days} days")
 
 
@@ -43,8 +46,13 @@ def complete(rule: Complete, project: ProjectFacts, types: tuple[str, ...]) -> V
     if not counted:
         return []
     violations = [
-        Verdict(Standing.VIOLATED, f"{name} is filled in {have} of {of} items; wanted: {rule.percent} %")
+        Verdict(Standing.VIOLATED, f"{name} is filled in {have} of {of} items; wanted: {rule.percent} %", about=name)
         for name, (have, of) in sorted(counted.items())
         if have * PERCENT < of * rule.percent
     ]
     return decided(violations, evidence=f"{len(counted)} fields")
+
+
+def _digest(text: str) -> str:
+    """Short: of what is told of one moment only."""
+    return sha256(text.encode()).hexdigest()[:8]

@@ -9,11 +9,13 @@ EVIDENCE_CHARS = 500
 
 
 class Verdict(NamedTuple):
-    """`update` is the entry of the history that broke the rule; 0 where it is about how things stand."""
+    """`update` is the entry of the history that broke the rule; 0 where it is about how things stand. `about` tells
+    violations of one check apart that a project has at once, and stays the same while they last."""
 
     standing: Standing
     evidence: str = ""
     update: int = 0
+    about: str = ""
 
 
 Verdicts = Sequence[Verdict]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from pointsman.contracts.process import Finding, Standing
-from pointsman.contracts.violations import Inspection, ProcessViolation, ViolationState
+from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
 
 RETURNED = {"state": ViolationState.OPEN, "until": None, "told": False}
 
@@ -25,13 +25,13 @@ def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
     A check that said nothing because it does not apply any more resolves its violations; one that had no data, or was
     not made, leaves them.
     """
-    broken = {(one.check, one.update): one for one in inspection.findings if one.standing is Standing.VIOLATED}
+    broken = {_name(one): one for one in inspection.findings if one.standing is Standing.VIOLATED}
     in_doubt = {one.check for one in inspection.findings if one.standing is Standing.NO_DATA}
     decided = set(inspection.checks) - in_doubt
-    standing = {(one.check, one.update): one for one in known}
+    standing = {_name(one): one for one in known}
     gone = [one for name, one in standing.items() if name not in broken and one.check in decided]
     there = [one for one in standing.values() if one not in gone]
-    told = [_told(one, broken.get((one.check, one.update))) for one in there]
+    told = [_told(one, inspection, broken.get(_name(one))) for one in there]
     back = [one for one in told if _is_over(one, inspection.at)]
     return Steps(
         opened=[one for name, one in broken.items() if name not in standing],
@@ -41,12 +41,58 @@ def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
     )
 
 
-def _told(violation: ProcessViolation, finding: Finding | None) -> ProcessViolation:
-    """With the evidence of today."""
+def opened_by(inspection: Inspection, finding: Finding, name: str = "") -> ProcessViolation:
+    return ProcessViolation(
+        id=name,
+        tenant=inspection.tenant,
+        process=inspection.process,
+        key=inspection.key,
+        check=finding.check,
+        title=finding.title,
+        practice=finding.practice,
+        severity=finding.severity,
+        update=finding.update,
+        evidence=finding.evidence,
+        opened_at=inspection.at,
+        opened_rev=inspection.rev,
+        about=finding.about,
+    )
+
+
+def settlement(opened: Sequence[ProcessViolation], steps: Steps) -> Settlement:
+    """What comes of it once those that are to be opened have their names."""
+    waived = sum(one.state is ViolationState.WAIVED for one in steps.kept)
+    there = [*opened, *steps.returned, *steps.kept]
+    return Settlement(
+        opened=tuple(one.id for one in opened),
+        resolved=tuple(one.id for one in steps.resolved),
+        returned=tuple(one.id for one in steps.returned),
+        standing=len(there) - waived,
+        untold=tuple(one for one in there if one.state is ViolationState.OPEN and not one.told),
+        called_off=tuple(one.id for one in steps.resolved if one.asked),
+        changed=(*opened, *steps.resolved),
+    )
+
+
+def resolution(violation: ProcessViolation) -> str:
+    """How one that is resolved came to be: by a revision, or found no longer on a day."""
+    if violation.resolved_rev:
+        return f"resolved in revision {violation.resolved_rev}"
+    return f"resolved on {violation.resolved_at:%Y-%m-%d}" if violation.resolved_at else "resolved"
+
+
+def _name(one: Finding | ProcessViolation) -> tuple[str, int, str]:
+    """What makes it the same violation the next time."""
+    return one.check, one.update, one.about
+
+
+def _told(violation: ProcessViolation, inspection: Inspection, finding: Finding | None) -> ProcessViolation:
+    """With the evidence of today, and in the project that the item is in today."""
     if finding is None:
         return violation
     told = violation.model_copy(
         update={
+            "key": inspection.key,
             "evidence": finding.evidence,
             "severity": finding.severity,
             "title": finding.title or violation.title,

@@ -10,7 +10,7 @@ from pointsman.store.columns import CleanText, RowNumber, UtcTime
 
 
 class ViolationRow(SQLModel, table=True):
-    """One rule, broken by one item; `body` is the contract without what is a column."""
+    """One rule, broken by one item, or by a project as a whole (item 0); `body` is the contract."""
 
     __tablename__: ClassVar[str] = "process_violation"
     __table_args__ = (
@@ -20,6 +20,8 @@ class ViolationRow(SQLModel, table=True):
             "item_id",
             "check_id",
             "update_number",
+            "whole",
+            "about",
             unique=True,
             sqlite_where=text("closed_at IS NULL"),
             postgresql_where=text("closed_at IS NULL"),
@@ -35,6 +37,10 @@ class ViolationRow(SQLModel, table=True):
     check_id: str = Field(sa_type=CleanText)
     update_number: int
     """The entry of the item's history that broke it; 0 where it is about how things stand."""
+    whole: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
+    """Name of the project that breaks it as a whole, in small letters; empty where an item does."""
+    about: str = Field(default="", sa_type=CleanText, sa_column_kwargs={"server_default": text("''")})
+    """What of the project breaks it."""
     state: str = Field(sa_type=CleanText)
     body: str = Field(sa_type=CleanText)
     opened_at: datetime = Field(sa_type=UtcTime)

@@ -27,6 +27,7 @@ Process = Annotated[
     "pointsman process check --project Fabrikam --json",
     "pointsman process check --project Fabrikam --process cmmi --all",
     "pointsman process check --project Fabrikam --keep",
+    "pointsman process check --project Fabrikam --keep --dry-run",
 )
 def check(
     call: Call,
@@ -38,10 +39,14 @@ def check(
     process: Process = "",
     every: Annotated[bool, typer.Option("--all", help="What holds and what is not known, too.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Have the worker check it, and keep violations.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --keep: say what would open, stay, resolve and follow.")
+    ] = False,
 ) -> int:
     """Check items against the rules of their process. Exit 9 where a rule is broken; items are never written.
 
-    In a pipe: item, check, standing, severity, update, evidence.
+    In a pipe: item, check, standing, severity, update, evidence. With --keep --dry-run: would, violation, item, check,
+    severity, evidence.
     """
     from starter.cli import process as plain
     from starter.cli import violations as kept
@@ -52,7 +57,9 @@ def check(
             raise usage(
                 "--keep checks a whole project: --project NAME, and no items.", "pointsman process check --help"
             )
-        return call.run(kept.check(call, settings_of(call), project, organisation, process, me()))
+        return call.run(kept.check(call, settings_of(call), kept.Wanted(project, organisation, process, me(), dry_run)))
+    if dry_run:
+        raise usage("--dry-run goes with --keep: without it nothing is kept.", "pointsman process check --help")
     wanted = plain.Wanted(tuple(items or ()), project, organisation, process, every)
     return call.run(plain.check(call, settings_of(call), wanted))
 
@@ -80,16 +87,17 @@ def list_violations(
     project: Annotated[str, typer.Option("--project", help="Only those of this project.", show_default=False)] = "",
     item: Annotated[int, typer.Option(min=0, help="Only those of this item.", show_default=False)] = 0,
     every: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
+    whole: Annotated[bool, typer.Option("--whole", help="Only those of projects as a whole.")] = False,
     limit: Limit = 50,
 ) -> None:
-    """List violations that were kept, newest first.
+    """List violations that were kept, newest first. A project as a whole stands in the place of its item.
 
     In a pipe: violation, item, check, severity, state, opened, by, evidence.
     """
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of
 
-    call.show(call.run(kept.listed(settings_of(call), project, item, every=every, limit=limit)))
+    call.show(call.run(kept.listed(settings_of(call), project, item, every=every, whole=whole, limit=limit)))
 
 
 @command(app, "acknowledge", "pointsman process acknowledge VIO-7")

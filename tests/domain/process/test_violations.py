@@ -71,6 +71,21 @@ def test_a_waiver_holds_until_its_end() -> None:
     assert not over.kept
 
 
+def test_of_a_project_each_thing_that_breaks_a_check_is_a_violation_of_its_own() -> None:
+    waived = standing("A", state=ViolationState.WAIVED, days=1).model_copy(update={"about": "web"})
+    both = [finding("A").model_copy(update={"about": name}) for name in ("web", "docs")]
+    steps = settle([waived], inspection(*both))
+    assert ([one.about for one in steps.opened], steps.kept[0].state) == (["docs"], ViolationState.WAIVED)
+    assert settle([waived], inspection(both[1])).resolved[0].about == "web"
+    assert not settle([waived], inspection(finding("A", Standing.NO_DATA))).resolved
+
+
+def test_a_violation_goes_with_its_item_into_another_project() -> None:
+    moved = KEY.model_copy(update={"project": "App"})
+    (kept,) = settle([standing("A")], inspection(finding("A")).model_copy(update={"key": moved})).kept
+    assert kept.key == moved
+
+
 def test_evidence_is_that_of_today() -> None:
     (kept,) = settle([standing("A")], inspection(finding("A", evidence="15 days"))).kept
     assert kept.evidence == "15 days"

@@ -1,0 +1,157 @@
+"""A check of a project, a hundred items at a time: read items as rules look at them, and settle what each breaks.
+
+What is kept of it is the affair of the books that are handed in: a dry run hands in some that keep nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+
+from activities.rule_books import Completing
+from pointsman.contracts.process import Finding, Graph, ItemFacts
+from pointsman.contracts.violations import CheckCarry, CheckScope, CheckStep, CheckTally, Inspection, Settlement
+from pointsman.contracts.work_items import ProjectKey, WorkItemKey
+from pointsman.domain.loose import string
+from pointsman.domain.process.calls import concerns
+from pointsman.domain.process.evaluation import (
+    Around,
+    days_asked,
+    fields_asked,
+    of_a_project,
+    of_item,
+    of_project,
+    types_asked,
+)
+from pointsman.domain.process.graphs import Graphs
+from pointsman.domain.process.tallies import counted, project_facts, settled
+from pointsman.ports import ItemReader, Missing
+from pointsman.ports_process import RuledProjects, SettledViolations, WholeProjects
+
+ITEMS_AT_ONCE = 100
+TOLD_MAX = 20  # findings of one check that travel with the run
+NO_GRAPHS: Mapping[str, Mapping[str, Graph]] = {}
+PROJECT = "System.TeamProject"
+
+
+@dataclass
+class _Batch:
+    """What came of the items of one step."""
+
+    scope: CheckScope
+    around: Around
+    reader: ItemReader
+    tally: CheckTally
+    act_on: list[int] = field(default_factory=list)
+    called_off: list[str] = field(default_factory=list)
+
+    def take(self, item_id: int, settlement: Settlement) -> None:
+        self.tally = settled(self.tally, settlement)
+        self.called_off += settlement.called_off
+        if any(concerns(self.scope.on_open, one) for one in settlement.untold):
+            self.act_on.append(item_id)
+
+
+class Checking:
+    """Reads the outside, and writes nothing but what `violations` does."""
+
+    def __init__(
+        self,
+        source: RuledProjects,
+        violations: SettledViolations,
+        graphs: Graphs = NO_GRAPHS,
+        projects: WholeProjects | None = None,
+    ) -> None:
+        self._source = source
+        self._violations = violations
+        self._graphs = graphs
+        self._projects = projects
+
+    async def step(self, step: CheckStep) -> CheckCarry:
+        """Inspect the next hundred items, and after the last of them the project as a whole. Safe to repeat.
+
+        Three requests an item and one for each linked pull request. Items that are gone meanwhile are passed over.
+
+        Raises:
+            Rejected: or its kinds: we may not read the project.
+        """
+        scope, carry = step.scope, step.carry
+        where = types_asked(scope.policy)
+        ids = await self._source.ids(scope.organisation, scope.project, where, carry.after, ITEMS_AT_ONCE)
+        agents = frozenset({(await self._source.identity(scope.organisation)).casefold()})
+        batch = _Batch(scope, Around(datetime.now(UTC), agents), self._reader(scope), carry.tally)
+        for item_id in ids:
+            await self._inspect(batch, item_id)
+        last, done = max([carry.after, *ids]), len(ids) < ITEMS_AT_ONCE
+        for item_id in await self._violations.broken_items(
+            scope.organisation, scope.project, carry.after, None if done else last
+        ):
+            if item_id not in ids:
+                await self._look_after(batch, item_id)
+        whole = await self._whole(batch) if done else ()
+        return CheckCarry(
+            after=last,
+            done=done,
+            whole=_few(whole),
+            tally=batch.tally,
+            act_on=tuple(batch.act_on),
+            called_off=tuple(batch.called_off),
+        )
+
+    async def _inspect(self, batch: _Batch, item_id: int) -> None:
+        batch.around = Around(datetime.now(UTC), batch.around.agents)
+        try:
+            item = await batch.reader.item(item_id)
+        except Missing:
+            return
+        findings = of_item(batch.scope.policy, item, batch.around)
+        batch.tally = counted(batch.scope.policy, batch.tally, item, findings)
+        await self._settle(batch, item_id, item.rev, findings)
+
+    async def _look_after(self, batch: _Batch, item_id: int) -> None:
+        """An item that broke something when it was looked at last, and is none of those that the rules concern now: it
+        was deleted, moved, or made another type. One that cannot be read may be there all the same."""
+        scope = batch.scope
+        try:
+            item = await batch.reader.item(item_id)
+        except Missing:
+            if not await self._source.in_bin(scope.organisation, item_id):
+                return
+            item = ItemFacts(id=item_id, type="", state="")
+        is_ours = string(item.fields.get(PROJECT)).casefold() == scope.project.casefold()
+        findings = of_item(scope.policy, item, batch.around) if is_ours else []
+        await self._settle(batch, item_id, item.rev, findings)
+
+    async def _whole(self, batch: _Batch) -> Sequence[Finding]:
+        """What only all items together can tell, and the rules of its branches."""
+        scope = batch.scope
+        facts = project_facts(scope.policy, batch.tally, scope.project)
+        if self._projects is not None:
+            seen = await self._projects.whole(scope.organisation, scope.project, days_asked(scope.policy))
+            facts = facts.model_copy(update={"policies": seen.policies, "bypasses": seen.bypasses})
+        findings = of_project(scope.policy, facts)
+        await self._settle(batch, 0, 0, findings)
+        return findings
+
+    async def _settle(self, batch: _Batch, item_id: int, rev: int, findings: Sequence[Finding]) -> None:
+        scope = batch.scope
+        place = ProjectKey(organisation=scope.organisation, project=scope.project)
+        inspection = Inspection(
+            tenant=scope.tenant,
+            process=scope.policy.name,
+            key=WorkItemKey(organisation=place.organisation, project=place.project, id=item_id) if item_id else place,
+            rev=rev,
+            at=batch.around.now,
+            checks=tuple(one.id for one in scope.policy.checks if of_a_project(one.rule) != bool(item_id)),
+            findings=tuple(findings),
+        )
+        batch.take(item_id, await self._violations.settle(inspection))
+
+    def _reader(self, scope: CheckScope) -> ItemReader:
+        reader = self._source.reader(scope.organisation, fields_asked(scope.policy))
+        return Completing(reader, self._graphs.get(scope.policy.base, {}))
+
+
+def _few(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The newest of each check: findings come in the order of their checks, and the books have all."""
+    return tuple(one for _, found in groupby(findings, lambda one: one.check) for one in list(found)[-TOLD_MAX:])
