@@ -134,7 +134,7 @@ async def dispatching(store: Store, inbox: Inbox) -> AsyncGenerator[tuple[Handin
     policy = Policy(version="1", scope=(ScopeRule(name="all"),))
     items = Items(store)
     handing = Handing(items)
-    dispatcher = Dispatcher(inbox, items, Ledger(store), policy, handing.deliver, Metrics())
+    dispatcher = Dispatcher(inbox, Ledger(store), policy, handing.deliver, Metrics())
     task = asyncio.create_task(dispatcher.run())
     yield handing, dispatcher
     task.cancel()

@@ -3,13 +3,14 @@
 Every method may raise `Unavailable` (trying again can help) or `Rejected` (it cannot).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.hooks import FoundHook, HookNotification, WantedHook
+from pointsman.contracts.inbox import Ended, ItemName, Known
 from pointsman.contracts.process import ItemFacts
 from pointsman.contracts.records import (
     Attempt,
@@ -273,6 +274,7 @@ class Inbox(Deliveries, Protocol):
     async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
         """For each item its oldest pending delivery, if that is due. Items do not wait for each other."""
 
+    async def settle_all(self, settled: Sequence[Ended]) -> None: ...
     async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
         """Count an attempt, and say when the next is due."""
 
@@ -289,8 +291,8 @@ class Inbox(Deliveries, Protocol):
     async def first_of(self, delivery_id: str) -> str:
         """The delivery that told the same event first: itself, or what it repeats or replays."""
 
-    async def where_went(self, organisation: str, item_id: int, but: str) -> tuple[str, str]:
-        """Workflow and project of the item, as its other deliveries tell them; empty where none does."""
+    async def known(self, items: Collection[ItemName]) -> Mapping[ItemName, Known]:
+        """What the books tell of these items; those that they do not know are left out."""
 
     async def select(
         self, wanted: Selection, *, after: int = 0, before: int = 0, limit: int = 200, newest: bool = True

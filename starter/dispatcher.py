@@ -2,13 +2,16 @@
 
 A row that fails by its own fault is tried again with growing pauses and in the end is dead, so that later rows of its
 item go on. A fault of Temporal or of the store is nobody's row: all rest, and nothing counts towards death.
+
+Nearly all rows cause nothing. These are judged and settled many at a time; each of the rest has a task of its own.
+Requests share the event loop and go first: between two looks there is a pause, and a longer one while the loop is late.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,12 +19,14 @@ import structlog
 from opentelemetry.trace import SpanKind
 from temporalio.service import RPCError, RPCStatusCode
 
+from pointsman.contracts.inbox import UNKNOWN, Ended
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Caller, Delivery, DeliveryState
+from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
 from pointsman.observability.metrics import Metrics
-from pointsman.ports import Inbox, Items, Ledger, Unavailable
+from pointsman.ports import Inbox, Ledger, Unavailable
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
 from starter import work_items
 from starter.connection import Connection
@@ -31,6 +36,12 @@ from starter.lease import Alone, Lease
 LOG = structlog.get_logger(__name__)
 POLL = timedelta(milliseconds=500)
 STANDBY = timedelta(seconds=2)
+LOOKED_AT_ONCE = 256
+PACE_SECONDS = 0.05
+LATE_SECONDS, GIVE_WAY_SECONDS = 0.025, 0.2
+HEARD_AT_ONCE = 8
+HEARD_MAX = 500
+"""Of some 15 KB each; what is not among them is read again."""
 REST_MAX = timedelta(seconds=30)
 POSTPONED_MAX = timedelta(minutes=5)
 HAND_OVER_TIMEOUT = timedelta(seconds=20)  # the SDK's client itself tries for about ten
@@ -106,12 +117,11 @@ class _Trouble:
 
 
 class Dispatcher:
-    """Run `run()` as a task; `wake()` after each accepted delivery."""
+    """Run `run()` as a task; `wake()` or `came()` after each accepted delivery."""
 
     def __init__(
         self,
         inbox: Inbox,
-        items: Items,
         ledger: Ledger,
         policy: Policy,
         deliver: Deliver,
@@ -123,21 +133,30 @@ class Dispatcher:
         backoff: timedelta = timedelta(seconds=1),
     ) -> None:
         self._inbox = inbox
-        self._judge = Judge(inbox, items, ledger, policy)
+        self._judge = Judge(inbox, ledger, policy)
         self._ledger = ledger
         self._deliver = deliver
         self._metrics = metrics
         self._lease = lease or Alone()
         self._attempts_max = attempts_max
-        self._at_once = at_once
+        self._ahead = max(at_once, LOOKED_AT_ONCE)
+        self._slots = asyncio.Semaphore(at_once)
         self._backoff = backoff
         self._busy: set[str] = set()
+        self._heard: dict[str, Heard] = {}
+        """By delivery: what the receiver has read already, oldest first."""
         self._woken = asyncio.Event()
         self._trouble = _Trouble()
         self._runs = False
 
     def wake(self) -> None:
         """There is something to do. For callers in the same event loop; without it rows are found by polling."""
+        self._woken.set()
+
+    def came(self, delivery_id: str, heard: Heard | None) -> None:
+        """`wake`, with what the delivery says where that was read: it need not be read a second time."""
+        if heard is not None and len(self._heard) < HEARD_MAX:
+            self._heard[delivery_id] = heard
         self._woken.set()
 
     def trouble(self) -> str:
@@ -150,7 +169,10 @@ class Dispatcher:
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
-                    await self._sleep(await self._look(tasks))
+                    rest = await self._look(tasks)
+                    paced = time.monotonic() + PACE_SECONDS
+                    await self._sleep(rest)
+                    await _give_way(paced)
         finally:
             self._runs = False
             self._metrics.dispatcher_leads.set(0)
@@ -162,23 +184,61 @@ class Dispatcher:
         leads = await self._lease.held()
         self._metrics.dispatcher_leads.set(int(leads))
         if not leads:
+            self._heard.clear()
             return STANDBY
         if rest := self._trouble.rest():
             return rest
-        free = self._at_once - len(self._busy)
-        if not free:
-            return POLL
         # What ends while we read may still be pending in what we get: only what was free before is free.
         busy = frozenset(self._busy)
         try:
-            due = await self._inbox.due(datetime.now(UTC), self._at_once + len(busy))
+            due = await self._inbox.due(datetime.now(UTC), self._ahead + len(busy))
+            free = [one for one in due if _lane(one) not in busy][: self._ahead - len(busy)]
+            left = await self._settle_what_causes_nothing(free)
         except Exception as error:  # whatever the store has, the loop outlives it
             self._rest(error)
             return self._trouble.rest()
-        for delivery in [one for one in due if _lane(one) not in busy][:free]:
+        for delivery in left:
             self._busy.add(_lane(delivery))
             tasks.create_task(self._serve(delivery))
+        if len(left) < len(free):
+            self._woken.set()  # behind what is settled more may be due
         return POLL
+
+    async def _settle_what_causes_nothing(self, due: Sequence[Delivery]) -> Sequence[Delivery]:
+        """Returns the others."""
+        decided = await self._decided(due)
+        if not decided:
+            return due
+        done = [(one, Done(decided[one.id].state, decided[one.id].reason)) for one in due if one.id in decided]
+        try:
+            await self._inbox.settle_all([Ended(one.id, became.state, became.reason) for one, became in done])
+        except Unavailable:
+            raise
+        except Exception as error:  # each alone will tell whose fault it is
+            LOG.warning("deliveries not settled together", deliveries=len(done), exc_info=error)
+            return due
+        for delivery, became in done:
+            self._heard.pop(delivery.id, None)
+            with _about(delivery):
+                self._tell(delivery, became)
+        return [one for one in due if one.id not in decided]
+
+    async def _decided(self, due: Sequence[Delivery]) -> dict[str, Decision]:
+        """By delivery, where it takes no more than a look at the item's row."""
+        heard: dict[str, Heard] = {}
+        for number, delivery in enumerate(due):
+            if number % HEARD_AT_ONCE == HEARD_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            heard[delivery.id] = self._heard.get(delivery.id) or read_bytes(delivery.body, delivery.organisation)
+        known = await self._judge.known(heard.values())
+        decided: dict[str, Decision] = {}
+        for delivery in due:
+            said = heard[delivery.id]
+            with suppress(Exception):  # it comes again where the row is served alone, and is that row's fault there
+                decision = self._judge.at_once(delivery, said, known.get((said.organisation, said.item_id), UNKNOWN))
+                if decision is not None:
+                    decided[delivery.id] = decision
+        return decided
 
     async def _sleep(self, most: timedelta) -> None:
         with suppress(TimeoutError):
@@ -187,27 +247,21 @@ class Dispatcher:
 
     async def _serve(self, delivery: Delivery) -> None:
         """One row to its end, or to its next attempt. Never raises: the loop outlives every row."""
-        item = f"{delivery.organisation}/{delivery.project}/{delivery.item_id}" if delivery.item_id else ""
-        whose = {names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant, names.ITEM: item}
-        own = {names.CORRELATION_ID: delivery.id, names.EVENT_TYPE: delivery.event_type}
-        kind = SpanKind.CONSUMER
         try:
-            with (
-                bound(**own, **whose),
-                traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=kind, **own, **whose),
-                # What the workflow does belongs to the item's chain, whichever delivery led to it.
-                traces.carrying(**whose, **{names.CORRELATION_ID: delivery.chain_id}),
-            ):
-                await self._attempt(delivery)
+            async with self._slots:
+                if not self._trouble.rest():
+                    with _about(delivery):
+                        await self._attempt(delivery)
         except Exception as error:  # the store failed while it should keep what became of the row
             self._rest(error)
         finally:
+            self._heard.pop(delivery.id, None)
             self._busy.discard(_lane(delivery))
             self._woken.set()
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
-            decision = await self._judge.decide(delivery)
+            decision = await self._judge.decide(delivery, heard=self._heard.get(delivery.id))
             await self._settle(delivery, await self._carry_out(delivery, decision))
         except (TemporalAway, Unavailable) as error:
             self._rest(error, delivery)
@@ -230,6 +284,9 @@ class Dispatcher:
 
     async def _settle(self, delivery: Delivery, done: Done) -> None:
         await self._inbox.settle(delivery.id, done.state, done.reason, done.workflow_id)
+        self._tell(delivery, done)
+
+    def _tell(self, delivery: Delivery, done: Done) -> None:
         waited = (datetime.now(UTC) - delivery.received_at).total_seconds()
         kind = delivery.event_type if delivery.item_id else "none"
         self._metrics.dispatches.labels(delivery.tenant, kind.removeprefix("workitem."), done.state).inc()
@@ -262,6 +319,31 @@ class Dispatcher:
         reason = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
         LOG.warning("nothing can be handed over now", reason=reason, rest_seconds=round(pause.total_seconds(), 2))
         self._trouble = _Trouble(times, time.monotonic() + pause.total_seconds(), reason)
+
+
+@contextmanager
+def _about(delivery: Delivery) -> Generator[None]:
+    """Log lines, spans and calls of Temporal within the block say which delivery they are about."""
+    item = f"{delivery.organisation}/{delivery.project}/{delivery.item_id}" if delivery.item_id else ""
+    whose = {names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant, names.ITEM: item}
+    own = {names.CORRELATION_ID: delivery.id, names.EVENT_TYPE: delivery.event_type}
+    with (
+        bound(**own, **whose),
+        traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=SpanKind.CONSUMER, **own, **whose),
+        # What the workflow does belongs to the item's chain, whichever delivery led to it.
+        traces.carrying(**whose, **{names.CORRELATION_ID: delivery.chain_id}),
+    ):
+        yield
+
+
+async def _give_way(until: float) -> None:
+    """Let requests have the event loop until then, and for longer where it is late: then they wait for each other."""
+    pause = until - time.monotonic()
+    if pause <= 0:
+        return
+    await asyncio.sleep(pause)
+    if time.monotonic() - until > LATE_SECONDS:
+        await asyncio.sleep(GIVE_WAY_SECONDS)
 
 
 def _lane(delivery: Delivery) -> str:

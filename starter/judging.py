@@ -2,18 +2,19 @@
 only tells it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pointsman.contracts.base import Json
+from pointsman.contracts.inbox import UNKNOWN, ItemName, Known
 from pointsman.contracts.policy import Policy
-from pointsman.contracts.records import Delivery, DeliveryState, ItemRow, WriteRecord
-from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey
+from pointsman.contracts.records import Delivery, DeliveryState, WriteRecord
+from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey, WorkItemState
 from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.domain.echoes import is_in_doubt, proves, told
 from pointsman.domain.routing import in_scope
 from pointsman.domain.sync.recognising import write_of
-from pointsman.ports import Inbox, Items, Ledger
+from pointsman.ports import Inbox, Ledger
 from starter import work_items
 
 
@@ -56,50 +57,57 @@ class Supposed:
 class Judge:
     """Reads the books, and changes nothing."""
 
-    def __init__(self, inbox: Inbox, items: Items, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, inbox: Inbox, ledger: Ledger, policy: Policy) -> None:
         self._inbox = inbox
-        self._items = items
         self._ledger = ledger
         self._policy = policy
 
-    async def decide(self, delivery: Delivery, supposed: Supposed | None = None) -> Decision:
-        """For a replay: an event that was handed over once is not handed over again."""
-        heard = read_bytes(delivery.body, delivery.organisation)
+    async def decide(
+        self, delivery: Delivery, supposed: Supposed | None = None, heard: Heard | None = None
+    ) -> Decision:
+        """What was handed over once is not handed over again by a replay. `heard` spares reading the body."""
+        heard = heard or read_bytes(delivery.body, delivery.organisation)
         key = heard.key()
         if heard.kind is None or key is None:
-            return Decision(DeliveryState.DEAD if heard.unreadable else DeliveryState.UNKNOWN, heard.reason)
+            return _without_effect(heard)
         if delivery.replayed_by and (had := await self._effect(delivery, supposed or Supposed())):
             return Decision(DeliveryState.DUPLICATE, f"had its effect: {had} was handed over")
-        return await self._decide(delivery, heard, key, heard.kind, supposed.workflows if supposed else {})
+        item = (key.organisation, key.id)
+        known = (await self._inbox.known([item])).get(item, UNKNOWN)
+        if supposed and not known.workflow_id:
+            known = known._replace(workflow_id=supposed.workflows.get(item, ""))
+        return await self._decide(delivery, heard, key, heard.kind, known)
+
+    async def known(self, heard: Iterable[Heard]) -> Mapping[ItemName, Known]:
+        """What the books tell of the items of these, read at once."""
+        items = {(one.organisation, one.item_id) for one in heard if one.kind and one.item_id}
+        return await self._inbox.known(items) if items else {}
+
+    def at_once(self, delivery: Delivery, heard: Heard, known: Known) -> Decision | None:
+        """The decision on a delivery that causes nothing, as nearly all do; None where that takes more than a look."""
+        if heard.kind is None or not heard.item_id:
+            return _without_effect(heard)
+        if known.workflow_id or delivery.replayed_by:
+            return None
+        why = self._out_of_scope(heard)
+        return Decision(DeliveryState.OUT_OF_SCOPE, why) if why else None
 
     async def _decide(
-        self,
-        delivery: Delivery,
-        heard: Heard,
-        key: WorkItemKey,
-        kind: EventKind,
-        workflows: Mapping[tuple[str, int], str],
+        self, delivery: Delivery, heard: Heard, key: WorkItemKey, kind: EventKind, known: Known
     ) -> Decision:
-        row = await self._items.get(key.organisation, key.id)
-        known, project = (row.workflow_id, row.key.project) if row else await self._earlier(delivery, key)
-        known = known or workflows.get((key.organisation, key.id), "")
-        if not known and (why := self._out_of_scope(heard)):
+        if not known.workflow_id and (why := self._out_of_scope(heard)):
             return Decision(DeliveryState.OUT_OF_SCOPE, why)
-        if row and (write := await self._echo(row, heard)):
+        if known.state and (write := await self._echo(key, known.state, heard)):
             is_proven = is_in_doubt(write) and proves(write, _changed(heard))
             proven = write if is_proven else None
-            return Decision(DeliveryState.ECHO, told(write.operation), row.workflow_id, None, proven, heard.rev)
-        event = _event(delivery, heard, kind, key.model_copy(update={"project": heard.project or project}))
-        what = HandOver(event, delivery.tenant, delivery.chain_id, known)
+            return Decision(DeliveryState.ECHO, told(write.operation), known.workflow_id, None, proven, heard.rev)
+        event = _event(delivery, heard, kind, key.model_copy(update={"project": heard.project or known.project}))
+        what = HandOver(event, delivery.tenant, delivery.chain_id, known.workflow_id)
         return Decision(DeliveryState.DISPATCHED, workflow_id=what.workflow_id, hand_over=what)
 
     async def _effect(self, delivery: Delivery, supposed: Supposed) -> str:
         first = await self._inbox.first_of(delivery.id)
         return supposed.effects.get(first, "") or await self._inbox.effect_of(delivery.id)
-
-    async def _earlier(self, delivery: Delivery, key: WorkItemKey) -> tuple[str, str]:
-        """Workflow and project: until its workflow has read the item, only its other deliveries tell of it."""
-        return await self._inbox.where_went(key.organisation, key.id, delivery.id)
 
     def _out_of_scope(self, heard: Heard) -> str:
         """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
@@ -108,15 +116,19 @@ class Judge:
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"
 
-    async def _echo(self, row: ItemRow, heard: Heard) -> WriteRecord | None:
+    async def _echo(self, key: WorkItemKey, state: WorkItemState, heard: Heard) -> WriteRecord | None:
         """Which write of ours the event repeats. One in doubt is left to the run that made it while that is open."""
         if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
             return None
         changed = _changed(heard)
         if not changed:
             return None  # who changed links is asked by the run, which knows our account
-        write = write_of(await self._ledger.writes(row.key), heard.rev, changed, heard)
-        return None if write is None or (is_in_doubt(write) and row.state not in ENDED) else write
+        write = write_of(await self._ledger.writes(key), heard.rev, changed, heard)
+        return None if write is None or (is_in_doubt(write) and state not in ENDED) else write
+
+
+def _without_effect(heard: Heard) -> Decision:
+    return Decision(DeliveryState.DEAD if heard.unreadable else DeliveryState.UNKNOWN, heard.reason)
 
 
 def _changed(heard: Heard) -> dict[str, tuple[Json, Json]]:
@@ -135,5 +147,6 @@ def _event(delivery: Delivery, heard: Heard, kind: EventKind, key: WorkItemKey) 
         actor=heard.actor,
         changed_fields=tuple(sorted(heard.changed)),
         links_changed=heard.links_changed,
+        untold=heard.is_hint,
         replayed_by=delivery.replayed_by,
     )

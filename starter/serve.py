@@ -172,7 +172,6 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
     settings, books = rt.settings, rt.books
     dispatcher = Dispatcher(
         books.inbox,
-        books.items,
         books.ledger,
         rt.policy.policy,
         deliver_by(connection, rt.policy.policy, settings.task_queue),
@@ -240,7 +239,7 @@ def _services(
         metrics=rt.metrics,
         standing=books.standing,
         checks=checks,
-        accepted=dispatcher.wake,
+        accepted=dispatcher.came,
         ui_url=settings.ui_url,
         core_metrics_port=core_port,
         version=version("pointsman"),

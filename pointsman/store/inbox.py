@@ -1,6 +1,6 @@
 """The inbox: what was acknowledged is here, until it was handed over, and afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -9,17 +9,16 @@ from sqlalchemy.orm import Session
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.chains import EdgeKind
+from pointsman.contracts.inbox import Ended, ItemName, Known
 from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Receipt, Selection
-from pointsman.domain.echoes import write_told
 from pointsman.ports import Missing
-from pointsman.store import arrivals, audit, edges, selections
+from pointsman.store import arrivals, audit, edges, selections, settlements
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.tables import InboxRow, col, metadata
 
 CHAINS_KNOWN_MAX = 100_000
 ROWS_AT_ONCE = 100
-EARLIER_MAX = 20
 
 _INBOX = metadata.tables["inbox"]
 _IS_PENDING = _INBOX.c.state == DeliveryState.PENDING
@@ -60,22 +59,19 @@ class Inbox:
         Raises:
             Missing: there is no such delivery.
         """
+        await self.settle_all([Ended(delivery_id, state, reason, workflow_id)])
 
-        def change(session: Session) -> None:
-            row = _row(session, delivery_id)
-            echo = row.state == DeliveryState.DISPATCHED and state == DeliveryState.ECHO
-            if row.state != DeliveryState.PENDING and not echo:
-                return
-            row.state, row.reason = state.value, reason
-            row.workflow_id = workflow_id or row.workflow_id
-            if state == DeliveryState.DISPATCHED:
-                row.dispatched_at = datetime.now(UTC)
-            if (write := write_told(reason)) and state == DeliveryState.ECHO:
-                edges.add(session, row.tenant, (edges.write(write), EdgeKind.ECHOED, edges.event(row.id)))
-            told: dict[str, Json] = {"attempts": row.attempts, "workflow_id": row.workflow_id}
-            _tell(session, row, Action(f"delivery.{state.value}"), told)
+    async def settle_all(self, settled: Sequence[Ended]) -> None:
+        """`settle` for many, in one transaction.
 
-        await self._store.write(change)
+        Raises:
+            Missing: there is no such delivery; nothing was changed.
+        """
+        await self._store.write_each(settlements.settle, settled)
+
+    async def known(self, items: Collection[ItemName]) -> Mapping[ItemName, Known]:
+        """What the books tell of these items, in one view of them; those that they do not know are left out."""
+        return await self._store.read(lambda session: settlements.known(session.connection(), items))
 
     async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
         """Count an attempt. `error` is shown to people, and is not in the log."""
@@ -134,19 +130,6 @@ class Inbox:
             return Receipt(id=again.id, chain_id=again.chain_id)
 
         return await self._store.write(copy)
-
-    async def where_went(self, organisation: str, item_id: int, but: str) -> tuple[str, str]:
-        """Workflow and project of the item, each as the newest other delivery tells it; bodies are not read."""
-        told = (
-            select(_INBOX.c.workflow_id, _INBOX.c.project)
-            .where(_INBOX.c.item_id == item_id, _INBOX.c.organisation == organisation, _INBOX.c.id != but)
-            .order_by(_INBOX.c.sequence.desc())
-            .limit(EARLIER_MAX)
-        )
-        rows = await self._store.read(lambda session: session.execute(told).all())
-        return next((row.workflow_id for row in rows if row.workflow_id), ""), next(
-            (row.project for row in rows if row.project), ""
-        )
 
     async def effect_of(self, delivery_id: str) -> str:
         """The delivery of the same event that was handed over: itself, the first, or a replay of it. Empty for none.

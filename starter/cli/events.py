@@ -226,7 +226,7 @@ async def planned(settings: Settings, ids: Sequence[str], what: Wanted, limit: i
         )
     async with opened(settings) as books:
         rows = named or await search(books.inbox, what, limit, newest=False)
-        judge = Judge(books.inbox, books.items, books.ledger, policy(settings))
+        judge = Judge(books.inbox, books.ledger, policy(settings))
         # What waits in the queue is handed over anyway.
         meant = [row for row in rows if row.state is not DeliveryState.PENDING]
         return await replays.plan(books.inbox, judge, meant, by)

@@ -56,7 +56,7 @@ def router(services: Services) -> APIRouter:
         except Unavailable as error:
             return failure(request, 503, "unavailable", f"not replayed: {error}", "try again", RETRY)
         LOG.info("delivery replayed", of=delivery_id, delivery_id=receipt.id)
-        services.accepted()
+        services.accepted(receipt.id, None)
         return JSONResponse(receipt.model_dump(mode="json"), 202)
 
     return routes

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Tally
+from pointsman.domain.deliveries import Heard
 from pointsman.domain.sources import Network
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Audit, Escalations, Inbox, Items
@@ -62,8 +63,8 @@ class Services:
     standing: Callable[[], Awaitable[Tally]]
     """Raises `Unavailable` when the store cannot say."""
     checks: tuple[Check, ...] = ()
-    accepted: Callable[[], None] = lambda: None
-    """Called after each delivery that waits for its hand-over, so that the dispatcher need not poll for it."""
+    accepted: Callable[[str, Heard | None], None] = lambda delivery_id, heard: None
+    """Called after each delivery that waits for its hand-over, with what it says where that was read."""
     ui_url: str = ""
     """Temporal's UI."""
     core_metrics_port: int = 0

@@ -149,7 +149,7 @@ class _Receiver:
         outcome = DeliveryState.DUPLICATE if receipt.duplicate_of else delivery.state
         self._count(outcome if outcome is not DeliveryState.PENDING else "accepted", delivery.tenant, heard)
         if outcome is DeliveryState.PENDING:
-            self._services.accepted()
+            self._services.accepted(delivery.id, heard)
         became = {names.CHAIN_ID: receipt.chain_id, names.OUTCOME: str(outcome)}
         traces.tell(**became)
         LOG.info("delivery kept", **became, **{names.EVENT_TYPE: heard.event_type}, reason=delivery.reason)

@@ -71,7 +71,6 @@ class Rig:
         self.world, self.metrics = World(), Metrics()
         self.dispatcher = Dispatcher(
             self.inbox,
-            self.items,
             self.ledger,
             POLICY,
             deliver or self.world.deliver,

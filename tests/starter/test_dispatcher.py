@@ -7,6 +7,7 @@ import pytest
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
+from pointsman.contracts.inbox import Ended
 from pointsman.contracts.records import Delivery, DeliveryState, WriteIntent
 from pointsman.contracts.work_items import (
     EventKind,
@@ -14,6 +15,7 @@ from pointsman.contracts.work_items import (
     WorkItemKey,
     WorkItemState,
 )
+from pointsman.domain.deliveries import read_bytes
 from pointsman.observability import names
 from pointsman.ports import Unavailable
 from pointsman.store.engine import Store
@@ -309,3 +311,46 @@ async def test_a_temporal_where_nobody_answers_is_away(free_port: int) -> None:
     deliver = deliver_by(Connection(f"127.0.0.1:{free_port}"), POLICY)
     with pytest.raises(TemporalAway, match="No Temporal server answers"):
         await deliver(HandOver(event, "north", "c"))
+
+
+class BatchInbox(Inbox):
+    """The store's inbox, which notes how many rows are settled at once, and refuses more than it is told."""
+
+    def __init__(self, store: Store, most: int = 1_000) -> None:
+        super().__init__(store)
+        self.most = most
+        self.batches: list[int] = []
+
+    async def settle_all(self, settled: Sequence[Ended]) -> None:
+        self.batches.append(len(settled))
+        if len(settled) > self.most:
+            raise ValueError("one of these cannot be settled")
+        await super().settle_all(settled)
+
+
+async def test_deliveries_that_cause_nothing_are_settled_together(store: Store) -> None:
+    rig = Rig(store, inbox=(inbox := BatchInbox(store)))
+    receipts = [await rig.accept(updated(1, number, project="Pier")) for number in range(1, 31)]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+    assert {row.state for row in rows} == {DeliveryState.OUT_OF_SCOPE}
+    assert inbox.batches == [30]
+    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="out_of_scope") == 30
+
+
+async def test_what_cannot_be_settled_together_is_settled_one_by_one(store: Store) -> None:
+    rig = Rig(store, inbox=(inbox := BatchInbox(store, most=1)))
+    receipts = [await rig.accept(updated(1, number, project="Pier")) for number in range(1, 4)]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+    assert {(row.state, row.attempts) for row in rows} == {(DeliveryState.OUT_OF_SCOPE, 0)}
+    assert inbox.batches == [3, 1, 1, 1]
+
+
+async def test_what_the_receiver_has_read_is_not_read_again(store: Store) -> None:
+    rig = Rig(store)
+    receipt = await rig.accept(updated(7))
+    rig.dispatcher.came(receipt.id, read_bytes(updated(8)))
+    async with running(rig):
+        await rig.settled(receipt)
+    assert [what.event.rev for what in rig.world.taken] == [8]

@@ -16,7 +16,7 @@ TITLE: dict[str, Json] = {"System.Title": {"oldValue": "a", "newValue": "ours"}}
 
 
 def judge(rig: Rig) -> Judge:
-    return Judge(rig.inbox, rig.items, rig.ledger, POLICY)
+    return Judge(rig.inbox, rig.ledger, POLICY)
 
 
 async def planned(rig: Rig, rows: Sequence[Delivery]) -> list[DeliveryState]:

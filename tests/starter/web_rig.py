@@ -121,7 +121,7 @@ def services(store: Store) -> Services:
 @asynccontextmanager
 async def serving(given: Services) -> AsyncGenerator[Web]:
     woken: list[str] = []
-    given = replace(given, accepted=lambda: woken.append("woken"))
+    given = replace(given, accepted=lambda delivery_id, heard: woken.append("woken"))
     server = uvicorn.Server(
         uvicorn.Config(create_app(given), log_config=None, access_log=False, timeout_keep_alive=75, proxy_headers=False)
     )

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from pointsman.contracts.inbox import Ended, Known
 from pointsman.contracts.records import DeliveryState
 from pointsman.ports import Missing, Rejected
 from pointsman.store.audit import Audit
@@ -183,9 +184,34 @@ async def test_where_an_item_went_is_told_by_its_own_deliveries_and_no_other_org
         await inbox.accept(delivery(organisation="contoso", project="docks"))
     last = delivery(project="")
     await inbox.accept(last)
-    assert await inbox.where_went("fabrikam", 42, last.id) == ("ado/fabrikam/rail/42", "rail")
-    assert await inbox.where_went("contoso", 42, "none") == ("", "docks")
-    assert await inbox.where_went("fabrikam", 43, "none") == ("", "")
+    known = await inbox.known([("fabrikam", 42), ("contoso", 42), ("fabrikam", 43)])
+    assert known == {("fabrikam", 42): Known("ado/fabrikam/rail/42", "rail"), ("contoso", 42): Known("", "docks")}
+
+
+async def test_many_settled_at_once_leave_an_event_each_and_those_that_are_done_stay(store: Store) -> None:
+    inbox, audit = Inbox(store), Audit(store)
+    given = [delivery(item_id=number) for number in range(1, 5)]
+    for one in given:
+        await inbox.accept(one)
+    await inbox.settle(given[0].id, DeliveryState.DEAD, "first")
+    over = Ended(given[3].id, DeliveryState.DISPATCHED, workflow_id="w")
+    out = [Ended(one.id, DeliveryState.OUT_OF_SCOPE, "no rule") for one in given[:3]]
+    await inbox.settle_all([*out, over])
+    rows = {row.item_id: (row.state, row.reason, row.workflow_id) for row in await inbox.find()}
+    left = (DeliveryState.OUT_OF_SCOPE, "no rule", "")
+    assert rows == {1: (DeliveryState.DEAD, "first", ""), 2: left, 3: left, 4: (DeliveryState.DISPATCHED, "", "w")}
+    assert {event.data["delivery"] for event in await audit.find(action="delivery.out_of_scope")} == {
+        one.id for one in given[1:3]
+    }
+    assert [row.dispatched_at is not None for row in await inbox.find()] == [True, False, False, False]
+
+
+async def test_of_many_settled_at_once_one_that_is_missing_changes_nothing(store: Store) -> None:
+    inbox, given = Inbox(store), delivery()
+    await inbox.accept(given)
+    with pytest.raises(Missing, match="no delivery 'gone'"):
+        await inbox.settle_all([Ended(given.id, DeliveryState.DEAD), Ended("gone", DeliveryState.DEAD)])
+    assert [row.state for row in await inbox.find()] == [DeliveryState.PENDING]
 
 
 @pytest.mark.parametrize("change", ["settle", "postpone", "replay"])
