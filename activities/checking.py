@@ -26,7 +26,7 @@ from pointsman.domain.process.evaluation import (
 from pointsman.domain.process.graphs import Graphs
 from pointsman.domain.process.tallies import counted, project_facts, settled
 from pointsman.ports import ItemReader, Missing
-from pointsman.ports_process import RuledProjects, SettledViolations, WholeProjects
+from pointsman.ports_process import ForesightedReader, RuledProjects, SettledViolations, WholeProjects
 
 ITEMS_AT_ONCE = 100
 TOLD_MAX = 20  # findings of one check that travel with the run
@@ -40,6 +40,7 @@ class _Batch:
 
     scope: CheckScope
     around: Around
+    source: ForesightedReader
     reader: ItemReader
     tally: CheckTally
     act_on: list[int] = field(default_factory=list)
@@ -70,7 +71,8 @@ class Checking:
     async def step(self, step: CheckStep) -> CheckCarry:
         """Inspect the next hundred items, and after the last of them the project as a whole. Safe to repeat.
 
-        Three requests an item and one for each linked pull request. Items that are gone meanwhile are passed over.
+        One request for the items, one for 200 that they are linked to, then one an item for its history, and one for
+        each linked pull request. Items that are gone meanwhile are passed over.
 
         Raises:
             Rejected: or its kinds: we may not read the project.
@@ -79,7 +81,11 @@ class Checking:
         where = types_asked(scope.policy)
         ids = await self._source.ids(scope.organisation, scope.project, where, carry.after, ITEMS_AT_ONCE)
         agents = frozenset({(await self._source.identity(scope.organisation)).casefold()})
-        batch = _Batch(scope, Around(datetime.now(UTC), agents), self._reader(scope), carry.tally)
+        source = self._source.reader(scope.organisation, fields_asked(scope.policy))
+        reader = Completing(source, self._graphs.get(scope.policy.base, {}))
+        batch = _Batch(scope, Around(datetime.now(UTC), agents), source, reader, carry.tally)
+        if ids:
+            await batch.source.ahead(ids)
         for item_id in ids:
             await self._inspect(batch, item_id)
         last, done = max([carry.after, *ids]), len(ids) < ITEMS_AT_ONCE
@@ -146,10 +152,6 @@ class Checking:
             findings=tuple(findings),
         )
         batch.take(item_id, await self._violations.settle(inspection))
-
-    def _reader(self, scope: CheckScope) -> ItemReader:
-        reader = self._source.reader(scope.organisation, fields_asked(scope.policy))
-        return Completing(reader, self._graphs.get(scope.policy.base, {}))
 
 
 def _few(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -25,7 +25,8 @@ class Inspections:
     async def inspect(self, ask: InspectItem) -> Inspected:
         """Open and resolve what the item breaks in its present revision. Safe to repeat.
 
-        Three requests, and one for each linked pull request. Nothing happens where the project has no rules.
+        Three requests, fewer where the item and those it is linked to were just read, and one for each linked pull
+        request. Nothing happens where the project has no rules.
 
         Raises:
             ApplicationError: `Rejected` or its kinds, not retryable: we may not read the project.

@@ -8,8 +8,15 @@ from pointsman.contracts.violations import Inspection, ProcessViolation, Settlem
 from pointsman.ports import ItemReader, ProcessSource, ProcessViolations
 
 
+class ForesightedReader(ItemReader, Protocol):
+    async def ahead(self, item_ids: Sequence[int]) -> None:
+        """Read items that will be asked for soon, many at a time. One that has moved on by then is read again."""
+
+
 class RuledProjects(ProcessSource, Protocol):
     """Projects with the process that each has."""
+
+    def reader(self, organisation: str, asked: frozenset[str]) -> ForesightedReader: ...
 
     async def process(self, organisation: str, project: str) -> str:
         """Name of the project's process as the service tells it. Raises `Missing`."""

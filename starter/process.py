@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 
 from activities.rule_books import Completing
 from pointsman.clients.azure_devops.client import AzureDevOps
-from pointsman.clients.azure_devops.process_facts import FactsReader
+from pointsman.clients.azure_devops.process_facts import LINKED_AGE_IN_BULK, FactsReader
 from pointsman.contracts.process import Finding, ItemFacts, ProcessPolicy
 from pointsman.domain.process.evaluation import Around, fields_asked, of_item, types_asked
 from pointsman.domain.process.rulebooks import rules_for
 from pointsman.policies.process_graphs import load_graphs
+
+AHEAD = 100
 
 
 class NoProcess(Exception):
@@ -38,10 +40,13 @@ async def process_of(
 async def check_items(
     client: AzureDevOps, policy: ProcessPolicy, ids: Sequence[int]
 ) -> AsyncGenerator[tuple[ItemFacts, list[Finding]]]:
-    """Each item with what was found. Three requests an item and more for what it is linked to."""
-    reader = Completing(FactsReader(client, fields_asked(policy)), load_graphs().get(policy.base, {}))
+    """Each item with what was found. A request an item, and more for what it is linked to."""
+    source = FactsReader(client, fields_asked(policy), linked_age=LINKED_AGE_IN_BULK)
+    reader = Completing(source, load_graphs().get(policy.base, {}))
     around = Around(datetime.now(UTC), frozenset({await _own_name(client)}))
-    for item_id in ids:
+    for place, item_id in enumerate(ids):
+        if place % AHEAD == 0:
+            await source.ahead(ids[place : place + AHEAD])
         item = await reader.item(item_id)
         yield item, of_item(policy, item, around)
 

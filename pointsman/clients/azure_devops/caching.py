@@ -7,7 +7,7 @@ and not kept. Clocks of hosts are taken to agree to a second.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol, TypeVar, cast
@@ -147,14 +147,17 @@ class Cache:
         *,
         max_age: timedelta = FRESH,
         min_rev: int = 0,
+        elsewhere: bool = False,
     ) -> AnswerT:
         """The answer, read at most `max_age` before now, and at `min_rev` or later.
+
+        With `elsewhere` it counts, too, what other processes forgot since: one more look into the layers behind.
 
         Raises:
             Missing: there is no such thing, or there was none within `max_age`.
         """
         oldest = self._now() - max_age
-        kept = await self._found(key, answer, oldest, min_rev) if max_age else None
+        kept = await self._found(key, answer, oldest, min_rev, elsewhere) if max_age else None
         if kept is None:
             kept = await self._joined(key, oldest, min_rev) or await self._flown(key, load, bool(max_age))
         if kept.value is not None:
@@ -162,6 +165,30 @@ class Cache:
         if kept.missing is not None:
             raise Missing(str(kept.missing), kept.missing.code)
         raise Missing(f"{key.kind} {key.name}: there was none at {kept.read_at:%H:%M:%S}", code="KnownMissing")
+
+    async def each(
+        self,
+        keys: Sequence[Key],
+        answer: type[AnswerT],
+        load: Callable[[Sequence[Key]], Awaitable[Mapping[Key, AnswerT]]],
+        *,
+        max_age: timedelta = FRESH,
+        elsewhere: bool = False,
+    ) -> dict[Key, AnswerT]:
+        """Those that there are, each as by `get`; one `load` brings all that are not kept. They are kept in the first
+        layer only: what comes by the hundred costs less to ask for again than to write."""
+        oldest, found = self._now() - max_age, dict[Key, Kept]()
+        for key in keys if max_age else ():
+            if kept := await self._found(key, answer, oldest, 0, elsewhere):
+                found[key] = kept
+        if left := [key for key in keys if key not in found]:
+            read_at = self._now()
+            loaded = await load(left)
+            for key in left:
+                self._observer.missed(key.kind)
+                found[key] = _kept(read_at, loaded[key]) if key in loaded else Kept(read_at, "")
+                await self._layers[0].put(key, found[key])
+        return {key: cast(AnswerT, kept.value) for key, kept in found.items() if kept.value is not None}
 
     async def forget(self, scope: str, kind: str, name: str = "") -> None:
         """Nothing that was read until now counts any more; without a name, nothing of the kind."""
@@ -171,9 +198,11 @@ class Cache:
         for layer in self._layers:
             await layer.put(key, Kept(now, None))
 
-    async def _found(self, key: Key, answer: type[AnswerT], oldest: datetime, min_rev: int) -> Kept | None:
+    async def _found(
+        self, key: Key, answer: type[AnswerT], oldest: datetime, min_rev: int, elsewhere: bool = False
+    ) -> Kept | None:
         now, forgotten_at = self._now(), EPOCH
-        for layer in self._layers:
+        for place, layer in enumerate(self._layers):
             kept = await layer.get(key)
             if kept is not None and kept.body is None:
                 forgotten_at = max(forgotten_at, kept.read_at)
@@ -181,12 +210,19 @@ class Cache:
                 continue
             if not oldest <= kept.read_at <= now or kept.read_at <= forgotten_at:
                 continue  # one that was read in the future was read under another clock
+            if elsewhere and await self._forgotten_behind(place, key, kept):
+                continue
             read = _read(answer, kept)
             if read is not None:
                 self._observer.found(key.kind, layer.name, now - kept.read_at)
                 await self._raise_up(key, read, layer)
                 return read
         return None
+
+    async def _forgotten_behind(self, place: int, key: Key, kept: Kept) -> bool:
+        """Whether another process was told, after this was read, that it has changed."""
+        behind = [await layer.get(key) for layer in self._layers[place + 1 :]]
+        return any(one is not None and one.body is None and one.read_at >= kept.read_at for one in behind)
 
     async def _raise_up(self, key: Key, kept: Kept, found_in: Layer) -> None:
         """Into the layers that are asked before the one it was found in."""
@@ -236,6 +272,10 @@ async def _loaded(read_at: datetime, load: Callable[[], Awaitable[AnswerT]]) -> 
         value = await load()
     except Missing as error:
         return Kept(read_at, "", missing=error)
+    return _kept(read_at, value)
+
+
+def _kept(read_at: datetime, value: BaseModel) -> Kept:
     rev = getattr(value, "rev", 0)
     return Kept(read_at, value.model_dump_json(by_alias=True), rev if isinstance(rev, int) else 0, value)
 

@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
 from functools import lru_cache
@@ -133,7 +133,27 @@ class Connection:
             return await load()
         asked = "&".join(f"{key}={value}" for key, value in sorted((query or {}).items()))
         key = Key(self._scope, kind, name or f"{host}/{path}?{asked} {version}")
-        return await self._cache.get(key, answer, load, max_age=max_age, min_rev=min_rev)
+        return await self._cache.get(key, answer, load, max_age=max_age, min_rev=min_rev, elsewhere=kind == ITEM)
+
+    async def each(
+        self,
+        answer: type[AnswerT],
+        kind: str,
+        names: Sequence[str],
+        max_age: timedelta,
+        load: Callable[[Sequence[str]], Awaitable[Mapping[str, AnswerT]]],
+    ) -> dict[str, AnswerT]:
+        """Those that there are of many things of a kind, each read at most `max_age` ago; `load` asks for several."""
+        if self._cache is None:
+            return dict(await load(names)) if names else {}
+        keys = [Key(self._scope, kind, name) for name in names]
+
+        async def missing(left: Sequence[Key]) -> Mapping[Key, AnswerT]:
+            found = await load([key.name for key in left])
+            return {key: found[key.name] for key in left if key.name in found}
+
+        told = await self._cache.each(keys, answer, missing, max_age=max_age, elsewhere=kind == ITEM)
+        return {key.name: value for key, value in told.items()}
 
     async def forget(self, kind: str, name: str = "") -> None:
         """What is kept of the kind, or under the name, has changed."""

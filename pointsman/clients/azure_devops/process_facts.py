@@ -3,12 +3,12 @@
 What cannot be read is None in the facts, so that no check takes it for held.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from pointsman.clients.azure_devops import project_facts
 from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem, WorkItemType
-from pointsman.clients.azure_devops.caching import TYPES_AGE
+from pointsman.clients.azure_devops.caching import FRESH, TYPES_AGE
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
 from pointsman.clients.azure_devops.nodes import Node, Tree
@@ -25,6 +25,10 @@ CHANGED, CHANGED_BY, AUTHORISED_AS = "System.ChangedDate", "System.ChangedBy", "
 ITERATION = "System.IterationPath"
 ARTIFACT, PROVED_BY = "ArtifactLink", "Microsoft.VSTS.Common.TestedBy-Forward"
 UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
+ITEM_AGE = timedelta(seconds=10)
+"""Of an item that somebody waits for: as long as one event is worked on."""
+LINKED_AGE, LINKED_AGE_IN_BULK = timedelta(seconds=10), timedelta(minutes=5)
+"""Of the other ends of links. Where their events come to us they are forgotten sooner."""
 
 
 class ProcessReader:
@@ -40,11 +44,11 @@ class ProcessReader:
         return await self._client(organisation).queries.first(where, project, after, limit)
 
     def reader(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
-        return FactsReader(self._client(organisation), asked)
+        return FactsReader(self._client(organisation), asked, linked_age=LINKED_AGE_IN_BULK)
 
     def at_once(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
         self._client(organisation)  # one that nobody named is refused
-        return FactsReader(self._prompt[organisation.lower()], asked)
+        return FactsReader(self._prompt[organisation.lower()], asked, ITEM_AGE, LINKED_AGE)
 
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project, TYPES_AGE)
@@ -70,20 +74,44 @@ class ProcessReader:
 
 class FactsReader:
     """Reads items one after the other. Types and test plans are read once, so keep none for long; `asked` are the
-    fields of linked items to read."""
+    fields of linked items to tell.
 
-    def __init__(self, client: AzureDevOps, asked: Iterable[str] = ()) -> None:
+    An item may be one that was read up to `age` ago and of which no event told since: its history is always asked for,
+    and says whether the item has moved on. Linked items may be up to `linked_age` old.
+    """
+
+    def __init__(
+        self,
+        client: AzureDevOps,
+        asked: Iterable[str] = (),
+        age: timedelta = FRESH,
+        linked_age: timedelta = FRESH,
+    ) -> None:
         self._client = client
-        self._fields = (TYPE, STATE, *sorted(asked))
+        self._asked = frozenset(asked)
+        self._age, self._linked_age = age, linked_age
+        self._ahead: dict[int, WorkItem] = {}
         self._graphs: dict[tuple[str, str], Graph | None] = {}
         self._plans: dict[tuple[str, int], dict[int, LastOutcome]] = {}
         self._iterations: dict[str, dict[str, Node]] = {}
 
+    async def ahead(self, item_ids: Sequence[int]) -> None:
+        """Read items that will be asked for soon, and those that they are linked to: a request for 200 of each. Keeps
+        them until each is asked for."""
+        found = await self._client.work_items.batch(item_ids)
+        self._ahead |= {item.id: item for item in found}
+        if self._linked_age:
+            linked = {number for item in found for one in item.relations if (number := number_in(ITEM_IN_URL, one.url))}
+            await self._client.work_items.several(sorted(linked), self._linked_age)
+
     async def item(self, item_id: int) -> ItemFacts:
-        """Three requests, and more for each linked pull request and test case. Raises `Missing` as `work_items.get`."""
-        item = await self._client.work_items.get(item_id)
-        project, kind = string(item.fields.get(PROJECT)), string(item.fields.get(TYPE))
+        """Three requests at most, and more for each linked pull request and test case. Raises `Missing` as
+        `work_items.get`."""
+        item = self._ahead.pop(item_id, None) or await self._client.work_items.get(item_id, max_age=self._age)
         updates = await self._client.work_items.updates(item_id)
+        if updates and updates[-1].rev > item.rev:
+            item = await self._client.work_items.get(item_id)
+        project, kind = string(item.fields.get(PROJECT)), string(item.fields.get(TYPE))
         links = tuple(await self._links(item.relations))
         return ItemFacts(
             id=item.id,
@@ -103,8 +131,8 @@ class FactsReader:
     async def _links(self, relations: Sequence[Relation]) -> list[LinkedItem]:
         ids = {id(one): number_in(ITEM_IN_URL, one.url) for one in relations}
         wanted = sorted({number for number in ids.values() if number})
-        found = {one.id: one for one in await self._client.work_items.batch(wanted, self._fields)} if wanted else {}
-        return [_link(one, ids[id(one)], found) for one in relations]
+        found = await self._client.work_items.several(wanted, self._linked_age) if wanted else {}
+        return [_link(one, ids[id(one)], found, self._asked) for one in relations]
 
     async def _graph(self, project: str, kind: str) -> Graph | None:
         if (project, kind) not in self._graphs:
@@ -163,7 +191,7 @@ class FactsReader:
         return self._plans[project, plan]
 
 
-def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem]) -> LinkedItem:
+def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem], asked: Collection[str]) -> LinkedItem:
     name = string(relation.attributes.get("name")) if relation.rel == ARTIFACT else relation.rel
     item = found.get(item_id)
     if item is None:
@@ -174,7 +202,7 @@ def _link(relation: Relation, item_id: int, found: Mapping[int, WorkItem]) -> Li
         id=item_id,
         type=string(fields.get(TYPE)),
         state=string(fields.get(STATE)),
-        fields={key: value for key, value in fields.items() if key not in (TYPE, STATE)},
+        fields={key: value for key, value in fields.items() if key in asked and key not in (TYPE, STATE)},
     )
 
 

@@ -57,6 +57,15 @@ class WorkItemsApi:
             found += [item for item in page.value if item]
         return found
 
+    async def several(self, item_ids: Sequence[int], max_age: timedelta = FRESH) -> dict[int, WorkItem]:
+        """Items that exist, whole, each as it was up to `max_age` ago; a request for 200 that nobody read since."""
+
+        async def load(names: Sequence[str]) -> dict[str, WorkItem]:
+            return {str(item.id): item for item in await self.batch([int(name) for name in names])}
+
+        found = await self._connection.each(WorkItem, ITEM, [str(number) for number in item_ids], max_age, load)
+        return {int(name): item for name, item in found.items()}
+
     async def create(self, project: str, type_name: str, operations: Sequence[Operation]) -> WorkItem:
         """Not idempotent: a repeated call makes another item."""
         path = f"{segment(project)}/_apis/wit/workitems/${segment(type_name)}"
