@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,15 +49,44 @@ VIOLATIONS = {
 }
 
 
-def broken_contracts(folder: Path) -> set[str]:
+# Forks for each folder that it is told: loading the linter costs more than a look at a skeleton.
+LINTER = """
+import os, sys
+from importlinter.cli import lint_imports
+for folder in map(str.strip, sys.stdin):
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        try:
+            lint_imports(no_cache=True)
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+    print("END", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def linter() -> Iterator[subprocess.Popen[str]]:
+    """import-linter, loaded."""
+    command, both = [sys.executable, "-I", "-c", LINTER], subprocess.STDOUT
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=both, text=True, env={"COLUMNS": "200"}) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+def broken_contracts(folder: Path, linter: subprocess.Popen[str]) -> set[str]:
     """Names of the contracts that import-linter finds broken in `folder`."""
-    program = Path(sys.executable).with_name("lint-imports")
-    said = subprocess.run(
-        [program, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False, env={"COLUMNS": "200"}
-    )
-    lines = [line.strip() for line in said.stdout.splitlines()]
+    assert linter.stdin
+    assert linter.stdout
+    print(folder, file=linter.stdin, flush=True)
+    lines = [line.strip() for line in iter(linter.stdout.readline, "END\n") if line or pytest.fail("it ended")]
     if not any(line.startswith("Contracts:") for line in lines):
-        pytest.fail(f"import-linter did not run: {said.stdout}{said.stderr}")
+        pytest.fail(f"import-linter did not run: {lines}")
     return {line.removesuffix(" BROKEN") for line in lines if line.endswith(" BROKEN")}
 
 
@@ -80,8 +109,8 @@ def _named_rooms() -> set[str]:
     return {module for module in named if module.startswith("pointsman.")}
 
 
-def test_contracts_hold_on_the_bare_skeleton(skeleton: Path) -> None:
-    assert broken_contracts(skeleton) == set()
+def test_contracts_hold_on_the_bare_skeleton(skeleton: Path, linter: subprocess.Popen[str]) -> None:
+    assert broken_contracts(skeleton, linter) == set()
 
 
 def test_each_contract_has_its_planted_violation() -> None:
@@ -89,12 +118,14 @@ def test_each_contract_has_its_planted_violation() -> None:
 
 
 @pytest.mark.parametrize("contract", VIOLATIONS)
-def test_planted_violation_breaks_its_contract(contract: str, skeleton: Path, tmp_path: Path) -> None:
+def test_planted_violation_breaks_its_contract(
+    contract: str, skeleton: Path, linter: subprocess.Popen[str], tmp_path: Path
+) -> None:
     importer, target = VIOLATIONS[contract]
     copy = tmp_path / "copy"
     shutil.copytree(skeleton, copy)
     (copy.joinpath(*importer.split(".")) / "planted.py").write_text(f"import {target}\n")
-    broken = broken_contracts(copy)
+    broken = broken_contracts(copy, linter)
     assert contract in broken
     forbidding = {
         other["name"]

@@ -4,7 +4,8 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from statistics import median
 
 from tests.gates.sources import Source
@@ -34,8 +35,13 @@ SUPPRESSION = re.compile(r"#\s*(noqa\b[^#]*|type:\s*ignore\b.*)")
 REASONED = re.compile(r"(noqa(:\s*[A-Z]+\d+(,\s*[A-Z]+\d+)*)\s+-\s+\w.*|type:\s*ignore\[[\w, -]+\]\s*#\s*\w.*)")
 
 
-def function_lines(source: Source) -> Iterator[tuple[str, int, int]]:
+@cache
+def function_lines(source: Source) -> Sequence[tuple[str, int, int]]:
     """(name, line, lines) of each function; its docstring does not count."""
+    return tuple(_function_lines(source))
+
+
+def _function_lines(source: Source) -> Iterator[tuple[str, int, int]]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -77,6 +83,8 @@ def machine_paths(source: Source) -> list[str]:
 
 def bare_suppressions(source: Source) -> list[str]:
     """`noqa` and `type: ignore` whose line gives no code or no reason."""
+    if not SUPPRESSION.search(source.text):
+        return []  # taking a file apart costs a hundred times as much as this look
     comments = (
         token for token in tokenize.generate_tokens(io.StringIO(source.text).readline) if token.type == tokenize.COMMENT
     )
@@ -88,6 +96,8 @@ def bare_suppressions(source: Source) -> list[str]:
 
 
 def _matches(source: Source, pattern: re.Pattern[str], fault: str) -> list[str]:
+    if not pattern.search(source.text):
+        return []
     return [
         f"{source.path}:{number}: {found[0]!r} {fault}"
         for number, line in enumerate(source.text.splitlines(), 1)
