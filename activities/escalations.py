@@ -19,7 +19,8 @@ from pointsman.contracts.escalations import (
 )
 from pointsman.contracts.records import Caller
 from pointsman.contracts.work_items import Proposal
-from pointsman.domain.proposals import canonical, edit, refer
+from pointsman.domain.edits import edit
+from pointsman.domain.proposals import canonical, refer
 from pointsman.ports import Contents, Escalations, Notifier
 
 

@@ -1,18 +1,29 @@
 """What an event turns out to be: the echo of a write of ours, long known, or news that an agent is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activities.outside import caller, chain
+from activities.reading import HistoryReader
 from pointsman.contracts.lifecycle import Classify
 from pointsman.contracts.records import Chain, DeliveryState, WriteRecord
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.work_items import EventKind, Facts, Judgement, Verdict, WorkItemEvent, WorkItemKey
 from pointsman.domain import briefing
 from pointsman.domain.deliveries import Changes, Heard, read_bytes
-from pointsman.domain.echoes import is_another, is_in_doubt, is_noise, proves, told
+from pointsman.domain.echoes import is_another, is_in_doubt, proves, told
 from pointsman.domain.loose import string
 from pointsman.domain.sync.agreeing import links_of
-from pointsman.domain.sync.recognising import COMMENT, HISTORY, LINKS, known_already, own_comment, write_of
+from pointsman.domain.sync.recognising import (
+    COMMENT,
+    HISTORY,
+    LINKS,
+    UNLINKS,
+    known_already,
+    linking,
+    other_ends,
+    own_comment,
+    write_of,
+)
 from pointsman.ports import Contents, Deliveries, Ledger, Missing, WorkTracker
 from pointsman.ports_reconciliation import Tombstones
 from pointsman.ports_sync import Agreements
@@ -49,14 +60,15 @@ class Judge:
         self._deliveries = deliveries
         self._agreements = agreements
         self._tombstones = tombstones
+        self._reader = HistoryReader(tracker)
 
     async def judge(self, ask: Classify, event: WorkItemEvent) -> Judgement:
         """Safe to repeat, except that what was news is then what both sides agree on: so what an agent is told is kept
         before the agreement moves."""
         if event.kind in (EventKind.DELETED, EventKind.RESTORED):
             return await self._judge_presence(ask, event)
-        case = await self._case(ask, event)
         agreed = await self._agreements.get(ask.key)
+        case = await self._case(ask, event, agreed)
         echo = await self._echo(ask.key, case, agreed)
         if echo:
             await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, echo, caller().workflow_id)
@@ -67,12 +79,16 @@ class Judge:
         await self._take_in(ask, case, own=False)
         return judgement
 
-    async def _case(self, ask: Classify, event: WorkItemEvent) -> _Case:
+    async def _case(self, ask: Classify, event: WorkItemEvent, agreed: Agreed | None) -> _Case:
         delivery = await self._deliveries.get(event.delivery_id)
         heard = read_bytes(delivery.body) if delivery else NOTHING
         changed, comment = heard.changed, heard.comment
-        if ask.reread or (delivery and not (heard.fields or heard.links_changed)):
-            event, changed = await self._read_again(ask, event)
+        if ask.reread or (delivery and heard.is_hint):
+            read = await self._reader.read(ask, event, agreed)
+            event, changed = read.event, read.changed
+            heard = replace(
+                heard, links_changed=read.exact, links_added=read.links_added, links_removed=read.links_removed
+            )
             comment = string(changed.get(HISTORY, (None, None))[1])
         if comment:
             changed = {**changed, HISTORY: (None, comment)}
@@ -121,27 +137,6 @@ class Judge:
         if own and heard.comment_id:
             await self._agreements.own_comment(whose, heard.comment_id)
 
-    async def _read_again(self, ask: Classify, event: WorkItemEvent) -> tuple[WorkItemEvent, Changes]:
-        """The event as the item's history tells it: a delivery is a hint, and may carry nothing but the item's id.
-
-        Without revision and update the event is whatever happened since what is known.
-        """
-        since = event.rev - 1 if event.rev else ask.known_rev
-        updates = await self._tracker.updates(ask.key, max(since, 0))
-        if event.update_id:
-            updates = [update for update in updates if update.id == event.update_id]
-        elif event.rev:
-            updates = [update for update in updates if update.rev == event.rev]
-        changed: Changes = {}
-        for update in updates:
-            for name, (old, new) in update.changed.items():
-                if not is_noise(name):
-                    changed[name] = (changed[name][0] if name in changed else old, new)
-        if not updates:
-            return event, changed
-        last = updates[-1]
-        return event.model_copy(update={"rev": last.rev, "actor": last.revised_by or event.actor}), changed
-
     async def _echo(self, key: WorkItemKey, case: _Case, agreed: Agreed | None) -> str:
         """Why the event is an echo, empty where it is none. A write in doubt is settled where the event proves it."""
         event, heard = case.event, case.heard
@@ -149,13 +144,27 @@ class Judge:
             return told(f"comment {heard.comment_id}")
         write = write_of(await self._ledger.writes(key), event.rev, case.changed, heard)
         if write is None:
-            return ""
+            return await self._other_end(key, case)
         # A revision that our PATCH made is ours. A link or an edited comment moves none, and a doubt is a doubt.
-        sure = not is_in_doubt(write) and write.rev == event.rev and bool(case.changed) and LINKS not in write.values
+        sure = not is_in_doubt(write) and write.rev == event.rev and bool(case.changed)
+        sure = sure and not {LINKS, UNLINKS} & write.values.keys()
         if not sure and await self._by_another(key, event):
             return ""
         await self._settle(write, case)
         return told(write.operation)
+
+    async def _other_end(self, key: WorkItemKey, case: _Case) -> str:
+        """Why it shows nothing but the other ends of links that we wrote to other items; empty if it does not."""
+        ends = other_ends(case.heard) if not case.changed else {}
+        if not ends or await self._by_another(key, case.event):
+            return ""
+        operation = ""
+        for item_id, (added, removed) in ends.items():
+            write = linking(await self._ledger.writes(key.model_copy(update={"id": item_id})), added, removed)
+            if write is None:
+                return ""
+            operation = write.operation
+        return told(operation)
 
     async def _settle(self, write: WriteRecord, case: _Case) -> None:
         if is_in_doubt(write) and COMMENT not in write.values and proves(write, case.changed):

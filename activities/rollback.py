@@ -19,8 +19,8 @@ from pointsman.ports import Audit, Conflict, Ledger, Rejected, Unavailable, Work
 from pointsman.ports_sync import Agreements, Quarantines, TypeGraphs
 
 WOULD, WRITTEN, UNCHANGED, REFUSED = "would", "written", "unchanged", "refused"
-WhyNot = Callable[[WorkItemKey, TrackedItem, Mapping[str, Json]], Awaitable[str]]
-"""Which rules of the item's process a write of these fields would break, in words; empty for none."""
+WhyNot = Callable[[WorkItemKey, TrackedItem, ItemWrite], Awaitable[str]]
+"""Which rules of the item's process a write would break, in words; empty for none."""
 PROJECT, TYPE = "System.TeamProject", "System.WorkItemType"
 
 
@@ -84,7 +84,7 @@ class Rollbacks:
         found = plan(known, ask.scope, force=ask.force)
         if self._why_not is None or ask.force or _status(found) != WOULD:
             return found
-        reason = await self._why_not(ask.key, item, found.values())
+        reason = await self._why_not(ask.key, item, ItemWrite(fields=found.values()))
         return found.model_copy(update={"refused": (FieldHeld(reason=reason),)}) if reason else found
 
     async def _write(self, ask: RollbackRequest) -> RollbackResult:

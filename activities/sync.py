@@ -10,8 +10,8 @@ from pointsman.contracts.sync import LoopBreaker
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
-from pointsman.domain.sync.agreeing import links_of
-from pointsman.domain.sync.recognising import values_of
+from pointsman.domain.sync.agreeing import link_name, links_of
+from pointsman.domain.sync.recognising import LINKS, UNLINKS, linked_by, values_of
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
 
@@ -40,6 +40,8 @@ class Writer:
         key = needed_key(chain)
         if written := next((row.rev for row in rows if row.status == "written"), 0):
             return written
+        if linked := await self._linked(chain, item, rows):
+            return linked
         late = [row for row in rows if row.base_rev < item.rev]
         if not late:
             return 0
@@ -57,6 +59,22 @@ class Writer:
             if row.status == "intended":
                 evidence = f"revision {row.base_rev + 1} is not of it"
                 await self._ledger.settle(row.operation, "abandoned", 0, caller(), evidence)
+        return 0
+
+    async def _linked(self, chain: Chain, item: TrackedItem, rows: Sequence[WriteRecord]) -> int:
+        """As `recover`, for writes of links alone: they are looked for in the history of links."""
+        key = needed_key(chain)
+        doubtful = [row for row in rows if row.values and set(row.values) <= {LINKS, UNLINKS}]
+        if not doubtful:
+            return 0
+        me, writes = await self._tracker.identity(key.organisation), await self._ledger.writes(key)
+        updates = await self._tracker.updates(key, after_rev=min(row.base_rev for row in doubtful) - 1)
+        for row in doubtful:
+            if update := linked_by(row, updates, me, writes):
+                rev = next(one.rev for one in updates if one.id == update)
+                await self._sync.agreements.advance(chain, rev, {}, links=links_of(item.relations))
+                await self._ledger.settle(row.operation, "written", rev, caller(), f"update {update}")
+                return rev
         return 0
 
     async def stopped(self, chain: Chain, breaker: LoopBreaker) -> str:
@@ -95,14 +113,24 @@ class Writer:
         except Conflict as error:
             await self._ledger.settle(named, "abandoned", 0, caller(), f"revision {item.rev} was overtaken")
             raise Unavailable(f"revision {item.rev} was overtaken: {error}") from error
-        except Rejected:
+        except Rejected as error:
+            if change.links and await self._came_meanwhile(key, item, change):
+                raise Unavailable(f"links of revision {item.rev} moved before it was written: {error}") from error
             await self._ledger.settle(named, "abandoned", 0, caller())
             raise
         # First what is agreed, then the result: an attempt that dies in between finds the intent, and does both again.
-        links = links_of(written.relations) if change.links else None
+        links = links_of(written.relations) if change.links or change.unlinks else None
         await self._sync.agreements.advance(chain, written.rev, changed_by(item, written), links=links)
         await self._ledger.settle(named, "written", written.rev, caller())
         return written
+
+    async def _came_meanwhile(self, key: WorkItemKey, item: TrackedItem, change: ItemWrite) -> bool:
+        """Whether a link of the write is there by now: an attempt whose answer was lost, or somebody else, was faster.
+
+        The service refuses a link that is there, and no revision tells that one came.
+        """
+        there = set(links_of((await self._tracker.get(key)).relations)) - set(links_of(item.relations))
+        return any(link_name(link.rel, link.url) in there for link in change.links)
 
 
 def needed_key(chain: Chain) -> WorkItemKey:

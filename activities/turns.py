@@ -193,7 +193,7 @@ class Turns:
         if response.finish_reason is not FinishReason.STOP:
             return thought.model_copy(update={"invalid": f"the model stopped with {response.finish_reason}"})
         try:
-            answer = read_answer(response.text, request.agent)
+            answer = read_answer(response.text, request.agent, request.key)
         except InvalidAnswer as error:
             return thought.model_copy(update={"invalid": str(error)})
         await self._contents.put(canonical(answer.proposal))

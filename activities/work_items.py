@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 from temporalio import activity
 
 from activities.judging import Judge
+from activities.links import wanted
 from activities.outside import beating, caller, chain, outside
 from activities.sync import Writer, overtaken
 from activities.write_guard import WriteGuard
@@ -135,6 +136,9 @@ class WorkItems:
         if item.deleted:
             await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=True)
             return Published(status="gone", rev=item.rev)
+        links = await wanted(self._sync.targets, ask.key, item, proposal.links, ask.leave_out)
+        if links.impossible:
+            return Published(status="held_back", rev=item.rev, impossible=links.impossible)
         agreed = await self._sync.agreements.get(ask.key)
         base = merging.start_of(ask, start, item.fields, agreed)
         merged = merging.merge(
@@ -150,8 +154,8 @@ class WorkItems:
             # Before the write: an attempt that dies behind it is recognised, and does not merge again.
             await self._sync.conflicts.open(whose, ask.operation, item.rev, merged.settled)
         comment = marked(comment_html(proposal.comment, ask.agent), ask.operation)
-        change = ItemWrite(fields=merged.fields, tags=merged.tags, comment=comment)
-        if not (change.fields or change.tags or change.comment):
+        change = ItemWrite(fields=merged.fields, tags=merged.tags, comment=comment, links=links.writes)
+        if not (change.fields or change.tags or change.comment or change.links):
             await self._settled(ask, proposal)
             return Published(status="unchanged", rev=item.rev, settled=merged.settled)
         published = await self._write(ask, item, change)

@@ -8,22 +8,25 @@ from activities.rule_books import RuleBooks
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Publish
-from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process import CheckSeverity, ItemFacts, LinkedItem, ProcessPolicy
 from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.records import AuditEvent
-from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.tracker import ItemWrite, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import tags_of
+from pointsman.domain.links import opposite
 from pointsman.domain.loose import string
 from pointsman.domain.process.evaluation import Around
-from pointsman.domain.process.foresight import broken_by
+from pointsman.domain.process.foresight import changed, end_of, newly_broken, unlinked
+from pointsman.domain.sync.agreeing import link_name
 from pointsman.ports import Audit, Unavailable
 
-TAGS = "System.Tags"
+TAGS, PROJECT = "System.Tags", "System.TeamProject"
 
 
 class WriteGuard:
-    """Asked before each write. Three requests where policy wants it, none where the write changes no field."""
+    """Asked before each write. Three requests where policy wants it, and as many for each item that a link leads to;
+    none where the write changes neither field nor link."""
 
     def __init__(self, books: RuleBooks, audit: Audit) -> None:
         self._books = books
@@ -36,27 +39,24 @@ class WriteGuard:
             Unavailable: the item moved on since it was read, or the service does not answer now.
             Rejected: it cannot be known.
         """
-        fields = _written(item, change)
-        if ask.enforce_from is None or not fields:
+        if ask.enforce_from is None or not moves(change):
             return ()
-        broken = await self._foresee(ask.key, item, fields, ask.enforce_from)
+        broken = await self._foresee(ask.key, item, change, ask.enforce_from)
         if broken:
             await self._tell(ask, item, broken)
         return () if ask.despite else broken
 
-    async def why_not(
-        self, limit: CheckSeverity | None, key: WorkItemKey, item: TrackedItem, fields: Mapping[str, Json]
-    ) -> str:
-        """Rules of at least this severity that a write of these fields would break, in words; empty for none.
+    async def why_not(self, limit: CheckSeverity | None, key: WorkItemKey, item: TrackedItem, change: ItemWrite) -> str:
+        """Rules of at least this severity that a write would break, in words; empty for none.
 
         Raises as `broken_by`.
         """
-        broken = await self._foresee(key, item, fields, limit) if limit and fields else ()
+        broken = await self._foresee(key, item, change, limit) if limit and moves(change) else ()
         told = "; ".join(f"{one.check} ({one.severity}), {one.title}: {one.evidence}" for one in broken)
         return f"rules of the process would be broken: {told}" if told else ""
 
     async def _foresee(
-        self, key: WorkItemKey, item: TrackedItem, fields: Mapping[str, Json], limit: CheckSeverity
+        self, key: WorkItemKey, item: TrackedItem, change: ItemWrite, limit: CheckSeverity
     ) -> tuple[BrokenRule, ...]:
         policy = await self._books.rules(key.organisation, key.project)
         if policy is None:
@@ -66,7 +66,30 @@ class WriteGuard:
             raise Unavailable(f"{key} moved from revision {item.rev} to {facts.rev} before it was written")
         around = Around(datetime.now(UTC), await self._books.agents(key.organisation))
         by = await self._books.source.identity(key.organisation)
-        return broken_by(policy, facts, fields, by, around, limit)
+        added, gone = [_end(link) for link in change.links], [_end(link) for link in change.unlinks]
+        ends = {number: await self._end(key, number, policy) for _, number in (*added, *gone) if number}
+        links = [
+            end_of(ends[number], relation) if number else LinkedItem(relation=relation) for relation, number in added
+        ]
+        after = changed(unlinked(facts, gone), _written(item, change), by, around.now, links)
+        found = list(newly_broken(policy, facts, after, around, limit))
+        for number, end in ends.items():
+            there = [end_of(after, opposite(relation)) for relation, other in added if other == number]
+            left = [(opposite(relation), key.id) for relation, other in gone if other == number]
+            then = changed(unlinked(end, left), {}, by, around.now, there)
+            found += await self._broken_there(key, end, then, around, limit)
+        return tuple(found)
+
+    async def _end(self, key: WorkItemKey, number: int, policy: ProcessPolicy) -> ItemFacts:
+        return await self._books.item(key.model_copy(update={"id": number}), policy)
+
+    async def _broken_there(
+        self, key: WorkItemKey, before: ItemFacts, after: ItemFacts, around: Around, limit: CheckSeverity
+    ) -> list[BrokenRule]:
+        """What a link does to the item at its other end, by the rules of the project where that is."""
+        policy = await self._books.rules(key.organisation, string(before.fields.get(PROJECT)) or key.project)
+        broken = newly_broken(policy, before, after, around, limit) if policy else ()
+        return [one.model_copy(update={"evidence": f"work item {before.id}: {one.evidence}"}) for one in broken]
 
     async def _tell(self, ask: Publish, item: TrackedItem, broken: tuple[BrokenRule, ...]) -> None:
         action = Action.WRITE_ALLOWED if ask.despite else Action.WRITE_HELD_BACK
@@ -82,6 +105,17 @@ class WriteGuard:
                 data={"operation": ask.operation, "rev": item.rev, "checks": checks, "proposal": ask.proposal},
             )
         )
+
+
+def moves(change: ItemWrite) -> bool:
+    """Whether it changes more than what is said on the item."""
+    return bool(change.fields or change.tags or change.links or change.unlinks)
+
+
+def _end(link: LinkWrite) -> tuple[str, int]:
+    """A link as rules see it: its relation, or name for code, and the item that it leads to; 0 for none."""
+    number = link_name(link.rel, link.url).rpartition(" ")[2]
+    return link.name or link.rel, int(number) if opposite(link.rel) and number.isdecimal() else 0
 
 
 def _written(item: TrackedItem, change: ItemWrite) -> Mapping[str, Json]:

@@ -13,6 +13,7 @@ from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
 from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.ports_links import LinkTargets
 from pointsman.ports_reconciliation import Tombstones
 
 
@@ -114,3 +115,4 @@ class SyncBooks:
     quarantines: Quarantines
     graphs: TypeGraphs
     tombstones: Tombstones
+    targets: LinkTargets

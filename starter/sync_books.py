@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from activities.status import StatusComments
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.comments import Comments
+from pointsman.clients.azure_devops.link_targets import LinkTargets
 from pointsman.clients.azure_devops.type_graphs import TypeGraphs
 from pointsman.observability.metrics import Metrics
 from pointsman.observability.sync import MeteredConflicts, MeteredQuarantines
@@ -30,4 +31,5 @@ def sync_books(store: Store, organisations: Mapping[str, AzureDevOps], metrics: 
         quarantines=MeteredQuarantines(Quarantines(store), metrics),
         graphs=TypeGraphs(organisations),
         tombstones=Tombstones(store),
+        targets=LinkTargets(organisations),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pointsman.contracts.actions import Action
+from pointsman.contracts.base import Json
 from pointsman.contracts.records import (
     Attempt,
     AttemptKind,
@@ -15,6 +16,8 @@ from pointsman.contracts.records import (
     WriteRecord,
 )
 from pointsman.contracts.work_items import Transition, WorkItemState
+from pointsman.domain import links
+from pointsman.domain.sync.recognising import LINKS, UNLINKS
 
 # What happens at the same moment is told in the order of cause and effect.
 KINDS = (
@@ -131,11 +134,18 @@ def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
 
 
 def _write(row: WriteRecord) -> TimelineRow:
-    fields = ", ".join(row.values) or "nothing"
+    fields = ", ".join(_written(name, value) for name, value in row.values.items()) or "nothing"
     outcome = f"{row.status}, revision {row.rev}" if row.rev else f"{row.status}, no revision known: in doubt"
     if row.status == "abandoned":
         outcome = "abandoned: nothing was written"
     return TimelineRow(row.intended_at, "ledger", f"{fields} on revision {row.base_rev}: {outcome}", ref=row.operation)
+
+
+def _written(name: str, value: Json) -> str:
+    """A field by its name, links by what they lead to."""
+    if name in (LINKS, UNLINKS):
+        return f"{'links' if name == LINKS else 'links taken away'}: {links.told(value)}"
+    return name
 
 
 def _rule(event: AuditEvent) -> TimelineRow:

@@ -11,9 +11,12 @@ from pointsman.contracts.process import Graph
 from pointsman.contracts.reconciliation import Tombstone
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.sync import Agreed, SyncState
-from pointsman.contracts.tracker import CommentTold
-from pointsman.contracts.work_items import WorkItemKey
+from pointsman.contracts.tracker import CommentTold, LinkWrite, TrackedItem
+from pointsman.contracts.work_items import ProposedLink, WorkItemKey
+from pointsman.domain.links import OF_ITEMS
 from pointsman.domain.sync import agreeing
+from pointsman.ports import Missing
+from pointsman.ports_links import LinkTarget
 from pointsman.ports_sync import SyncBooks
 from tests.books import now
 
@@ -170,8 +173,26 @@ class FakeComments:
         return CommentTold(id=number, version=len(texts), text=texts[-1])
 
 
+class FakeTargets:
+    """Items that links may lead to, by their ids; pages and code are there."""
+
+    def __init__(self) -> None:
+        self.items: dict[int, TrackedItem] = {}
+
+    async def target(self, key: WorkItemKey, link: ProposedLink) -> LinkTarget:
+        if link.relation not in OF_ITEMS:
+            return LinkTarget(LinkWrite(rel=link.relation, url=link.target, comment=link.comment))
+        if int(link.target) not in self.items:
+            raise Missing(f"no item {link.target}", code="TF401232")
+        url = f"https://ado/fabrikam/_apis/wit/workItems/{link.target}"
+        write = LinkWrite(rel=OF_ITEMS[link.relation], url=url, comment=link.comment)
+        return LinkTarget(write, self.items[int(link.target)])
+
+
 def memory_sync() -> SyncBooks:
-    return SyncBooks(MemoryAgreements(), MemoryConflicts(), MemoryQuarantines(), FakeGraphs(), MemoryTombstones())
+    return SyncBooks(
+        MemoryAgreements(), MemoryConflicts(), MemoryQuarantines(), FakeGraphs(), MemoryTombstones(), FakeTargets()
+    )
 
 
 def _place(key: WorkItemKey) -> Place:

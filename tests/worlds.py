@@ -92,11 +92,18 @@ class FakeTracker:
             values["System.Tags"] = "; ".join([*filter(None, before.split("; ")), *change.tags])
         if change.comment:
             values["System.History"] = change.comment
-        self._apply(key.id, values, ACCOUNT)
+        if values or not change.links:
+            self._apply(key.id, values, ACCOUNT)
+        self._link(key.id, change)
         self.writes[key.id] += 1
         written = self.items[key.id]
         self.after_write(key)
         return written
+
+    def _link(self, item_id: int, change: ItemWrite) -> None:
+        item = self.items[item_id]
+        added: tuple[dict[str, Json], ...] = tuple({"rel": link.rel, "url": link.url} for link in change.links)
+        self.items[item_id] = item.model_copy(update={"relations": (*item.relations, *added)})
 
     async def identity(self, organisation: str = "") -> str:
         return ACCOUNT
@@ -113,12 +120,19 @@ class FakeTracker:
         self.history[item_id].append(ItemUpdate(id=rev, rev=rev, revised_by=by, changed=changed))
 
 
-def answer(comment: str = "Looked at it.", question: str = "", tags: Sequence[str] = (), **fields: Json) -> LLMResponse:
+def answer(
+    comment: str = "Looked at it.",
+    question: str = "",
+    tags: Sequence[str] = (),
+    links: Sequence[tuple[str, str]] = (),
+    **fields: Json,
+) -> LLMResponse:
     """A final answer as our schema wants it: `answer(System__State="Resolved")`."""
     content: Json = {
         "comment": comment,
         "fields": [{"name": name.replace("__", "."), "value": value} for name, value in fields.items()],
         "tags": list(tags),
+        "links": [{"relation": relation, "target": target, "comment": ""} for relation, target in links],
         "question": question,
     }
     return says(json.dumps(content))

@@ -54,6 +54,8 @@ CLOSES_QUESTIONS = "close-broken-question"
 """Runs that began before this fail the item when a question is ended from outside, and leave its row open."""
 HEARS_ITSELF = "hear-own-echo"
 """Runs that began before this take a new turn when it is the echo of an earlier run's write that starts them."""
+HEARS_OTHER_ENDS = "hear-other-ends"
+"""Runs that began before this take up an item of which nothing is heard but the other end of a link of ours."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
 

@@ -29,6 +29,7 @@ from workflows.item_runs import (
     BOOKS_TIME,
     CLOSES_QUESTIONS,
     HEARS_ITSELF,
+    HEARS_OTHER_ENDS,
     PATIENT,
     TERMINATED,
     TRACKER_TIME,
@@ -141,6 +142,9 @@ class DeliverWorkItem(ItemRun):
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
         # A run that follows others may have been started by the echo of their last write, which came as they ended.
         follows = is_first and intake.turns > 0 and workflow.patched(HEARS_ITSELF)
+        # And a first run by the other end of a link that was written to another item.
+        linked = is_first and not follows and any(one.links_changed or one.untold for one in self._carry.queue)
+        follows = follows or (linked and workflow.patched(HEARS_OTHER_ENDS))
         if await self._sift(also_covered=follows):
             return self._withdrawn()
         await self._inspect()

@@ -43,6 +43,8 @@ class Ask(Contract):
     allowed: tuple[Verb, ...]
     proposal: ProposalRef | None = None
     choices: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    """Links of the proposal that an approval leaves out: they cannot be made."""
     retry: Stage = Stage.WORKING
     """Where an approval leads."""
 
@@ -99,6 +101,8 @@ class Carry(Contract):
     """Writes in a row that were held back because of such rules."""
     dropped: tuple[str, ...] = ()
     """Fields that the agent proposed and may not change."""
+    leave_out: tuple[str, ...] = ()
+    """Links of the proposal that cannot be made, as people were told: they may let the rest be written."""
     told: tuple[str, ...] = ()
     """Content hashes of the last 200 instructions given in this run: the same comment arrives in two events, one
     close behind the other."""
@@ -228,6 +232,15 @@ class Publish(Contract):
     """A write that would break a rule of the process of at least this severity is not sent."""
     despite: str = ""
     """Who decided that it is written nevertheless."""
+    leave_out: tuple[str, ...] = ()
+    """Links of the proposal, each as `relation target`, that a human decided to leave out: they cannot be made."""
+
+
+class ImpossibleLink(Contract):
+    """A link of a proposal, as `relation target`, and why it cannot be made."""
+
+    link: str
+    why: str
 
 
 class Published(Contract):
@@ -243,5 +256,7 @@ class Published(Contract):
     """Why nothing is written to the item at all."""
     broken: tuple[BrokenRule, ...] = ()
     """Rules of the process that the write would break, where it was held back."""
+    impossible: tuple[ImpossibleLink, ...] = ()
+    """Links that cannot be made, where it was held back for them."""
     recovered: bool = Field(default=False)
     """True when an earlier attempt had written, and its answer was lost."""

@@ -29,6 +29,11 @@ class ItemUpdate(Contract):
     revised_at: datetime | None = None
     changed: dict[str, tuple[Json, Json]] = Field(default_factory=dict)
     """Reference name to (old, new); absent is None."""
+    links_added: tuple[dict[str, Json], ...] = ()
+    """Relations as the service tells them: `rel`, `url`, `attributes`."""
+    links_removed: tuple[dict[str, Json], ...] = ()
+    links_edited: tuple[dict[str, Json], ...] = ()
+    """Those that got another comment."""
 
 
 class CommentTold(Contract):
@@ -46,6 +51,7 @@ class LinkWrite(Contract):
     rel: str
     url: str
     name: str = ""
+    comment: str = ""
 
 
 class ItemWrite(Contract):
@@ -57,3 +63,5 @@ class ItemWrite(Contract):
     comment: str = ""
     links: tuple[LinkWrite, ...] = ()
     """To be added. Nothing guards them: a link moves no revision."""
+    unlinks: tuple[LinkWrite, ...] = ()
+    """To be taken away, known by `rel` and `url`."""

@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Stric
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import AgentPolicy
-from pointsman.contracts.work_items import Proposal
+from pointsman.contracts.work_items import Proposal, ProposedLink, WorkItemKey
+from pointsman.domain.links import KINDS, LINKS_MAX, read_links
 from pointsman.domain.proposals import (
     COMMENT_CHARS_MAX,
     FIELDS_MAX,
@@ -17,6 +18,7 @@ from pointsman.domain.proposals import (
     check_text,
     check_value,
     distinct,
+    link_kind,
 )
 
 # Models wrap JSON into one fence of Markdown, whatever they are told.
@@ -42,12 +44,33 @@ ANSWER_SCHEMA: dict[str, Json] = {
             },
         },
         "tags": {"type": "array", "items": {"type": "string"}, "description": "Tags to add."},
+        "links": {
+            "type": "array",
+            "description": "Links to add to the work item. Empty to add none.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "relation": {
+                        "type": "string",
+                        "description": f"What the target is to this item, one of: {', '.join(KINDS)}.",
+                    },
+                    "target": {
+                        "type": "string",
+                        "description": "Number of a work item of the same organisation, or the address of a pull "
+                        "request, commit, build or web page.",
+                    },
+                    "comment": {"type": "string", "description": "Why, in a few words; may be empty."},
+                },
+                "required": ["relation", "target", "comment"],
+                "additionalProperties": False,
+            },
+        },
         "question": {
             "type": "string",
             "description": "A question to a human, when the answer depends on it; empty otherwise.",
         },
     },
-    "required": ["comment", "fields", "tags", "question"],
+    "required": ["comment", "fields", "tags", "links", "question"],
     "additionalProperties": False,
 }
 
@@ -58,24 +81,32 @@ class _Field(BaseModel):
     value: StrictStr | StrictInt | StrictFloat
 
 
+class _Link(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    relation: StrictStr
+    target: StrictStr | StrictInt
+    comment: StrictStr = ""
+
+
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     comment: str = Field(max_length=COMMENT_CHARS_MAX)
     fields: list[_Field] = Field(max_length=FIELDS_MAX)
     tags: list[str] = Field(max_length=TAGS_MAX)
+    links: list[_Link] = Field(default=[], max_length=LINKS_MAX)
     question: str = Field(max_length=COMMENT_CHARS_MAX)
 
 
 class Answer(Contract):
-    """An answer that holds. `dropped` names fields that the agent proposed and may not change."""
+    """An answer that holds. `dropped` names fields that the agent proposed and may not change, and kinds of links."""
 
     proposal: Proposal
     question: str = ""
     dropped: tuple[str, ...] = ()
 
 
-def read_answer(text: str, agent: AgentPolicy) -> Answer:
-    """Read a model's final text. Tags among the fields count as tags.
+def read_answer(text: str, agent: AgentPolicy, about: WorkItemKey | None = None) -> Answer:
+    """Read a model's final text. Tags among the fields count as tags. `about` is the item that it is for.
 
     Raises:
         InvalidAnswer: it is not JSON, not of the schema, breaks a limit, neither answers nor asks, or all that it
@@ -93,12 +124,25 @@ def read_answer(text: str, agent: AgentPolicy) -> Answer:
     if tags and "System.Tags" not in agent.may_change:
         dropped, tags = (*dropped, "System.Tags"), ()
     allowed = {name: value for name, value in fields.items() if name in agent.may_change}
+    links, refused = _links(answer, agent, about)
+    dropped = (*dropped, *refused)
     question = answer.question.strip()
-    if not (question or answer.comment.strip() or allowed or tags):
+    if not (question or answer.comment.strip() or allowed or tags or links):
         raise InvalidAnswer(_why_empty(agent, dropped))
-    return Answer(
-        proposal=Proposal(comment=answer.comment, fields=allowed, tags=tags), question=question, dropped=dropped
-    )
+    proposal = Proposal(comment=answer.comment, fields=allowed, tags=tags, links=links)
+    return Answer(proposal=proposal, question=question, dropped=dropped)
+
+
+def _links(
+    answer: _Answer, agent: AgentPolicy, about: WorkItemKey | None
+) -> tuple[tuple[ProposedLink, ...], tuple[str, ...]]:
+    """Those that the agent may propose, and the kinds of the others."""
+    told = [
+        ProposedLink(relation=link.relation, target=str(link.target), comment=link.comment) for link in answer.links
+    ]
+    links = read_links(told, about)
+    refused = dict.fromkeys(link_kind(link.relation) for link in links if link.relation not in agent.may_link)
+    return tuple(link for link in links if link.relation in agent.may_link), tuple(refused)
 
 
 def _values(answer: _Answer) -> tuple[dict[str, Json], tuple[str, ...]]:
@@ -120,8 +164,8 @@ def _values(answer: _Answer) -> tuple[dict[str, Json], tuple[str, ...]]:
 
 def _why_empty(agent: AgentPolicy, dropped: tuple[str, ...]) -> str:
     if not dropped:
-        return "the answer is empty: it has no comment, no field, no tag and no question"
-    may = ", ".join(agent.may_change) or "none"
+        return "the answer is empty: it has no comment, no field, no tag, no link and no question"
+    may = ", ".join([*agent.may_change, *map(link_kind, agent.may_link)]) or "none"
     return f"nothing is left of the answer: {', '.join(dropped)} may not be changed by this agent, which may: {may}"
 
 

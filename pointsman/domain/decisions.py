@@ -3,8 +3,9 @@
 import pydantic
 
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Verb
-from pointsman.contracts.work_items import Proposal
-from pointsman.domain.proposals import UNPRINTABLE, InvalidAnswer, edit
+from pointsman.contracts.work_items import Proposal, WorkItemKey
+from pointsman.domain.edits import edit
+from pointsman.domain.proposals import UNPRINTABLE, InvalidAnswer
 
 SUBJECT_CHARS_MIN = 8  # of the hash that a human repeats: 32 bits, enough to tell two proposals of one item apart
 
@@ -44,16 +45,16 @@ def check(escalation: Escalation, decision: Decision) -> None:
     if decision.verb in (Verb.REJECT, Verb.RESPOND) and not decision.comment.strip():
         raise Undecidable(f"{decision.verb} needs a comment: it is what the agent and the people on the item read")
     if decision.verb is Verb.EDIT:
-        _check_edits(decision)
+        _check_edits(decision, escalation.key)
     if escalation.choices and decision.verb is Verb.RESPOND and decision.comment.strip() not in escalation.choices:
         raise Undecidable(f"{decision.comment.strip()[:80]!r} is none of: {', '.join(escalation.choices)}")
 
 
-def _check_edits(decision: Decision) -> None:
+def _check_edits(decision: Decision, about: WorkItemKey) -> None:
     if not decision.edits:
-        raise Undecidable("edit needs edits: field names to values, or comment, or tags")
+        raise Undecidable("edit needs edits: field names to values, or comment, tags, links")
     try:
-        edit(Proposal(), decision.edits)
+        edit(Proposal(), decision.edits, about)
     except InvalidAnswer as error:
         raise Undecidable(str(error)) from error
 

@@ -8,11 +8,12 @@ missing. Text is cut and freed of control characters, because it goes into colum
 import json
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import MatchFacts
 from pointsman.contracts.work_items import EventKind, WorkItemKey
-from pointsman.domain.briefing import facts_of
+from pointsman.domain.briefing import TEXT_FIELDS, facts_of
 from pointsman.domain.echoes import is_noise
 from pointsman.domain.events.subjects import project_of, subject_of
 from pointsman.domain.loose import (
@@ -86,18 +87,25 @@ class Heard:
     idempotency_key: str = ""
     """Empty where nothing in the delivery identifies the event."""
 
+    @property
+    def is_hint(self) -> bool:
+        """It does not say what happened to the item: the item's history has to."""
+        return not (self.fields or self.links_changed)
+
     def key(self) -> WorkItemKey | None:
         """The item that it is about, if it is about one."""
         if not self.item_id:
             return None
         return WorkItemKey(organisation=self.organisation, project=self.project, id=self.item_id)
 
-    def facts_for_scope(self) -> MatchFacts | None:
-        """What scope rules look at, or None where the delivery does not carry it."""
+    def facts_for_scope(self, *, with_text: bool = True) -> MatchFacts | None:
+        """What scope rules look at, or None where the delivery does not carry it. Making plain text of long fields
+        takes longer than all the rest: `with_text` only where a rule reads it."""
         key = self.key()
         if key is None or any(name not in self.fields for name in SCOPE_FIELDS):
             return None
-        return match_facts(facts_of(key, self.fields, self.rev, "", deleted=False))
+        told = {name: value for name, value in self.fields.items() if with_text or name not in TEXT_FIELDS}
+        return match_facts(facts_of(key, told, self.rev, "", deleted=False))
 
 
 def read_bytes(body: bytes, organisation: str = "") -> Heard:
@@ -280,7 +288,16 @@ def _comment_version(resource: Object) -> tuple[int, int]:
 def _fields(value: Json) -> dict[str, Json]:
     """Fields under their real names. Sorted, so that a real name wins over its misnamed twin."""
     fields = objects(value)
-    return {clean(name).replace(*MISNAMED): cleaned(fields[name]) for name in sorted(fields)}
+    return {_real_name(name): _clean_value(fields[name]) for name in sorted(fields)}
+
+
+def _clean_value(value: Json) -> Json:
+    return clean(value) if isinstance(value, str) else cleaned(value)
+
+
+@lru_cache(maxsize=4_096)
+def _real_name(name: str) -> str:
+    return clean(name).replace(*MISNAMED)
 
 
 def _change(value: Json) -> tuple[Json, Json] | None:

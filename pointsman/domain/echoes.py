@@ -27,6 +27,13 @@ NOISE = frozenset(
         "System.BoardColumn",
         "System.BoardColumnDone",
         "System.BoardLane",
+        # These follow from links, which are told and compared as what they are.
+        "System.Parent",
+        "System.RelatedLinkCount",
+        "System.ExternalLinkCount",
+        "System.HyperLinkCount",
+        "System.RemoteLinkCount",
+        "System.AttachedFileCount",
     }
 )
 # Fields that the service sets by itself when a state changes: they follow from our write and are not ours.

@@ -25,9 +25,9 @@ TOLD_MAX = 200
 
 def covered(event: WorkItemEvent, rev: int) -> bool:
     """Whether reading the item at `rev` already took the event in. A comment's text is not among the fields read, and
-    a link that came or went does not move the revision."""
+    a link that came or went does not move the revision: a delivery that tells nothing may be of one."""
     plain = event.kind in (EventKind.CREATED, EventKind.UPDATED) and "System.History" not in event.changed_fields
-    return plain and not event.links_changed and 0 < event.rev <= rev
+    return plain and not (event.links_changed or event.untold) and 0 < event.rev <= rev
 
 
 def after_intake(policy: Policy, facts: Facts) -> End | None:

@@ -1,11 +1,10 @@
-"""What a proposal may hold, how it is referred to, and what a human's edit makes of it.
+"""What a proposal may hold, and how it is referred to.
 
 Workflows import this module into their sandbox anew for each run, so it builds no pydantic class.
 """
 
 import json
 import re
-from collections.abc import Mapping
 from hashlib import sha256
 
 from pointsman.contracts.base import Json
@@ -65,9 +64,10 @@ def distinct(tags: list[str]) -> tuple[str, ...]:
 
 def canonical(proposal: Proposal) -> bytes:
     """The bytes that are hashed and stored: JSON with sorted keys, UTF-8."""
-    return json.dumps(
-        proposal.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    told = proposal.model_dump(mode="json")
+    if not told["links"]:
+        del told["links"]  # proposals that were hashed before there were any keep their hash
+    return json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def refer(proposal: Proposal) -> ProposalRef:
@@ -76,6 +76,8 @@ def refer(proposal: Proposal) -> ProposalRef:
         hash=sha256(canonical(proposal)).hexdigest(),
         fields=tuple(proposal.fields),
         tags=proposal.tags,
+        links=tuple(str(link) for link in proposal.links),
+        link_kinds=tuple(dict.fromkeys(link.relation for link in proposal.links)),
         comment_chars=len(proposal.comment),
         comment_start=proposal.comment[:COMMENT_START_CHARS],
         summary=summarise(proposal),
@@ -87,53 +89,20 @@ def summarise(proposal: Proposal) -> str:
     parts = [f"{name} = {' '.join(str(value).split())[:80]}" for name, value in proposal.fields.items()]
     if proposal.tags:
         parts.append(f"tags + {', '.join(proposal.tags)}")
+    if proposal.links:
+        parts.append(f"links + {', '.join(str(link)[:200] for link in proposal.links)}")
     if proposal.comment:
         parts.append(f"comment of {len(proposal.comment)} characters")
     return ", ".join(parts) or "nothing"
 
 
 def fields_to_approve(agent: AgentPolicy, proposal: ProposalRef) -> tuple[str, ...]:
-    """Fields of the proposal that the agent may not change without a human."""
+    """Fields of the proposal that the agent may not change without a human, and kinds of links: `Parent link`."""
     changed = [*proposal.fields, *(["System.Tags"] if proposal.tags else [])]
-    return tuple(field for field in changed if field in agent.needs_approval)
+    linked = [kind for kind in proposal.link_kinds if kind in agent.approve_links]
+    return (*(field for field in changed if field in agent.needs_approval), *map(link_kind, linked))
 
 
-def edit(proposal: Proposal, edits: Mapping[str, Json]) -> Proposal:
-    """The proposal with a human's edits. A field set to null is taken out; `comment` and `tags` replace theirs.
-
-    Raises:
-        InvalidAnswer: an edit is of the wrong type or breaks a limit.
-    """
-    if len(edits) > FIELDS_MAX:
-        raise InvalidAnswer(f"edits: {len(edits)} are given, the limit is {FIELDS_MAX}")
-    fields = dict(proposal.fields)
-    comment, tags = proposal.comment, proposal.tags
-    for name, value in edits.items():
-        if name == "comment":
-            comment = _edited_comment(value)
-        elif name in ("tags", "System.Tags"):
-            tags = _edited_tags(value)
-        elif value is None:
-            fields.pop(name, None)
-        else:
-            check_value(name, value)
-            fields[name] = value
-    return Proposal(comment=comment, fields=fields, tags=tags)
-
-
-def _edited_comment(value: Json) -> str:
-    if not isinstance(value, str) or len(value) > COMMENT_CHARS_MAX:
-        raise InvalidAnswer(f"comment: must be text of at most {COMMENT_CHARS_MAX} characters")
-    check_text("comment", value)
-    return value
-
-
-def _edited_tags(value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > TAGS_MAX:
-        raise InvalidAnswer(f"tags: must be a list of at most {TAGS_MAX} texts")
-    tags = [tag for tag in value if isinstance(tag, str)]
-    if len(tags) < len(value):
-        raise InvalidAnswer("tags: must be a list of texts")
-    for tag in tags:
-        check_tag(tag)
-    return distinct(tags)
+def link_kind(kind: str) -> str:
+    """A kind of links, as it is told among fields."""
+    return f"{kind} link"

@@ -5,12 +5,14 @@ from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from pointsman.contracts.hooks import HookDetails, HookMessages
 from pointsman.contracts.models import BudgetPeriod, BudgetScope
 from pointsman.contracts.policy import Severity
 from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.sync import FieldKind, FieldStrategy, SyncPolicy
+from pointsman.domain.links import KINDS
 
 DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
 NEVER: Final = "never"
@@ -35,6 +37,9 @@ Money = Annotated[
     str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})?$", description='US dollars in quotation marks, for example "1.50"')
 ]
 Words = Annotated[str, Field(pattern=r"\S", description="text that is not blank")]
+LinkName = Annotated[
+    str, Field(pattern=rf"^({'|'.join(KINDS)})$", description=f"the name of a kind of links: {', '.join(KINDS)}")
+]
 FieldName = Annotated[
     str,
     Field(
@@ -96,14 +101,37 @@ class FileLimits(Strict):
     same_call: int = Field(default=3, ge=1)
 
 
+class FileAgentService(Strict):
+    url: str = Field(
+        pattern=r"^https?://[^\s@/?#]+(/[^\s@?#]*)?$",
+        description="https://HOST/PATH without user, password or question mark; http:// on this machine only",
+    )
+    key: str = Field(default="", pattern=r"^([A-Z][A-Z0-9_]*)?$", description=KEY_NAMES)
+    key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z][A-Za-z0-9-]*$", description="a header's name")
+    hosts: list[Annotated[str, Field(pattern=r"^[^\s/@?#]+$", description="a host, or host:port")]] = []
+    skills: list[Words] = []
+    timeout: Duration = timedelta(seconds=30)
+    progress_every: Duration = timedelta(seconds=10)
+    answer_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
+
+
 class FileAgent(Strict):
+    """With model and prompt, or a service elsewhere."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["model", "prompt"]}, {"required": ["service"]}]}
+    )
+
     name: Name
     description: str = ""
-    model: str = Field(min_length=1)
-    prompt: Name
+    model: str = Field(default="", min_length=1)
+    prompt: Name = ""
+    service: FileAgentService | SkipJsonSchema[None] = None
     tools: list[Tool] = []
     may_change: list[FieldName] = []
     needs_approval: list[FieldName] = []
+    may_link: list[LinkName] = []
+    approve_links: list[LinkName] = ["Parent", "Child"]
     approval_severity: Severity = Severity.MEDIUM
     limits: FileLimits = FileLimits()
     max_output_tokens: int = Field(default=8_000, ge=1)

@@ -67,10 +67,16 @@ def _agent(agent: AgentPolicy) -> str:
         f"tools: {', '.join(agent.tools) or 'none'}",
         f"may change: {', '.join(agent.may_change) or 'nothing'}",
         *([f"needs approval: {', '.join(agent.needs_approval)}"] if agent.needs_approval else []),
+        *([f"may link: {', '.join(agent.may_link)}"] if agent.may_link else []),
+        *([f"links that need approval: {', '.join(approved)}"] if (approved := _approved_links(agent)) else []),
         f"at most {limits.steps} steps, {limits.tool_calls} tool calls, {limits.tokens} tokens, {limits.cost_usd} USD, "
         f"{_duration(limits.wall_time)}",
     ]
     return "; ".join(told)
+
+
+def _approved_links(agent: AgentPolicy) -> list[str]:
+    return [kind for kind in agent.may_link if kind in agent.approve_links]
 
 
 def _ladder(ladder: Ladder) -> str:

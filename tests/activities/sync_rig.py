@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from activities.work_items import WorkItems
 from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.clients.azure_devops.link_targets import LinkTargets
 from pointsman.clients.azure_devops.patches import set_field
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.azure_devops.type_graphs import TypeGraphs
@@ -134,7 +135,12 @@ class Both:
         self.agreements, self.conflicts = Agreements(self.store), Conflicts(self.store)
         self.tracker = TroubledTracker(self.clients, self.trouble)
         self.sync = SyncBooks(
-            self.agreements, self.conflicts, Quarantines(self.store), TypeGraphs(self.clients), Tombstones(self.store)
+            self.agreements,
+            self.conflicts,
+            Quarantines(self.store),
+            TypeGraphs(self.clients),
+            Tombstones(self.store),
+            LinkTargets(self.clients),
         )
         items = Items(self.store)
         self.room = WorkItems(self.tracker, self.contents, items, self.ledger, self.inbox, sync=self.sync)

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from pointsman.contracts.base import Json
 from pointsman.contracts.work_items import Proposal
 from pointsman.domain.answers import ANSWER_SCHEMA, Answer, read_answer
+from pointsman.domain.edits import edit
 from pointsman.domain.proposals import (
     COMMENT_CHARS_MAX,
     FIELDS_MAX,
@@ -21,7 +22,6 @@ from pointsman.domain.proposals import (
     VALUE_CHARS_MAX,
     InvalidAnswer,
     canonical,
-    edit,
     fields_to_approve,
     refer,
     summarise,
@@ -41,7 +41,7 @@ proposals = st.builds(
 
 
 def document(**parts: Json) -> str:
-    whole: dict[str, Json] = {"comment": "Known crane.", "fields": [], "tags": [], "question": "", **parts}
+    whole: dict[str, Json] = {"comment": "Known crane.", "fields": [], "tags": [], "links": [], "question": "", **parts}
     return json.dumps(whole)
 
 

@@ -50,6 +50,7 @@ from tests.books import (
 )
 from tests.books_sync import FakeComments, MemoryConflicts, memory_sync
 from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
+from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
 from workflows.violations import AskAboutViolation
@@ -142,7 +143,7 @@ class Rig:
         return Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation, AskAboutViolation],
+            workflows=[DeliverWorkItem, TakeTurn, DelegateTurn, ResolveEscalation, AskAboutViolation],
             activities=activities or self.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
         )
@@ -169,13 +170,15 @@ class Rig:
         changed: dict[str, Json] | None = None,
         comment: str = "",
         key: str = "",
+        linked: Sequence[Json] = (),
+        by: str = PERSON,
     ) -> WorkItemEvent:
         """A delivery as the dispatcher hands it over, with its body in the inbox."""
         self.delivered += 1
         rev = rev or self.tracker.items[1].rev
         name = f"{self.queue}-{self.delivered}"
         fields = {**(changed or {}), **({"System.History": comment} if comment else {})}
-        self.bodies.kept[name] = self._delivery(name, kind, rev, fields)
+        self.bodies.kept[name] = self._delivery(name, kind, rev, fields, linked, by)
         event = WorkItemEvent(
             delivery_id=name,
             idempotency_key=key or name,
@@ -183,18 +186,23 @@ class Rig:
             kind=kind,
             key=self.key,
             rev=rev,
-            actor=PERSON,
+            actor=by,
             changed_fields=tuple(fields),
+            links_changed=bool(linked),
         )
         await work_items.hand_over(self.client, event, self.policy, "default", f"{self.queue}-1", task_queue=self.queue)
         return event
 
-    def _delivery(self, name: str, kind: EventKind, rev: int, fields: dict[str, Json]) -> Delivery:
+    def _delivery(
+        self, name: str, kind: EventKind, rev: int, fields: dict[str, Json], linked: Sequence[Json], by: str
+    ) -> Delivery:
         updated = kind is EventKind.UPDATED
         inner: dict[str, Json] = {field: {"newValue": value} for field, value in fields.items()} if updated else fields
         resource: dict[str, Json] = {"id": 1, "workItemId": 1, "rev": rev, "fields": inner}
         if updated:
-            resource["revisedBy"] = {"uniqueName": PERSON}
+            resource["revisedBy"] = {"uniqueName": by}
+        if linked:
+            resource["relations"] = {"added": [*linked]}
         url = "https://dev.azure.com/fabrikam/"
         body: Json = {
             "id": name,

@@ -60,7 +60,8 @@ def add_artifact(artifact: Artifact, name: str = "") -> Operation:
 
 
 def add_link(link: LinkWrite) -> Operation:
-    attributes: dict[str, Json] = {"name": link.name} if link.name else {}
+    told = {"name": link.name, "comment": link.comment}
+    attributes: dict[str, Json] = {name: text for name, text in told.items() if text}
     return {"op": "add", "path": "/relations/-", "value": {"rel": link.rel, "url": link.url, "attributes": attributes}}
 
 
@@ -69,9 +70,9 @@ def remove_relation(index: int) -> Operation:
     return {"op": "remove", "path": f"/relations/{index}"}
 
 
-def document(rev: int, change: ItemWrite) -> list[Operation]:
+def document(rev: int, change: ItemWrite, unlinked: Iterable[int] = ()) -> list[Operation]:
     """All of a write as one document, guarded by the revision that it was made from. Tags among its fields are all
-    that the item is to have; those beside them are added."""
+    that the item is to have; those beside them are added. `unlinked` are places of links to take away."""
     fields = dict(change.fields)
     operations = [at_rev(rev)]
     if TAGS in fields:
@@ -81,5 +82,7 @@ def document(rev: int, change: ItemWrite) -> list[Operation]:
         operations.append(add_tags(change.tags))
     if change.comment:
         operations.append(add_comment(change.comment))
+    # From the last to the first: each that goes moves those behind it. What is added comes behind all of them.
+    operations += [remove_relation(index) for index in sorted(unlinked, reverse=True)]
     operations += [add_link(link) for link in change.links]
     return operations

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 
 from pydantic import TypeAdapter, ValidationError
 
-from pointsman.clients.azure_devops.answers import Update, WorkItem
+from pointsman.clients.azure_devops.answers import Relation, Update, WorkItem
 from pointsman.clients.azure_devops.caching import TYPES_AGE
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
-from pointsman.clients.azure_devops.patches import document
+from pointsman.clients.azure_devops.patches import add_link, document
 from pointsman.contracts.base import Json
-from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
+from pointsman.contracts.tracker import ItemUpdate, ItemWrite, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.ports import Missing, Rejected
+from pointsman.domain.sync.agreeing import link_name
+from pointsman.ports import Conflict, Missing, Rejected
 
 _MOMENT = TypeAdapter(datetime)
 
@@ -29,7 +31,7 @@ class Tracker:
         """Read the item; one in the recycle bin comes back with `deleted`. Two requests for that one."""
         client = self._client(key.organisation)
         try:
-            return _tracked(client, await client.work_items.get(key.id))
+            return tracked(client, await client.work_items.get(key.id))
         except Missing as missing:
             item = await _from_recycle_bin(client, key.id)
             if item is None:
@@ -44,12 +46,23 @@ class Tracker:
         """History entries whose `rev` is above `after_rev`, oldest first; links moved at `after_rev` are not in it."""
         # Each revision has at least one entry, so the first `after_rev` entries are all too old.
         found = await self._client(key.organisation).work_items.updates(key.id, skip=after_rev)
-        return [_item_update(update) for update in found if update.rev > after_rev]
+        entries = [_item_update(one, before) for before, one in pairwise([None, *found]) if one]
+        return [one for one in entries if one.rev > after_rev]
 
     async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
-        """One PATCH, guarded by `test /rev`: a repeated call after success raises `Conflict`."""
+        """One PATCH, guarded by `test /rev`: after success a repeated call raises `Conflict`, but for links alone.
+
+        Links are taken away by their place in the list as it is read just before, which nothing guards. Where somebody
+        moved it in between, what went by mistake is put back, and that is a `Conflict`. Links that are gone are done.
+        """
         client = self._client(key.organisation)
-        return _tracked(client, await client.work_items.patch(key.id, document(rev, change)))
+        if not change.unlinks:
+            return tracked(client, await client.work_items.patch(key.id, document(rev, change)))
+        before = await client.work_items.get(key.id)
+        places = _places(before, change.unlinks)
+        after = await client.work_items.patch(key.id, document(rev, change, places))
+        await _put_back(client, before, after, change.unlinks)
+        return tracked(client, after)
 
     async def identity(self, organisation: str = "") -> str:
         """Unique name of the account that writes; cached. Several organisations must agree on it or be named."""
@@ -78,16 +91,40 @@ class Tracker:
         return client
 
 
+def _places(item: WorkItem, unlinks: Sequence[LinkWrite]) -> list[int]:
+    gone = {link_name(link.rel, link.url).casefold() for link in unlinks}
+    return [at for at, one in enumerate(item.relations) if link_name(one.rel, one.url).casefold() in gone]
+
+
+async def _put_back(client: AzureDevOps, before: WorkItem, after: WorkItem, unlinks: Sequence[LinkWrite]) -> None:
+    """Undo what a list that moved made of the places. Raises `Conflict` where it had moved."""
+    if not _places(after, unlinks):
+        return
+    wanted = {link_name(link.rel, link.url).casefold() for link in unlinks}
+    left = {link_name(one.rel, one.url) for one in after.relations}
+    lost = [one for one in before.relations if link_name(one.rel, one.url) not in left]
+    lost = [one for one in lost if link_name(one.rel, one.url).casefold() not in wanted]
+    if lost:
+        operations = [add_link(LinkWrite(rel=one.rel, url=one.url, **_named(one.attributes))) for one in lost]
+        await client.work_items.patch(after.id, operations)
+    raise Conflict(f"links of {after.id} moved while some were taken away: {len(lost)} others were put back")
+
+
+def _named(attributes: Mapping[str, Json]) -> dict[str, str]:
+    return {name: text for name in ("name", "comment") if isinstance(text := attributes.get(name), str)}
+
+
 async def _from_recycle_bin(client: AzureDevOps, item_id: int) -> TrackedItem | None:
     try:
         entry = await client.work_items.deleted(item_id)
     except Missing:
         return None
     item = entry.resource or WorkItem(id=item_id)
-    return _tracked(client, item).model_copy(update={"deleted": True})
+    return tracked(client, item).model_copy(update={"deleted": True})
 
 
-def _tracked(client: AzureDevOps, item: WorkItem) -> TrackedItem:
+def tracked(client: AzureDevOps, item: WorkItem) -> TrackedItem:
+    """The client's answer as our contract has it."""
     return TrackedItem(
         id=item.id,
         rev=item.rev,
@@ -101,24 +138,35 @@ def _relation(rel: str, url: str, attributes: dict[str, Json]) -> dict[str, Json
     return {"rel": rel, "url": url, "attributes": attributes}
 
 
-def _item_update(update: Update) -> ItemUpdate:
+def _item_update(update: Update, before: Update | None) -> ItemUpdate:
+    links = update.relations
     return ItemUpdate(
         id=update.id,
         rev=update.rev,
         revised_by=unique_name(update.revised_by),
-        revised_at=_revised_at(update),
+        revised_at=_revised_at(update, before),
         changed={name: (change.old_value, change.new_value) for name, change in update.fields.items()},
+        links_added=_relations(links.added),
+        links_removed=_relations(links.removed),
+        links_edited=_relations(links.updated),
     )
 
 
-def _revised_at(update: Update) -> datetime | None:
-    """When the change was made: `revisedDate` says when it was superseded, year 9999 for the newest."""
+def _relations(told: Sequence[Relation]) -> tuple[dict[str, Json], ...]:
+    return tuple(_relation(one.rel, one.url, one.attributes) for one in told)
+
+
+def _revised_at(update: Update, before: Update | None) -> datetime | None:
+    """When the change was made. A change of links alone does not say; it superseded the entry before it."""
     changed = update.fields.get("System.ChangedDate")
+    told = _superseded(before) or (None if before else _superseded(update))
     try:
-        return _MOMENT.validate_python(changed.new_value) if changed and changed.new_value else _superseded(update)
+        return _MOMENT.validate_python(changed.new_value) if changed and changed.new_value else told
     except ValidationError:
-        return _superseded(update)
+        return told
 
 
-def _superseded(update: Update) -> datetime | None:
-    return update.revised_date if update.revised_date and 1 < update.revised_date.year < 9999 else None
+def _superseded(update: Update | None) -> datetime | None:
+    """`revisedDate` says when an entry was superseded, year 9999 for the newest."""
+    at = update.revised_date if update else None
+    return at if at and 1 < at.year < 9999 else None

@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import Agreed
-from pointsman.contracts.tracker import ItemWrite
+from pointsman.contracts.tracker import ItemUpdate, ItemWrite
 from pointsman.domain.deliveries import Heard
 from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_noise, tags_of
-from pointsman.domain.sync.agreeing import link_name
+from pointsman.domain.links import opposite
+from pointsman.domain.sync.agreeing import link_name, links_of
 
 HISTORY, TAGS = "System.History", "System.Tags"
-LINKS, COMMENT, BY = "+links", "+comment", "+by"
-"""Keys of a ledger row for what is no field: links that it adds, the comment that it edits (0: a new one), and the
-account that says it."""
+LINKS, UNLINKS, COMMENT, BY = "+links", "+unlinks", "+comment", "+by"
+"""Keys of a ledger row for what is no field: links that it adds, those that it takes away, the comment that it edits
+(0: a new one), and the account that says it."""
 MARK = re.compile(r"<!--\s*pointsman:op=([\w./~@:-]{1,200})\s*-->", re.ASCII)
 
 Changes = Mapping[str, tuple[Json, Json]]
+NO_LINKS: frozenset[str] = frozenset()
 
 
 def marked(html: str, operation: str) -> str:
@@ -48,6 +50,8 @@ def values_of(change: ItemWrite) -> dict[str, Json]:
         values[HISTORY] = change.comment
     if change.links:
         values[LINKS] = [link_name(link.rel, link.url) for link in change.links]
+    if change.unlinks:
+        values[UNLINKS] = [link_name(link.rel, link.url) for link in change.unlinks]
     return values
 
 
@@ -61,13 +65,12 @@ def write_of(
     if mine is not None and HISTORY in mine.values:
         # The mark says whose it is, however the service has rewritten it.
         changed = {**changed, HISTORY: (None, mine.values[HISTORY])}
-    links = frozenset(heard.links_added) if heard else frozenset[str]()
-    if heard and heard.links_removed:
-        return None
+    added = frozenset(heard.links_added) if heard else NO_LINKS
+    removed = frozenset(heard.links_removed) if heard else NO_LINKS
     if not any(not is_noise(name) for name in changed):
-        return _linking(writes, links) if links else None
+        return linking(writes, added, removed) if added or removed else None
     found = _said(writes, changed, heard) or echo_of([one for one in writes if COMMENT not in one.values], rev, changed)
-    return found if found is None or links <= _links(found) else None
+    return found if found is None or _links(found, added, removed) else None
 
 
 def _said(writes: Sequence[WriteRecord], changed: Changes, heard: Heard | None) -> WriteRecord | None:
@@ -80,13 +83,56 @@ def _said(writes: Sequence[WriteRecord], changed: Changes, heard: Heard | None) 
     return next((write for write in said if not is_another(actor, str(write.values.get(BY) or ""))), None)
 
 
-def _linking(writes: Sequence[WriteRecord], links: frozenset[str]) -> WriteRecord | None:
-    return next((write for write in reversed(writes) if links <= _links(write)), None)
+def linking(writes: Sequence[WriteRecord], added: frozenset[str], removed: frozenset[str]) -> WriteRecord | None:
+    """The write that accounts for all links that came and went."""
+    return next((write for write in reversed(writes) if _links(write, added, removed)), None)
 
 
-def _links(write: WriteRecord) -> frozenset[str]:
-    listed = write.values.get(LINKS)
-    return frozenset(str(one) for one in listed) if isinstance(listed, list) else frozenset()
+def _links(write: WriteRecord, added: frozenset[str], removed: frozenset[str]) -> bool:
+    """Whether the write accounts for all links that came and went."""
+    return added <= links_in(write) and removed <= links_in(write, UNLINKS)
+
+
+def links_in(write: WriteRecord, key: str = LINKS) -> frozenset[str]:
+    """Names of the links that a write adds, or takes away."""
+    listed = write.values.get(key)
+    return frozenset(str(one) for one in listed) if isinstance(listed, list) else NO_LINKS
+
+
+def other_ends(heard: Heard) -> Mapping[int, tuple[frozenset[str], frozenset[str]]]:
+    """What came and went at the items where these links begin, by their ids: a link is told at both of its ends.
+
+    Empty where anything but links between items came or went.
+    """
+    found: dict[int, tuple[set[str], set[str]]] = {}
+    for side, names in enumerate((heard.links_added, heard.links_removed)):
+        for name in names:
+            rel, _, target = name.partition(" ")
+            if not (target.isdecimal() and opposite(rel)):
+                return {}
+            found.setdefault(int(target), (set(), set()))[side].add(f"{opposite(rel)} {heard.item_id}")
+    return {item: (frozenset(added), frozenset(removed)) for item, (added, removed) in found.items()}
+
+
+def linked_by(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, writes: Sequence[WriteRecord]) -> int:
+    """The update that carried out a write in doubt to links alone, as the item's history tells; 0 where none has.
+
+    Links move no revision that could be asked for. But each time that we add a link has a row of its own, so where the
+    history has more of them than there are rows of other writes, this one is among them.
+    """
+    wanted, gone = links_in(write), links_in(write, UNLINKS)
+    ours = [one for one in updates if one.rev >= write.base_rev and not is_another(one.revised_by, account)]
+    made = [one.id for one in ours if wanted <= _named(one.links_added) and gone <= _named(one.links_removed)]
+    others = sum(
+        one.operation != write.operation and one.status == "written" and one.base_rev >= write.base_rev
+        for one in writes
+        if (links_in(one), links_in(one, UNLINKS)) == (wanted, gone)
+    )
+    return made[others] if len(made) > others else 0
+
+
+def _named(relations: Sequence[Mapping[str, Json]]) -> frozenset[str]:
+    return frozenset(links_of(relations))
 
 
 def known_already(agreed: Agreed | None, heard: Heard, rev: int, changed: Changes) -> str:

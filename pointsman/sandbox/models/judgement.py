@@ -10,6 +10,7 @@ from pointsman.sandbox.models.situation import Situation, words
 
 PRIORITY, SEVERITY, STATE = "Microsoft.VSTS.Common.Priority", "Microsoft.VSTS.Common.Severity", "System.State"
 SEVERITIES = ("1 - Critical", "2 - High", "3 - Medium", "4 - Low")
+DUPLICATE_OF, RELATED = "Duplicate Of", "Related"
 SIMILAR_MAX = 3
 SIMILAR_SCORE_MIN, DUPLICATE_SCORE_MIN = 0.34, 0.6
 DESCRIPTION_CHARS_MIN = 20
@@ -20,6 +21,7 @@ _MOVE = re.compile(rf"\b(?:move|set|change|put|transition)\b[^.;\n]*?\b(?:to|as|
 _CLOSE = re.compile(r"\b(close|resolve)\b", re.I)
 _NOT = re.compile(r"\b(?:do not|don't|never|must not|leave|without)\b", re.I)
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n\s*(?:[-*]\s+|\n)")  # a line that is only wrapped goes on
+_LINK = re.compile(r"\blinks?\b", re.I)
 _REFERENCE = re.compile(r"\b(?:System|Microsoft\.VSTS|Custom)(?:\.\w+)+")
 _TAG_ASKED = re.compile(r"\btags?\b[^.;]{0,20}?`([^`;,]+)`", re.I)
 _PRIORITY_ASKED = re.compile(r"\bpriority\b\D{0,12}([1-4])\b", re.I)
@@ -31,6 +33,7 @@ class Judgement:
     comment: str = ""
     fields: Object = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    links: tuple[Object, ...] = ()
     question: str = ""
     similar: tuple[Object, ...] = ()
 
@@ -53,7 +56,8 @@ def judge(situation: Situation) -> Judgement:
     if state and state != situation.item.get("state"):
         wanted[STATE] = state
     comment = _comment(situation, similar, duplicate, wanted)
-    return Judgement(comment=comment, fields=wanted, tags=_tags_for(situation, similar), similar=similar)
+    tags, links = _tags_for(situation, similar), _links(situation, similar, duplicate)
+    return Judgement(comment=comment, fields=wanted, tags=tags, links=links, similar=similar)
 
 
 def _sentences(text: str) -> list[str]:
@@ -152,6 +156,24 @@ def _tags_for(situation: Situation, similar: tuple[Object, ...]) -> tuple[str, .
     common = next((tag for tag in ranked if tag.casefold() not in own), "")
     wanted = [*_TAG_ASKED.findall(situation.system), common]
     return tuple(tag for tag in dict.fromkeys(wanted) if tag and tag.casefold() not in own)
+
+
+def _links(situation: Situation, similar: tuple[Object, ...], duplicate: Object | None) -> tuple[Object, ...]:
+    """Links to what is like the item, of the kinds that orders name. What it repeats it is a duplicate of."""
+    asked = {kind for text in (situation.system, *situation.later) for kind in _links_asked(text)}
+    links: list[Object] = []
+    for other in similar:
+        kind = DUPLICATE_OF if other is duplicate and DUPLICATE_OF in asked else RELATED
+        why = "reads like the same" if kind == DUPLICATE_OF else "is about the same"
+        if kind in asked and other["id"] != situation.item.get("id"):
+            links.append({"relation": kind, "target": str(other["id"]), "comment": why})
+    return tuple(links)
+
+
+def _links_asked(text: str) -> set[str]:
+    """Kinds in quotation marks in a sentence that speaks of links, unless it forbids them."""
+    told = [sentence for sentence in _sentences(text) if _LINK.search(sentence) and not _NOT.search(sentence)]
+    return {kind for sentence in told for kind in (DUPLICATE_OF, RELATED) if f"`{kind}`" in sentence}
 
 
 def _tags(value: Json) -> list[str]:

@@ -104,6 +104,7 @@ def _prepared(judgement: Judgement) -> Object:
         "comment": judgement.comment,
         "fields": [{"name": name, "value": value} for name, value in judgement.fields.items()],
         "tags": list(judgement.tags),
+        "links": list(judgement.links),
         "question": judgement.question,
     }
 
