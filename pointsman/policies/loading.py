@@ -4,6 +4,7 @@ An error names file, line, key, value, and what is allowed.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,12 +23,13 @@ from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
 from pointsman.domain.hook_events import KNOWN, PROJECT
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
-from pointsman.policies.file import NEVER, PolicyFile
+from pointsman.policies.file import NEVER, FileAgent, FileAgentService, PolicyFile
 from pointsman.policies.process_rules import load_processes
 
 __all__ = ["LoadedPolicy", "PolicyError", "load", "schema"]
 
 OURS = Path(__file__).parent
+LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])([:/]|$)")
 TYPES = {"string": "text", "object": "a mapping", "array": "a list", "integer": "a whole number", "null": "empty"}
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -101,10 +103,11 @@ def _explain(document: Document, fault: ValidationError) -> str:
     if fault.validator == "additionalProperties" and isinstance(fault.instance, dict):
         known = list(fault.schema["properties"]) if isinstance(fault.schema, Mapping) else []
         unknown = next(key for key in fault.instance if key not in known)
-        # What stands under models may be a key that was put into a wrong place.
-        value = "(not shown)" if path[:1] == ["models"] else fault.instance[unknown]
+        # What stands there may be a key that was put into a wrong place.
+        value = "(not shown)" if path[:1] == ["models"] or path[-1:] == ["service"] else fault.instance[unknown]
         return document.fault([*path, unknown], value, f"unknown key; allowed: {', '.join(known)}")
-    shown = "(not shown)" if path[:1] == ["models"] and path[-1] == "key" else fault.instance  # it may be the key
+    may_be_one = path[-1:] == ["key"] or path[-2:] == ["service", "url"]
+    shown = "(not shown)" if path[:1] in (["models"], ["agents"]) and may_be_one else fault.instance
     return document.fault(path, shown, _allowed(fault))
 
 
@@ -173,6 +176,8 @@ def _check_references(file: PolicyFile, documents: Sequence[Document]) -> None:
             _refuse(documents, ["tool_servers", number], server.name, "needs either command or url")
     servers = [server.name for server in file.tool_servers]
     for number, agent in enumerate(file.agents):
+        if agent.service is not None:
+            _check_service(agent, agent.service, number, documents)
         for place, tool in enumerate(agent.tools):
             if tool.split("/")[0] not in servers:
                 allowed = f"must name a tool server of: {', '.join(servers) or '(none)'}"
@@ -182,6 +187,16 @@ def _check_references(file: PolicyFile, documents: Sequence[Document]) -> None:
                 # Spelled otherwise, an approval would be asked for nothing, and the field written without one.
                 allowed = f"must be a field of may_change: {', '.join(agent.may_change) or '(none)'}"
                 _refuse(documents, ["agents", number, "needs_approval", place], field, allowed)
+
+
+def _check_service(agent: FileAgent, service: FileAgentService, number: int, documents: Sequence[Document]) -> None:
+    """An agent is a service, or works with what we give it; and its credential is sent in the clear to nobody."""
+    where: Steps = ["agents", number]
+    ours = [name for name in ("model", "prompt", "tools") if getattr(agent, name)]
+    if ours:
+        _refuse(documents, where, agent.name, f"is a service, which works without our {' and '.join(ours)}")
+    if service.url.startswith("http://") and not LOOPBACK.match(service.url):
+        _refuse(documents, [*where, "service", "url"], service.url, "must be https://, but for this machine itself")
 
 
 def _check_models(file: PolicyFile, documents: Sequence[Document]) -> None:
@@ -241,6 +256,8 @@ def _prompts(file: PolicyFile, folders: Sequence[Path], documents: Sequence[Docu
         paths = [folder / "prompts" / f"{agent.prompt}.md" for folder in folders]
         path = next((path for path in paths if path.exists()), None)
         where: list[str | int] = ["agents", number, "prompt"]
+        if agent.service is not None:
+            continue
         if path is None:
             _refuse(documents, where, agent.prompt, f"no such file; looked for {', '.join(map(str, paths))}")
         text = read_text(path).strip()
@@ -253,7 +270,7 @@ def _prompts(file: PolicyFile, folders: Sequence[Path], documents: Sequence[Docu
 def _policy(file: PolicyFile, prompts: Mapping[str, str], documents: Sequence[Document]) -> Policy:
     content = file.model_dump()
     for agent in content["agents"]:
-        agent["prompt"] = _digest(prompts[agent["prompt"]])
+        agent["prompt"] = _digest(prompts[agent["prompt"]]) if agent["prompt"] else ""
     if content["process"]["every"] == NEVER:
         content["process"]["every"] = timedelta()
     policy = _validated(Policy, content, documents)

@@ -102,6 +102,30 @@ WRONG = {
         "agents: [{name: Big Helper, model: m, prompt: triage}]\n",
         "1: agents.0.name: Big Helper: must be at most 63 lower-case letters, digits and hyphens",
     ),
+    "agent with neither model nor service": (
+        "agents: [{name: a, prompt: triage}]\n",
+        "1: agents.0: {name: a, prompt: triage}: 'model' is a required property or 'service' is a required property",
+    ),
+    "agent with both model and service": (
+        "routes: []\nagents: [{name: a, model: m, prompt: triage, service: {url: 'https://h'}}]\n",
+        "2: agents.0: a: is a service, which works without our model and prompt",
+    ),
+    "service in the clear": (
+        "routes: []\nagents: [{name: a, service: {url: 'http://agents.example'}}]\n",
+        "2: agents.0.service.url: http://agents.example: must be https://, but for this machine itself",
+    ),
+    "credential of a service in place of its name": (
+        "agents: [{name: a, service: {url: 'https://h', key: sk-1}}]\n",
+        "1: agents.0.service.key: (not shown): must be the name of a variable that holds the key",
+    ),
+    "credential of a service in its address": (
+        "agents: [{name: a, service: {url: 'https://me:sk-1@h'}}]\n",
+        "1: agents.0.service.url: (not shown): must be https://HOST/PATH without user, password or question mark",
+    ),
+    "credential of a service under another key": (
+        "agents: [{name: a, service: {url: 'https://h', token: sk-1}}]\n",
+        "1: agents.0.service.token: (not shown): unknown key; allowed: url, key, key_header, hosts, skills, timeout,",
+    ),
     "name with a line break": ('agents: [{name: "helper\\n", model: m, prompt: triage}]\n', "1: agents.0.name: "),
     "prompt outside": (
         "agents: [{name: a, model: m, prompt: ../secrets}]\n",

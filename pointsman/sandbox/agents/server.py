@@ -138,10 +138,8 @@ class _Agent(AgentExecutor):
             case Act.PROGRESS:
                 await updater.start_work(said)
                 return True
-            case Act.HEAR | Act.STAY:
-                await updater.start_work()
-                if step.act is Act.STAY:
-                    await asyncio.Event().wait()
+            case Act.STAY:
+                await asyncio.Event().wait()
             case Act.ASK:
                 await updater.requires_input(said)
             case Act.AUTH:
