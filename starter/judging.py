@@ -61,6 +61,7 @@ class Judge:
         self._inbox = inbox
         self._ledger = ledger
         self._policy = policy
+        self._reads_text = any(rule.match.text for rule in policy.scope)
 
     async def decide(
         self, delivery: Delivery, supposed: Supposed | None = None, heard: Heard | None = None
@@ -111,7 +112,7 @@ class Judge:
 
     def _out_of_scope(self, heard: Heard) -> str:
         """Why the item is not ours to handle; empty when it is, or when only the item itself can tell."""
-        facts = heard.facts_for_scope()
+        facts = heard.facts_for_scope(with_text=self._reads_text)
         if facts is None or in_scope(self._policy, facts):
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"

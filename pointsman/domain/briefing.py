@@ -15,6 +15,7 @@ from pointsman.domain.markup import plain
 FACTS_CHARS_MAX = 2_000
 DESCRIPTION_CHARS_MAX = 40_000
 VALUE_CHARS_MAX = 2_000
+TEXT_FIELDS = ("System.Description", "Microsoft.VSTS.TCM.ReproSteps")
 LINKS_MAX, LINK_CHARS_MAX = 50, 500
 
 
@@ -29,7 +30,7 @@ def facts_of(key: WorkItemKey, fields: Mapping[str, Json], rev: int, url: str, *
         key=key,
         type=str(fields.get("System.WorkItemType") or ""),
         title=str(fields.get("System.Title") or "")[:400],
-        text=text_field(fields, "System.Description", "Microsoft.VSTS.TCM.ReproSteps")[:FACTS_CHARS_MAX],
+        text=text_field(fields, *TEXT_FIELDS)[:FACTS_CHARS_MAX],
         area_path=str(fields.get("System.AreaPath") or ""),
         tags=tuple(tag.strip() for tag in str(fields.get("System.Tags") or "").split(";") if tag.strip()),
         state=str(fields.get("System.State") or ""),
@@ -47,7 +48,7 @@ def placed(key: WorkItemKey, fields: Mapping[str, Json]) -> WorkItemKey:
 
 def opening(facts: Facts, fields: Mapping[str, Json]) -> str:
     """The user message that opens a conversation about an item."""
-    description = text_field(fields, "System.Description", "Microsoft.VSTS.TCM.ReproSteps")
+    description = text_field(fields, *TEXT_FIELDS)
     item: dict[str, Json] = {
         "id": facts.key.id,
         "project": facts.key.project,

@@ -98,9 +98,14 @@ def edges_of(event: told.Event, event_id: str) -> tuple[Edge, ...]:
 def edges_told(heard: Heard, body: bytes, event_id: str) -> tuple[Edge, ...]:
     """`edges_of` for a delivery as it was received and heard. Nearly all are of an item whose links stay: for them the
     body is not read again."""
-    if heard.unreadable or (heard.kind in QUIET and not heard.links_changed):
+    if heard.unreadable or (heard.kind in QUIET and not heard.links_changed) or (heard.kind and not _has_links(body)):
         return ()
     return edges_of(parse_bytes(body, heard.organisation, heard), event_id)
+
+
+def _has_links(body: bytes) -> bool:
+    """Whether an item's event may bring links. A key may be in any case, with escapes, or in UTF-16."""
+    return b"relations" in body.lower() or b"\\u" in body or b"\x00" in body
 
 
 def _signed(connects: Connects, event_id: str, at: datetime | None) -> Edge:

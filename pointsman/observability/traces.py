@@ -125,6 +125,9 @@ def span(
     **attributes: str | int,
 ) -> Generator[Span]:
     """A span within the one that runs, or within `traceparent`. An exception marks it by its type, and goes on."""
+    if not traceparent and _nobody_traces():
+        yield trace.INVALID_SPAN
+        return
     parent = _W3C.extract({TRACEPARENT: traceparent}) if traceparent else None
     told = {names.ATTRIBUTE_PREFIX + key: value for key, value in attributes.items() if value}
     with trace.get_tracer(names.SCOPE).start_as_current_span(
@@ -137,19 +140,31 @@ def span(
             raise
 
 
+def _nobody_traces() -> bool:
+    """Nothing would be recorded, and there is no trace to hand on either: then a span is not even begun."""
+    return isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider) and not _running()
+
+
+def _running() -> bool:
+    return trace.get_current_span().get_span_context().is_valid
+
+
 def tell(**values: str | float) -> None:
     """Say more of the span that runs; what is empty is left out."""
-    told = {names.ATTRIBUTE_PREFIX + key: value for key, value in values.items() if value != ""}
-    trace.get_current_span().set_attributes(told)
+    current = trace.get_current_span()
+    if current.is_recording():
+        current.set_attributes({names.ATTRIBUTE_PREFIX + key: value for key, value in values.items() if value != ""})
 
 
 @contextmanager
 def carrying(**whose: str) -> Generator[None]:
     """Calls of Temporal within the block carry these along with the trace, so that spans over there have them."""
+    if not trace.get_current_span().is_recording():
+        yield
+        return
     carried = context.get_current()
-    if trace.get_current_span().is_recording():
-        for name, value in whose.items():
-            carried = baggage.set_baggage(names.ATTRIBUTE_PREFIX + name, value, carried)
+    for name, value in whose.items():
+        carried = baggage.set_baggage(names.ATTRIBUTE_PREFIX + name, value, carried)
     with _attached(carried):
         yield
 
@@ -172,6 +187,8 @@ def _attached(carried: context.Context) -> Generator[None]:
 
 def traceparent() -> str:
     """The running span as W3C text, empty where there is none."""
+    if not _running():
+        return ""
     carrier: dict[str, str] = {}
     _W3C.inject(carrier)
     return carrier.get(TRACEPARENT, "")

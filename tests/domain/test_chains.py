@@ -50,6 +50,15 @@ def test_every_link_type_has_one_direction(rel: str, one: int, other: int) -> No
     assert len(told(forward)) == (one != other)
 
 
+@pytest.mark.parametrize("key", ["relations", "RELATIONS", "\\u0072elations"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_links_of_a_created_item_are_found_however_their_key_is_written(key: str, encoding: str) -> None:
+    link: Json = {"rel": "System.LinkTypes.Related", "url": f"{ITEMS}/7"}
+    sent = body("workitem.created", {"id": 42, "rev": 1, "relations": [link]})
+    raw = json.dumps(sent).replace("relations", key).encode(encoding)
+    assert [edge.effect for edge in edges_told(read_bytes(raw), raw, "d-1")] == ["item:fabrikam/7"]
+
+
 @pytest.mark.parametrize(
     ("uri", "thing"),
     [
