@@ -10,6 +10,7 @@ from pointsman.llm.registry import Registry, RegistryError
 from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
 from pointsman.llm.types import ModelTier
 from pointsman.policies.loading import load
+from starter.agents import service_keys
 from starter.models import keys_of, registry_of
 
 # What to set for a provider; our own name of OpenAI's key comes before the one that people know.
@@ -27,6 +28,7 @@ def check(settings: Settings, parts: Collection[str]) -> None:
     known_models(llm, policy)
     if "worker" in parts:
         model_keys(llm, policy)
+        service_keys(policy)
         tracker_accounts(settings)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 from pydantic import SecretStr
 
+from activities.agents import RemoteTurns
 from activities.escalations import Asking
 from activities.hooks import HookWatch
 from activities.recovery import Recovery
@@ -57,6 +58,7 @@ from pointsman.store.tracker_pace import StoreSharedPace
 from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter import toolbox
+from starter.agents import LateAgents, service_keys
 from starter.hook_keeping import HookKeeper
 from starter.hooks import receiver_url
 from starter.llm import governed
@@ -163,11 +165,14 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
     settings, books = rt.settings, rt.books
     llm = llm_settings(settings)
     model_keys(llm, rt.policy.policy)
+    service_keys(rt.policy.policy)
     async with AsyncExitStack() as stack:
         organisations = await stack.enter_async_context(clients(settings, partial(paced, rt), partial(remembered, rt)))
         policy = rt.policy.policy
         tools = toolbox.mcp(policy.tool_servers, tool_environments(policy, settings), books.contents)
         stack.push_async_callback(tools.aclose)
+        agents = LateAgents()
+        stack.push_async_callback(agents.aclose)
         warming = partial(warm, likely_providers(llm, policy), tools, policy)
         stack.push_async_callback(_ended, asyncio.create_task(_warm_after(started, warming)))
         tracker = Tracker(organisations)
@@ -178,12 +183,23 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
         ruled = process_rooms(outside, books.violations, books.audit, policy.process, settings.policy_dir)
         item_room = WorkItems(tracker, books.contents, books.items, books.ledger, books.inbox, ruled.guard, sync=sync)
         turn_room = Turns(rt.models, tools, books.transcripts, books.contents, books.attempts)
+        remote_room = RemoteTurns(agents, books.transcripts, books.contents, books.attempts)
         asking_room = Asking(books.escalations, books.contents, notifier)
         why_not = partial(ruled.guard.why_not, policy.process.enforce_from)
-        back = rollbacks(tracker, sync, books.ledger, books.audit, why_not)
+        back = rollbacks(organisations, tracker, sync, books.ledger, books.audit, why_not)
         both = reconciling(organisations, tracker, rt.store, books.recoveries, books.inbox, books.ledger)
         status = status_room(rt.store, organisations, tracker, books.ledger)
-        rooms = (item_room, turn_room, asking_room, status, back, both, *ruled.all, *recovery_rooms(rt, organisations))
+        rooms = (
+            item_room,
+            turn_room,
+            remote_room,
+            asking_room,
+            status,
+            back,
+            both,
+            *ruled.all,
+            *recovery_rooms(rt, organisations),
+        )
         yield [activity for room in rooms for activity in activities_of(room)]
 
 

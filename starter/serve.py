@@ -35,6 +35,7 @@ from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
 from starter import process_schedules, reconciliation
+from starter.agents import service_secrets
 from starter.chains import ChainBooks
 from starter.connection import Connection
 from starter.dispatcher import Dispatcher, deliver_by
@@ -50,6 +51,7 @@ from starter.web.rpc.catalogue import Catalogue
 from starter.web.rpc.endpoint import RpcServices
 from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
+from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
 from workflows.reconciliation import ReconcileProject
@@ -63,6 +65,7 @@ LOG = structlog.get_logger(__name__)
 WORKFLOWS = (
     DeliverWorkItem,
     TakeTurn,
+    DelegateTurn,
     ResolveEscalation,
     CheckProcess,
     DecideViolation,
@@ -99,11 +102,18 @@ async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) ->
 
 def secrets_of(settings: Settings) -> list[SecretStr | None]:
     """Values that no log line may show."""
-    policy = load(settings.policy_dir).policy.models
+    policy = load(settings.policy_dir).policy
     single = (settings.azure_devops_token, settings.notify_webhook)
     tokens = tokens_of(settings.rpc_tokens)
     accounts = [secret for one in settings.organisations() for secret in (one.token, one.client_secret)]
-    return [*single, *accounts, *settings.webhook_secrets, *tokens, *secrets_named(llm_settings(settings), policy)]
+    return [
+        *single,
+        *accounts,
+        *settings.webhook_secrets,
+        *tokens,
+        *secrets_named(llm_settings(settings), policy.models),
+        *service_secrets(policy),
+    ]
 
 
 async def _run(rt: Runtime, parts: frozenset[str]) -> None:

@@ -32,6 +32,8 @@ SEND_ATTEMPTS = 10
 SLACK = timedelta(seconds=30)
 STOPPING = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 FOLLOWING = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=20))
+REFUSED = "Rejected"
+"""Type of the error of a message that surely began nothing."""
 REPAIRS_MAX = 1
 TOLD_BEFORE_SLOWER = 20
 """So often progress is told before the pause between two notes grows: histories stay small over days."""
@@ -112,8 +114,10 @@ class DelegateTurn:
                 cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=story.summary(f"step {self._step}: to {self._request.agent.name}"),
             )
-        except ActivityError:
+        except ActivityError as error:
             self._unread = [*instructions, *self._unread]  # the next turn is told what nobody is known to have heard
+            refused = isinstance(error.cause, ApplicationError) and error.cause.type == REFUSED
+            self._sending = not refused
             raise
         self._task, self._sending = sent.task, False
 

@@ -212,7 +212,9 @@ class _Line:
 
     def words(self, what: str, error: Exception) -> str:
         """What went wrong, in the service's own words as far as they can be shown."""
-        words, secret = clean(str(error)), self._credential.value()
+        cause = error if isinstance(error, httpx.HTTPStatusError) else error.__cause__
+        plain = f"HTTP {cause.response.status_code}" if isinstance(cause, httpx.HTTPStatusError) else str(error)
+        words, secret = clean(plain), self._credential.value()
         if secret:
             words = words.replace(secret, "***")
         return f"{self.place}: {what}: {type(error).__name__}: {words[:WORDS_CHARS_MAX]}"

@@ -35,7 +35,7 @@ UNCHOSEN = Chosen()
 
 
 class MeteredAttempts:
-    """Counts calls of models and tools, tokens and cost."""
+    """Counts calls of models, tools and remote agents, tokens and cost."""
 
     def __init__(self, inner: Attempts, metrics: Metrics) -> None:
         self._inner = inner
@@ -54,6 +54,13 @@ class MeteredAttempts:
         elif attempt.kind is AttemptKind.TOOL:
             self._metrics.tool_calls.labels(attempt.chain.tenant, self._label(attempt.target), outcome).inc()
             _tell("tool called", {names.TOOL: attempt.target, names.OUTCOME: outcome, names.SECONDS: _since(attempt)})
+
+        elif attempt.kind is AttemptKind.AGENT:
+            self._metrics.agent_messages.labels(attempt.chain.tenant, attempt.target, outcome).inc()
+            _tell(
+                "agent service told",
+                {names.AGENT: attempt.target, names.OUTCOME: outcome, names.SECONDS: _since(attempt)},
+            )
 
     async def of_item(self, key: WorkItemKey) -> Sequence[Attempt]:
         return await self._inner.of_item(key)

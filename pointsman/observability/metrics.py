@@ -119,6 +119,12 @@ class Metrics:
         )
         by_target = (names.LABEL_TENANT, names.LABEL_TARGET, names.LABEL_OUTCOME)
         self.tool_calls = Counter(names.TOOL_CALLS, "Calls of tools.", by_target, registry=self.registry)
+        self.agent_messages = Counter(
+            names.AGENT_MESSAGES,
+            "Messages to remote agent services.",
+            (names.LABEL_TENANT, names.LABEL_AGENT, names.LABEL_OUTCOME),
+            registry=self.registry,
+        )
         self.writes = Counter(
             names.WRITES, "Writes to Azure DevOps.", (names.LABEL_TENANT, names.LABEL_OUTCOME), registry=self.registry
         )

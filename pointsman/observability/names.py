@@ -31,6 +31,7 @@ MODEL_TOKENS: Final = PREFIX + "model_tokens"
 MODEL_COST_USD: Final = PREFIX + "model_cost_usd"
 MODEL_SECONDS: Final = PREFIX + "model_call_seconds"
 TOOL_CALLS: Final = PREFIX + "tool_calls"
+AGENT_MESSAGES: Final = PREFIX + "agent_service_messages"
 WRITES: Final = PREFIX + "writes"
 TRANSITIONS: Final = PREFIX + "item_transitions"
 ESCALATIONS_OPENED: Final = PREFIX + "escalations_opened"
@@ -132,6 +133,7 @@ SPANS_OF_TEMPORAL: Final = (
     "RunActivity:",
 )
 SPANS_OF_MCP: Final = ("MCP send ",)
+SPANS_OF_A2A: Final = ("a2a.client.",)
 SPANS_OF_MODELS: Final = ("chat ",)
 ATTRIBUTES_OF_TEMPORAL: Final = ("temporalWorkflowID", "temporalRunID", "temporalActivityID")
 ATTRIBUTES_OF_MCP: Final = ("mcp.method.name", "jsonrpc.request.id", "rpc.response.status_code")

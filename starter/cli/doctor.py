@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pointsman.config import Misconfigured, Settings, load, unknown_variables
-from starter.cli import probes_here, probes_models, probes_outside, questions
+from starter.cli import probes_agents, probes_here, probes_models, probes_outside, questions
 from starter.cli.call import Call
 from starter.cli.errors import ExitCode, usage
 from starter.cli.output import Listing
@@ -65,6 +65,8 @@ PROBES = (
         "azure_devops_online", "the token may be expired", probes_outside.azure_devops, ("azure_devops",), online=True
     ),
     Probe("model_key", "agents need a model", probes_models.model_key, ("policy",)),
+    Probe("agent_keys", "agents elsewhere let us in by them", probes_agents.agent_keys, ("policy",)),
+    Probe("agent_services", "turns are given to them", probes_agents.agent_services, ("agent_keys",), online=True),
     Probe("model_online", "the key may be refused", probes_models.model_online, ("model_key",), online=True),
 )
 

@@ -63,7 +63,7 @@ def _match(match: Match) -> str:
 def _agent(agent: AgentPolicy) -> str:
     limits = agent.limits
     told = [
-        agent.model,
+        f"service at {agent.service.url}" if agent.service else agent.model,
         f"tools: {', '.join(agent.tools) or 'none'}",
         f"may change: {', '.join(agent.may_change) or 'nothing'}",
         *([f"needs approval: {', '.join(agent.needs_approval)}"] if agent.needs_approval else []),

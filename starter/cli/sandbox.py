@@ -32,6 +32,8 @@ async def run(call: Call, settings: Settings, part: str, port: int, seed: Seed) 
             told |= await _azure_devops(running, settings, port, seed)
         if part in ("models", "all"):
             told |= await _models(running, settings, port + 1 if port and part == "all" else port)
+        if part == "agents":
+            told |= await _agents(running, port)
         if call.out.as_json:
             call.out.document({"sandbox": told})
         else:
@@ -58,6 +60,14 @@ async def _models(running: AsyncExitStack, settings: Settings, port: int) -> dic
     key = _secret(settings.openai_api_key)
     url = await running.enter_async_context(models.running(ModelsConfig(api_keys=(key,)), port=port))
     return model_settings(url, key.get_secret_value())
+
+
+async def _agents(running: AsyncExitStack, port: int) -> dict[str, str]:
+    from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn  # the SDK of A2A takes a while to load
+
+    token = _secret(None)
+    url = await running.enter_async_context(AgentsStandIn(AgentsConfig(token=token, pace_seconds=1.0)).running(port))
+    return {"SANDBOX_AGENT_URL": url, "SANDBOX_AGENT_KEY": token.get_secret_value()}
 
 
 def model_settings(url: str, key: str) -> dict[str, str]:

@@ -15,8 +15,8 @@ from pointsman.contracts.sync import LoopBreaker, SyncPolicy
 from pointsman.contracts.work_items import EventKind
 from starter import reconciliation
 from tests.replay.beside import beside
+from tests.replay.elsewhere import BESIDE
 from tests.replay.paths import CLOSING, ESCALATION, PATHS, Recording, ended, path
-from tests.replay.ruled import BESIDE
 from tests.workflows.obstacles import HeldTracker
 from tests.workflows.reconciling_rig import Reconciled, reconciling
 from tests.workflows.rig import policy

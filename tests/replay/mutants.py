@@ -45,6 +45,8 @@ RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first eve
 IN_VAIN = "                if await self._hear() or self._is_in_vain():\n"
 PAGES, COMPARED = "        while self._carry.project:\n", "            if self._carry.is_compared:\n"
 NEXT_PAGE = "            if workflow.info().is_continue_as_new_suggested() and self._carry.project:\n"
+CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
+NOT_TOLD = '        return ""\n'
 TRIED = '        if ask.dry_run or found.status != "would":\n'
 
 MUTANTS = {
@@ -196,6 +198,12 @@ MUTANTS = {
     ),
     "a dry run of a rollback writes": Mutant(
         "rollback.py", "RollBackItem.rollback-tried", (TRIED,), ('        if found.status != "would":\n',)
+    ),
+    "an agent elsewhere is not told to stop": Mutant(
+        "agent_services.py", "DelegateTurn.delegated-and-cancelled", (CALLED_OFF,), (CALLED_OFF + NOT_TOLD,)
+    ),
+    "progress of an agent elsewhere is not said on the item": Mutant(
+        "agent_services.py", "DelegateTurn.delegated", ("            await self._tell_status(found.note)\n",), ("",)
     ),
     PATCHED: Mutant(
         "work_items.py",

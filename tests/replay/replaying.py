@@ -16,6 +16,7 @@ from temporalio.worker import Replayer
 
 from pointsman.temporal import plugin
 from tests.replay import corpus
+from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, DecideViolation
 from workflows.reconciliation import ReconcileProject
@@ -28,6 +29,7 @@ from workflows.work_items import DeliverWorkItem
 WORKFLOWS = (
     DeliverWorkItem,
     TakeTurn,
+    DelegateTurn,
     ResolveEscalation,
     CheckProcess,
     DecideViolation,

@@ -207,7 +207,8 @@ def test_help_loads_none_of_the_heavy_rooms() -> None:
     assert told.returncode == ExitCode.OK
     loaded = {line.rpartition("|")[2].strip() for line in told.stderr.splitlines() if line.startswith("import time")}
     assert "starter.cli.commands.items" in loaded
-    assert not loaded & {"temporalio", "sqlalchemy", "fastapi", "openai", "mcp", "rich", "asyncio", "pointsman.config"}
+    heavy = {"temporalio", "sqlalchemy", "fastapi", "openai", "mcp", "a2a", "rich", "asyncio", "pointsman.config"}
+    assert not loaded & heavy
 
 
 @pytest.mark.slow

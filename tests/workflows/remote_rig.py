@@ -55,14 +55,17 @@ def served_by(url: str, **limits: object) -> Policy:
 
 @asynccontextmanager
 async def remote_rig(
-    on: WorkflowEnvironment | Client, script: str, *, pace_seconds: float = 0.0, **limits: object
+    on: WorkflowEnvironment | Client, script: str, *, pace_seconds: float = 0.0, name: str = "", **limits: object
 ) -> AsyncGenerator[RemoteRig]:
-    """A rig whose item names the script in its title. Its worker runs."""
+    """A rig whose item names the script in its title. Its worker runs. `name` is for recordings."""
     config = AgentsConfig(token=TOKEN, pace_seconds=pace_seconds)
     env = WorkflowEnvironment.from_client(on) if isinstance(on, Client) else on
     service = AgentsStandIn(config)
     async with service.running() as url:
         item = RemoteRig(env, (), served_by(url, **limits))
+        if name:
+            item.queue = f"recorded-{name}"
+            item.key = item.key.model_copy(update={"project": item.queue})
         item.skips_time = not isinstance(on, Client)
         item.service = service
         item.remote = RemoteAgents({"AGENT_KEY": TOKEN}.get)

@@ -38,6 +38,7 @@ class SandboxSeed(StrEnum):
 class SandboxPart(StrEnum):
     AZURE_DEVOPS = "azure-devops"
     MODELS = "models"
+    AGENTS = "agents"
     ALL = "all"
 
 
@@ -51,7 +52,8 @@ def register(app: typer.Typer) -> None:
     command(app, "serve", "pointsman serve")(serve)
     command(app, "web", "pointsman web --port 8080")(web)
     command(app, "worker", "pointsman worker")(worker)
-    command(app, "sandbox", "pointsman sandbox all", "pointsman sandbox models --port 9001")(sandbox)
+    parts = ("pointsman sandbox all", "pointsman sandbox models --port 9001", "pointsman sandbox agents")
+    command(app, "sandbox", *parts)(sandbox)
 
 
 def demo(
