@@ -33,6 +33,9 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=MINUTES_MAX, help="begin no further kill after this time")
     parser.add_argument("--open", type=int, default=OPEN_MAX, help="items that are under way at once")
+    parser.add_argument(
+        "--shared-tools", action="store_true", help="one tool server, which no kill hits, for all starts"
+    )
     parser.add_argument("--keep", action="store_true", help="keep logs and state although all is well")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is stopped then, too
@@ -43,7 +46,8 @@ def main() -> int:
         print(f"{time.monotonic() - began:7.1f} s  {line}", flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="pointsman-faults-"))
-    wanted = Wanted(options.kills, options.seed, timedelta(minutes=options.minutes), options.patience, options.open)
+    most = timedelta(minutes=options.minutes)
+    wanted = Wanted(options.kills, options.seed, most, options.patience, options.open, options.shared_tools)
     try:
         outcome = asyncio.run(Run(wanted, folder, say, nursery).run())
     except KeyboardInterrupt:

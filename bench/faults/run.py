@@ -43,6 +43,7 @@ class Wanted:
     """How long everything may take to come to its end after the last kill."""
     open_max: int = OPEN_MAX
     """Items that are under way at once."""
+    shared_tools: bool = False
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Outcome:
 class Run:
     def __init__(self, wanted: Wanted, folder: Path, say: Say, nursery: Nursery) -> None:
         self._wanted = wanted
-        self._stage = FaultStage(folder, nursery)
+        self._stage = FaultStage(folder, nursery, shared_tools=wanted.shared_tools)
         self._say = say
 
     async def run(self) -> Outcome:

@@ -41,7 +41,7 @@ LOG = Report((LogState("default", 9, "root", 1, "note"),), 0, (), 0.1)
 def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path) -> None:
     document = tmp_path / "faults.json"
     command = [sys.executable, "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1", "--open", str(OPEN_MAX)]
-    command += ["--json", str(document)]
+    command += ["--shared-tools", "--json", str(document)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-6_000:] + ended.stderr[-3_000:]
     told = json.loads(document.read_text())
