@@ -11,6 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.errors import retry_after
+from pointsman.clients.tls import tls_context
 from pointsman.ports import Rejected, Unavailable
 
 TIMEOUT = timedelta(seconds=10)
@@ -42,7 +43,7 @@ class WebhookNotifier:
     async def _post(self, url: SecretStr, target: str, message: dict[str, str]) -> httpx2.Response:
         what = f"notification of {target}"
         try:
-            async with httpx2.AsyncClient(timeout=TIMEOUT.total_seconds(), follow_redirects=False) as http:
+            async with httpx2.AsyncClient(verify=tls_context(), timeout=TIMEOUT.total_seconds()) as http:
                 answer = await http.post(url.get_secret_value(), json=message)
         except httpx2.HTTPError as error:
             raise Unavailable(f"{what}: no answer from the receiver ({type(error).__name__})") from error

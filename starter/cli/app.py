@@ -7,8 +7,9 @@ to two seconds to load, and `--help`, shell completion and a mistyped option mus
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -116,7 +117,7 @@ def run(arguments: list[str]) -> int:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     out = output("--json" in own, quiet=False, no_color="--no-color" in own)
     try:
-        code = app(arguments, prog_name="pointsman", standalone_mode=False)
+        code = _commands()(arguments, prog_name="pointsman", standalone_mode=False)
     except TyperException as error:
         out.fail(_wrong_usage(error))
         return ExitCode.USAGE
@@ -130,6 +131,12 @@ def run(arguments: list[str]) -> int:
         out.fail(unexpected(error))
         return ExitCode.FAILURE
     return code if isinstance(code, int) else ExitCode.OK
+
+
+@cache
+def _commands() -> Callable[..., object]:
+    """With all their options. Typer takes as long to make them as Python to import them."""
+    return typer.main.get_command(app)
 
 
 def _wrong_usage(error: TyperException) -> CliError:

@@ -19,6 +19,7 @@ from pointsman.sandbox.azure_devops.app import create_app
 from pointsman.sandbox.azure_devops.config import ADA, NOOR, POINTSMAN, Account, Organisation, Project, SandboxConfig
 from pointsman.sandbox.azure_devops.state import World
 from pointsman.sandbox.serving import hosting
+from tests.loopback import NO_AUTHORITIES
 
 PERSON_TOKEN, SERVICE_TOKEN = "token-of-ada", "token-of-pointsman"
 IMMEDIATE = 1e-6
@@ -87,7 +88,7 @@ async def azure_devops(
         hosting(app) as url,
         AzureDevOps(f"{url}/fabrikam", SecretStr(PERSON_TOKEN)) as person,
         AzureDevOps(f"{url}/fabrikam", SecretStr(SERVICE_TOKEN)) as service,
-        httpx2.AsyncClient(timeout=60) as http,
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, timeout=60) as http,
     ):
         yield Azure(url, person, service, http, app.state.sandbox.world)
 

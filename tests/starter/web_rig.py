@@ -30,6 +30,7 @@ from starter.chains import ChainBooks
 from starter.web import health
 from starter.web.app import create_app
 from starter.web.services import IntakeSettings, Services
+from tests.loopback import NO_AUTHORITIES
 
 SECRET, NEXT_SECRET = "correct-horse-battery", "staple-of-another-day"
 BODY_BYTES_MAX = 64 * 1024
@@ -129,7 +130,7 @@ async def serving(given: Services) -> AsyncGenerator[Web]:
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
-            async with httpx2.AsyncClient(base_url=url, timeout=60) as http:
+            async with httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, timeout=60) as http:
                 yield Web(http, given, woken)
         finally:
             server.should_exit = True

@@ -2,11 +2,9 @@
 
 import json
 import re
-import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from datetime import timedelta
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Self, TypeVar
 
@@ -19,6 +17,7 @@ from pointsman.clients.azure_devops.credentials import Credential, credential_of
 from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, sign_in_refusal
 from pointsman.clients.azure_devops.hosts import NEWEST, VERSION, Host, beside, organisation_url, version_for
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace, Priority
+from pointsman.clients.tls import tls_context
 from pointsman.contracts.base import Json
 from pointsman.domain.texts import read_json
 from pointsman.ports import Rejected, Unavailable
@@ -250,15 +249,9 @@ def written(path: str) -> list[tuple[str, str]]:
     return [(kind, "") for pattern, kinds in WRITTEN for kind in kinds if pattern.search(path)]
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Shared, because reading all certificate authorities takes a tenth of a second."""
-    return httpx2.create_ssl_context()
-
-
 def _http() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        verify=_tls(),
+        verify=tls_context(),
         timeout=httpx2.Timeout(60, connect=10),
         limits=httpx2.Limits(max_connections=CALLS_MAX, max_keepalive_connections=CALLS_MAX),
     )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import Response
+from starlette.routing import Route
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.behind import sandbox_of
 from pointsman.sandbox.azure_devops.config import Identity, Organisation
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_project
 from pointsman.sandbox.azure_devops.rendering import EXPAND, Links
@@ -103,16 +105,16 @@ class Operation:
         object.__setattr__(self, "open_paths", paths)
 
 
-def mount(app: FastAPI, sandbox: Sandbox, operation: Operation, note: Note) -> None:
-    """Serve an operation. `note` hears of each call that was carried out."""
+def routes(operation: Operation, note: Note) -> list[Route]:
+    """What serves an operation, for any stand-in. `note` hears of each call that was carried out."""
 
     async def endpoint(request: Request) -> Response:
+        sandbox = await sandbox_of(request)
         reply = await _run(sandbox, operation, request, note)
         sandbox.requests[f"{operation.name} {reply.status}"] += 1
         return _response(reply)
 
-    for path in operation.open_paths:
-        app.router.add_route(path, endpoint, methods=[operation.method], name=operation.name)
+    return [Route(path, endpoint, methods=[operation.method], name=operation.name) for path in operation.open_paths]
 
 
 async def _run(sandbox: Sandbox, operation: Operation, request: Request, note: Note) -> Reply:

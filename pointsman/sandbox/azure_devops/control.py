@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.allowance import Allowance
+from pointsman.sandbox.azure_devops.behind import Behind
 from pointsman.sandbox.azure_devops.rendering import Links, comment_json, item_json, update_json
 from pointsman.sandbox.azure_devops.sandbox import Fault, Sandbox
 from pointsman.sandbox.azure_devops.state import Item
@@ -54,64 +55,72 @@ class Deliveries(BaseModel):
     paused: bool | None = None
 
 
-def control(sandbox: Sandbox) -> APIRouter:
-    router = APIRouter(prefix="/_sandbox")
+router = APIRouter(prefix="/_sandbox")
 
-    @router.get("/health")
-    def health() -> dict[str, str]:
-        return {"status": "ok"}
 
-    @router.post("/deliveries")
-    async def change_deliveries(wanted: Deliveries) -> dict[str, JsonValue]:
-        _behave(sandbox, wanted)
-        return _deliveries(sandbox)
+@router.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
 
-    @router.post("/clock")
-    async def move_clock(wanted: Move) -> dict[str, JsonValue]:
-        await sandbox.deliverer.advance(timedelta(seconds=wanted.seconds))
-        return {"now": sandbox.world.clock.now()}
 
-    @router.post("/subscriptions/{subscription_id}")
-    async def change_subscription(subscription_id: str, wanted: Condition) -> dict[str, JsonValue]:
-        held = sandbox.deliverer.subscriptions.get(subscription_id)
-        if held is None:
-            raise HTTPException(404, f"no subscription {subscription_id}")
-        held.status = wanted.status
-        return _deliveries(sandbox)
+@router.post("/deliveries")
+async def change_deliveries(sandbox: Behind, wanted: Deliveries) -> dict[str, JsonValue]:
+    _behave(sandbox, wanted)
+    return _deliveries(sandbox)
 
-    @router.post("/deliveries/release")
-    async def release() -> dict[str, JsonValue]:
-        sandbox.deliverer.release()
-        return _deliveries(sandbox)
 
-    @router.get("/deliveries")
-    def deliveries() -> dict[str, JsonValue]:
-        return _deliveries(sandbox)
+@router.post("/clock")
+async def move_clock(sandbox: Behind, wanted: Move) -> dict[str, JsonValue]:
+    await sandbox.deliverer.advance(timedelta(seconds=wanted.seconds))
+    return {"now": sandbox.world.clock.now()}
 
-    @router.post("/faults")
-    def add_faults(faults: Annotated[list[Fault], Body()]) -> dict[str, JsonValue]:
-        sandbox.faults.extend(faults)
-        return {"pending": sum(fault.times for fault in sandbox.faults)}
 
-    @router.post("/allowance")
-    def change_allowance(wanted: Allowance) -> dict[str, JsonValue]:
-        sandbox.meter.set(wanted)
-        return wanted.model_dump()
+@router.post("/subscriptions/{subscription_id}")
+async def change_subscription(sandbox: Behind, subscription_id: str, wanted: Condition) -> dict[str, JsonValue]:
+    held = sandbox.deliverer.subscriptions.get(subscription_id)
+    if held is None:
+        raise HTTPException(404, f"no subscription {subscription_id}")
+    held.status = wanted.status
+    return _deliveries(sandbox)
 
-    @router.get("/counters")
-    def counters() -> dict[str, JsonValue]:
-        return _counters(sandbox)
 
-    @router.get("/items")
-    def items() -> dict[str, JsonValue]:
-        return {name: [_item(item) for item in held.values()] for name, held in sandbox.world.items.items()}
+@router.post("/deliveries/release")
+async def release(sandbox: Behind) -> dict[str, JsonValue]:
+    sandbox.deliverer.release()
+    return _deliveries(sandbox)
 
-    @router.post("/clear")
-    async def clear() -> dict[str, JsonValue]:
-        sandbox.forget()
-        return _counters(sandbox)
 
-    return router
+@router.get("/deliveries")
+def deliveries(sandbox: Behind) -> dict[str, JsonValue]:
+    return _deliveries(sandbox)
+
+
+@router.post("/faults")
+def add_faults(sandbox: Behind, faults: Annotated[list[Fault], Body()]) -> dict[str, JsonValue]:
+    sandbox.faults.extend(faults)
+    return {"pending": sum(fault.times for fault in sandbox.faults)}
+
+
+@router.post("/allowance")
+def change_allowance(sandbox: Behind, wanted: Allowance) -> dict[str, JsonValue]:
+    sandbox.meter.set(wanted)
+    return wanted.model_dump()
+
+
+@router.get("/counters")
+def counters(sandbox: Behind) -> dict[str, JsonValue]:
+    return _counters(sandbox)
+
+
+@router.get("/items")
+def items(sandbox: Behind) -> dict[str, JsonValue]:
+    return {name: [_item(item) for item in held.values()] for name, held in sandbox.world.items.items()}
+
+
+@router.post("/clear")
+async def clear(sandbox: Behind) -> dict[str, JsonValue]:
+    sandbox.forget()
+    return _counters(sandbox)
 
 
 def _behave(sandbox: Sandbox, wanted: Deliveries) -> None:

@@ -9,6 +9,7 @@ from html import escape, unescape
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from pointsman.sandbox.azure_devops.behind import Behind
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.process import FIELDS, Shape
 from pointsman.sandbox.azure_devops.revisions import Value
@@ -35,19 +36,18 @@ SHOWN = (
 _TAG, _BREAK = re.compile(r"<[^>]*>"), re.compile(r"<\s*(?:br|/p|/li|/div|/h\d)[^>]*>", re.IGNORECASE)
 
 
-def pages(world: World) -> APIRouter:
-    """Both addresses that the service has for an item."""
-    router = APIRouter()
+router = APIRouter()
+"""Both addresses that the service has for an item."""
 
-    @router.get("/{organisation}/web/wi.aspx", response_class=HTMLResponse)
-    def by_query(organisation: str, id: int) -> HTMLResponse:
-        return _answer(world, organisation, id)
 
-    @router.get("/{organisation}/{project}/_workitems/edit/{item_id}", response_class=HTMLResponse)
-    def by_path(organisation: str, project: str, item_id: int) -> HTMLResponse:
-        return _answer(world, organisation, item_id)
+@router.get("/{organisation}/web/wi.aspx", response_class=HTMLResponse)
+def by_query(sandbox: Behind, organisation: str, id: int) -> HTMLResponse:
+    return _answer(sandbox.world, organisation, id)
 
-    return router
+
+@router.get("/{organisation}/{project}/_workitems/edit/{item_id}", response_class=HTMLResponse)
+def by_path(sandbox: Behind, organisation: str, project: str, item_id: int) -> HTMLResponse:
+    return _answer(sandbox.world, organisation, item_id)
 
 
 def page(item: Item) -> str:

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.azure_devops.behind import Behind
 from pointsman.sandbox.azure_devops.config import Identity, Principal
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError
 from pointsman.sandbox.azure_devops.state import World
@@ -35,37 +36,38 @@ def authenticate(world: World, request: Request) -> Identity:
     return found
 
 
-def authority(world: World) -> APIRouter:
-    router = APIRouter()
+router = APIRouter()
 
-    @router.post("/{tenant}/oauth2/v2.0/token")
-    async def token(tenant: str, request: Request) -> JSONResponse:
-        form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        principal = _principal(world, tenant, form)
-        if principal is None:
-            return _refused("AADSTS7000215: Invalid client secret provided.", "invalid_client", 401)
-        if form.get("grant_type") != "client_credentials" or form.get("scope") != f"{RESOURCE}/.default":
-            return _refused("AADSTS70011: The provided value for scope is not valid.", "invalid_scope", 400)
-        return JSONResponse(_issued(world, principal.identity))
 
-    @router.get("/_identity/token")
-    async def managed(request: Request) -> JSONResponse:
-        client_id = request.query_params.get("client_id", "")
-        secret = request.headers.get("x-identity-header", "")
-        principal = next(
-            (
-                held
-                for held in world.config.principals
-                if held.secret.get_secret_value() == secret and client_id in ("", held.client_id)
-            ),
-            None,
-        )
-        if principal is None or request.query_params.get("resource") != RESOURCE:
-            return _refused("No managed identity was found.", "invalid_request", 400)
-        issued = _issued(world, principal.identity)
-        return JSONResponse({**issued, "expires_on": str(int(time.time()) + LIFETIME_SECONDS), "resource": RESOURCE})
+@router.post("/{tenant}/oauth2/v2.0/token")
+async def token(sandbox: Behind, tenant: str, request: Request) -> JSONResponse:
+    world = sandbox.world
+    form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+    principal = _principal(world, tenant, form)
+    if principal is None:
+        return _refused("AADSTS7000215: Invalid client secret provided.", "invalid_client", 401)
+    if form.get("grant_type") != "client_credentials" or form.get("scope") != f"{RESOURCE}/.default":
+        return _refused("AADSTS70011: The provided value for scope is not valid.", "invalid_scope", 400)
+    return JSONResponse(_issued(world, principal.identity))
 
-    return router
+
+@router.get("/_identity/token")
+async def managed(sandbox: Behind, request: Request) -> JSONResponse:
+    world = sandbox.world
+    client_id = request.query_params.get("client_id", "")
+    secret = request.headers.get("x-identity-header", "")
+    principal = next(
+        (
+            held
+            for held in world.config.principals
+            if held.secret.get_secret_value() == secret and client_id in ("", held.client_id)
+        ),
+        None,
+    )
+    if principal is None or request.query_params.get("resource") != RESOURCE:
+        return _refused("No managed identity was found.", "invalid_request", 400)
+    issued = _issued(world, principal.identity)
+    return JSONResponse({**issued, "expires_on": str(int(time.time()) + LIFETIME_SECONDS), "resource": RESOURCE})
 
 
 def _principal(world: World, tenant: str, form: Mapping[str, str]) -> Principal | None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import httpx2
+import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 from pydantic import SecretStr
@@ -11,6 +12,12 @@ from pydantic import SecretStr
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.server import running
 from tests.sandbox.models.scene import KEY
+
+
+@pytest.fixture(autouse=True)
+def no_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """As `tests.loopback` has it, for the clients that SDKs make by themselves."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.getbasetemp()))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

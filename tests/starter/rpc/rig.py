@@ -28,6 +28,7 @@ from starter.web.rpc.endpoint import RpcServices
 from starter.web.rpc.methods import ModelRoom
 from starter.web.rpc.streams import Streams
 from tests.llm.conftest import KEY, Provider
+from tests.loopback import NO_AUTHORITIES
 from tests.starter.web_rig import services
 
 TOKEN, NEXT_TOKEN = "r1-" + "north" * 8, "r2-" + "north" * 8
@@ -183,7 +184,7 @@ async def endpoint(
     made = room_of(llm_of(provider, **llm), counted)
     rpc = RpcServices(CALLERS, made, streams or Streams(), body_bytes_max=64 * 1024)
     async with hosting(create_app(replace(services(store), rpc=rpc))) as url:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
+        async with httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, trust_env=False, timeout=30) as http:
             yield Rpc(url, http, provider, rpc)
         await rpc.streams.aclose()
         await made.service.aclose()
