@@ -67,8 +67,13 @@ async def hand_over(
     return name
 
 
-async def start_by_hand(client: Client, key: WorkItemKey, policy: Policy, tenant: str, by: str) -> str:
-    """Work on an item that no delivery announced. Returns the workflow's id; a running one goes on as it is."""
+async def start_by_hand(
+    client: Client, key: WorkItemKey, policy: Policy, tenant: str, by: str, *, known_workflow_id: str = ""
+) -> str:
+    """Work on an item that no delivery announced. Returns the workflow's id; a running one goes on as it is.
+
+    `known_workflow_id` is as for `hand_over`: without it an item that has moved would be worked on twice.
+    """
     name = str(uuid4())
     event = WorkItemEvent(
         delivery_id=name,
@@ -79,7 +84,7 @@ async def start_by_hand(client: Client, key: WorkItemKey, policy: Policy, tenant
         actor=by,
         replayed_by=by,
     )
-    return await hand_over(client, event, policy, tenant, name)
+    return await hand_over(client, event, policy, tenant, name, known_workflow_id=known_workflow_id)
 
 
 async def cancel(client: Client, name: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from pointsman.store.signing import Verifier
 from starter.cli import items, records
 from starter.cli.call import Call
 from starter.cli.context import opened, reading
-from starter.cli.errors import CliError, ExitCode, not_found
+from starter.cli.errors import CliError, ExitCode, must_be_new, not_found
 from starter.cli.output import Listing, Record, Single
 
 
@@ -84,6 +84,7 @@ def report(call: Call, told: Verified) -> ExitCode:
 
 
 async def export(settings: Settings, file: Path) -> Single:
+    must_be_new(file, "pointsman audit export")
     verifier = Verifier.open(settings.key_dir)
     async with reading(settings) as store:
         made = await exports.export(store, verifier, file)

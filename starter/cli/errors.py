@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -84,6 +85,21 @@ def usage(message: str, hint: str) -> CliError:
     # A command alone is no sentence.
     told = f"See how it is used: {hint}" if hint.startswith("pointsman ") else hint
     return CliError("usage", message, told, ExitCode.USAGE)
+
+
+def must_be_new(file: Path, command: str) -> None:
+    """
+    Raises:
+        CliError: the file is there already.
+    """
+    if file.exists():
+        another = file.with_stem(f"{file.stem}-2")
+        raise CliError(
+            "exists",
+            f"{file} exists already. Nothing was written.",
+            f"Name another file: {command} {another}",
+            ExitCode.CONFLICT,
+        )
 
 
 @dataclass(frozen=True)

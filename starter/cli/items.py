@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import pydantic
 
@@ -80,7 +80,7 @@ def parse(named: str) -> tuple[str, int]:
 
 
 def _organisations(settings: Settings) -> tuple[str, ...]:
-    return tuple(urlsplit(url).path.strip("/").split("/")[-1].casefold() for url in settings.azure_devops_url)
+    return tuple(one.name for one in settings.organisations())
 
 
 def shown(row: ItemRow, settings: Settings) -> Single:
@@ -189,16 +189,45 @@ async def _told_of(books: Books, named: str, organisations: tuple[str, ...]) -> 
 
 async def last_change(settings: Settings, item: WorkItemKey) -> datetime | None:
     """When the item last changed; None where nothing is known of it."""
-    async with opened(settings) as books:
-        row = await books.items.get(item.organisation, item.id)
+    row = await _known(settings, item)
     return row.changed_at if row else None
 
 
-async def start(settings: Settings, item: WorkItemKey, by: str) -> Single:
+async def _known(settings: Settings, item: WorkItemKey) -> ItemRow | None:
+    try:
+        async with opened(settings) as books:
+            return await books.items.get(item.organisation, item.id)
+    except CliError as error:
+        if error.code != "no_database":
+            raise
+        return None
+
+
+async def meant(settings: Settings, named: WorkItemKey) -> tuple[WorkItemKey, str]:
+    """The item as the books know it, and its workflow's id: people type a project's name as they like.
+
+    Raises:
+        CliError: settings name no such organisation.
+    """
+    known = _organisations(settings)
+    if known and named.organisation not in known:
+        raise usage(
+            f"{named.organisation!r} is none of the organisations of settings: {', '.join(known)}. Nothing was done.",
+            "pointsman config explain azure_devops_url",
+        )
+    if row := await _known(settings, named):
+        return row.key, row.workflow_id
+    return named, ""
+
+
+async def start(settings: Settings, named: WorkItemKey, by: str) -> Single:
     """Start, or find running, the item's workflow."""
+    item, known_id = await meant(settings, named)
     rules = policy(settings)
     client = await temporal(settings)
-    workflow_id = await work_items.start_by_hand(client, item, rules, tenant_of(rules, item.organisation), by)
+    workflow_id = await work_items.start_by_hand(
+        client, item, rules, tenant_of(rules, item.organisation), by, known_workflow_id=known_id
+    )
     return Single(
         "started",
         {"item": str(item), "workflow_id": workflow_id, "by": by, "temporal_ui": workflow_url(settings, workflow_id)},

@@ -252,3 +252,19 @@ def test_the_audit_log_is_shown_by_item_chain_and_action(rig: Rig) -> None:
     assert len(routed) == 3
     assert json.loads(routed[0].split("\t")[5])
     assert rig.run("audit", "show", "--correlation-id", "nobody's").out == ""
+
+
+def test_an_item_of_an_organisation_that_is_not_set_is_not_started(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_URL", "https://contoso.visualstudio.com,https://dev.azure.com/Fabrikam")
+    answer = rig.run("items", "start", "fabricam", "Web", "42", "--dry-run")
+    assert answer.code == ExitCode.USAGE
+    assert "'fabricam' is none of the organisations of settings: contoso, fabrikam. Nothing was done." in answer.err
+    rig.fill(cli_rig.item)
+    assert "would start fabrikam/Web/42 at" in rig.run("items", "start", "Fabrikam", "web", "42", "--dry-run").err
+
+
+def test_an_export_never_replaces_a_file(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "evidence.zip").write_bytes(b"mine")
+    answer = rig.run("audit", "export", str(tmp_path / "evidence.zip"))
+    assert answer.code == ExitCode.CONFLICT
+    assert answer.err.rstrip().endswith("evidence-2.zip")

@@ -215,6 +215,9 @@ def test_an_item_started_by_hand_can_be_cancelled(rig: Rig, dev_server: DevServe
         await Items(store).take_in(facts, chain(key), CALLER.model_copy(update={"workflow_id": workflow_id}))
 
     rig.fill(known)
+    again = rig.run("items", "start", "fabrikam", "Elsewhere", "42", "--json").document()["started"]
+    assert isinstance(again, dict)
+    assert (again["item"], again["workflow_id"]) == (str(key), workflow_id), "one item, one workflow"
     answer = rig.run("items", "cancel", "42", "--reason", "asked twice", "--yes")
     assert answer.code == ExitCode.OK, answer.err
 
