@@ -164,6 +164,12 @@ def _found_key(hook: FoundHook) -> Key:
     return (hook.publisher, hook.event_type, _place(hook.url), _filters(hook.event_type, hook.filters))
 
 
+def filters_told(event_type: str, filters: Mapping[str, str]) -> dict[str, str]:
+    """What limits a subscription, for people: the service adds ids of its own to what it was given."""
+    has = {name.lower() for name in KNOWN[event_type].filters} if event_type in KNOWN else None
+    return {name: value for name, value in filters.items() if value and (has is None or name.lower() in has)}
+
+
 def _filters(event_type: str, filters: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Filters that the event has; empty ones are none. Upper and lower case are the same, as to the service."""
     has = {name.lower() for name in KNOWN[event_type].filters} if event_type in KNOWN else None

@@ -1,6 +1,6 @@
 """What Temporal's own UI tells people of a rollback, in Markdown."""
 
-from pointsman.contracts.rollback import RollbackRequest, RollbackResult, RollbackScope
+from pointsman.contracts.rollback import FieldBack, RollbackPlan, RollbackRequest, RollbackResult, RollbackScope
 from pointsman.domain.story import BOTTOM, literal
 
 
@@ -25,13 +25,22 @@ def rollback(ask: RollbackRequest, result: RollbackResult) -> str:
         f"**{result.status}{made}**: {literal(scope_told(ask.scope))}",
         "",
         f"- asked for by {literal(ask.by)}: {literal(ask.reason)}",
-        *(f"- {literal(one.field)}: {_value(one.now)} -> {_value(one.then)}" for one in result.plan.back),
+        *(f"- {literal(one.field)}: {_value(one.now)} -> {_value(one.then)}" for one in _back(result.plan)),
     ]
+    lines += [f"- {literal(one.link)}: {'comes back' if one.comes_back else 'goes'}" for one in result.plan.links]
+    lines += [f"- comment {one.id}: {_value(one.now)} -> {_value(one.then)}" for one in result.plan.comments]
     if result.plan.refused:
         lines += ["", "**Refused:**", ""]
         lines += [f"- {literal(one.field or 'all of it')}: {literal(one.reason)}" for one in result.plan.refused]
-    lines += [f"- {literal(one.field)} stays: {literal(one.reason)}" for one in result.plan.kept]
+    if result.plan.kept:
+        lines += ["", "**Kept:**", ""]
+        lines += [f"- {literal(one.field)}: {literal(one.reason)}" for one in result.plan.kept]
     return "\n".join([*lines, *BOTTOM])
+
+
+def _back(plan: RollbackPlan) -> list[FieldBack]:
+    held = {one.field for one in plan.refused}
+    return [one for one in plan.back if one.field not in held]
 
 
 def _value(value: object) -> str:

@@ -53,11 +53,14 @@ async def resolve(
     edits = edits_of(standing, chosen)
     verb = Verb.EDIT if edits else Verb.APPROVE
     decision = escalations.decision(row, verb, by, reason, "", edits)
-    call.show(Listing("choices", ("field", "take", "value"), [_choice(one, chosen) for one in standing]))
+    taken = [_choice(one, chosen) for one in standing]
+    if dry_run or not call.out.as_json:
+        call.show(Listing("choices", ("field", "take", "value"), taken))
     if dry_run:
         call.out.say(f"{row.id} would be answered so; nothing was done")
         return ExitCode.OK
-    return escalations.answered(call, row, await escalations.decide(settings, row, decision))
+    also: Record = {"choices": taken} if call.out.as_json else {}
+    return escalations.answered(call, row, await escalations.decide(settings, row, decision), also)
 
 
 def choices(standing: Sequence[SyncConflict], fields: Sequence[str], takes: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from starter.cli.call import Call
 from starter.cli.context import opened, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.items import workflow_url
-from starter.cli.output import Listing, Single, iso
+from starter.cli.output import Listing, Record, Single, iso
 
 Edits = dict[str, Json]
 
@@ -146,8 +146,8 @@ def story_of(row: EscalationRow) -> str:
     return f"pointsman process violations --whole --project {shlex.quote(key.project)}"
 
 
-def answered(call: Call, row: EscalationRow, standing: Standing) -> ExitCode:
-    """Print what stands. Exit 5 when somebody else was first."""
+def answered(call: Call, row: EscalationRow, standing: Standing, also: Record | None = None) -> ExitCode:
+    """Print what stands, and what else belongs into the same document. Exit 5 when somebody else was first."""
     call.show(
         Single(
             "standing",
@@ -158,6 +158,7 @@ def answered(call: Call, row: EscalationRow, standing: Standing) -> ExitCode:
                 "by": standing.by,
                 "at": standing.at,
                 "note": standing.note,
+                **(also or {}),
             },
         )
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pointsman.config import Settings, variable
 from pointsman.contracts.hooks import FoundHook, HookStatus, HookStep
+from pointsman.domain.hooks import filters_told
 from pointsman.ports import HookService
 from starter.cli.call import Call
 from starter.cli.context import policy
@@ -76,7 +77,7 @@ async def tested(call: Call, settings: Settings, events: Sequence[str]) -> ExitC
     if not rows:
         raise CliError(
             "nothing_to_test",
-            "No subscription of policy has such an event, so nothing was sent.",
+            f"Policy subscribes to no {' or '.join(events) or 'event'}, so nothing was sent.",
             "See what policy subscribes to: pointsman policy show",
             ExitCode.NOT_FOUND,
         )
@@ -156,7 +157,7 @@ def _row(hook: FoundHook) -> Record:
         "subscription": hook.id,
         "event": hook.event_type,
         "status": hook.status,
-        "filters": {name: value for name, value in hook.filters.items() if value},
+        "filters": filters_told(hook.event_type, hook.filters),
         "url": hook.url,
         "probation_retries": hook.probation_retries,
         "resource_version": hook.resource_version,

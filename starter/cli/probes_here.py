@@ -136,7 +136,7 @@ async def clock(settings: Settings) -> Finding:
         async with opened(settings) as books:
             rows = await books.items.find(limit=1)
     except Exception as error:  # any reason: the database's own check tells it
-        return warn(f"nothing to compare with: {error}", "pointsman db current")
+        return warn(f"nothing to compare with: {str(error).rstrip('.')}", "pointsman db current")
     now = datetime.now(UTC)
     if rows and rows[0].changed_at - now > CLOCK_AHEAD_MAX:
         return fail(

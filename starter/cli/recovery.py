@@ -29,7 +29,10 @@ def since_of(text: str) -> datetime | None:
     """
     found = moment(text)
     if text and found is None:
-        raise usage(f"--since {text!r} is no moment: write 2026-11-20 or 2026-11-20T09:00Z.", "hooks recover --help")
+        raise usage(
+            f"--since {text!r} is no moment: write 2026-11-20 or 2026-11-20T09:00Z. Nothing was done.",
+            "pointsman hooks recover --help",
+        )
     return found
 
 

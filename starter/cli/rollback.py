@@ -45,29 +45,29 @@ async def roll_back(
     by: str,
     reason: str,
     force: bool,
+    comments: bool,
     dry_run: bool,
     yes: bool,
 ) -> ExitCode:
     """Show what it comes to, ask, and have it done."""
     row = await items.found(settings, named)
     client = await temporal(settings)
-    ask = _request(row, scope, by, reason, force=force, dry_run=True)
+    ask = _request(row, scope, by, reason, force=force, comments=comments, dry_run=True)
     found = await _done(client, ask, settings.task_queue)
     if dry_run or found.status != "would":
         return _told(call, found)
     if not yes:
         call.show(_listing(found))
-        call.confirm(f"Set {_count(len(found.plan.back))} of {row.key}?", yes)
-    ask = _request(row, scope, by, reason, force=force, dry_run=False)
+        call.confirm(f"Take back {_count(found.plan)} of {row.key}?", yes)
+    ask = _request(row, scope, by, reason, force=force, comments=comments, dry_run=False)
     return _told(call, await _done(client, ask, settings.task_queue))
 
 
 def _request(
-    row: ItemRow, scope: RollbackScope, by: str, reason: str, *, force: bool, dry_run: bool
+    row: ItemRow, scope: RollbackScope, by: str, reason: str, *, force: bool, comments: bool, dry_run: bool
 ) -> RollbackRequest:
-    return rollback.request(
-        row.key, row.tenant, row.correlation_id, scope, by=by, reason=reason, force=force, dry_run=dry_run
-    )
+    ask = rollback.request(row.key, row.tenant, row.correlation_id, scope, by=by, reason=reason)
+    return ask.model_copy(update={"force": force, "comments": comments, "dry_run": dry_run})
 
 
 async def _done(client: Client, ask: RollbackRequest, task_queue: str) -> RollbackResult:
@@ -88,19 +88,28 @@ def _told(call: Call, result: RollbackResult) -> ExitCode:
     call.show(_single(result) if call.out.as_json else _listing(result))
     match result.status:
         case "written":
-            call.out.say(f"{result.key} has its old values in revision {result.rev}")
+            made = f", in revision {result.rev}" if result.rev else ""
+            call.out.say(f"{result.key} is as it was before{made}")
         case "would":
-            call.out.say(f"{_count(len(result.plan.back))} would be set; nothing was done")
+            call.out.say(f"{_count(result.plan)} would be taken back; nothing was done")
         case "refused":
-            call.out.say("nothing was done; take --field for the others, or --force for these, too")
+            call.out.say(_next(result))
             return ExitCode.CONFLICT
         case _:
             call.out.say("nothing is left to take back")
     return ExitCode.OK
 
 
-def _count(fields: int) -> str:
-    return "1 field" if fields == 1 else f"{fields} fields"
+def _next(result: RollbackResult) -> str:
+    if any(held.field for held in result.plan.refused):
+        return "nothing was done; take --field for the others, or --force for these, too"
+    key = result.key  # nothing of what was named is there, or the item takes no write at all
+    return f"nothing was done; see what was written: pointsman items history {key.organisation}/{key.id}"
+
+
+def _count(plan: RollbackPlan) -> str:
+    counts = {"field": len(plan.back), "link": len(plan.links), "comment": len(plan.comments)}
+    return ", ".join(f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count)
 
 
 def _single(result: RollbackResult) -> Single:
@@ -124,7 +133,30 @@ def _rows(plan: RollbackPlan) -> list[Record]:
         for one in plan.back
         if one.field not in {held.field for held in plan.refused}
     ]
-    return [*back, *_held(plan.refused, "refused"), *_held(plan.kept, "kept")]
+    held = {one.field for one in plan.refused}
+    beside = [row for row in (*_links(plan), *_comments(plan)) if row["field"] not in held]
+    return [*back, *beside, *_held(plan.refused, "refused"), *_held(plan.kept, "kept")]
+
+
+def _links(plan: RollbackPlan) -> list[Record]:
+    there, gone = "linked", ""
+    return [
+        {
+            "field": one.link,
+            "outcome": "back",
+            "now": gone if one.comes_back else there,
+            "then": there if one.comes_back else gone,
+            "reason": "",
+        }
+        for one in plan.links
+    ]
+
+
+def _comments(plan: RollbackPlan) -> list[Record]:
+    return [
+        {"field": f"comment {one.id}", "outcome": "back", "now": one.now, "then": one.then, "reason": ""}
+        for one in plan.comments
+    ]
 
 
 def _held(held: tuple[FieldHeld, ...], outcome: str) -> list[Record]:

@@ -19,7 +19,7 @@ from pointsman.contracts.hooks import (
     WantedHook,
 )
 from pointsman.domain.hook_events import KNOWN, beside
-from pointsman.domain.hooks import ACTION, CONSUMER, PASSWORD, differences, is_ours, plan, wanted
+from pointsman.domain.hooks import ACTION, CONSUMER, PASSWORD, differences, filters_told, is_ours, plan, wanted
 
 URL = "https://pointsman.example/webhooks/azure-devops"
 IDS = {"web": "id-of-web", "shop": "id-of-shop"}
@@ -191,6 +191,11 @@ def test_what_the_service_adds_makes_no_difference() -> None:
     added = {**ITEM.filters, **ADDED, "areaPath": "", "invented": "by the service"}
     hook = made(ITEM, "one", filters=added)
     assert [step.action for step in plan([ITEM], [hook], URL)] == [HookAction.KEEP]
+
+
+def test_people_are_shown_the_filters_that_are_set_and_no_ids_of_the_service() -> None:
+    assert filters_told("workitem.created", {**ADDED, "areaPath": "Web", "tag": ""}) == {"areaPath": "Web"}
+    assert filters_told("of.tomorrow", {"kind": "x"}) == {"kind": "x"}
 
 
 def test_narrower_filter_is_another_subscription() -> None:

@@ -55,7 +55,10 @@ def test_a_rollback_tells_who_wanted_what_and_why_and_what_it_came_to() -> None:
         reason="wrong *customer*",
     )
     found = RollbackPlan(
-        back=(FieldBack(field="System.Title", now="", then="Login fails"),),
+        back=(
+            FieldBack(field="System.Title", now="", then="Login fails"),
+            FieldBack(field="System.State", now="Done", then="New"),
+        ),
         refused=(FieldHeld(reason="it is in the recycle bin"), FieldHeld(field="System.State", reason="no way")),
         kept=(FieldHeld(field="System.History", reason="comments stay"),),
     )
@@ -65,8 +68,9 @@ def test_a_rollback_tells_who_wanted_what_and_why_and_what_it_came_to() -> None:
     assert "asked for by ada: wrong" in text
     assert "wrong *customer*" not in text
     assert "- System.Title: (empty) -> Login fails" in text.replace("\u2060", "")
+    assert "Done" not in text, "what is refused would not be set"
     assert "- all of it: it is in the recycle bin" in text
-    assert "System.History stays: comments stay" in text.replace("\u2060", "")
+    assert "**Kept:**\n\n- System.History: comments stay" in text.replace("\u2060", "")
     done = rollback(ask, RollbackResult(key=KEY, operation="rollback/1", status="written", rev=9))
     assert "**written, revision 9**" in done
 

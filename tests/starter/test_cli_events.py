@@ -200,6 +200,7 @@ def test_a_dry_run_tells_what_would_happen_and_does_nothing(rig: Rig) -> None:
     ]
     assert answer.err == "nothing was done\n"
     assert rig.run("inbox", "list", "--state", "pending").out == ""
+    assert rig.run("events", "replay", "--since", "2030-01-01", "--dry-run").err == "no event fits; nothing was done\n"
 
 
 def test_many_are_replayed_once_somebody_agreed_and_in_order(rig: Rig) -> None:

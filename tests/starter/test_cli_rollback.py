@@ -91,7 +91,7 @@ async def test_a_rollback_is_tried_asked_for_and_done_once(rig: Commands) -> Non
             f"{PRIORITY}\tback\t1\t3\t",
             "System.Title\tback\tBasket loses items\tBasket is empty\t",
         ]
-        assert "2 fields would be set; nothing was done" in tried.err
+        assert "2 fields would be taken back; nothing was done" in tried.err
         unasked = await rig.run(*back, "--reason", "wrong customer")
         assert (unasked.code, "Nobody can be asked here, so nothing was done" in unasked.err) == (2, True)
         assert await rig.fields() == (2, 1, "Basket loses items")
@@ -113,6 +113,8 @@ async def test_what_a_human_changed_since_is_left_with_exit_5_unless_forced(rig:
         assert refused.code == 5
         assert f"{PRIORITY}\trefused\t\t\tada@fabrikam.example has changed it since, in revision 3" in refused.out
         assert "take --field for the others, or --force for these, too" in refused.err
+        unknown = await rig.run("sync", "rollback", ITEM, "--write", "none", "--dry-run")
+        assert (unknown.code, "see what was written: pointsman items history" in unknown.err) == (5, True)
         title = await rig.run(*back, "--field", "System.Title")
         assert (title.code, await rig.fields()) == (0, (4, 4, "Basket is empty"))
         forced = await rig.run(*back, "--force")

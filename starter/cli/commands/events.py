@@ -165,7 +165,7 @@ def replay(
     planned = call.run(events.planned(settings, ids or [], wanted, limit, who))
     if dry_run or not planned:
         call.show(events.listed_plan(planned))
-        call.out.say("nothing was done")
+        call.out.say("nothing was done" if planned else "no event fits; nothing was done")
         return
     if len(planned) > 1:
         call.confirm(f"Replay {events.summed_up(planned)}?", yes)
