@@ -40,13 +40,26 @@ def summary(scope: CheckScope) -> str:
 
 
 def attributes(scope: CheckScope) -> TypedSearchAttributes:
-    values = {SearchAttribute.TENANT: scope.tenant, SearchAttribute.PROJECT: scope.project}
-    pairs = [SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items()]
+    return _places(scope.tenant, scope.project)
+
+
+def _places(tenant: str, project: str) -> TypedSearchAttributes:
+    values = {SearchAttribute.TENANT: tenant, SearchAttribute.PROJECT: project}
+    pairs = [
+        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
+    ]
     return TypedSearchAttributes(pairs)
 
 
-async def decide(client: Client, decision: ViolationDecision, task_queue: str = TASK_QUEUE) -> ProcessViolation:
-    """Have it decided, and wait for what came of it.
+async def decide(
+    client: Client,
+    decision: ViolationDecision,
+    task_queue: str = TASK_QUEUE,
+    *,
+    tenant: str = "",
+    project: str = "",
+) -> ProcessViolation:
+    """Have it decided, and wait for what came of it. `tenant` and `project` are for those who search for the run.
 
     Raises:
         WorkflowFailureError: it was refused; the cause says why.
@@ -58,4 +71,5 @@ async def decide(client: Client, decision: ViolationDecision, task_queue: str = 
         id=f"process/decide/{decision.violation_id}/{uuid4()}",
         task_queue=task_queue,
         static_summary=f"{decision.verb.value} {decision.violation_id} by {decision.by}",
+        search_attributes=_places(tenant, project),
     )

@@ -16,6 +16,7 @@ from pointsman.contracts.violations import (
     ViolationDecision,
 )
 from pointsman.domain.process.calls import NO_PLACE
+from pointsman.domain.process.questions import decided
 from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
@@ -88,6 +89,12 @@ class DecideViolation:
 
     @workflow.run
     async def run(self, decision: ViolationDecision) -> ProcessViolation:
-        return await workflow.execute_activity_method(
-            ProcessChecks.decide, decision, start_to_close_timeout=BOOKS_TIME, retry_policy=PATIENT
+        found = await workflow.execute_activity_method(
+            ProcessChecks.decide,
+            decision,
+            start_to_close_timeout=BOOKS_TIME,
+            retry_policy=PATIENT,
+            summary=f"{decision.verb.value} {decision.violation_id}",
         )
+        workflow.set_current_details(decided(found))
+        return found

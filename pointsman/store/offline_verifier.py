@@ -342,7 +342,11 @@ def main() -> int:
     parser.add_argument("export", type=Path, help="the ZIP file")
     parser.add_argument("--key", default="", help="public key in base64, as you know it from elsewhere")
     arguments = parser.parse_args()
-    report = verify(arguments.export.read_bytes(), arguments.key)
+    try:
+        archive = arguments.export.read_bytes()
+    except OSError as error:
+        parser.error(f"{arguments.export} cannot be read: {error.strerror}")  # exit 2: nothing was verified
+    report = verify(archive, arguments.key)
     out = sys.stdout
     for finding in report.findings:
         out.write(f"FAULT  {finding}\n")

@@ -116,11 +116,19 @@ async def decide(
     decision = ViolationDecision(
         violation_id=name, verb=ViolationVerb(verb), by=by, reason=reason, until=moment(until, "--until")
     )
-    _check(known[name], decision)
+    violation = known[name]
+    _check(violation, decision)
     if dry_run:
         return Single("would", {"violation": name, "verb": verb, "by": by, "reason": reason, "until": decision.until})
     try:
-        return Single("violation", _row(await process_checks.decide(await temporal(settings), decision)))
+        told = await process_checks.decide(
+            await temporal(settings),
+            decision,
+            settings.task_queue,
+            tenant=violation.tenant,
+            project=violation.key.project,
+        )
+        return Single("violation", _row(told))
     except WorkflowFailureError as error:
         raise CliError("refused", f"{_root(error)}.", f"{LIST} {_only(known[name])} --all") from error
 

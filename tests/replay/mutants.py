@@ -40,7 +40,7 @@ FIRST_WATCH = "        if ask.watch:\n            await self._watch(ask)\n"
 SUGGESTED = "            if workflow.info().is_continue_as_new_suggested() and not self._"
 NEVER = "            if False and not self._"
 EVERY, ONCE = "        while not self._carry.done:\n", "        for _ in range(1):\n"
-DECIDED = "        return await workflow.execute_activity_method(\n            ProcessChecks.decide"
+DECIDED = "        found = await workflow.execute_activity_method(\n            ProcessChecks.decide"
 RECEIVED = '                await self._enter(WorkItemState.RECEIVED, "first event")\n'
 IN_VAIN = "                if await self._hear() or self._is_in_vain():\n"
 PAGES, COMPARED = "        while self._carry.project:\n", "            if self._carry.is_compared:\n"

@@ -129,3 +129,12 @@ async def test_an_export_replaces_nothing(store: Store, signer: Signer, tmp_path
     with pytest.raises(Rejected, match=r"evidence\.zip exists already: nothing was written"):
         await export(store, signer, path)
     assert path.read_bytes() == b"mine"
+
+
+def test_the_verifier_of_an_export_says_which_file_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["verify.py", str(tmp_path / "evidence.zip")])
+    with pytest.raises(SystemExit) as ended:
+        offline_verifier.main()
+    assert (ended.value.code, "evidence.zip cannot be read: No such file" in capsys.readouterr().err) == (2, True)

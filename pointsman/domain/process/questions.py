@@ -11,6 +11,7 @@ from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.violations import ProcessViolation
 from pointsman.contracts.work_items import ProposalRef
 from pointsman.domain.decisions import verbs_for
+from pointsman.domain.story import BOTTOM, literal
 
 URGENCY = {
     CheckSeverity.INFO: Severity.LOW,
@@ -68,3 +69,17 @@ def about(violation: ProcessViolation, ladder: Ladder) -> Escalation:
 
 def _subject(violation: ProcessViolation) -> str:
     return sha256(f"{violation.id}\n{violation.check}\n{violation.update}".encode()).hexdigest()
+
+
+def decided(violation: ProcessViolation) -> str:
+    """What Temporal's own UI tells of a decision, in Markdown."""
+    until = f", until {violation.until:%Y-%m-%d %H:%M} UTC" if violation.until else ""
+    why = f": {literal(violation.reason)}" if violation.reason else ""
+    lines = [
+        f"### {violation.id}: {literal(violation.check)}, {violation.severity}",
+        f"**{violation.state}**{until}, by {literal(violation.by)}{why}",
+        "",
+        f"- {literal(str(violation.key))}: {literal(violation.evidence)}",
+        f"- {literal(violation.title)}",
+    ]
+    return "\n".join([*lines, *BOTTOM])
