@@ -1,6 +1,7 @@
-"""The side effects of taking writes back: read the item's whole history, set old values in a new revision."""
+"""The side effects of taking writes back: read the item's whole history, set old values in a new revision, move links
+back, and take back what was said."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -10,17 +11,21 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Chain, WriteIntent, WriteRecord
 from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackRequest, RollbackResult
-from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.tracker import ItemWrite, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.echoes import explains
+from pointsman.domain.echoes import explains, is_of_fields
 from pointsman.domain.loose import string
 from pointsman.domain.rollback import TAGS, Known, plan, shown
+from pointsman.domain.sync.agreeing import links_of
+from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, linked_by, values_of
 from pointsman.ports import Audit, Conflict, Ledger, Rejected, Unavailable, WorkTracker
-from pointsman.ports_sync import Agreements, Quarantines, TypeGraphs
+from pointsman.ports_sync import Agreements, Commenter, Quarantines, TypeGraphs
 
 WOULD, WRITTEN, UNCHANGED, REFUSED = "would", "written", "unchanged", "refused"
 WhyNot = Callable[[WorkItemKey, TrackedItem, ItemWrite], Awaitable[str]]
 """Which rules of the item's process a write would break, in words; empty for none."""
+COMMENT_ROW = "/comment-"
+"""Between the operation and the number of a comment: each has a row of its own."""
 PROJECT, TYPE = "System.TeamProject", "System.WorkItemType"
 
 
@@ -36,6 +41,8 @@ class Rollbacks:
         quarantines: Quarantines,
         audit: Audit,
         why_not: WhyNot | None = None,
+        *,
+        comments: Commenter,
     ) -> None:
         self._tracker = tracker
         self._types = types
@@ -44,6 +51,7 @@ class Rollbacks:
         self._quarantines = quarantines
         self._audit = audit
         self._why_not = why_not
+        self._comments = comments
 
     @activity.defn(name="rollback.plan")
     async def plan(self, ask: RollbackRequest) -> RollbackResult:
@@ -80,57 +88,97 @@ class Rollbacks:
             writes=await self._ledger.writes(ask.key),
             account=await self._tracker.identity(ask.key.organisation),
             graph=await self._types.graph(ask.key.organisation, project, kind),
+            comments=await self._comments.all(ask.key) if ask.comments and not item.deleted else (),
         )
-        found = plan(known, ask.scope, force=ask.force)
+        found = plan(known, ask.scope, force=ask.force, comments=ask.comments)
         if self._why_not is None or ask.force or _status(found) != WOULD:
             return found
-        reason = await self._why_not(ask.key, item, ItemWrite(fields=found.values()))
+        reason = await self._why_not(ask.key, item, _change(found))
         return found.model_copy(update={"refused": (FieldHeld(reason=reason),)}) if reason else found
 
     async def _write(self, ask: RollbackRequest) -> RollbackResult:
         item = await self._tracker.get(ask.key)
         writes = await self._ledger.writes(ask.key)
         before = next((one for one in writes if one.operation == ask.operation), None)
-        if before is not None and (rev := await self._made(ask, before)):
-            await self._finish(ask, rev, before.values)
+        if before is not None and (rev := await self._made(ask, before, writes)):
+            await self._unsay(ask, await self._plan(ask, item))
+            await self._finish(ask, rev, before.values, item)
             return _result(ask, WRITTEN, RollbackPlan(rev=before.base_rev), rev)
         found = await self._plan(ask, item)
+        if _status(found) == UNCHANGED and any(_is_comment_of(ask, one) for one in writes):
+            await self._finish(ask, 0, {}, item)  # an earlier attempt took back what was said, and all of it
+            return _result(ask, WRITTEN, found)
         if _status(found) != WOULD:
             return _result(ask, _status(found), found)
-        values = _values(found)
+        values, rev = _values(found), 0
+        if values:
+            item = await self._set(ask, item, found, values)
+            rev = item.rev
+        await self._unsay(ask, found)
+        await self._finish(ask, rev, values, item)
+        return _result(ask, WRITTEN, found, rev)
+
+    async def _set(
+        self, ask: RollbackRequest, item: TrackedItem, found: RollbackPlan, values: dict[str, Json]
+    ) -> TrackedItem:
+        """Fields and links, in one PATCH."""
         intent = WriteIntent(operation=ask.operation, chain=_chain(ask), base_rev=item.rev, values=values)
         await self._ledger.intend(intent, caller())
         try:
-            written = await self._tracker.write(ask.key, item.rev, ItemWrite(fields=found.values()))
+            written = await self._tracker.write(ask.key, item.rev, _change(found))
         except Conflict as error:
             raise Unavailable(f"revision {item.rev} was overtaken: {error}") from error
         except Rejected:
             await self._ledger.settle(ask.operation, "abandoned", 0, caller())
             raise
         await self._ledger.settle(ask.operation, WRITTEN, written.rev, caller())
-        await self._finish(ask, written.rev, values)
-        return _result(ask, WRITTEN, found, written.rev)
+        return written
 
-    async def _made(self, ask: RollbackRequest, before: WriteRecord) -> int:
+    async def _unsay(self, ask: RollbackRequest, found: RollbackPlan) -> None:
+        """Comments, one by one: each is looked at anew by the next attempt, so that none is edited twice."""
+        if found.refused or not found.comments:
+            return
+        account = await self._tracker.identity(ask.key.organisation)
+        for one in found.comments:
+            operation = f"{ask.operation}{COMMENT_ROW}{one.id}"
+            values: dict[str, Json] = {HISTORY: one.then, COMMENT: one.id, BY: account}
+            intent = WriteIntent(operation=operation, chain=_chain(ask), base_rev=found.rev, values=values)
+            await self._ledger.intend(intent, caller())
+            if one.then:
+                said = await self._comments.edit(ask.key, one.id, one.then)
+                await self._agreements.own_comment(_chain(ask), said.id)
+                await self._agreements.advance(_chain(ask), 0, {}, comments={said.id: said.version})
+            else:
+                await self._comments.delete(ask.key, one.id)
+            await self._ledger.settle(operation, WRITTEN, 0, caller(), f"comment {one.id}")
+
+    async def _made(self, ask: RollbackRequest, before: WriteRecord, writes: Sequence[WriteRecord]) -> int:
         """The revision that an earlier attempt made; 0 when it certainly wrote nothing."""
         if before.status == WRITTEN:
             return before.rev
         me = await self._tracker.identity(ask.key.organisation)
-        updates = await self._tracker.updates(ask.key, after_rev=before.base_rev)
-        made = (one.rev for one in updates if one.revised_by == me and explains(before.values, one.changed))
+        updates = await self._tracker.updates(ask.key, after_rev=before.base_rev - 1)
+        later = [one for one in updates if one.rev > before.base_rev]
+        made = (one.rev for one in later if one.revised_by == me and explains(before.values, one.changed))
         rev = next(made, 0)
+        if not rev and not is_of_fields(before) and (linked := linked_by(before, updates, me, writes)):
+            rev = next(one.rev for one in updates if one.id == linked)
         if rev:
             await self._ledger.settle(ask.operation, WRITTEN, rev, caller())
         return rev
 
-    async def _finish(self, ask: RollbackRequest, rev: int, values: Mapping[str, Json]) -> None:
+    async def _finish(self, ask: RollbackRequest, rev: int, values: Mapping[str, Json], item: TrackedItem) -> None:
         """Both sides agree on it now, and the log says who wanted it, and why. Idempotent."""
-        agreed = {**values, TAGS: "; ".join(map(str, tags))} if isinstance(tags := values.get(TAGS), list) else values
-        await self._agreements.advance(_chain(ask), rev, agreed)
+        fields = {name: value for name, value in values.items() if not name.startswith("+")}
+        if isinstance(tags := fields.get(TAGS), list):
+            fields[TAGS] = "; ".join(map(str, tags))
+        links = links_of(item.relations) if len(fields) < len(values) else None
+        await self._agreements.advance(_chain(ask), rev, fields, links=links)
         told: dict[str, Json] = {
             "operation": ask.operation,
             "rev": rev,
             "fields": [*sorted(values)],
+            "comments": [one.values[COMMENT] for one in await self._ledger.writes(ask.key) if _is_comment_of(ask, one)],
             "scope": ask.scope.model_dump(mode="json", exclude_defaults=True),
             "forced": ask.force,
             "reason": ask.reason,
@@ -150,18 +198,31 @@ def _chain(ask: RollbackRequest) -> Chain:
     return chain(ask.tenant, ask.correlation_id, ask.key)
 
 
+def _is_comment_of(ask: RollbackRequest, row: WriteRecord) -> bool:
+    return row.operation.startswith(f"{ask.operation}{COMMENT_ROW}")
+
+
 def _status(found: RollbackPlan) -> str:
     if found.refused:
         return REFUSED
-    return WOULD if found.back else UNCHANGED
+    return UNCHANGED if found.is_empty else WOULD
+
+
+def _change(found: RollbackPlan) -> ItemWrite:
+    """What one PATCH sets."""
+    links = [
+        (LinkWrite(rel=one.rel, url=one.url, name=one.name, comment=one.comment), one.comes_back) for one in found.links
+    ]
+    return ItemWrite(
+        fields=found.values(),
+        links=tuple(link for link, comes_back in links if comes_back),
+        unlinks=tuple(link for link, comes_back in links if not comes_back),
+    )
 
 
 def _values(found: RollbackPlan) -> dict[str, Json]:
-    """As the ledger keeps them: a list of tags took the place of all that stood."""
-    values = found.values()
-    if TAGS in values:
-        values[TAGS] = [tag.strip() for tag in str(values[TAGS] or "").split(";") if tag.strip()]
-    return values
+    """As the ledger keeps them."""
+    return values_of(_change(found))
 
 
 def _result(ask: RollbackRequest, status: str, found: RollbackPlan, rev: int = 0) -> RollbackResult:

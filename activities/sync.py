@@ -11,12 +11,9 @@ from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
 from pointsman.domain.sync.agreeing import link_name, links_of
-from pointsman.domain.sync.recognising import LINKS, UNLINKS, linked_by, values_of
+from pointsman.domain.sync.recognising import AGAIN, LINKS, UNLINKS, linked_by, values_of
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
-
-AGAIN = "~"
-"""Between an operation and the number of a later row of it: each row is one PATCH that may have been carried out."""
 
 
 class Writer:

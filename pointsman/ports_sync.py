@@ -105,6 +105,9 @@ class Commenter(Protocol):
     async def edit(self, key: WorkItemKey, comment_id: int, html: str) -> CommentTold:
         """Raises `Missing` if the comment is gone."""
 
+    async def delete(self, key: WorkItemKey, comment_id: int) -> None:
+        """Idempotent."""
+
 
 @dataclass(frozen=True)
 class SyncBooks:

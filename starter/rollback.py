@@ -23,6 +23,7 @@ def request(
     by: str,
     reason: str,
     force: bool = False,
+    comments: bool = False,
     dry_run: bool = False,
 ) -> RollbackRequest:
     """With an operation of its own, under which the ledger will know it."""
@@ -33,6 +34,7 @@ def request(
         operation=f"{OPERATION}{uuid4()}",
         scope=scope,
         force=force,
+        comments=comments,
         dry_run=dry_run,
         by=by,
         reason=reason,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from activities.reconciliation import Books, Reconciling
 from activities.rollback import Rollbacks, WhyNot
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.comments import Comments
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.item_pages import ItemPages
 from pointsman.ports import Audit, Inbox, Ledger, Recoveries, WorkTracker
@@ -14,8 +15,16 @@ from pointsman.store.reconciliations import Reconciliations
 from pointsman.store.tombstones import Tombstones
 
 
-def rollbacks(tracker: WorkTracker, sync: SyncBooks, ledger: Ledger, audit: Audit, why_not: WhyNot) -> Rollbacks:
-    return Rollbacks(tracker, sync.graphs, ledger, sync.agreements, sync.quarantines, audit, why_not)
+def rollbacks(
+    organisations: Mapping[str, AzureDevOps],
+    tracker: WorkTracker,
+    sync: SyncBooks,
+    ledger: Ledger,
+    audit: Audit,
+    why_not: WhyNot,
+) -> Rollbacks:
+    comments = Comments(organisations)
+    return Rollbacks(tracker, sync.graphs, ledger, sync.agreements, sync.quarantines, audit, why_not, comments=comments)
 
 
 def reconciling(

@@ -168,6 +168,9 @@ class FakeComments:
         self.texts[comment_id].append(html)
         return self._told(comment_id)
 
+    async def delete(self, key: WorkItemKey, comment_id: int) -> None:
+        self.texts.pop(comment_id, None)
+
     def _told(self, number: int) -> CommentTold:
         texts = self.texts[number]
         return CommentTold(id=number, version=len(texts), text=texts[-1])

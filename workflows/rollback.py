@@ -37,7 +37,7 @@ class RollBackItem:
             start_to_close_timeout=HISTORY_TIME,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=PATIENT,
-            summary=f"{len(found.plan.back)} fields of {ask.key}"[:150],
+            summary=f"{len(found.plan.back)} fields, {len(found.plan.links)} links of {ask.key}"[:150],
         )
         workflow.set_current_details(rollback_story.rollback(ask, done))
         return done

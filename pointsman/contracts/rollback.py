@@ -33,6 +33,8 @@ class RollbackRequest(Contract):
     scope: RollbackScope
     force: bool = False
     """Also what somebody else has changed since."""
+    comments: bool = False
+    """Also comments of ours: they are deleted, or get their earlier text again."""
     dry_run: bool = False
     by: str
     reason: str
@@ -56,6 +58,26 @@ class FieldHeld(Contract):
     rev: int = 0
 
 
+class LinkBack(Contract):
+    """A link that goes again, or comes back: `rel`, `url` and `name` as the service spells them."""
+
+    link: str
+    """As people say it: `Parent 7`."""
+    comes_back: bool = False
+    rel: str
+    url: str
+    name: str = ""
+    comment: str = ""
+
+
+class CommentBack(Contract):
+    """A comment of ours that gets its earlier text again; without one it is deleted."""
+
+    id: int
+    now: str = ""
+    then: str = ""
+
+
 class RollbackPlan(Contract):
     """What taking it back comes to. With anything `refused`, nothing is set at all."""
 
@@ -64,7 +86,13 @@ class RollbackPlan(Contract):
     back: tuple[FieldBack, ...] = ()
     refused: tuple[FieldHeld, ...] = ()
     kept: tuple[FieldHeld, ...] = ()
-    """What is never taken back, for example comments."""
+    """What is not taken back, for example comments that nobody asked for."""
+    links: tuple[LinkBack, ...] = ()
+    comments: tuple[CommentBack, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.back or self.links or self.comments)
 
     def values(self) -> dict[str, Json]:
         """Reference name to the value to set; None clears."""

@@ -43,6 +43,8 @@ class CommentTold(Contract):
     version: int = 1
     text: str = ""
     created_by: str = ""
+    modified_by: str = ""
+    """Who wrote its last version."""
 
 
 class LinkWrite(Contract):

@@ -66,7 +66,7 @@ def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple
     may be faster than the answer to our PATCH, and one that was given up, because an answer that says no may be about
     a write that was carried out.
     """
-    made = [write for write in writes if not is_in_doubt(write) and write.rev == rev]
+    made = [write for write in writes if not is_in_doubt(write) and write.rev == rev and is_of_fields(write)]
     doubtful = (write for write in reversed(writes) if is_in_doubt(write) and rev > write.base_rev and not made)
     return next((write for write in made if explains(write.values, _ours(write, changed))), None) or next(
         (write for write in doubtful if explains(write.values, changed)), None
@@ -90,6 +90,11 @@ def write_told(reason: str) -> str:
 def is_in_doubt(write: WriteRecord) -> bool:
     """Nobody knows for certain whether it was carried out."""
     return write.status != "written"
+
+
+def is_of_fields(write: WriteRecord) -> bool:
+    """Whether it makes a revision. Of links alone it need not: then its `rev` is that of somebody else's write."""
+    return any(not name.startswith("+") for name in write.values)
 
 
 def proves(write: WriteRecord, changed: Mapping[str, tuple[Json, Json]]) -> bool:

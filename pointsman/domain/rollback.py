@@ -12,9 +12,22 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.process import Graph
 from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.rollback import FieldBack, FieldHeld, RollbackPlan, RollbackScope
-from pointsman.contracts.tracker import ItemUpdate, TrackedItem
-from pointsman.domain.echoes import FOLLOWS_STATE, equal, explains, is_another, is_in_doubt, is_noise, proves, tags_of
+from pointsman.contracts.tracker import CommentTold, ItemUpdate, TrackedItem
+from pointsman.domain import rollback_beside
+from pointsman.domain.echoes import (
+    FOLLOWS_STATE,
+    equal,
+    explains,
+    is_another,
+    is_in_doubt,
+    is_noise,
+    is_of_fields,
+    proves,
+    tags_of,
+)
 from pointsman.domain.loose import identity
+from pointsman.domain.markup import plain
+from pointsman.domain.sync.recognising import AGAIN
 
 STATE, TAGS, HISTORY = "System.State", "System.Tags", "System.History"
 PLACES = frozenset({"System.TeamProject", "System.WorkItemType"})
@@ -42,6 +55,8 @@ class Known:
     writes: Sequence[WriteRecord]
     account: str
     graph: Graph | None = None
+    comments: Sequence[CommentTold] = ()
+    """Those that stand, where comments are to be taken back."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,11 @@ class NothingToTakeBack(Exception):
     """What was asked for names nothing in the item's history. The text says why."""
 
 
-def plan(known: Known, scope: RollbackScope, *, force: bool = False) -> RollbackPlan:
-    """What taking `scope` back comes to. After it was carried out, the same plan is empty."""
+def plan(known: Known, scope: RollbackScope, *, force: bool = False, comments: bool = False) -> RollbackPlan:
+    """What taking `scope` back comes to. After it was carried out, the same plan is empty.
+
+    Fields that are named mean these alone: then links and comments are left as they are.
+    """
     rev = known.item.rev
     if known.item.deleted:
         return _refusal(rev, "it is in the recycle bin, and nothing is written there: restore it first")
@@ -76,18 +94,64 @@ def plan(known: Known, scope: RollbackScope, *, force: bool = False) -> Rollback
     back = [_back(known, one, exact=force and is_since) for one in targets if _is_settable(one.field)]
     back = [(field, target) for field, target in back if not equal(field.now, field.then)]
     held = [_held(known, ours, field, target, force=force) for field, target in back]
+    links = _links(known, scope, force=force)
+    said = _said(known, scope, ours, force=force, asked=comments)
     return RollbackPlan(
         rev=rev,
         back=tuple(field for field, _ in back),
-        refused=tuple(one for one in held if one),
-        kept=(*_kept(known, targets), *_beside(known, scope, ours)),
+        refused=(*(one for one in held if one), *links.refused, *said.refused),
+        kept=(*said.kept, *_kept(known, targets)),
+        links=links.back,
+        comments=said.back,
     )
+
+
+def _links(known: Known, scope: RollbackScope, *, force: bool) -> rollback_beside.LinksBack:
+    if scope.fields:
+        return rollback_beside.LinksBack()
+    made = rollback_beside.link_writes(known.writes, known.updates, known.account)
+    if scope.write or scope.turn:
+        named = {one.operation for one in _named(scope, known.writes)}
+        taken = [one for one in known.updates if one.id in made and made[one.id].operation in named]
+        later = [one for one in known.updates if taken and one.id >= taken[0].id]
+    else:
+        later = _behind(known, scope)
+        taken = [one for one in later if one.id in made]
+    since = not (scope.write or scope.turn)
+    return rollback_beside.links_back(known.item, later, {one.id for one in taken}, made, since=since, force=force)
+
+
+def _behind(known: Known, scope: RollbackScope) -> list[ItemUpdate]:
+    """Entries behind a moment, or behind the one that made a revision: links move none."""
+    if scope.moment is not None:
+        told = [at for at, one in enumerate(known.updates) if one.revised_at and one.revised_at <= scope.moment]
+        return list(known.updates[max(told) + 1 :])
+    made = next((one.id for one in known.updates if one.rev == scope.rev), 0)
+    return [one for one in known.updates if one.rev > scope.rev or (one.rev == scope.rev and one.id > made)]
+
+
+def _said(
+    known: Known, scope: RollbackScope, ours: Mapping[int, WriteRecord], *, force: bool, asked: bool
+) -> rollback_beside.CommentsBack:
+    if scope.fields:
+        return rollback_beside.CommentsBack()
+    if scope.write or scope.turn:
+        chosen = _named(scope, known.writes)
+    else:
+        rev = _revision(known, scope)
+        chosen = [write for made, write in ours.items() if made > rev]
+    said = [one for one in chosen if rollback_beside.says(one)]
+    if not asked:
+        return rollback_beside.left(said)
+    return rollback_beside.comments_back(said, known.writes, known.comments, known.account, force=force)
 
 
 def shown(told: RollbackPlan) -> RollbackPlan:
     """With values as a person reads them at a glance: they travel through histories."""
     back = tuple(FieldBack(field=one.field, now=_glance(one.now), then=_glance(one.then)) for one in told.back)
-    return told.model_copy(update={"back": back})
+    said = (one.model_copy(update={"now": plain(one.now), "then": plain(one.then)}) for one in told.comments)
+    said = (one.model_copy(update={"now": _glance(one.now), "then": _glance(one.then)}) for one in said)
+    return told.model_copy(update={"back": back, "comments": tuple(said)})
 
 
 def _glance(value: Json) -> Json:
@@ -106,9 +170,13 @@ def _refusal(rev: int, reason: str) -> RollbackPlan:
 def _ours(known: Known) -> dict[int, WriteRecord]:
     """Our writes by the revision that each made. The ledger says so, and the account alone does not: a human may use
     it. What is in doubt counts where the history shows it."""
-    found = {one.rev: one for one in known.writes if not is_in_doubt(one)}
+    found = {one.rev: one for one in known.writes if not is_in_doubt(one) and is_of_fields(one)}
     for write in known.writes:
-        if is_in_doubt(write) and (rev := revision_made(write, known.updates, known.account, found)):
+        if (
+            is_in_doubt(write)
+            and is_of_fields(write)
+            and (rev := revision_made(write, known.updates, known.account, found))
+        ):
             found[rev] = write
     return found
 
@@ -133,7 +201,7 @@ def _targets(known: Known, scope: RollbackScope, ours: Mapping[int, WriteRecord]
     if scope.rev or scope.moment is not None:
         found = _since(known, _revision(known, scope), ours)
     elif scope.write or scope.turn:
-        found = _of_writes(known, _chosen(scope, known.writes, ours))
+        found = _of_writes(known, _chosen(known, scope, ours))
     elif scope.fields:
         return [_last_of(known, field, ours) for field in dict.fromkeys(scope.fields)]
     else:
@@ -186,21 +254,29 @@ def _names(updates: Iterable[ItemUpdate], among: Collection[str] | None = None) 
     return [name for name in changed if among is None or name in among]
 
 
-def _chosen(
-    scope: RollbackScope, writes: Sequence[WriteRecord], ours: Mapping[int, WriteRecord]
-) -> dict[int, WriteRecord]:
-    """By the revision that it made."""
+def _named(scope: RollbackScope, writes: Sequence[WriteRecord]) -> list[WriteRecord]:
+    """Rows of the ledger that a write or a turn means."""
     if scope.write:
-        named = [one for one in writes if one.operation == scope.write]
+        begin = f"{scope.write}{AGAIN}"
+        named = [one for one in writes if one.operation == scope.write or one.operation.startswith(begin)]
         what = f"write {scope.write!r}"
     else:
         named = [one for one in writes if one.operation.startswith((f"{scope.turn}/", f"{scope.turn}."))]
         what = f"turn {scope.turn!r}"
     if not named:
         raise NothingToTakeBack(f"the ledger has no {what} of this item")
-    operations = {one.operation for one in named}
-    if chosen := {rev: one for rev, one in ours.items() if one.operation in operations}:
+    return named
+
+
+def _chosen(known: Known, scope: RollbackScope, ours: Mapping[int, WriteRecord]) -> dict[int, WriteRecord]:
+    """By the revision that it made. Those that made none moved links, or said something."""
+    operations = {one.operation for one in _named(scope, known.writes)}
+    chosen = {rev: one for rev, one in ours.items() if one.operation in operations}
+    made = rollback_beside.link_writes(known.writes, known.updates, known.account).values()
+    beside = [one for one in known.writes if one.operation in operations and rollback_beside.is_said(one)]
+    if chosen or beside or any(one.operation in operations for one in made):
         return chosen
+    what = f"write {scope.write!r}" if scope.write else f"turn {scope.turn!r}"
     raise NothingToTakeBack(f"{what} was not carried out, as far as the item's history tells")
 
 
@@ -279,18 +355,7 @@ def _no_way(graph: Graph | None, field: FieldBack) -> str:
     return f"the process has no transition from {field.now} to {field.then}; from there it leads to: {ways}"
 
 
-def _beside(known: Known, scope: RollbackScope, ours: Mapping[int, WriteRecord]) -> Iterable[FieldHeld]:
-    """What the writes did beside fields: in the ledger its name begins with `+`."""
-    if scope.fields or not (scope.write or scope.turn):
-        return
-    names = {name for write in _chosen(scope, known.writes, ours).values() for name in write.values}
-    if any(name.startswith("+") for name in names):
-        yield FieldHeld(reason="what was written beside fields stays: links and comments are not taken back")
-
-
 def _kept(known: Known, targets: Iterable[_Target]) -> Iterable[FieldHeld]:
     for one in targets:
-        if one.field == HISTORY and one.taken:
-            yield FieldHeld(field=HISTORY, reason="what was said stays said: comments are not taken back")
-        elif one.field in PLACES and not equal(known.item.fields.get(one.field), one.then):
+        if one.field in PLACES and not equal(known.item.fields.get(one.field), one.then):
             yield FieldHeld(field=one.field, reason="the item has moved since, and a move is not taken back")

@@ -230,16 +230,6 @@ def test_comments_and_moves_are_kept_and_told() -> None:
     assert [one.field for one in found.kept] == ["System.History", "System.TeamProject"]
 
 
-def test_links_that_came_with_a_write_stay_and_are_told() -> None:
-    made = bug()
-    made.write("run-1/1.1", {PRIORITY: 1})
-    values: dict[str, Json] = {**made.writes[0].values, "+links": ["Related 7"]}
-    made.writes = [made.writes[0].model_copy(update={"values": values})]
-    found = made.plan(write="run-1/1.1")
-    assert (found.values(), found.kept[0].reason[:39]) == ({PRIORITY: 3}, "what was written beside fields stays: l")
-    assert made.plan(write="run-1/1.1", fields=(PRIORITY,)).kept == ()
-
-
 def test_a_write_in_doubt_counts_where_the_history_shows_it() -> None:
     made = bug()
     made.write("run-1/1.1", {PRIORITY: 1})

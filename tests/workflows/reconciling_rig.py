@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 from activities.reconciliation import Books, Reconciling
 from activities.recovery import recovered_delivery
 from activities.rollback import Rollbacks
+from pointsman.clients.azure_devops.comments import Comments
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.item_pages import ItemPages
 from pointsman.clients.azure_devops.tracker import Tracker
@@ -130,7 +131,8 @@ class Reconciled:
 
     def rollbacks(self) -> Rollbacks:
         books = (Agreements(self.store), Quarantines(self.store), Audit(self.store))
-        return Rollbacks(Tracker(self.clients), TypeGraphs(self.clients), self.ledger, *books)
+        comments = Comments(self.clients)
+        return Rollbacks(Tracker(self.clients), TypeGraphs(self.clients), self.ledger, *books, comments=comments)
 
     def worker(self) -> Worker:
         assert self.client is not None

@@ -11,14 +11,16 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.rollback import Rollbacks, WhyNot
+from pointsman.clients.azure_devops.comments import Comments
+from pointsman.clients.azure_devops.patches import set_field
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.azure_devops.type_graphs import TypeGraphs
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Caller, Chain, WriteIntent
 from pointsman.contracts.rollback import RollbackRequest, RollbackResult, RollbackScope
-from pointsman.contracts.tracker import ItemWrite
+from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.ports import WorkTracker
+from pointsman.ports import Rejected, Unavailable, WorkTracker
 from pointsman.sandbox.azure_devops.config import SandboxConfig
 from pointsman.store.agreements import Agreements
 from pointsman.store.audit import Audit
@@ -55,6 +57,7 @@ class RollingBack:
             Quarantines(self.store),
             Audit(self.store),
             why_not,
+            comments=Comments({"fabrikam": self.azure.service}),
         )
 
     async def write(self, item_id: int, operation: str, fields: Mapping[str, Json], comment: str = "") -> int:
@@ -102,6 +105,28 @@ def request(item_id: int, *, force: bool = False, dry_run: bool = False, **scope
         force=force,
         dry_run=dry_run,
     )
+
+
+class Unlucky:
+    """Loses the first answer of a write, or is overtaken before it."""
+
+    def __init__(self, rig: RollingBack, trouble: str) -> None:
+        self.__dict__.update(vars(rig.tracker))
+        self.get, self.updates, self.identity = rig.tracker.get, rig.tracker.updates, rig.tracker.identity
+        self.heard = rig.tracker.heard
+        self._rig = rig
+        self._trouble = trouble
+
+    async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
+        trouble, self._trouble = self._trouble, ""
+        if trouble == "overtaken":
+            await self._rig.azure.person.work_items.patch(key.id, [set_field(PRIORITY, 4)])
+        if trouble == "refused":
+            raise Rejected("TF401320: Rule Error", code="TF401320")
+        written = await self._rig.tracker.write(key, rev, change)
+        if trouble == "lost":
+            raise Unavailable("the answer was lost")
+        return written
 
 
 @asynccontextmanager

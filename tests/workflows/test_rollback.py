@@ -11,17 +11,24 @@ from temporalio.testing import ActivityEnvironment
 from pointsman.clients.azure_devops.patches import add_tags, set_field
 from pointsman.contracts.records import Chain
 from pointsman.contracts.rollback import RollbackRequest, RollbackResult
-from pointsman.contracts.tracker import ItemWrite, TrackedItem
-from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import echo_of
-from pointsman.ports import Rejected, Unavailable
 from pointsman.sandbox.azure_devops.config import Organisation, Project
 from pointsman.store.agreements import Agreements
 from pointsman.store.audit import Audit
 from pointsman.store.conflicts import Quarantines
 from pointsman.temporal_server import DevServer
 from tests.sandbox.azure import config
-from tests.workflows.rollback_rig import CALLER, PRIORITY, STATE, TITLE, RollingBack, key, request, rolling_back
+from tests.workflows.rollback_rig import (
+    CALLER,
+    PRIORITY,
+    STATE,
+    TITLE,
+    RollingBack,
+    Unlucky,
+    key,
+    request,
+    rolling_back,
+)
 
 TAGS = "System.Tags"
 
@@ -126,28 +133,6 @@ async def test_an_item_in_the_recycle_bin_or_in_quarantine_is_left_alone(rig: Ro
     await rig.azure.person.work_items.delete(made.id)
     binned = await run(rig, request(made.id, write="run-1/1.1", force=True))
     assert "it is in the recycle bin" in binned.plan.refused[0].reason
-
-
-class Unlucky:
-    """Loses the first answer of a write, or is overtaken before it."""
-
-    def __init__(self, rig: RollingBack, trouble: str) -> None:
-        self.__dict__.update(vars(rig.tracker))
-        self.get, self.updates, self.identity = rig.tracker.get, rig.tracker.updates, rig.tracker.identity
-        self.heard = rig.tracker.heard
-        self._rig = rig
-        self._trouble = trouble
-
-    async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
-        trouble, self._trouble = self._trouble, ""
-        if trouble == "overtaken":
-            await self._rig.azure.person.work_items.patch(key.id, [set_field(PRIORITY, 4)])
-        if trouble == "refused":
-            raise Rejected("TF401320: Rule Error", code="TF401320")
-        written = await self._rig.tracker.write(key, rev, change)
-        if trouble == "lost":
-            raise Unavailable("the answer was lost")
-        return written
 
 
 async def test_an_answer_that_was_lost_leads_to_no_second_write(rig: RollingBack) -> None:

@@ -102,6 +102,7 @@ class Comment(Answer):
     format: str = "html"
     created_by: dict[str, Json] | str = ""
     created_date: datetime | None = None
+    modified_by: dict[str, Json] | str = ""
     modified_date: datetime | None = None
     is_deleted: bool = False
 

@@ -1,13 +1,14 @@
 """`ports_sync.Commenter` over Azure DevOps: comments of our own, written and edited in place."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from pointsman.clients.azure_devops.answers import Comment
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.names import unique_name
 from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.ports import Rejected
+from pointsman.ports import Missing, Rejected
 
 
 class Comments:
@@ -29,6 +30,11 @@ class Comments:
         """Each call makes a version. Raises `Missing` if somebody has taken the comment away."""
         return _told(await self._client(key).work_items.edit_comment(key.project, key.id, comment_id, html))
 
+    async def delete(self, key: WorkItemKey, comment_id: int) -> None:
+        """Idempotent: one that is gone is gone."""
+        with suppress(Missing):
+            await self._client(key).work_items.delete_comment(key.project, key.id, comment_id)
+
     def _client(self, key: WorkItemKey) -> AzureDevOps:
         client = self._clients.get(key.organisation.lower())
         if client is None:
@@ -38,5 +44,9 @@ class Comments:
 
 def _told(comment: Comment) -> CommentTold:
     return CommentTold(
-        id=comment.id, version=comment.version, text=comment.text, created_by=unique_name(comment.created_by)
+        id=comment.id,
+        version=comment.version,
+        text=comment.text,
+        created_by=unique_name(comment.created_by),
+        modified_by=unique_name(comment.modified_by),
     )

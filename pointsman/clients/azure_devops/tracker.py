@@ -58,10 +58,9 @@ class Tracker:
         client = self._client(key.organisation)
         if not change.unlinks:
             return tracked(client, await client.work_items.patch(key.id, document(rev, change)))
-        before = await client.work_items.get(key.id)
-        places = _places(before, change.unlinks)
+        places = _places(await client.work_items.get(key.id), change.unlinks)
         after = await client.work_items.patch(key.id, document(rev, change, places))
-        await _put_back(client, before, after, change.unlinks)
+        await _put_back(client, after, change.unlinks, await self.identity(key.organisation))
         return tracked(client, after)
 
     async def identity(self, organisation: str = "") -> str:
@@ -96,14 +95,15 @@ def _places(item: WorkItem, unlinks: Sequence[LinkWrite]) -> list[int]:
     return [at for at, one in enumerate(item.relations) if link_name(one.rel, one.url).casefold() in gone]
 
 
-async def _put_back(client: AzureDevOps, before: WorkItem, after: WorkItem, unlinks: Sequence[LinkWrite]) -> None:
+async def _put_back(client: AzureDevOps, after: WorkItem, unlinks: Sequence[LinkWrite], account: str) -> None:
     """Undo what a list that moved made of the places. Raises `Conflict` where it had moved."""
     if not _places(after, unlinks):
         return
     wanted = {link_name(link.rel, link.url).casefold() for link in unlinks}
-    left = {link_name(one.rel, one.url) for one in after.relations}
-    lost = [one for one in before.relations if link_name(one.rel, one.url) not in left]
-    lost = [one for one in lost if link_name(one.rel, one.url).casefold() not in wanted]
+    told = await client.work_items.updates(after.id, skip=max(after.rev - 1, 0))
+    ours = [one for one in told if one.relations.removed and unique_name(one.revised_by) == account]
+    gone = ours[-1].relations.removed if ours else []
+    lost = [one for one in gone if link_name(one.rel, one.url).casefold() not in wanted]
     if lost:
         operations = [add_link(LinkWrite(rel=one.rel, url=one.url, **_named(one.attributes))) for one in lost]
         await client.work_items.patch(after.id, operations)

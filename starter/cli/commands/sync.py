@@ -111,14 +111,17 @@ def rollback(
     force: Annotated[
         bool, typer.Option("--force", help="Also what somebody else has changed since, or what breaks rules.")
     ] = False,
+    comments: Annotated[
+        bool, typer.Option("--comments", help="Also comments of ours: deleted, or given their earlier text.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> int:
-    """Give fields of an item earlier values again, in a new revision. No history is deleted.
+    """Give fields and links of an item earlier values again, in a new revision. No history is deleted.
 
-    What it comes to is shown first. Where somebody else has changed a field since, or its state has no way back, or
-    rules of its process would be broken, nothing is written: exit 5. Comments and links stay. A field alone means the
-    last write of ours that changed it.
+    What it comes to is shown first. Where somebody else has changed a field or a link since, or its state has no way
+    back, or rules of its process would be broken, nothing is written: exit 5. Comments stay without --comments. A field
+    alone means the last write of ours that changed it.
 
     In a pipe: field, outcome (back, refused or kept), now, then, reason.
     """
@@ -130,8 +133,9 @@ def rollback(
         raise usage("A rollback needs a reason: --reason TEXT. Nothing was done.", "pointsman sync rollback --help")
     scope = plain.scope_of(tuple(field or ()), write, turn, to)
     settings = settings_of(call)
-    told = {"by": by or me(), "reason": reason or "dry run"}
-    return call.run(plain.roll_back(call, settings, item, scope, **told, force=force, dry_run=dry_run, yes=yes))
+    flags = {"force": force, "comments": comments, "dry_run": dry_run, "yes": yes}
+    asked = plain.roll_back(call, settings, item, scope, by=by or me(), reason=reason or "dry run", **flags)
+    return call.run(asked)
 
 
 @command(app, "reconcile", "pointsman sync reconcile --dry-run", "pointsman sync reconcile --project Fabrikam --json")
