@@ -111,7 +111,8 @@ def load_policy(block: Block, folder: Path) -> None:
     prompts = folder / "here" / "prompts"
     prompts.mkdir(exist_ok=True)
     for agent in yaml.safe_load(block.text).get("agents", []):
-        (prompts / f"{agent['prompt']}.md").write_text("You look at a work item.", encoding="utf-8")
+        if "prompt" in agent:
+            (prompts / f"{agent['prompt']}.md").write_text("You look at a work item.", encoding="utf-8")
     loading.load(folder / "here")
 
 
