@@ -1,6 +1,8 @@
 """The side effects of a work item's life: read it, judge what came in, write the outcome, keep the books."""
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from html import escape
 
 from markdown_it import MarkdownIt
@@ -141,9 +143,8 @@ class WorkItems:
             return Published(status="held_back", rev=item.rev, impossible=links.impossible)
         agreed = await self._sync.agreements.get(ask.key)
         base = merging.start_of(ask, start, item.fields, agreed)
-        merged = merging.merge(
-            base, proposal.fields, item.fields, proposal.tags, ask.sync, await self._around(ask, proposal, item)
-        )
+        around = await self._around(ask, base, proposal, item)
+        merged = merging.merge(base, proposal.fields, item.fields, proposal.tags, ask.sync, around)
         conflicts = merged.conflicts
         if not conflicts and overtaken(rows) >= ask.sync.attempts:
             conflicts = merging.overtaken(base, merged.fields, item.fields, overtaken(rows))
@@ -163,14 +164,20 @@ class WorkItems:
             await self._settled(ask, proposal)
         return published.model_copy(update={"settled": merged.settled})
 
-    async def _around(self, ask: Publish, proposal: Proposal, item: TrackedItem) -> merging.Around:
-        """What strategies look at. The item's type is asked for its transitions only where it matters."""
+    async def _around(
+        self, ask: Publish, base: Mapping[str, Json], proposal: Proposal, item: TrackedItem
+    ) -> merging.Around:
+        """What strategies look at. Transitions of the item's type, and its history, are asked where they matter."""
         graph = None
         if STATE in proposal.fields and merging.has_moved(ask, proposal.fields, item):
             project = string(item.fields.get("System.TeamProject")) or ask.key.project
             kind = string(item.fields.get("System.WorkItemType"))
             graph = await self._sync.graphs.graph(ask.key.organisation, project, kind)
-        return merging.Around(ours_at=ask.proposed_at, transitions=graph.steps if graph else None)
+        theirs_at: Mapping[str, datetime] = {}
+        if merging.asks_when(base, proposal.fields, item.fields, ask.sync):
+            theirs_at = merging.changed_at(await self._tracker.updates(ask.key, ask.base_rev))
+        steps = graph.steps if graph else None
+        return merging.Around(ours_at=ask.proposed_at, theirs_at=theirs_at, transitions=steps)
 
     async def _write(self, ask: Publish, item: TrackedItem, change: ItemWrite) -> Published:
         if self._guard and (broken := await self._guard.broken_by(ask, item, change)):

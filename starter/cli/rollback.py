@@ -66,8 +66,8 @@ async def roll_back(
 def _request(
     row: ItemRow, scope: RollbackScope, by: str, reason: str, *, force: bool, comments: bool, dry_run: bool
 ) -> RollbackRequest:
-    ask = rollback.request(row.key, row.tenant, row.correlation_id, scope, by=by, reason=reason)
-    return ask.model_copy(update={"force": force, "comments": comments, "dry_run": dry_run})
+    key, flags = row.key, {"force": force, "comments": comments, "dry_run": dry_run}
+    return rollback.request(key, row.tenant, row.correlation_id, scope, by=by, reason=reason, **flags)
 
 
 async def _done(client: Client, ask: RollbackRequest, task_queue: str) -> RollbackResult:

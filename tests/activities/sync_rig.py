@@ -57,6 +57,7 @@ class Held(Deliverer):
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
+        self.world = world
         self.waiting: list[dict[str, Json]] = []
 
     def _order(self, notification: Notification) -> None:

@@ -7,9 +7,8 @@ from datetime import datetime
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import FieldConflict, Publish
 from pointsman.contracts.sync import Agreed, FieldKind, FieldStrategy, SyncPolicy
-from pointsman.contracts.tracker import TrackedItem
+from pointsman.contracts.tracker import ItemUpdate, TrackedItem
 from pointsman.domain.echoes import alike, equal, tags_of
-from pointsman.domain.loose import moment
 from pointsman.domain.sync import kinds, texts
 from pointsman.domain.sync.kinds import STATE
 
@@ -25,7 +24,7 @@ class Around:
     ours_at: datetime | None = None
     """When ours was meant."""
     theirs_at: Mapping[str, datetime] = field(default_factory=dict)
-    """When a field was last changed there; the item's own date counts where it is not in here."""
+    """When a field was last changed there. Of one that is not in here nobody knows."""
     transitions: Mapping[str, Collection[str]] | None = None
     """States that each state leads to, as the type has them now; None where nobody knows."""
 
@@ -67,7 +66,7 @@ def merge(
         if equal(here, was):
             fields[name] = value
         elif not (equal(value, was) or alike(value, here)):
-            one, written = _settle(FieldConflict(field=name, base=was, ours=value, theirs=here), policy, theirs, around)
+            one, written = _settle(FieldConflict(field=name, base=was, ours=value, theirs=here), policy, around)
             (settled if one.outcome else conflicts).append(one)
             if one.outcome in (OURS, MERGED) and not equal(written, here):
                 fields[name] = written
@@ -105,6 +104,28 @@ def has_moved(ask: Publish, ours: Mapping[str, Json], item: TrackedItem) -> bool
     return item.rev > ask.base_rev and not equal(item.fields.get(STATE), ours.get(STATE))
 
 
+def asks_when(
+    base: Mapping[str, Json], ours: Mapping[str, Json], theirs: Mapping[str, Json], policy: SyncPolicy
+) -> bool:
+    """Whether it matters when somebody changed a field: both sides have, and the newest change is to stand."""
+    for name, value in ours.items():
+        here, was = theirs.get(name), base.get(name)
+        kind = kinds.kind_of(name, was, value, here)
+        moved = not (equal(here, value) or equal(here, was) or equal(value, was))
+        if moved and kinds.strategy_for(policy, name, kind) is FieldStrategy.NEWEST:
+            return True
+    return False
+
+
+def changed_at(updates: Sequence[ItemUpdate]) -> dict[str, datetime]:
+    """When each field was last changed, going by the entries of the history that changed it.
+
+    The item's own date is no answer: it moves with every other field. An entry without a date leaves nothing known.
+    """
+    last = {name: one.revised_at for one in updates for name in one.changed}
+    return {name: at for name, at in last.items() if at is not None}
+
+
 def overtaken(
     base: Mapping[str, Json], ours: Mapping[str, Json], theirs: Mapping[str, Json], times: int
 ) -> tuple[FieldConflict, ...]:
@@ -129,14 +150,12 @@ def _outcome(one: FieldConflict, written: Mapping[str, Json]) -> str:
     return BASE if equal(written[one.field], one.base) else MERGED
 
 
-def _settle(
-    one: FieldConflict, policy: SyncPolicy, theirs: Mapping[str, Json], around: Around
-) -> tuple[FieldConflict, Json]:
+def _settle(one: FieldConflict, policy: SyncPolicy, around: Around) -> tuple[FieldConflict, Json]:
     """The conflict with its outcome, or open with the reason; and the value that stands."""
     kind = kinds.kind_of(one.field, one.base, one.ours, one.theirs)
     strategy = kinds.strategy_for(policy, one.field, kind)
     try:
-        outcome, value = _by(strategy, kind, one, _changed_at(one.field, theirs, around), around.ours_at)
+        outcome, value = _by(strategy, kind, one, around.theirs_at.get(one.field), around.ours_at)
         if kind is FieldKind.STATE and outcome == OURS:
             _check_way(one, around)
     except Unsettled as reason:
@@ -191,11 +210,6 @@ def _text(one: FieldConflict) -> Json:
         return texts.merged(*lines)
     except texts.Unmergeable as error:
         raise Unsettled(str(error)) from error
-
-
-def _changed_at(name: str, theirs: Mapping[str, Json], around: Around) -> datetime | None:
-    told = theirs.get("System.ChangedDate")
-    return around.theirs_at.get(name) or (moment(told) if isinstance(told, str) else None)
 
 
 def _check_way(one: FieldConflict, around: Around) -> None:

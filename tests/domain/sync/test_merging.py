@@ -1,6 +1,6 @@
 """Three ways to one value: nobody's change is overwritten, nothing is written twice, no conflict is invented."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.sync import FieldStrategy, SyncPolicy
+from pointsman.contracts.tracker import ItemUpdate
 from pointsman.domain.echoes import equal, tags_of
 from pointsman.domain.sync.kinds import STATE, TAGS
-from pointsman.domain.sync.merging import Around, base_of, merge
+from pointsman.domain.sync.merging import Around, asks_when, base_of, changed_at, merge
 
 few = settings(max_examples=40)  # each law has many forms here, and there are many laws
 
@@ -97,15 +98,56 @@ def test_a_union_of_tags_has_what_either_added_and_lacks_what_either_removed(
 
 @pytest.mark.parametrize(("hour", "stands"), [(9, "theirs"), (11, "ours"), (10, "theirs")])
 def test_the_later_of_two_changes_stands_and_of_two_at_once_the_one_that_is_there(hour: int, stands: str) -> None:
-    around = Around(ours_at=datetime(2026, 11, 20, hour, tzinfo=UTC))
-    theirs: dict[str, Json] = {"f": "theirs", "System.ChangedDate": "2026-11-20T10:00:00Z"}
+    ten = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    around = Around(ours_at=datetime(2026, 11, 20, hour, tzinfo=UTC), theirs_at={"f": ten})
+    theirs: dict[str, Json] = {"f": "theirs", "System.ChangedDate": "2026-11-20T23:00:00Z"}
     merged = merge({"f": "base"}, {"f": "ours"}, theirs, policy=wins(FieldStrategy.NEWEST), around=around)
     assert ([one.outcome for one in merged.settled], merged.fields.get("f", "theirs")) == ([stands], stands)
 
 
 def test_when_nobody_knows_which_is_newer_a_human_decides() -> None:
-    merged = merge({"f": "base"}, {"f": "ours"}, {"f": "theirs"}, policy=wins(FieldStrategy.NEWEST))
+    theirs: dict[str, Json] = {"f": "theirs", "System.ChangedDate": "2026-11-20T10:00:00Z"}
+    around = Around(ours_at=datetime(2026, 11, 20, 11, tzinfo=UTC))
+    merged = merge({"f": "base"}, {"f": "ours"}, theirs, policy=wins(FieldStrategy.NEWEST), around=around)
     assert [one.reason for one in merged.conflicts] == ["nobody knows which was meant later"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["f", "g"]), st.integers(0, 23) | st.none()), min_size=1), st.integers(0, 23))
+def test_the_newest_change_is_told_by_the_entry_that_made_it_and_no_other(
+    entries: list[tuple[str, int | None]], ours: int
+) -> None:
+    day = datetime(2026, 11, 20, tzinfo=UTC)
+    updates = [
+        ItemUpdate(
+            id=number,
+            rev=number,
+            revised_at=None if hour is None else day + timedelta(hours=hour),
+            changed={name: (None, number)},
+        )
+        for number, (name, hour) in enumerate(entries, 1)
+    ]
+    around = Around(ours_at=day + timedelta(hours=ours), theirs_at=changed_at(updates))
+    merged = merge({"f": "base"}, {"f": "ours"}, {"f": "theirs"}, policy=wins(FieldStrategy.NEWEST), around=around)
+    last = [hour for name, hour in entries if name == "f"][-1:]
+    if last in ([], [None]):
+        assert merged.conflicts, "nobody knows when"
+    else:
+        assert merged.fields == ({"f": "ours"} if ours > int(str(last[0])) else {})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "theirs", "wanted"),
+    [
+        (FieldStrategy.NEWEST, "theirs", True),
+        (FieldStrategy.NEWEST, "base", False),
+        (FieldStrategy.NEWEST, "ours", False),
+        (FieldStrategy.REMOTE_WINS, "theirs", False),
+    ],
+)
+def test_the_history_is_read_only_where_both_changed_and_the_newest_counts(
+    strategy: FieldStrategy, theirs: str, wanted: bool
+) -> None:
+    assert asks_when({"f": "base"}, {"f": "ours"}, {"f": theirs}, wins(strategy)) is wanted
 
 
 @pytest.mark.parametrize(
