@@ -19,6 +19,7 @@ from pointsman.llm.events import ReasoningDelta, Retrying, StreamEvent, StreamFi
 from pointsman.llm.registry import Registry
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
+from pointsman.llm.setup import load_adapter
 from pointsman.llm.types import (
     Complexity,
     DocumentPart,
@@ -118,6 +119,8 @@ class Asking:
     of_tier: Callable[[ModelTier], Awaitable[Sequence[str]]]
     note: str = ""
     """What the caller must know of how the call is accounted for."""
+    ready: Callable[[Sequence[str]], None] | None = None
+    """Makes ready to ask these models, so that nobody's time holds what is no model's."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,12 @@ class Desk:
         """The tier's model at each provider that a key is there for."""
         return [model.name for model in self.registry.of_tier(tier) if self.has_key.get(model.provider)]
 
+    def ready(self, names: Sequence[str]) -> None:
+        """Import what speaks to the models' providers. Seconds on a busy machine."""
+        models = self.registry.models
+        for provider in sorted({models[name].provider for name in names if name in models}):
+            load_adapter(provider)
+
 
 @asynccontextmanager
 async def asking(call: Call, settings: Settings, asked: Asked) -> AsyncGenerator[Asking]:
@@ -146,7 +155,7 @@ async def asking(call: Call, settings: Settings, asked: Asked) -> AsyncGenerator
             yield Asking(service, service.of_tier)
         return
     async with opened(settings, call.out, asked) as desk:
-        yield Asking(desk.service, desk.of_tier, desk.note)
+        yield Asking(desk.service, desk.of_tier, desk.note, desk.ready)
 
 
 @asynccontextmanager
@@ -229,6 +238,8 @@ async def compare(call: Call, settings: Settings, asked: Asked, models: Sequence
     request = asked.request().model_copy(update={"tier": None, "model": ""})
     async with asking(call, settings, asked) as asker:
         names = list(dict.fromkeys(models)) or await _of_tier(asker, ModelTier(asked.tier or ModelTier.BALANCED))
+        if asker.ready:
+            asker.ready(names)
         rows = await asyncio.gather(*(_row(asker, request, name) for name in names))
     columns = ("model", "seconds", "first_token_seconds", "input_tokens", "output_tokens", "cost_usd", "answer")
     shown = rows if call.out.as_json else [{**row, "answer": row["answer"] or f"error: {row['error']}"} for row in rows]

@@ -13,7 +13,7 @@ from starter.cli.call import Call
 from starter.cli.context import policy, temporal
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Listing, Record
-from starter.cli.recovery import organisations_of
+from starter.cli.recovery import ended, organisations_of
 
 COLUMNS = ("organisation", "project", "item", "standing", "repaired", "reason")
 COUNTED = tuple(one.value for one in SyncStanding)
@@ -50,7 +50,7 @@ async def reconcile(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
             try:
                 reports += (await running.result()).reports
             except WorkflowFailureError as error:
-                raise _failed(running.id, error) from error
+                raise _failed(running.id, name, error) from error
     if call.out.as_json:
         call.show(Listing("reports", (), [_document(one) for one in reports]))
     else:
@@ -105,12 +105,5 @@ def _told(report: ReconcileReport) -> str:
     return f"{report.organisation}/{report.project}: {counts}" + ("" if report.dry_run else mended)
 
 
-def _failed(name: str, error: WorkflowFailureError) -> CliError:
-    cause = error.cause.__cause__ or error.cause
-    return CliError(
-        "not_compared",
-        f"{name} ended: {cause}. What it had brought back by then is in the inbox.",
-        "See whether Azure DevOps lets us read: pointsman doctor --online; then: pointsman sync reconcile",
-        ExitCode.FAILURE,
-        retryable=True,
-    )
+def _failed(name: str, project: str, error: WorkflowFailureError) -> CliError:
+    return ended(name, project, error, "What it had brought back by then is in the inbox.", "pointsman sync reconcile")

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from pointsman.config import Settings
 from pointsman.contracts.recovery import HookState, RecoverRequest, RecoverResult, Unrecovered
@@ -63,7 +64,7 @@ async def recover(
             try:
                 results.append(await running.result())
             except WorkflowFailureError as error:
-                raise _failed(running.id, error) from error
+                raise _failed(running.id, name, error) from error
     call.show(Listing("recovered", RECOVERED, [row for result in results for row in _rows(result)]))
     return _told(call, results, dry_run=dry_run)
 
@@ -133,12 +134,30 @@ def _told(call: Call, results: list[RecoverResult], *, dry_run: bool) -> ExitCod
     return ExitCode.FINDINGS if lost else ExitCode.OK
 
 
-def _failed(name: str, error: WorkflowFailureError) -> CliError:
+def _failed(name: str, project: str, error: WorkflowFailureError) -> CliError:
+    return ended(
+        name,
+        project,
+        error,
+        "What it had found by then is in the inbox, and the watermark stands there.",
+        "pointsman hooks recover",
+    )
+
+
+def ended(name: str, project: str, error: WorkflowFailureError, state: str, again: str) -> CliError:
+    """A run that failed, as its caller is told; a `project` that is not there is a wrong word and no outage."""
     cause = error.cause.__cause__ or error.cause
+    if project and isinstance(cause, ApplicationError) and cause.type == "Missing":
+        return CliError(
+            "not_found",
+            f"There is no project {project!r} that we may see, so nothing was read or changed: {cause}.",
+            "See whether Azure DevOps lets us read: pointsman doctor --online",
+            ExitCode.NOT_FOUND,
+        )
     return CliError(
-        "not_recovered",
-        f"{name} ended: {cause}. What it had found by then is in the inbox, and the watermark stands there.",
-        "See whether Azure DevOps lets us read: pointsman doctor --online; then: pointsman hooks recover",
+        "run_failed",
+        f"{name} ended: {cause}. {state}",
+        f"See whether Azure DevOps lets us read: pointsman doctor --online; then: {again}",
         ExitCode.FAILURE,
         retryable=True,
     )

@@ -158,7 +158,7 @@ async def test_a_comparison_brings_back_what_was_lost_and_shows_in_the_status(ri
         assert (done.code, reports["Fabrikam"]["lost"], reports["Fabrikam"]["events"]) == (0, 1, 1)
         assert reports["Contoso"]["items"] == 0
         unknown = await rig.run("sync", "reconcile", "--project", "Nowhere")
-    assert (unknown.code, "pointsman doctor --online; then: pointsman sync reconcile" in unknown.err) == (1, True)
+    assert (unknown.code, "There is no project 'Nowhere' that we may see" in unknown.err) == (3, True)
     status = await rig.run("sync", "status", "--json")
     compared = {one["project"]: one for one in json.loads(status.out)["projects"]}
     assert compared["Fabrikam"]["comparison"]["findings"][0]["standing"] == "lost"
