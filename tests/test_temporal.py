@@ -7,17 +7,20 @@ from contextlib import asynccontextmanager
 from importlib.util import module_from_spec
 from pathlib import Path
 from uuid import uuid4
+from weakref import WeakSet
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from pointsman import temporal
 from pointsman.contracts.work_items import WorkItemKey
@@ -68,6 +71,15 @@ def _word_of_a_run(folder: Path) -> object:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.WORD
+
+
+def test_a_workflow_is_tried_in_the_sandbox_once_for_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[type] = []
+    monkeypatch.setattr(SandboxedWorkflowRunner, "create_instance", lambda _, details: tried.append(details.defn.cls))
+    monkeypatch.setattr(type(temporal.workflow_runner()), "prepared", WeakSet())
+    for _ in range(2):
+        temporal.workflow_runner().prepare_workflow(workflow._Definition.must_from_class(WaitForWord))
+    assert tried == [WaitForWord]
 
 
 async def test_sandbox_refuses_the_clock(dev_server: DevServer) -> None:

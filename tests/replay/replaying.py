@@ -8,10 +8,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
+from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from pointsman.temporal import plugin
@@ -41,11 +42,18 @@ WORKFLOWS = (
 
 
 async def replay(wanted: Sequence[corpus.Recorded]) -> AsyncGenerator[tuple[corpus.Recorded, Exception | None]]:
-    """Each history with what replaying it came to."""
-    replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin()])
-    for recorded in wanted:
-        result = await replayer.replay_workflow(recorded.history, raise_on_replay_failure=False)
-        yield recorded, result.replay_failure
+    """Each history with what replaying it came to, in that order."""
+    types = {recorded.workflow_type for recorded in wanted}
+    replayer = Replayer(workflows=[kind for kind in WORKFLOWS if kind.__name__ in types], plugins=[plugin()])
+
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        for recorded in wanted:
+            yield recorded.history
+
+    async with replayer.workflow_replay_iterator(histories()) as results:
+        of = iter(wanted)
+        async for result in results:
+            yield next(of), result.replay_failure
 
 
 async def main(folder: Path, pattern: str) -> int:
