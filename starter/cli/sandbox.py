@@ -29,7 +29,7 @@ async def run(call: Call, settings: Settings, part: str, port: int, seed: Seed) 
     async with AsyncExitStack() as running:
         told: dict[str, str] = {}
         if part in ("azure-devops", "all"):
-            told |= await _azure_devops(running, settings, port, seed)
+            told |= await serve_azure_devops(running, settings, port, seed)
         if part in ("models", "all"):
             told |= await _models(running, settings, port + 1 if port and part == "all" else port)
         if part == "agents":
@@ -45,7 +45,8 @@ async def run(call: Call, settings: Settings, part: str, port: int, seed: Seed) 
     return ExitCode.OK
 
 
-async def _azure_devops(running: AsyncExitStack, settings: Settings, port: int, seed: Seed) -> dict[str, str]:
+async def serve_azure_devops(running: AsyncExitStack, settings: Settings, port: int, seed: Seed) -> dict[str, str]:
+    """Serves for as long as `running` is open; settings, and the token of a person, that lead there."""
     person, service = _secret(None), _secret(settings.azure_devops_token)
     config = azure_devops.large_config if seed == "large" else azure_devops.demo_config
     url = await running.enter_async_context(azure_devops.running(config(person, service), port=port))

@@ -1,17 +1,37 @@
 """The stand-in's large past, in small: the same number makes the same, and what hangs together does."""
 
 from collections import Counter
+from contextlib import AsyncExitStack
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from pointsman.sandbox.azure_devops import large_config
+from pointsman.clients.azure_devops import AzureDevOps
+from pointsman.clients.azure_devops.patches import set_field
+from pointsman.config import load
+from pointsman.ports import Rejected
+from pointsman.sandbox.azure_devops import large, large_config
 from pointsman.sandbox.azure_devops.config import Organisation
 from pointsman.sandbox.azure_devops.large import ABOVE, LINKED_SHARE, SHARES, seed_large
+from pointsman.sandbox.azure_devops.learned import Learned
 from pointsman.sandbox.azure_devops.state import Item, World
+from starter.cli.sandbox import serve_azure_devops
 
 ITEMS = 400
+EVERY = 20_000
+
+
+class Forgetful(dict[object, object]):
+    def __setitem__(self, key: object, value: object) -> None:
+        """Nothing is learned."""
+
+
+class ByTheRules(Learned):
+    def __init__(self, world: World, organisation: Organisation, project: str) -> None:
+        super().__init__(world, organisation, project)
+        vars(self)["_outcomes"] = Forgetful()
 
 
 def made(number: int, count: int = ITEMS) -> World:
@@ -44,6 +64,35 @@ def told(world: World) -> list[object]:
 def test_a_number_makes_the_same_past_each_time_and_another_number_another() -> None:
     assert told(made(3, 60)) == told(made(3, 60))
     assert told(made(3, 60)) != told(made(4, 60))
+
+
+def test_what_is_done_like_the_first_of_its_kind_is_as_the_rules_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly = told(made(5, ITEMS))
+    monkeypatch.setattr(large, "Learned", ByTheRules)
+    assert told(made(5, ITEMS)) == quickly
+
+
+@pytest.mark.slow
+async def test_the_large_stand_in_serves_twenty_thousand_items_with_histories(tmp_path: Path) -> None:
+    async with AsyncExitStack() as running:
+        known = await serve_azure_devops(running, load(data_dir=tmp_path), 0, "large")
+        url, token = known["POINTSMAN_AZURE_DEVOPS_URL"], SecretStr(known["POINTSMAN_AZURE_DEVOPS_TOKEN"])
+        client = await running.enter_async_context(AzureDevOps(url, token))
+        every = await client.work_items.query("SELECT [System.Id] FROM WorkItems", "Fabrikam", top=EVERY)
+        assert sorted(every) == list(range(1, EVERY + 1))
+        some = every[:: EVERY // 200][:200]
+        found = await client.work_items.batch(some)
+        assert [item.id for item in found] == some
+        busy = max(found, key=lambda item: item.rev)
+        updates = await client.work_items.updates(busy.id)
+        states = [one.fields["System.State"] for one in updates if "System.State" in one.fields]
+        assert [one.rev for one in updates][-1] == busy.rev > 2
+        assert states[-1].new_value == busy.fields["System.State"]
+        assert all(before.new_value == after.old_value for before, after in pairwise(states))
+        await client.work_items.create("Fabrikam", "Task", [set_field("System.Title", "One more")])
+        with pytest.raises(Rejected, match="VS402337"):
+            await client.work_items.query("SELECT [System.Id] FROM WorkItems", "Fabrikam", top=EVERY)
+        assert len(await client.queries.ids("", "Fabrikam")) == EVERY + 1
 
 
 def test_there_are_as_many_of_each_type_as_their_shares_say(items: list[Item]) -> None:

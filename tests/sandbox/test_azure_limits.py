@@ -66,7 +66,7 @@ def test_a_long_text_has_at_most_a_million_characters(world: World) -> None:
 def test_an_item_takes_ten_thousand_revisions(world: World) -> None:
     item = make(world)
     while item.rev < 9_999:
-        item.revisions.append(dict(item.fields))
+        item.revisions.append(dict(item.fields), ())
     edits.patch(world, item, parse([put("System.Title", "The last one")]), ADA)
     with pytest.raises(ServiceError, match="limit of 10000 revisions"):
         edits.patch(world, item, parse([put("System.Title", "One too many")]), ADA)

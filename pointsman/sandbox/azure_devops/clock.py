@@ -7,8 +7,7 @@ NEVER = "9999-01-01T00:00:00Z"
 
 def iso(moment: datetime) -> str:
     """Milliseconds without trailing zeros, as in the fields of a work item."""
-    fraction = f"{moment.microsecond // 1000:03d}".rstrip("0")
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{fraction}Z" if fraction else "Z")
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds').rstrip('0').rstrip('.')}Z"
 
 
 class Clock:

