@@ -19,14 +19,13 @@ import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Final
 
 import platformdirs
-from filelock import AcquireReturnProxy, FileLock, Timeout
 
 CLI_VERSION: Final = "1.5.1"
 """Newest CLI that `go install` can build: later ones carry a `replace` directive."""
@@ -224,8 +223,10 @@ def _wait(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
         return None
 
 
-def _locked(artifact: Artifact, cache: Path, say: Say) -> AcquireReturnProxy:
+def _locked(artifact: Artifact, cache: Path, say: Say) -> AbstractContextManager[object]:
     """The acquired lock of this artifact; as a context manager it is released at the end."""
+    from filelock import FileLock, Timeout  # it watches every import of its process: only who obtains something pays
+
     cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{artifact.folder(cache)}.lock")
     started = time.monotonic()

@@ -4,6 +4,7 @@ Without the rooms that serve, which take seconds to load: they are the other pro
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -12,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 from urllib.error import HTTPError
-
-from filelock import FileLock, Timeout
 
 from pointsman.config import Settings, variable
 from pointsman.temporal_server import DevServer
@@ -25,14 +24,44 @@ from starter.cli.settings import local
 START_SECONDS_MAX = 420.0  # a Temporal server that has to be built first takes five minutes
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
-POLL_SECONDS = 0.2
+POLL_SECONDS, LOCK_POLL_SECONDS = 0.2, 0.05
 
 Record = dict[str, str | int]
 
 
-def lock_of(folder: Path) -> FileLock:
-    """Held by the `up` that runs on the folder. The system lets go of it however that ends."""
-    return FileLock(folder / "up.lock")
+class UpLock:
+    """Held by the `up` that runs on the folder. The system lets go of it however that ends.
+
+    The library for such locks watches every import of its process; a workflow's sandbox imports for each run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: int | None = None
+
+    def acquire(self, seconds: float) -> None:
+        """Raises `TimeoutError` where another process holds it for so long."""
+        file, until = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    os.close(file)
+                    raise TimeoutError(f"{self._path} is held by another process") from None
+                time.sleep(LOCK_POLL_SECONDS)
+            else:
+                self._file = file
+                return
+
+    def release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+        self._file = None
+
+
+def lock_of(folder: Path) -> UpLock:
+    return UpLock(folder / "up.lock")
 
 
 def record_of(folder: Path) -> Path:
@@ -118,11 +147,13 @@ def _holds(folder: Path) -> bool:
     """Whether an `up` runs on the folder: the system lets go of its lock however it ends."""
     if not folder.is_dir():
         return False
+    lock = lock_of(folder)
     try:
-        with lock_of(folder).acquire(timeout=0):
-            return False
-    except Timeout:
+        lock.acquire(0)
+    except TimeoutError:
         return True
+    lock.release()
+    return False
 
 
 def _until_ready(process: "subprocess.Popen[bytes]", folder: Path, log: Path, offset: int, health: str) -> Record:

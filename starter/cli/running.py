@@ -9,8 +9,6 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from filelock import Timeout
-
 from pointsman.config import Settings
 from pointsman.store import schema
 from pointsman.store.sqlite import ServiceLock, path_of
@@ -52,8 +50,8 @@ async def up(call: Call, settings: Settings) -> ExitCode:
     folder = made_folder(settings)
     lock = lock_of(folder)
     try:
-        lock.acquire(timeout=LOCK_SECONDS_MAX)
-    except Timeout:
+        lock.acquire(LOCK_SECONDS_MAX)
+    except TimeoutError:
         raise runs_already(folder) from None
     server: DevServer | None = None
     try:
