@@ -162,8 +162,9 @@ class Reconciling:
         key = self._key(work, ours.id)
         oldest = min(one.base_rev for one in ours.in_doubt)
         account = await self._tracker.identity(ask.organisation)
-        updates = await self._tracker.updates(key, oldest)
-        found = settled_writes(ours, updates, account, work.now, ask.settle)
+        updates = await self._tracker.updates(key, max(oldest - 1, 0))  # links move at the revision that stands
+        writes = await self._books.ledger.writes(key)
+        found = settled_writes(ours, updates, account, work.now, ask.settle, writes)
         for write, rev in found:
             status, evidence = ("written", "its revision") if rev else ("abandoned", "no revision of that kind")
             await self._books.ledger.settle(write.operation, status, rev, caller(), f"reconciliation: {evidence}")

@@ -21,10 +21,11 @@ from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.tracker import ItemUpdate
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemKey
 from pointsman.domain.briefing import facts_of
-from pointsman.domain.echoes import equal, tags_of
+from pointsman.domain.echoes import equal, is_of_fields, tags_of
 from pointsman.domain.recovery import Missed
 from pointsman.domain.rollback import revision_made
 from pointsman.domain.routing import in_scope, match_facts
+from pointsman.domain.sync.recognising import COMMENT, linked_by
 
 FINDINGS_MAX = 100
 """Each step carries them through the history."""
@@ -133,15 +134,30 @@ def is_over(ours: OurItem, now: datetime, grace: timedelta) -> bool:
 
 
 def settled_writes(
-    ours: OurItem, updates: Sequence[ItemUpdate], account: str, now: datetime, settle: timedelta
+    ours: OurItem,
+    updates: Sequence[ItemUpdate],
+    account: str,
+    now: datetime,
+    settle: timedelta,
+    writes: Sequence[WriteRecord] = (),
 ) -> list[tuple[WriteRecord, int]]:
-    """Writes in doubt with the revision that each made, 0 for none. One that may be under way is left alone."""
+    """Writes in doubt with the revision that each made, 0 for none. One that may be under way is left alone.
+
+    `writes` are all of ours to the item. Of one to links alone it is the revision at which the links moved.
+    """
     if ours.state is not None and ours.state not in ENDED:
         return []
     old = [write for write in ours.in_doubt if now - write.intended_at > settle]
-    found = [(write, revision_made(write, updates, account)) for write in old]
-    # What was written beside fields, in the ledger under `+`, need not have made a revision: none proves nothing.
-    return [(write, rev) for write, rev in found if rev or not any(name.startswith("+") for name in write.values)]
+    found = [(write, _rev_of(write, updates, account, writes)) for write in old]
+    # What was said through the comments' own door makes revisions that do not tell of it: none proves nothing.
+    return [(write, rev) for write, rev in found if rev or COMMENT not in write.values]
+
+
+def _rev_of(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, writes: Sequence[WriteRecord]) -> int:
+    if is_of_fields(write):
+        return revision_made(write, updates, account)
+    made = linked_by(write, updates, account, writes)
+    return next((one.rev for one in updates if one.id == made), 0)
 
 
 def counted(tally: ReconcileTally, item_id: int, compared: Compared, *, repaired: bool = False) -> ReconcileTally:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Match, Policy, ScopeRule
 from pointsman.contracts.reconciliation import (
     Compared,
@@ -157,10 +158,22 @@ def test_a_write_in_doubt_is_settled_once_it_is_old_and_its_run_is_over() -> Non
     assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, later, MINUTES) == [(WRITE, 3)]
     assert settled_writes(ours(in_doubt=(WRITE,)), [], us, later, MINUTES) == [(WRITE, 0)]
     assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, NOW, MINUTES) == []
-    linked = WRITE.model_copy(update={"values": {"+links": ["Related 7"]}})
-    assert settled_writes(ours(in_doubt=(linked,)), [], us, later, MINUTES) == []
+    said = WRITE.model_copy(update={"values": {"System.History": "Working", "+comment": 0}})
+    assert settled_writes(ours(in_doubt=(said,)), [], us, later, MINUTES) == []
     working = ours(in_doubt=(WRITE,), state=WorkItemState.PUBLISHING)
     assert settled_writes(working, [made], us, later, MINUTES) == []
+
+
+def test_a_write_of_links_in_doubt_is_settled_by_the_history_of_links() -> None:
+    us, later = "pointsman@fabrikam.example", NOW + timedelta(hours=1)
+    linked = WRITE.model_copy(update={"values": {"+links": ["System.LinkTypes.Related 9"]}})
+    relation: dict[str, Json] = {"rel": "System.LinkTypes.Related", "url": "https://x.example/_apis/wit/workItems/9"}
+    made = ItemUpdate(id=4, rev=2, revised_by=us, links_added=(relation,))
+    doubtful = ours(in_doubt=(linked,))
+    assert settled_writes(doubtful, [made], us, later, MINUTES, [linked]) == [(linked, 2)]
+    assert settled_writes(doubtful, [], us, later, MINUTES, [linked]) == [(linked, 0)]
+    before = linked.model_copy(update={"operation": "op-0", "status": "written", "rev": 2})
+    assert settled_writes(doubtful, [made], us, later, MINUTES, [before, linked]) == [(linked, 0)], "that was another's"
 
 
 @pytest.mark.parametrize(

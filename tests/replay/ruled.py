@@ -42,6 +42,29 @@ async def held_back(client: Client) -> str:
     return item.handle.id
 
 
+@beside("DeliverWorkItem")
+async def linked_nowhere(client: Client) -> str:
+    """The agent hears that a link cannot be made, wants it again, and people let the rest be written."""
+    wanted = policy(needs_approval=(), may_link=("Related",))
+    wanted = wanted.model_copy(update={"process": ProcessControl(rewrites=1)})
+    item = Recording(client, "linked-nowhere", (answer(links=[("Related", "9")]),), wanted)
+    async with (await item.prompt()).worker():
+        await item.deliver()
+        await item.decide(await item.asked(), "approve")
+        await item.result()
+    return item.handle.id
+
+
+@beside("DeliverWorkItem")
+async def woken_by_the_other_end(client: Client) -> str:
+    """All that is heard of the item is that we linked another one to it."""
+    item = Recording(client, "woken-by-the-other-end", (answer(),), policy())
+    async with (await item.prompt()).worker():
+        await item.hears_of_our_link()
+        await item.result()
+    return item.handle.id
+
+
 async def _violating(client: Client, path: str) -> Recording:
     """A violation opens, somebody is asked about it, and the next event resolves it."""
     async with _ruled(client, path, WATCHED, (answer(question="Who?"),)) as (item, _):

@@ -33,8 +33,9 @@ from pointsman.contracts.policy import (
     ScopeRule,
     Severity,
 )
-from pointsman.contracts.records import Delivery, EscalationRow
+from pointsman.contracts.records import Caller, Chain, Delivery, EscalationRow, WriteIntent
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
+from pointsman.domain.sync.recognising import LINKS
 from pointsman.llm.service import LLMService
 from pointsman.llm.types import LLMResponse
 from pointsman.temporal import activities_of
@@ -49,7 +50,7 @@ from tests.books import (
     MemoryTranscripts,
 )
 from tests.books_sync import FakeComments, MemoryConflicts, memory_sync
-from tests.worlds import PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
+from tests.worlds import ACCOUNT, PERSON, FakeModel, FakePeople, FakeToolbox, FakeTracker, served
 from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
 from workflows.turns import TakeTurn
@@ -91,6 +92,9 @@ def policy(**agent: object) -> Policy:
             for severity in Severity
         ),
     )
+
+
+TO_SEVEN: Json = {"rel": "System.LinkTypes.Hierarchy-Reverse", "url": "https://ado/f/_apis/wit/workItems/7"}
 
 
 class Rig:
@@ -192,6 +196,14 @@ class Rig:
         )
         await work_items.hand_over(self.client, event, self.policy, "default", f"{self.queue}-1", task_queue=self.queue)
         return event
+
+    async def hears_of_our_link(self) -> None:
+        """We linked item 7 to this one, which is its child: its end of the link comes in as an event."""
+        chain = Chain(tenant="default", correlation_id="c", key=self.key.model_copy(update={"id": 7, "project": "Web"}))
+        values: dict[str, Json] = {LINKS: ["System.LinkTypes.Hierarchy-Forward 1"]}
+        whose = Caller(workflow_id="ado/fabrikam/7", run_id="run")
+        await self.ledger.intend(WriteIntent(operation="run/1.1", chain=chain, base_rev=1, values=values), whose)
+        await self.deliver(EventKind.UPDATED, linked=[TO_SEVEN], by=ACCOUNT)
 
     def _delivery(
         self, name: str, kind: EventKind, rev: int, fields: dict[str, Json], linked: Sequence[Json], by: str

@@ -3,23 +3,15 @@ written to another item starts nothing here."""
 
 from temporalio.testing import WorkflowEnvironment
 
-from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import EscalationKind
-from pointsman.contracts.records import Chain, WriteIntent
 from pointsman.contracts.tracker import TrackedItem
 from pointsman.contracts.work_items import EventKind, WorkItemState
-from pointsman.domain.sync.recognising import LINKS
 from tests.books_sync import FakeTargets
-from tests.workflows.rig import Rig, policy, rig
-from tests.workflows.rollback_rig import CALLER
-from tests.worlds import ACCOUNT, answer
+from tests.workflows.rig import TO_SEVEN, Rig, policy, rig
+from tests.worlds import answer
 
 MAY = policy(needs_approval=(), may_link=("Parent", "Related"))
-PARENT, CHILD, RELATED = (
-    "System.LinkTypes.Hierarchy-Reverse",
-    "System.LinkTypes.Hierarchy-Forward",
-    "System.LinkTypes.Related",
-)
+PARENT, RELATED = "System.LinkTypes.Hierarchy-Reverse", "System.LinkTypes.Related"
 
 
 def there(item: Rig, *ids: int) -> None:
@@ -70,14 +62,9 @@ async def test_people_are_asked_where_it_goes_on_and_may_let_the_rest_be_written
 
 async def test_the_other_end_of_our_link_starts_no_work_and_a_human_s_link_does(env: WorkflowEnvironment) -> None:
     async with rig(env, answer(), wanted=MAY) as item:
-        other = item.key.model_copy(update={"id": 7, "project": "Web"})
-        chain = Chain(tenant="default", correlation_id="c", key=other)
-        written = WriteIntent(operation="run/1.1", chain=chain, base_rev=1, values={LINKS: [f"{CHILD} 1"]})
-        await item.ledger.intend(written, CALLER)
-        added: list[Json] = [{"rel": PARENT, "url": "https://ado/fabrikam/_apis/wit/workItems/7"}]
-        await item.deliver(EventKind.UPDATED, linked=added, by=ACCOUNT)
+        await item.hears_of_our_link()
         echo = await item.result()
-        await item.deliver(EventKind.UPDATED, linked=added)
+        await item.deliver(EventKind.UPDATED, linked=[TO_SEVEN])
         news = await item.result()
     assert (echo.reason, echo.turns) == ("nothing but the echo of our own write", 0)
     assert (news.turns, item.tracker.writes[1]) == (1, 1)
