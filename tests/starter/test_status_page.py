@@ -1,5 +1,8 @@
-"""The status page in a real browser: for everybody, in both schemes, on any screen, and in words when things fail."""
+"""Our pages in a real browser, for everybody and in both schemes: the status page in words when things fail, on any
+screen; the page of the matrix from a file, in both directions.
+"""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,14 +13,18 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from pointsman.ports import Unavailable
 from pointsman.store.engine import Store
 from pointsman.temporal_server import DevServer
+from starter.cli.matrix import Wanted
 from starter.web.services import Check, Services, Unfit
+from tests.sandbox.azure import azure_devops
+from tests.sandbox.traced import PROJECT, Traced, traced, traced_config
 from tests.starter import browser_rig
 from tests.starter.browser_rig import Tab
+from tests.starter.matrix_rig import asked
 from tests.starter.web_rig import Web, created, services, serving
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -67,19 +74,23 @@ async def status(browser: Browser, given: Services, state: str = "ready") -> Asy
             yield tab, web
 
 
-@pytest.mark.parametrize("state", STATES)
-async def test_the_page_is_without_barriers_and_faults(browser: Browser, given: Services, state: str) -> None:
+async def without_barriers(tab: Tab) -> None:
     grounds: list[str] = []
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        await tab.page.emulate_media(color_scheme=scheme)
+        told = await Axe().run(tab.page, options={"runOnly": list(RULES)})
+        assert told.violations_count == 0, told.generate_report()
+        grounds.append(await tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+    assert grounds == ["rgb(255, 255, 255)", "rgb(22, 25, 31)"]
+    assert tab.faults == []
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_the_page_is_without_barriers_and_faults(browser: Browser, given: Services, state: str) -> None:
     async with status(browser, given, state) as (tab, _):
         assert await tab.page.title() == f"Pointsman: {state}"
-        for scheme in schemes:
-            await tab.page.emulate_media(color_scheme=scheme)
-            told = await Axe().run(tab.page, options={"runOnly": list(RULES)})
-            assert told.violations_count == 0, told.generate_report()
-            grounds.append(await tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
-        assert tab.faults == []
-    assert grounds == ["rgb(255, 255, 255)", "rgb(22, 25, 31)"]
+        await without_barriers(tab)
 
 
 async def test_what_fails_is_said_in_words(browser: Browser, given: Services) -> None:
@@ -130,3 +141,54 @@ async def test_its_links_lead_where_they_say(browser: Browser, given: Services, 
         await page.get_by_role("link", name="Temporal’s UI").click()
         await page.get_by_role("heading", level=1).wait_for()
         assert page.url.startswith(f"{dev_server.ui_url}/namespaces/default/workflows")
+
+
+@asynccontextmanager
+async def page_of_the_matrix(browser: Browser, migrated_file: Path, folder: Path) -> AsyncGenerator[tuple[Tab, Traced]]:
+    """Read from the stand-in, written by the command, opened as a file."""
+    copy(migrated_file, folder / "pointsman-matrix.db")
+    target = folder / "matrix.html"
+    async with azure_devops(of=traced_config()) as azure:
+        made = await traced(azure)
+        code, _, _ = await asked(azure, folder, Wanted(project=PROJECT, format="html", output=str(target)))
+        assert code == 0
+    async with browser_rig.tab(browser, folder.as_uri()) as tab:
+        await tab.page.goto(target.as_uri())
+        yield tab, made
+
+
+async def test_the_matrix_is_read_in_both_directions_by_keyboard_and_in_the_dark(
+    browser: Browser, migrated_file: Path, tmp_path: Path
+) -> None:
+    async with page_of_the_matrix(browser, migrated_file, tmp_path) as (tab, made):
+        page = tab.page
+        await without_barriers(tab)
+        rows = page.locator("[role=region] tbody tr")
+        full = rows.filter(has=page.get_by_role("rowheader", name=f"{made.ids['full']} requirement"))
+        for item in ("epic", "feature", "full-task", "full-case"):
+            assert await full.get_by_role("link", name=str(made.ids[item]), exact=True).count() >= 1, item
+        request = page.get_by_role("listitem").filter(has_text="PR 1 completed")
+        served = await rows.filter(has=request).get_by_role("rowheader").all_inner_texts()
+        assert [one.partition(" ")[0] for one in served] == [str(made.ids["full"])]
+
+        flags = rows.filter(has=page.get_by_role("rowheader", name=f"{made.ids['bare']} requirement")).locator(".flag")
+        assert "gap: no feature" in await flags.all_inner_texts()
+        gap = flags.filter(has_text="gap: no feature")
+        assert await gap.evaluate("one => getComputedStyle(one).textDecorationLine") == "underline"
+        assert await gap.evaluate("one => getComputedStyle(one).color") == "rgb(255, 156, 156)", "in the dark"
+
+        total = await rows.count()
+        for name in ("Coverage by column", "Only rows with a gap", "Each requirement"):
+            await page.keyboard.press("Tab")
+            focus = page.locator(":focus-visible")
+            assert await focus.evaluate("one => getComputedStyle(one).outlineStyle") == "solid"
+            if name.startswith("Only"):
+                await page.keyboard.press("Space")
+                assert await rows.locator("visible=true").count() == total - 1
+                await page.keyboard.press("Space")
+        await expect(page.get_by_role("region", name="Each requirement")).to_be_focused()
+        await page.keyboard.press("ArrowRight")
+        async with asyncio.timeout(browser_rig.STEP_SECONDS_MAX):
+            while not await page.evaluate("document.querySelector('[role=region]').scrollLeft"):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.02)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 1280
