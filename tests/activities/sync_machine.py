@@ -8,6 +8,7 @@ import json
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,15 +19,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from pointsman.clients.azure_devops.patches import Operation, add_comment, add_relation, set_field
+from pointsman.clients.azure_devops.patches import Operation, add_comment, add_relation, remove_relation, set_field
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Classify, FieldConflict, Publish, Published, TakeIn
 from pointsman.contracts.sync import LoopBreaker, SyncPolicy
-from pointsman.contracts.work_items import Judgement, Proposal, Verdict, WorkItemEvent
-from pointsman.domain.echoes import equal, is_noise, tags_of
+from pointsman.contracts.work_items import Judgement, Proposal, ProposedLink, Verdict, WorkItemEvent, WorkItemKey
+from pointsman.domain.echoes import equal, is_noise, is_of_fields, tags_of
+from pointsman.domain.links import read_links
 from pointsman.domain.proposals import canonical
 from pointsman.domain.sync.agreeing import links_of
 from pointsman.domain.sync.kinds import TAGS
+from pointsman.domain.sync.recognising import links_in
 from pointsman.ports import Rejected
 from tests.activities.sync_rig import PLACE, Both, Killed, both
 
@@ -37,6 +40,7 @@ PRIORITY, TITLE, STEPS, STATE = (
     "Microsoft.VSTS.TCM.ReproSteps",
     "System.State",
 )
+RELATED = "System.LinkTypes.Related"
 US, PERSON = "pointsman@fabrikam.example", "ada@fabrikam.example"
 LINES = "<p>one</p><p>two</p><p>three</p>"
 TROUBLES = (
@@ -60,6 +64,7 @@ fields = st.sampled_from(sorted(values)).flatmap(lambda name: st.tuples(st.just(
 changes = st.dictionaries(st.sampled_from(sorted(values)), st.none(), min_size=0, max_size=3).flatmap(
     lambda names: st.fixed_dictionaries({name: values[name] for name in names})
 )
+links = st.lists(st.tuples(st.sampled_from(["Related", "Child"]), st.integers(0, 1)), max_size=2)
 tags = st.lists(st.sampled_from(["crane", "noon"]), max_size=2)
 # No breaker here: the machine writes to one item as often as it likes, and that is no loop.
 POLICY = SyncPolicy(breaker=LoopBreaker(writes=10_000))
@@ -75,7 +80,7 @@ class TwoWriters(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.key = self.run(self.both.item())
-        self.other = self.run(self.both.item())
+        self.others = [self.run(self.both.item()) for _ in range(2)]
         self.run(self.person_writes([set_field(STEPS, LINES)]))
         self.queue: list[WorkItemEvent] = []
         self.knows: dict[str, Json] = {}
@@ -111,11 +116,18 @@ class TwoWriters(RuleBasedStateMachine):
         type(self).steps += 1
         self.run(self.person_writes([add_comment(text)]))
 
-    @rule()
-    def person_links(self) -> None:
+    @rule(place=st.integers(0, 1))
+    def person_links(self, place: int) -> None:
         type(self).steps += 1
-        url = f"{PLACE}/fabrikam/_apis/wit/workItems/{self.other.id}"
-        self.run(self.person_writes([add_relation("System.LinkTypes.Related", url)]))
+        self.run(self.person_writes([add_relation(RELATED, self.address(self.others[place]))]))
+
+    @rule(place=st.integers(0, 3))
+    def person_unlinks(self, place: int) -> None:
+        type(self).steps += 1
+        self.run(self.person_writes([remove_relation(place)]))
+
+    def address(self, other: WorkItemKey) -> str:
+        return f"{PLACE}/fabrikam/_apis/wit/workItems/{other.id}"
 
     # The way of events
 
@@ -180,10 +192,15 @@ class TwoWriters(RuleBasedStateMachine):
         self.take_in()
 
     @precondition(lambda self: self.asked is None)
-    @rule(change=changes, names=tags, comment=st.sampled_from(["", "Done."]))
-    def the_agent_proposes(self, change: dict[str, Json], names: list[str], comment: str) -> None:
+    @rule(change=changes, names=tags, comment=st.sampled_from(["", "Done."]), linked=links)
+    def the_agent_proposes(
+        self, change: dict[str, Json], names: list[str], comment: str, linked: list[tuple[str, int]]
+    ) -> None:
         type(self).steps += 1
-        proposal = Proposal(fields=change, tags=tuple(dict.fromkeys(names)), comment=comment)
+        wanted = read_links(
+            [ProposedLink(relation=kind, target=str(self.others[place].id)) for kind, place in linked], self.key
+        )
+        proposal = Proposal(fields=change, tags=tuple(dict.fromkeys(names)), comment=comment, links=wanted)
         digest = self.run(self.both.contents.put(canonical(proposal)))
         self.ask(proposal=digest, base=self.base, base_rev=self.known_rev, heard_rev=self.news_rev)
         assert self.asked is not None
@@ -219,6 +236,9 @@ class TwoWriters(RuleBasedStateMachine):
             self.both.trouble.name = ""
         if published.status == "conflict":
             self.decide(published.conflicts, mine)
+        elif published.impossible:
+            # Nothing that it asks for is beyond it: no item has a parent but the one that it says.
+            raise AssertionError(published.impossible)
         else:
             self.asked = None
 
@@ -251,6 +271,7 @@ class TwoWriters(RuleBasedStateMachine):
         self.the_run_hears(lost=False)
         self.both_sides_agree()
         self.each_write_was_made_once_over_what_was_known()
+        self.each_link_of_ours_was_made_once()
 
     def both_sides_agree(self) -> None:
         item = self.run(self.both.tracker.get(self.key))
@@ -266,13 +287,22 @@ class TwoWriters(RuleBasedStateMachine):
         assert agreed.links == links_of(item.relations)
         assert not self.run(self.both.conflicts.find(item_id=self.key.id))
 
-    def each_write_was_made_once_over_what_was_known(self) -> None:
+    def each_link_of_ours_was_made_once(self) -> None:
+        """As often as the ledger says, and never over one that was there."""
         rows = self.run(self.both.ledger.writes(self.key))
+        intended = Counter(name for row in rows if row.status == "written" for name in links_in(row))
+        updates = self.run(self.both.tracker.updates(self.key))
+        ours = [update for update in updates if update.revised_by == US]
+        assert Counter(name for update in ours for name in links_of(update.links_added)) == intended
+        assert not any(update.links_removed for update in ours), "nobody's link is taken away"
+
+    def each_write_was_made_once_over_what_was_known(self) -> None:
+        rows = [row for row in self.run(self.both.ledger.writes(self.key)) if is_of_fields(row)]
         written = {row.rev: row.operation.partition("~")[0] for row in rows if row.status == "written"}
         updates = self.run(self.both.tracker.updates(self.key))
         kept = self.run(self.both.conflicts.find(item_id=self.key.id, every=True))
         settled = {(one.operation, one.conflict.field) for one in kept if one.by == "policy"}
-        own = {update.rev: update for update in updates if update.revised_by == US}
+        own = {update.rev: update for update in updates if update.revised_by == US and update.changed}
         assert own.keys() == written.keys(), "each revision of ours is in the ledger, and no other is"
         assert len(set(written.values())) == len(written), "one revision for each intended change"
         for rev, update in own.items():
