@@ -129,7 +129,7 @@ class Dispatcher:
         *,
         lease: Lease | None = None,
         attempts_max: int = 10,
-        at_once: int = 16,
+        at_once: int = 32,
         backoff: timedelta = timedelta(seconds=1),
     ) -> None:
         self._inbox = inbox
