@@ -1,9 +1,9 @@
 """What a write would break is known before it is sent; what was broken before is no reason to hold it back."""
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import Check, CheckSeverity, ItemFacts, ProcessPolicy
+from pointsman.contracts.process import Check, CheckSeverity, ItemFacts, LinkedItem, ProcessPolicy
 from pointsman.domain.process.evaluation import Around
-from pointsman.domain.process.foresight import at_least, broken_by, changed
+from pointsman.domain.process.foresight import PROVED_BY, at_least, broken_by, changed, end_of, unlinked
 from pointsman.policies.process_rules import load_processes
 from tests.domain.process.items import (
     ADA,
@@ -24,6 +24,7 @@ from tests.domain.process.items import (
 RULES = load_processes()["cmmi"]
 AROUND = Around(NOW, frozenset({BOT}))
 MINOR = CheckSeverity.MINOR
+PARENT = "System.LinkTypes.Hierarchy-Reverse"
 
 
 def checks(facts: ItemFacts, fields: dict[str, Json], by: str = BOT, limit: CheckSeverity = MINOR) -> set[str]:
@@ -93,3 +94,15 @@ def test_severities_have_an_order() -> None:
 def test_a_policy_without_checks_foresees_nothing() -> None:
     nothing = ProcessPolicy(name="n", version="1", checks=tuple[Check, ...]())
     assert broken_by(nothing, resolved(), {STATE: "Closed"}, BOT, AROUND, MINOR) == ()
+
+
+def test_links_that_a_write_adds_are_seen_and_what_they_would_bring_to_light_is_not_known() -> None:
+    lonely = item("Task", "Active").model_copy(update={"links": (), "pull_requests": (), "outcomes": {}})
+    parent = end_of(item("Requirement", "Active").model_copy(update={"id": 9}), PARENT)
+    after = changed(lonely, {}, BOT, NOW, [parent])
+    assert (after.links, after.rev) == ((parent,), lonely.rev)
+    assert (after.pull_requests, after.outcomes) == ((), {})
+    code = changed(lonely, {}, BOT, NOW, [LinkedItem(relation="Pull Request"), LinkedItem(relation=PROVED_BY, id=3)])
+    assert (code.pull_requests, code.outcomes) == (None, None)
+    assert unlinked(after, {(PARENT, 9)}).links == ()
+    assert changed(lonely.model_copy(update={"links": None}), {}, BOT, NOW, [parent]).links is None
