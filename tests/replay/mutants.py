@@ -220,7 +220,8 @@ MUTANTS = {
 def plant(folder: Path, mutant: Mutant | None = None) -> Path:
     """A copy of the workflows in `folder`, changed as asked."""
     copy = folder / "workflows"
-    shutil.copytree(ROOT / "workflows", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    # With what is compiled of them, but not what another process writes just now.
+    shutil.copytree(ROOT / "workflows", copy, ignore=shutil.ignore_patterns("*.pyc.*"))
     if mutant is not None:
         file = copy / mutant.file
         text = file.read_text(encoding="utf-8")

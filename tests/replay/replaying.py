@@ -15,7 +15,7 @@ from pathlib import Path
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from pointsman.temporal import plugin
+from pointsman.temporal import build_id, plugin
 from tests.replay import corpus
 from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
@@ -44,7 +44,8 @@ WORKFLOWS = (
 async def replay(wanted: Sequence[corpus.Recorded]) -> AsyncGenerator[tuple[corpus.Recorded, Exception | None]]:
     """Each history with what replaying it came to, in that order."""
     types = {recorded.workflow_type for recorded in wanted}
-    replayer = Replayer(workflows=[kind for kind in WORKFLOWS if kind.__name__ in types], plugins=[plugin()])
+    kinds = [kind for kind in WORKFLOWS if kind.__name__ in types]
+    replayer = Replayer(workflows=kinds, plugins=[plugin()], build_id=build_id())
 
     async def histories() -> AsyncIterator[WorkflowHistory]:
         for recorded in wanted:
