@@ -17,6 +17,7 @@ from pointsman.domain.sync.recognising import (
     known_already,
     mark_of,
     marked,
+    other_ends,
     own_comment,
     values_of,
     write_of,
@@ -125,3 +126,28 @@ def test_a_version_of_our_own_comment_that_we_know_is_ours(comment_id: int, vers
     agreed = AGREED.model_copy(update={"own_comments": (9,), "comments": {9: 2}})
     assert own_comment(agreed, Heard(comment_id=comment_id, comment_version=version)) is ours
     assert not own_comment(None, Heard(comment_id=comment_id, comment_version=version))
+
+
+def test_links_that_we_take_away_are_known_as_those_that_we_add_are() -> None:
+    ours = write(ItemWrite(unlinks=(LINK,)))
+    gone = Heard(links_changed=True, links_removed=(NAMED,))
+    assert write_of([ours], 5, {}, gone) == ours
+    assert write_of([ours], 5, {}, Heard(links_changed=True, links_added=(NAMED,))) is None
+    assert write_of([write(ItemWrite(links=(LINK,)))], 5, {}, gone) is None
+
+
+def test_a_write_of_links_alone_stands_in_no_revision_s_way() -> None:
+    """It has the number of a revision that somebody else made, or another write of ours."""
+    linking, doubtful = write(ItemWrite(links=(LINK,)), rev=6), write(ItemWrite(fields={"a": 2}), "intended")
+    assert write_of([doubtful, linking], 6, {"a": (1, 2)}) == doubtful
+    assert write_of([linking], 6, {"a": (1, 2)}) is None
+
+
+def test_the_other_end_of_a_link_names_the_item_and_how_it_is_seen_from_there() -> None:
+    parent, child = "System.LinkTypes.Hierarchy-Reverse", "System.LinkTypes.Hierarchy-Forward"
+    heard = Heard(item_id=1, links_added=(f"{parent} 7", NAMED), links_removed=(f"{child} 8",))
+    assert other_ends(heard) == {
+        7: (frozenset({f"{child} 1", "System.LinkTypes.Related 1"}), frozenset()),
+        8: (frozenset(), frozenset({f"{parent} 1"})),
+    }
+    assert other_ends(Heard(item_id=1, links_added=(NAMED, "Hyperlink https://x.example"))) == {}
