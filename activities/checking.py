@@ -9,8 +9,16 @@ from datetime import UTC, datetime
 from itertools import groupby
 
 from activities.rule_books import Completing
-from pointsman.contracts.process import Finding, Graph, ItemFacts
-from pointsman.contracts.violations import CheckCarry, CheckScope, CheckStep, CheckTally, Inspection, Settlement
+from pointsman.contracts.process import Finding, Graph, ItemFacts, Standing
+from pointsman.contracts.violations import (
+    CheckCarry,
+    Checked,
+    CheckScope,
+    CheckStep,
+    CheckTally,
+    Inspection,
+    Settlement,
+)
 from pointsman.contracts.work_items import ProjectKey, WorkItemKey
 from pointsman.domain.loose import string
 from pointsman.domain.process.calls import concerns
@@ -137,21 +145,43 @@ class Checking:
             facts = facts.model_copy(update={"policies": seen.policies, "bypasses": seen.bypasses})
         findings = of_project(scope.policy, facts)
         await self._settle(batch, 0, 0, findings)
+        every = _inspection(batch, 0, 0, (), [one.id for one in scope.policy.checks])
+        batch.take(0, await self._violations.retire(every))
+        await self._violations.checked(
+            Checked(
+                tenant=scope.tenant,
+                organisation=scope.organisation,
+                project=scope.project,
+                process=scope.policy.name,
+                version=scope.policy.version,
+                by=scope.by,
+                at=batch.around.now,
+                tally=batch.tally,
+                unknown={one.check: one.evidence for one in findings if one.standing is Standing.NO_DATA},
+            )
+        )
         return findings
 
     async def _settle(self, batch: _Batch, item_id: int, rev: int, findings: Sequence[Finding]) -> None:
-        scope = batch.scope
-        place = ProjectKey(organisation=scope.organisation, project=scope.project)
-        inspection = Inspection(
-            tenant=scope.tenant,
-            process=scope.policy.name,
-            key=WorkItemKey(organisation=place.organisation, project=place.project, id=item_id) if item_id else place,
-            rev=rev,
-            at=batch.around.now,
-            checks=tuple(one.id for one in scope.policy.checks if of_a_project(one.rule) != bool(item_id)),
-            findings=tuple(findings),
-        )
+        checks = [one.id for one in batch.scope.policy.checks if of_a_project(one.rule) != bool(item_id)]
+        inspection = _inspection(batch, item_id, rev, findings, checks)
         batch.take(item_id, await self._violations.settle(inspection))
+
+
+def _inspection(
+    batch: _Batch, item_id: int, rev: int, findings: Sequence[Finding], checks: Sequence[str]
+) -> Inspection:
+    scope = batch.scope
+    whole = ProjectKey(organisation=scope.organisation, project=scope.project)
+    return Inspection(
+        tenant=scope.tenant,
+        process=scope.policy.name,
+        key=WorkItemKey(organisation=whole.organisation, project=whole.project, id=item_id) if item_id else whole,
+        rev=rev,
+        at=batch.around.now,
+        checks=tuple(checks),
+        findings=tuple(findings),
+    )
 
 
 def _few(findings: Sequence[Finding]) -> tuple[Finding, ...]:

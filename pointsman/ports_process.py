@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pointsman.contracts.process import ProjectFacts
-from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
+from pointsman.contracts.violations import Checked, Inspection, ProcessViolation, Settlement
 from pointsman.ports import ItemReader, ProcessSource, ProcessViolations
 
 
@@ -42,6 +42,13 @@ class SettledViolations(Protocol):
 
     async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
         """Items above `after`, up to `until`, of which violations stand."""
+
+    async def retire(self, inspection: Inspection) -> Settlement:
+        """Resolve what items of the project, or it as a whole, break of checks of the process that `checks` does not
+        name: there are none such any more. Idempotent."""
+
+    async def checked(self, check: Checked) -> None:
+        """Keep that all of a project was checked. At least once."""
 
 
 class KeptViolations(ProcessViolations, SettledViolations, Protocol):

@@ -6,9 +6,9 @@ from itertools import count
 
 from pointsman.contracts.process import Change, Graph, ItemFacts
 from pointsman.contracts.records import AuditEvent
-from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
+from pointsman.contracts.violations import Checked, Inspection, ProcessViolation, Settlement, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.violations import opened_by, settle, settlement
+from pointsman.domain.process.violations import opened_by, retired, retirement, settle, settlement
 from pointsman.ports import Missing
 from tests.worlds import ACCOUNT, FakeTracker
 
@@ -18,6 +18,7 @@ class MemoryViolations:
 
     def __init__(self) -> None:
         self.kept: dict[str, ProcessViolation] = {}
+        self.checks: list[Checked] = []
         self._numbers = count(1)
 
     async def settle(self, inspection: Inspection) -> Settlement:
@@ -43,6 +44,16 @@ class MemoryViolations:
         self, *, organisation: str = "", project: str = "", item_id: int = 0, every: bool = False, limit: int = 200
     ) -> Sequence[ProcessViolation]:
         return [one for one in self.kept.values() if every or one.resolved_at is None][:limit]
+
+    async def retire(self, inspection: Inspection) -> Settlement:
+        standing = [one for one in self.kept.values() if one.resolved_at is None]
+        there = [one for one in standing if one.key.project == inspection.key.project]
+        resolved = retired(there, inspection)
+        self.kept |= {one.id: one for one in resolved}
+        return retirement(resolved)
+
+    async def checked(self, check: Checked) -> None:
+        self.checks.append(check)
 
     async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
         fitting = [one for one in self.kept.values() if one.key.id in items and one.key.organisation == organisation]

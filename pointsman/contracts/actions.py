@@ -55,6 +55,8 @@ class Action(StrEnum):
     VIOLATION_RETURNED = "violation.returned"
     """A waiver has ended, and the rule is still broken."""
     VIOLATION_RESOLVED = "violation.resolved"
+    PROCESS_CHECKED = "process.checked"
+    """All of a project was checked against the rules of its process, and what could not be decided."""
     CONFLICT_OPENED = "conflict.opened"
     """Both sides changed a field, each to something else."""
     CONFLICT_SETTLED = "conflict.settled"

@@ -70,6 +70,9 @@ class ProcessReport(Contract):
     """None: no matrix of the project is kept."""
     read_at: datetime | None = None
     """As of when the matrix is."""
+    checked_at: datetime | None = None
+    """When all of the project was checked last before the end; None: never."""
+    checked_items: int = 0
     undecided: tuple[str, ...] = ()
     """What could not be decided, in sentences."""
     unknown: tuple[Column, ...] = ()

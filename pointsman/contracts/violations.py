@@ -110,6 +110,8 @@ class CheckTally(Contract):
     """Items that have a field, by `TYPE/FIELD`."""
     standings: dict[str, int] = Field(default_factory=dict)
     """Findings by how they stand."""
+    doubts: dict[str, int] = Field(default_factory=dict)
+    """By check: items of which it could not decide anything."""
     opened: int = 0
     resolved: int = 0
     returned: int = 0
@@ -128,6 +130,21 @@ class CheckCarry(Contract):
     """Items of the last batch with violations that people are to be told of; 0 is the project as a whole."""
     called_off: tuple[str, ...] = ()
     """See `Settlement`; of the last batch."""
+
+
+class Checked(Contract):
+    """A check of all of a project that has come to its end."""
+
+    tenant: str
+    organisation: str
+    project: str
+    process: str
+    version: str
+    by: str = ""
+    at: datetime
+    tally: CheckTally
+    unknown: dict[str, str] = Field(default_factory=dict)
+    """By check of the project as a whole of which nothing is known: why."""
 
 
 class CheckStep(Contract):

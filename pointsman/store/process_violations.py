@@ -10,9 +10,16 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import Finding
 from pointsman.contracts.records import Chain
-from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement, ViolationState
+from pointsman.contracts.violations import Checked, Inspection, ProcessViolation, Settlement, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.violations import opened_by, resolution, settle, settlement
+from pointsman.domain.process.violations import (
+    opened_by,
+    resolution,
+    retired,
+    retirement,
+    settle,
+    settlement,
+)
 from pointsman.ports import Missing, Rejected
 from pointsman.store import audit
 from pointsman.store.engine import Store
@@ -51,6 +58,24 @@ class ProcessViolations:
         """Items above `after`, up to `until`, of which violations stand."""
         return await self._store.read(lambda session: broken_items(session, organisation, project, after, until))
 
+    async def retire(self, inspection: Inspection) -> Settlement:
+        """Resolve what is broken of checks that the process has no longer. Idempotent."""
+
+        def change(session: Session) -> Settlement:
+            resolved = retired(of_other_checks(session, inspection), inspection)
+            for one in resolved:
+                _keep(session, one, Action.VIOLATION_RESOLVED, CHECKS, {"reason": "the process has no such check now"})
+            return retirement(resolved)
+
+        return await self._store.write(change)
+
+    async def checked(self, check: Checked) -> None:
+        """An event of the audit log: a report tells from it what could not be decided."""
+        data = check.model_dump(mode="json", exclude={"tenant", "by", "at"})
+        chain = Chain(tenant=check.tenant, correlation_id="", key=None)
+        event = audit.event_of(Action.PROCESS_CHECKED, check.by or CHECKS, chain, data)
+        await self._store.write(lambda session: audit.add(session, event))
+
     async def untold(self, organisation: str, items: Sequence[int], project: str = "") -> Sequence[ProcessViolation]:
         """Open violations of these items that nobody was told of yet, oldest first; 0 is the project as a whole."""
         query = (
@@ -87,6 +112,15 @@ class ProcessViolations:
             raise Rejected(f"{violation_id}: a waiver until {until.isoformat()} is over already: nothing was changed")
         told: dict[str, object] = {"state": ViolationState.WAIVED, "by": by, "reason": reason, "until": until}
         return await self._decide(violation_id, told, Action.VIOLATION_WAIVED)
+
+    async def get(self, violation_id: str) -> ProcessViolation | None:
+        """By `VIO-7`, however it is written, or its number."""
+
+        def look(session: Session) -> ProcessViolation | None:
+            row = session.get(ViolationRow, _number(violation_id))
+            return None if row is None else _violation(row)
+
+        return await self._store.read(look)
 
     async def find(
         self,
@@ -145,6 +179,18 @@ def broken_items(session: Session, organisation: str, project: str, after: int, 
     if until is not None:
         query = query.where(col(ViolationRow.item_id) <= until)
     return [number for number, name in session.execute(query) if name.casefold() == project.casefold()]
+
+
+def of_other_checks(session: Session, inspection: Inspection) -> list[ProcessViolation]:
+    """Standing violations of the project by checks that the inspection does not name."""
+    query = (
+        select(ViolationRow)
+        .where(col(ViolationRow.organisation) == inspection.key.organisation, col(ViolationRow.closed_at).is_(None))
+        .where(col(ViolationRow.check_id).not_in(inspection.checks))
+        .order_by(col(ViolationRow.number))
+    )
+    found = [_violation(row) for row in session.scalars(query)]
+    return [one for one in found if one.key.project.casefold() == inspection.key.project.casefold()]
 
 
 def standing(session: Session, key: WorkItemKey) -> list[ProcessViolation]:

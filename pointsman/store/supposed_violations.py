@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
-from pointsman.domain.process.violations import opened_by, settle, settlement
+from pointsman.contracts.violations import Checked, Inspection, ProcessViolation, Settlement
+from pointsman.domain.process.violations import opened_by, retired, retirement, settle, settlement
 from pointsman.store.engine import Store
-from pointsman.store.process_violations import broken_items, standing
+from pointsman.store.process_violations import broken_items, of_other_checks, standing
 
 
 @dataclass
@@ -42,6 +42,15 @@ class SupposedViolations:
         made = settlement(opened, steps)
         self._untold += made.untold
         return made
+
+    async def retire(self, inspection: Inspection) -> Settlement:
+        known = await self._store.read(lambda session: of_other_checks(session, inspection))
+        resolved = retired(known, inspection)
+        self.told.resolved += resolved
+        return retirement(resolved)
+
+    async def checked(self, check: Checked) -> None:
+        """Nothing is kept."""
 
     async def broken_items(self, organisation: str, project: str, after: int, until: int | None) -> Sequence[int]:
         return await self._store.read(lambda session: broken_items(session, organisation, project, after, until))

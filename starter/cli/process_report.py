@@ -1,6 +1,7 @@
 """The report on the process of a project on the command line: as Markdown, as an HTML page, as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from pointsman.config import Settings
 from pointsman.contracts.actions import Action
 from pointsman.contracts.process_report import ProcessReport, Waiver
+from pointsman.contracts.records import AuditEvent
+from pointsman.contracts.violations import Checked
 from pointsman.domain.loose import string
 from pointsman.domain.matrix.reports import Kept, Span, report
 from pointsman.policies.process_rules import load_processes
@@ -80,6 +83,7 @@ async def made(call: Call, settings: Settings, wanted: Wanted, span: Span, *, ma
             organisation=place.name, project=wanted.project, every=True, limit=ROWS_MAX
         )
         told = await Audit(store).find(action=Action.VIOLATION_WAIVED, limit=ROWS_MAX)
+        checks = await Audit(store).find(action=Action.PROCESS_CHECKED, limit=ROWS_MAX)
     ids = {one.id for one in found}
     waivers = [
         Waiver(
@@ -93,13 +97,21 @@ async def made(call: Call, settings: Settings, wanted: Wanted, span: Span, *, ma
         for one in told
         if one.data.get("violation") in ids
     ]
-    kept = Kept(found, waivers)
+    kept = Kept(found, waivers, checked=_last(checks, place.name, wanted.project, span.until))
     if matrix:
         async with opened(call, settings, wanted) as traced:
             async for _ in traced.rows(wanted):
                 pass
-            kept = Kept(found, waivers, traced.coverage, traced.about.read_at, traced.mark.unknown)
+            kept = replace(kept, coverage=traced.coverage, read_at=traced.about.read_at, unknown=traced.mark.unknown)
     return report(place.name, wanted.project, policy, span, kept, datetime.now(UTC))
+
+
+def _last(events: Sequence[AuditEvent], organisation: str, project: str, until: datetime) -> Checked | None:
+    """The last check of all of the project before a moment."""
+    place = (organisation.casefold(), project.casefold())
+    every = (Checked.model_validate({**one.data, "tenant": one.chain.tenant, "at": one.at}) for one in events)
+    found = [one for one in every if (one.organisation.casefold(), one.project.casefold()) == place and one.at < until]
+    return max(found, key=lambda one: one.at, default=None)
 
 
 def tables(told: ProcessReport) -> list[Table]:
@@ -125,6 +137,8 @@ def _lead(told: ProcessReport) -> list[str]:
         f"Made at {told.made_at:%Y-%m-%d %H:%M} UTC.",
         DISCLAIMER,
     ]
+    if told.checked_at:
+        lines.append(f"All of it was last checked at {told.checked_at:%Y-%m-%d %H:%M} UTC: {told.checked_items} items.")
     if told.coverage:
         read = f" as of {told.read_at:%Y-%m-%d %H:%M} UTC" if told.read_at else ""
         rows, complete = told.coverage.rows, told.coverage.complete

@@ -109,28 +109,28 @@ async def decide(
 ) -> Single:
     """Send the decision through Temporal, and tell what stands."""
     async with reading(settings) as store:
-        known = {one.id: one for one in await ProcessViolations(store).find(every=True, limit=10_000)}
-    name = f"VIO-{named}" if named.isdigit() else named.upper()
-    if name not in known:
+        known = await ProcessViolations(store).get(named)
+    if known is None:
         raise not_found(f"There is no violation {named!r}.", f"{LIST} --all")
     decision = ViolationDecision(
-        violation_id=name, verb=ViolationVerb(verb), by=by, reason=reason, until=moment(until, "--until")
+        violation_id=known.id, verb=ViolationVerb(verb), by=by, reason=reason, until=moment(until, "--until")
     )
-    violation = known[name]
-    _check(violation, decision)
+    _check(known, decision)
     if dry_run:
-        return Single("would", {"violation": name, "verb": verb, "by": by, "reason": reason, "until": decision.until})
+        return Single(
+            "would", {"violation": known.id, "verb": verb, "by": by, "reason": reason, "until": decision.until}
+        )
     try:
         told = await process_checks.decide(
             await temporal(settings),
             decision,
             settings.task_queue,
-            tenant=violation.tenant,
-            project=violation.key.project,
+            tenant=known.tenant,
+            project=known.key.project,
         )
         return Single("violation", _row(told))
     except WorkflowFailureError as error:
-        raise CliError("refused", f"{_root(error)}.", f"{LIST} {_only(known[name])} --all") from error
+        raise CliError("refused", f"{_root(error)}.", f"{LIST} {_only(known)} --all") from error
 
 
 def _only(one: ProcessViolation) -> str:

@@ -23,12 +23,14 @@ from pointsman.clients.azure_devops.patches import add_relation, set_field
 from pointsman.clients.azure_devops.process_facts import ProcessReader
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.config import load
+from pointsman.contracts.actions import Action
 from pointsman.contracts.escalations import Decision, Verb
-from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.process import CheckSeverity, ProcessPolicy
 from pointsman.contracts.process_control import OnOpen
 from pointsman.contracts.records import EscalationRow
 from pointsman.contracts.violations import (
     CheckCarry,
+    Checked,
     CheckResult,
     CheckScope,
     ProcessViolation,
@@ -39,6 +41,7 @@ from pointsman.contracts.violations import (
 from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
 from pointsman.store import schema
+from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from pointsman.store.escalations import Escalations
 from pointsman.store.process_violations import ProcessViolations
@@ -58,6 +61,7 @@ from workflows.process import CheckProcess, DecideViolation
 from workflows.violations import AskAboutViolation, question_id
 
 TOLD = OnOpen(severity=CheckSeverity.INFO, notify=("lead",), comment=True, escalate=True)
+CMMI = load_processes()["cmmi"]
 FABRIKAM = Organisation(name="fabrikam", projects=(Project(name="Fabrikam", process="CMMI"),))
 CHILD = "System.LinkTypes.Hierarchy-Forward"
 
@@ -83,12 +87,14 @@ class Checking:
     def violations(self) -> ProcessViolations:
         return ProcessViolations(self.store)
 
-    async def check(self, project: str = "Fabrikam", on_open: tuple[OnOpen, ...] = ()) -> CheckResult:
+    async def check(
+        self, project: str = "Fabrikam", on_open: tuple[OnOpen, ...] = (), rules: ProcessPolicy = CMMI
+    ) -> CheckResult:
         scope = CheckScope(
             tenant="default",
             organisation="fabrikam",
             project=project,
-            policy=load_processes()["cmmi"],
+            policy=rules,
             reason=self.queue,
             on_open=on_open,
         )
@@ -225,6 +231,19 @@ async def test_what_broke_a_rule_and_is_gone_or_something_else_is_resolved_by_th
     await checking.azure.person.work_items.patch(changed.id, [set_field("System.WorkItemType", "Issue")])
     assert (await checking.check()).tally.resolved == 2
     assert not [one for one in await checking.violations.find() if one.check == "RDM-1.task"]
+
+
+async def test_what_a_check_found_that_the_process_has_no_longer_is_resolved(checking: Checking) -> None:
+    await checking.azure.make("Task")
+    await checking.check()
+    fewer = CMMI.model_copy(update={"checks": tuple(one for one in CMMI.checks if one.id != "RDM-1.task")})
+    assert (await checking.check(rules=fewer.model_copy(update={"name": "other"}))).tally.resolved == 0
+    assert (await checking.check(rules=fewer)).tally.resolved == 1
+    assert await checking.violations.find() == []
+    *_, told = await Audit(checking.store).find(action=Action.PROCESS_CHECKED)
+    last = Checked.model_validate({**told.data, "tenant": told.chain.tenant, "at": told.at})
+    assert (last.project, last.tally.items, last.version) == ("Fabrikam", 1, CMMI.version)
+    assert set(last.unknown) == {"CM-1.branch", "CM-3.policy"}
 
 
 async def test_a_waived_violation_stands_without_counting(checking: Checking) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pointsman.contracts.matrix import Column, MatrixCoverage
 from pointsman.contracts.process import Check, CheckSeverity, ProcessPolicy
 from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, Waiver, WholeTold
-from pointsman.contracts.violations import ProcessViolation, ViolationState
+from pointsman.contracts.violations import Checked, ProcessViolation, ViolationState
 from pointsman.domain.matrix.coverage import of_column
 from pointsman.domain.process.violations import resolution
 
@@ -47,6 +47,8 @@ class Kept:
     coverage: MatrixCoverage | None = None
     read_at: datetime | None = None
     unknown: Sequence[Column] = ()
+    checked: Checked | None = None
+    """The last check of all of the project before the end of the time."""
 
 
 def report(
@@ -72,7 +74,9 @@ def report(
         trend=tuple(trend(violations, span)),
         coverage=kept.coverage,
         read_at=kept.read_at,
-        undecided=tuple(_undecided(kept)),
+        checked_at=kept.checked.at if kept.checked else None,
+        checked_items=kept.checked.tally.items if kept.checked else 0,
+        undecided=(*_unchecked(policy.checks, kept.checked), *_undecided(kept)),
         unknown=tuple(kept.unknown),
     )
 
@@ -141,6 +145,17 @@ def trend(violations: Sequence[ProcessViolation], span: Span) -> Iterator[TrendP
             standing=sum(there(one, week.until) for one in violations),
         )
         since = week.until
+
+
+def _unchecked(checks: Iterable[Check], checked: Checked | None) -> Iterator[str]:
+    if checked is None:
+        yield "All of the project was not checked by then, so nothing is said of items that no event has touched."
+        return
+    for one in checks:
+        if one.id in checked.unknown:
+            yield f"Of the project as a whole it is not known whether {one.id} holds: {checked.unknown[one.id]}."
+        elif items := checked.tally.doubts.get(one.id):
+            yield f"Of {items} items it is not known whether {one.id} holds ({one.title})."
 
 
 def _undecided(kept: Kept) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from pointsman.contracts.process import Complete, Finding, ItemFacts, ProcessPolicy, ProjectFacts
+from pointsman.contracts.process import Complete, Finding, ItemFacts, ProcessPolicy, ProjectFacts, Standing
 from pointsman.contracts.violations import CheckTally, Settlement
 from pointsman.domain.process.values import is_filled
 
@@ -11,14 +11,18 @@ def counted(policy: ProcessPolicy, tally: CheckTally, item: ItemFacts, findings:
     """The tally with one more item in it."""
     filled = {f"{item.type}/{name}": 1 for name in _completed(policy, item.type) if is_filled(item.fields.get(name))}
     standings: dict[str, int] = {}
+    doubts: dict[str, int] = {}
     for one in findings:
         standings[one.standing.value] = standings.get(one.standing.value, 0) + 1
+        if one.standing is Standing.NO_DATA:
+            doubts[one.check] = 1
     return tally.model_copy(
         update={
             "items": tally.items + 1,
             "counts": _sum(tally.counts, {item.type: 1}),
             "filled": _sum(tally.filled, filled),
             "standings": _sum(tally.standings, standings),
+            "doubts": _sum(tally.doubts, doubts),
         }
     )
 

@@ -41,6 +41,20 @@ def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
     )
 
 
+def retired(known: Sequence[ProcessViolation], inspection: Inspection) -> list[ProcessViolation]:
+    """Those of the same process whose check is none of its checks any more, resolved."""
+    gone = [one for one in known if one.process == inspection.process and one.check not in inspection.checks]
+    return [_resolved(one, inspection) for one in gone]
+
+
+def retirement(resolved: Sequence[ProcessViolation]) -> Settlement:
+    return Settlement(
+        resolved=tuple(one.id for one in resolved),
+        called_off=tuple(one.id for one in resolved if one.asked),
+        changed=tuple(resolved),
+    )
+
+
 def opened_by(inspection: Inspection, finding: Finding, name: str = "") -> ProcessViolation:
     return ProcessViolation(
         id=name,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pointsman.contracts.matrix import Column, MatrixCoverage
 from pointsman.contracts.process import Check, CheckSeverity, Filled, ProcessPolicy
 from pointsman.contracts.process_report import Waiver
-from pointsman.contracts.violations import ProcessViolation, ViolationState
+from pointsman.contracts.violations import Checked, CheckTally, ProcessViolation, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.matrix.reports import OTHER, Kept, Span, report, stands, trend
 
@@ -89,10 +89,27 @@ def test_a_waiver_that_is_over_counts_no_more() -> None:
 
 def test_what_is_not_known_is_said() -> None:
     nothing = report("fabrikam", "Web", POLICY, SPAN, Kept((), ()), MONDAY)
-    assert nothing.undecided == ("No matrix of the project was read, so nothing is said of how work is traced.",)
+    assert nothing.undecided == (
+        "All of the project was not checked by then, so nothing is said of items that no event has touched.",
+        "No matrix of the project was read, so nothing is said of how work is traced.",
+    )
     coverage = MatrixCoverage(rows=5, covers={"outcome/no_data": 3, "code/no_data": 2, "epic/covered": 5})
-    told = report("fabrikam", "Web", POLICY, SPAN, Kept((), (), coverage, MONDAY, [Column.OUTCOME]), MONDAY)
+    checked = Checked(
+        tenant="t",
+        organisation="fabrikam",
+        project="Web",
+        process="ours",
+        version="3",
+        at=MONDAY,
+        tally=CheckTally(items=9, doubts={"A": 4}),
+        unknown={"C": "the audit log was not read"},
+    )
+    kept = Kept((), (), coverage, MONDAY, [Column.OUTCOME], checked)
+    told = report("fabrikam", "Web", POLICY, SPAN, kept, MONDAY)
+    assert (told.checked_at, told.checked_items) == (MONDAY, 9)
     assert told.undecided == (
+        "Of 4 items it is not known whether A holds (A).",
+        "Of the project as a whole it is not known whether C holds: the audit log was not read.",
         "Of 2 rows of the matrix it is not known whether there is code.",
         "Of 3 rows of the matrix it is not known how its test cases ended, which could not be read for the project "
         "as a whole.",
