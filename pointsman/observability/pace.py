@@ -41,8 +41,10 @@ class CacheMetrics:
 
     def found(self, kind: str, layer: str, age: timedelta) -> None:
         self._metrics.tracker_cache.labels(self._organisation, kind, layer).inc()
-        self._metrics.tracker_cache_saved.labels(self._organisation, kind).inc()
         self._metrics.tracker_cache_age_seconds.labels(self._organisation, kind).observe(age.total_seconds())
 
     def missed(self, kind: str) -> None:
         self._metrics.tracker_cache.labels(self._organisation, kind, "missed").inc()
+
+    def saved(self, kind: str, calls: int) -> None:
+        self._metrics.tracker_cache_saved.labels(self._organisation, kind).inc(calls)

@@ -67,14 +67,18 @@ class CacheObserver(Protocol):
     """Hears where answers came from, for metrics."""
 
     def found(self, kind: str, layer: str, age: timedelta) -> None:
-        """In a layer, or `joined`: another caller was asking already. A call was saved."""
+        """In a layer, or `joined`: another caller was asking already."""
 
     def missed(self, kind: str) -> None: ...
+
+    def saved(self, kind: str, calls: int) -> None:
+        """Calls that would have been made otherwise."""
 
 
 class Unwatched:
     def found(self, kind: str, layer: str, age: timedelta) -> None: ...
     def missed(self, kind: str) -> None: ...
+    def saved(self, kind: str, calls: int) -> None: ...
 
 
 class MemoryLayer:
@@ -158,8 +162,11 @@ class Cache:
         """
         oldest = self._now() - max_age
         kept = await self._found(key, answer, oldest, min_rev, elsewhere) if max_age else None
-        if kept is None:
-            kept = await self._joined(key, oldest, min_rev) or await self._flown(key, load, bool(max_age))
+        kept = kept or await self._joined(key, oldest, min_rev)
+        if kept is not None:
+            self._observer.saved(key.kind, 1)
+        else:
+            kept = await self._flown(key, load, bool(max_age))
         if kept.value is not None:
             return cast(AnswerT, kept.value)
         if kept.missing is not None:
@@ -174,14 +181,18 @@ class Cache:
         *,
         max_age: timedelta = FRESH,
         elsewhere: bool = False,
+        at_once: int = 1,
     ) -> dict[Key, AnswerT]:
-        """Those that there are, each as by `get`; one `load` brings all that are not kept. They are kept in the first
-        layer only: what comes by the hundred costs less to ask for again than to write."""
+        """Those that there are, each as by `get`; one `load` brings all that are not kept, `at_once` with a call. They
+        are kept in the first layer only: what comes by the hundred costs less to ask for again than to write."""
         oldest, found = self._now() - max_age, dict[Key, Kept]()
         for key in keys if max_age else ():
             if kept := await self._found(key, answer, oldest, 0, elsewhere):
                 found[key] = kept
-        if left := [key for key in keys if key not in found]:
+        left = [key for key in keys if key not in found]
+        if spared := -(-len(keys) // at_once) + -len(left) // at_once:  # both rounded up
+            self._observer.saved(keys[0].kind, spared)
+        if left:
             read_at = self._now()
             loaded = await load(left)
             for key in left:

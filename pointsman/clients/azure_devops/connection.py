@@ -141,8 +141,10 @@ class Connection:
         names: Sequence[str],
         max_age: timedelta,
         load: Callable[[Sequence[str]], Awaitable[Mapping[str, AnswerT]]],
+        at_once: int,
     ) -> dict[str, AnswerT]:
-        """Those that there are of many things of a kind, each read at most `max_age` ago; `load` asks for several."""
+        """Those that there are of many things of a kind, each read at most `max_age` ago; `load` asks for all that are
+        missing, `at_once` with a call."""
         if self._cache is None:
             return dict(await load(names)) if names else {}
         keys = [Key(self._scope, kind, name) for name in names]
@@ -151,7 +153,7 @@ class Connection:
             found = await load([key.name for key in left])
             return {key: found[key.name] for key in left if key.name in found}
 
-        told = await self._cache.each(keys, answer, missing, max_age=max_age, elsewhere=kind == ITEM)
+        told = await self._cache.each(keys, answer, missing, max_age=max_age, elsewhere=kind == ITEM, at_once=at_once)
         return {key.name: value for key, value in told.items()}
 
     async def forget(self, kind: str, name: str = "") -> None:

@@ -63,7 +63,8 @@ class WorkItemsApi:
         async def load(names: Sequence[str]) -> dict[str, WorkItem]:
             return {str(item.id): item for item in await self.batch([int(name) for name in names])}
 
-        found = await self._connection.each(WorkItem, ITEM, [str(number) for number in item_ids], max_age, load)
+        names = [str(number) for number in item_ids]
+        found = await self._connection.each(WorkItem, ITEM, names, max_age, load, BATCH_MAX)
         return {int(name): item for name, item in found.items()}
 
     async def create(self, project: str, type_name: str, operations: Sequence[Operation]) -> WorkItem:
