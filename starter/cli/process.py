@@ -112,6 +112,7 @@ def _row(title: str, finding: Finding) -> Record:
         "standing": finding.standing.value,
         "severity": finding.severity.value,
         "update": finding.update or "",
+        "about": finding.about,
         "evidence": finding.evidence,
         "title": title,
     }

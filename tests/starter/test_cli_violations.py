@@ -1,0 +1,96 @@
+"""Violations on the command line: those of items and those of projects as a whole, listed and decided on."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pointsman.contracts.escalations import EscalationKind
+from pointsman.contracts.process import CheckSeverity, Finding, Standing
+from pointsman.contracts.records import Caller
+from pointsman.contracts.violations import Inspection
+from pointsman.contracts.work_items import ProjectKey, WorkItemKey
+from pointsman.domain.process.questions import about
+from pointsman.store.engine import Store
+from pointsman.store.escalations import Escalations
+from pointsman.store.process_violations import ProcessViolations
+from starter.cli.errors import ExitCode
+from tests.starter import cli_rig
+from tests.starter.cli_rig import Rig
+
+ITEM = WorkItemKey(organisation="fabrikam", project="Web Shop", id=42)
+WHOLE = ProjectKey(organisation="fabrikam", project="Web Shop")
+
+
+def inspection(key: WorkItemKey, *checks: str) -> Inspection:
+    found = (
+        Finding(check=one, standing=Standing.VIOLATED, severity=CheckSeverity.MINOR, about="main", evidence="so it is")
+        for one in checks
+    )
+    return Inspection(
+        tenant="default",
+        process="cmmi",
+        key=key,
+        rev=key.id and 3,
+        at=datetime.now(UTC),
+        checks=("A", "B"),
+        findings=tuple(found),
+    )
+
+
+async def kept(store: Store) -> None:
+    """VIO-1 of an item, VIO-2 of the project, about which somebody is asked; VIO-3 of the project is resolved."""
+    violations = ProcessViolations(store)
+    await violations.settle(inspection(ITEM, "A"))
+    await violations.settle(inspection(WHOLE, "A", "B"))
+    await violations.settle(inspection(WHOLE, "A"))
+    (asked,) = await violations.find(whole=True)
+    question = about(asked, cli_rig.LADDER)
+    await Escalations(store).open(question, Caller(workflow_id="process/question/VIO-2/escalation", run_id="r"))
+
+
+@pytest.fixture
+def rig(
+    tmp_path: Path, migrated_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Rig:
+    monkeypatch.setenv("USER", "ada")
+    made = cli_rig.made(tmp_path / "data", migrated_file, capsys, monkeypatch)
+    made.fill(kept)
+    return made
+
+
+def test_a_project_as_a_whole_stands_in_the_place_of_its_item(rig: Rig) -> None:
+    lines = [line.split("\t") for line in rig.run("process", "violations").out.splitlines()]
+    assert [line[:5] for line in lines] == [
+        ["VIO-2", "Web Shop", "A", "minor", "open"],
+        ["VIO-1", "42", "A", "minor", "open"],
+    ]
+    listed = rig.run("process", "violations", "--whole", "--all", "--json").document()["violations"]
+    assert isinstance(listed, list)
+    assert [(one["violation"], one["about"]) for one in listed] == [("VIO-3", "main"), ("VIO-2", "main")]
+    assert str(listed[0]["state"]).startswith("resolved on 20")
+
+
+def test_it_is_decided_on_by_its_name_or_number(rig: Rig) -> None:
+    for name in ("vio-2", "2"):
+        told = rig.run("process", "acknowledge", name, "--dry-run", "--json").document()["would"]
+        assert isinstance(told, dict)
+        assert (told["violation"], told["by"]) == ("VIO-2", "ada")
+    resolved = rig.run("process", "waive", "VIO-3", "--until", "2999-01-01", "-r", "why")
+    assert (resolved.code, "VIO-3 was resolved on 20" in resolved.err) == (ExitCode.CONFLICT, True)
+    assert rig.run("process", "acknowledge", "VIO-9").code == ExitCode.NOT_FOUND
+
+
+def test_a_question_about_it_names_the_project(rig: Rig) -> None:
+    listed = rig.run("escalations", "list", "--json").document()["escalations"]
+    assert isinstance(listed, list)
+    assert [(one["kind"], one["item"], one["project"]) for one in listed] == [
+        (EscalationKind.VIOLATION, str(WHOLE), "Web Shop")
+    ]
+    shown = rig.run("escalations", "show", "ESC-1")
+    assert "VIO-2: fabrikam/Web Shop breaks A" in shown.out
+
+
+def test_nothing_would_be_kept_without_keep(rig: Rig) -> None:
+    answer = rig.run("process", "check", "42", "--dry-run")
+    assert (answer.code, "--dry-run goes with --keep" in answer.err) == (ExitCode.USAGE, True)
