@@ -1,6 +1,7 @@
 """Remote agent services of a process that starts: what speaks to them is loaded when one is first needed."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
@@ -51,6 +52,8 @@ class LateAgents:
 
 
 def _load() -> OpenAgents:
+    # The SDK makes four spans of each look at a task, of its private methods too; who wants them sets it to true.
+    os.environ.setdefault("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", "false")
     from pointsman.clients.agents import RemoteAgents
 
     return RemoteAgents(secret_of)

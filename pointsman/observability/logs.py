@@ -29,7 +29,18 @@ SECRET_KEY = re.compile(
 )
 CREDENTIALS = re.compile(r"\b(Basic|Bearer)\s+[\w+/=.~-]{8,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 # They say on level info, for each request, what our own metrics and spans tell better.
-TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp.access", "uvicorn", "openai", "anthropic", "mcp")
+TALKATIVE = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "aiohttp.access",
+    "uvicorn",
+    "openai",
+    "anthropic",
+    "mcp",
+    "a2a",
+)
 # They say on level debug what passes through them: results of activities with content, a document's parts, requests to
 # models and their answers, the headers that these are signed with.
 INDISCREET = (

@@ -46,23 +46,29 @@ class RemoteRig(Rig):
         return [text for texts in self.comments.texts.values() for text in texts]
 
 
-def served_by(url: str, **limits: object) -> Policy:
-    """The rig's policy with a service for its agent, and a status comment."""
+def served_by(url: str, says_status: bool, **limits: object) -> Policy:
+    """The rig's policy with a service for its agent."""
     service = AgentService(url=url, key="AGENT_KEY", progress_every=timedelta(milliseconds=1))
     made = policy(model="", service=service, limits=Limits.model_validate(limits))
-    return made.model_copy(update={"sync": SyncPolicy(status_comment=True)})
+    return made.model_copy(update={"sync": SyncPolicy(status_comment=says_status)})
 
 
 @asynccontextmanager
 async def remote_rig(
-    on: WorkflowEnvironment | Client, script: str, *, pace_seconds: float = 0.0, name: str = "", **limits: object
+    on: WorkflowEnvironment | Client,
+    script: str,
+    *,
+    pace_seconds: float = 0.0,
+    name: str = "",
+    says_status: bool = True,
+    **limits: object,
 ) -> AsyncGenerator[RemoteRig]:
     """A rig whose item names the script in its title. Its worker runs. `name` is for recordings."""
     config = AgentsConfig(token=TOKEN, pace_seconds=pace_seconds)
     env = WorkflowEnvironment.from_client(on) if isinstance(on, Client) else on
     service = AgentsStandIn(config)
     async with service.running() as url:
-        item = RemoteRig(env, (), served_by(url, **limits))
+        item = RemoteRig(env, (), served_by(url, says_status, **limits))
         if name:
             item.queue = f"recorded-{name}"
             item.key = item.key.model_copy(update={"project": item.queue})

@@ -5,7 +5,9 @@ from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.escalations import EscalationKind
-from pointsman.contracts.work_items import EventKind, WorkItemState
+from pointsman.contracts.tracker import CommentTold
+from pointsman.contracts.work_items import EventKind, WorkItemKey, WorkItemState
+from pointsman.ports import Rejected
 from pointsman.temporal_server import DevServer
 from starter import work_items
 from tests.workflows.remote_rig import TOKEN, remote_rig
@@ -22,11 +24,23 @@ async def test_work_of_a_service_is_written_like_that_of_a_model(env: WorkflowEn
 
 
 async def test_progress_reaches_the_status_comment_in_place(env: WorkflowEnvironment) -> None:
-    async with remote_rig(env, "works", pace_seconds=0.3) as item:
+    async with remote_rig(env, "works", pace_seconds=0.15) as item:
         await item.deliver()
         await item.result()
     assert len(item.comments.texts) == 1, "there is one comment, and it is edited"
     assert any("working. triage says: reads the item" in text for text in item.said)
+
+
+async def test_progress_that_cannot_be_said_on_the_item_stops_nothing(
+    env: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def locked(key: WorkItemKey, comment_id: int, html: str) -> CommentTold:
+        raise Rejected("the comment is locked")
+
+    async with remote_rig(env, "works", pace_seconds=0.1) as item:
+        monkeypatch.setattr(item.comments, "edit", locked)
+        await item.deliver()
+        assert (await item.result()).state is WorkItemState.DONE
 
 
 async def test_question_goes_to_a_human_and_the_answer_back_into_the_same_task(env: WorkflowEnvironment) -> None:
@@ -52,6 +66,24 @@ async def test_comment_on_the_item_reaches_the_task_while_it_works(env: Workflow
     first, second = item.service.heard
     assert second.task_id == first.task_id
     assert "Login fails on Sundays" in second.parts[0].text
+
+
+async def test_what_comes_too_late_for_a_task_is_told_in_the_next_one(env: WorkflowEnvironment) -> None:
+    async with remote_rig(env, "works") as item:
+        item.service.may_go_on.clear()
+        await item.deliver()
+        await item.until(lambda: item.service.heard)
+        item.service.refuses["SendMessage"] = 404  # it takes no more messages
+        item.tracker.edit(1, System__Title="Login fails on Sundays")
+        await item.deliver(EventKind.UPDATED, changed={"System.Title": "Login fails on Sundays"})
+        await item.until(lambda: item.service.calls.count("SendMessage") > 1)
+        item.service.refuses.clear()
+        item.service.may_go_on.set()
+        assert (await item.result()).state is WorkItemState.DONE
+    first, second = item.service.heard
+    assert second.task_id != first.task_id
+    assert "Login fails on Sundays" in second.parts[0].text
+    assert item.tracker.writes[1] == 1, "the answer that did not know of it was not written"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +127,7 @@ async def test_task_that_waits_for_credentials_goes_on_once_they_are_given(env: 
 
 @pytest.mark.parametrize("script", ["answers-in-text", "answers-at-once"])
 async def test_answer_may_be_text_that_is_the_json(env: WorkflowEnvironment, script: str) -> None:
-    async with remote_rig(env, script) as item:
+    async with remote_rig(env, script, says_status=False) as item:
         await item.deliver()
         assert (await item.result()).state is WorkItemState.DONE
     assert item.tracker.writes[1] == 1
@@ -110,7 +142,7 @@ async def test_answer_above_the_limit_is_a_question_to_a_human(env: WorkflowEnvi
 
 
 async def test_silent_service_is_stopped_at_the_wall_time(env: WorkflowEnvironment) -> None:
-    async with remote_rig(env, "goes-silent", wall_time=1.0) as item:
+    async with remote_rig(env, "goes-silent", wall_time=0.3, says_status=False) as item:
         await item.deliver()
         row = await item.asked()
         assert row.escalation.kind is EscalationKind.LIMIT
@@ -169,6 +201,18 @@ async def test_deletion_of_the_item_cancels_the_task_there(dev_server: DevServer
         await item.deliver(EventKind.DELETED)
         assert (await item.result()).state is WorkItemState.WITHDRAWN
         assert "CancelTask" in item.service.calls
+
+
+async def test_run_that_is_cancelled_while_nobody_knows_what_was_heard_looks_for_it(dev_server: DevServer) -> None:
+    async with remote_rig(await dev_server.connect(), "works") as item:
+        item.service.refuses["SendMessage"] = 503
+        await item.deliver()
+        await item.until(lambda: "SendMessage" in item.service.calls)
+        await work_items.cancel(item.client, work_items.workflow_id(item.key), "not needed")
+        await item.until(lambda: "ListTasks" in item.service.calls)
+        with pytest.raises(WorkflowFailureError):
+            await item.result()
+    assert item.service.heard == []
 
 
 async def test_cancelled_run_cancels_the_task_there(dev_server: DevServer) -> None:

@@ -71,6 +71,11 @@ class AgentsStandIn:
         self.seen_tokens: set[str] = set()
 
     @property
+    def may_go_on(self) -> asyncio.Event:
+        """While it is clear, the agent waits before its next step."""
+        return self.agent.may_go_on
+
+    @property
     def heard(self) -> list[Message]:
         """Every message that the agent got."""
         return self.agent.heard
@@ -96,6 +101,8 @@ class _Agent(AgentExecutor):
         self._left: dict[str, Iterator[Step]] = {}
         self._schemas: dict[str, Mapping[str, Json]] = {}
         self.heard: list[Message] = []
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         message, task, within = context.message, context.task_id, context.context_id
@@ -107,12 +114,13 @@ class _Agent(AgentExecutor):
         self._schemas.setdefault(task, _schema(message))
         updater = TaskUpdater(event_queue, task, within)
         for step in steps:
-            await asyncio.sleep(self._config.pace_seconds)
             if step.act is Act.MESSAGE:
                 said = {**self._answered(task), "comment": step.text}
                 await event_queue.enqueue_event(updater.new_agent_message([Part(text=json.dumps(said))]))
                 return
             await self._begun(context, event_queue, updater)
+            await asyncio.sleep(self._config.pace_seconds)
+            await self.may_go_on.wait()
             if not await self._acted(step, task, updater):
                 return
 
