@@ -21,10 +21,12 @@ from pointsman.store.canonical import canonical, written
 from pointsman.store.engine import Store
 from pointsman.store.ids import derived_id, new_id
 from pointsman.store.inserts import Insert
+from pointsman.store.lists import Among
 from pointsman.store.tables import AuditEntry, AuditLeaf, AuditPending, AuditSubject, col, metadata
 
 EVENT_COLUMNS = ("id", "tenant", "action", "correlation_id", "organisation", "item_id", "body")
 _events = Insert(metadata.tables["audit_event"], EVENT_COLUMNS)
+_SAME = Among("SELECT sequence FROM audit_event WHERE id {among}")
 _pending = Insert(metadata.tables["audit_pending"], ("tenant", "event_id", "leaf_hash", "added_at"))
 
 
@@ -47,8 +49,9 @@ def by(caller: Caller) -> str:
 
 def add(session: Session, event: AuditEvent) -> None:
     """Write the event into the transaction of the change that it tells of. Idempotent by its id."""
-    if session.scalar(select(col(AuditEntry.sequence)).where(col(AuditEntry.id) == event.id)) is None:
-        add_rows(session.connection(), [row_of(event)])
+    connection = session.connection()
+    if not _SAME.run(connection, [clean(event.id)]):
+        add_rows(connection, [row_of(event)])
 
 
 def add_rows(connection: Connection, rows: Sequence[EventRow]) -> None:

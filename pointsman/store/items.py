@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import reduce
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
@@ -19,6 +19,34 @@ from pointsman.store.engine import Store
 from pointsman.store.escalations import close_left_open
 from pointsman.store.locks import wait_turn
 from pointsman.store.tables import EscalationEntry, Message, TransitionRow, WorkItem, col
+
+
+def _recorded() -> Select[TransitionRow]:
+    """What is kept of a run, from a number on."""
+    query = select(TransitionRow).where(
+        col(TransitionRow.workflow_id) == bindparam("workflow_id"),
+        col(TransitionRow.run_id) == bindparam("run_id"),
+        col(TransitionRow.number) >= bindparam("number"),
+    )
+    return query.order_by(col(TransitionRow.number))
+
+
+def _last_of_runs() -> Select[str, float]:
+    """Usage and waits of an item as the last transition of each of its runs tells them."""
+    following = func.lead(col(TransitionRow.number)).over(order_by=col(TransitionRow.sequence)).label("following")
+    told = (
+        select(col(TransitionRow.usage), col(TransitionRow.waited_seconds), following)
+        .where(
+            col(TransitionRow.organisation) == bindparam("organisation"),
+            col(TransitionRow.item_id) == bindparam("item_id"),
+        )
+        .subquery()
+    )
+    return select(told.c.usage, told.c.waited_seconds).where(or_(told.c.following.is_(None), told.c.following == 1))
+
+
+# Made once: making them takes longer than running them, and every step of an item runs both.
+_RECORDED, _LAST_OF_RUNS = _recorded(), _last_of_runs()
 
 
 class Items:
@@ -61,14 +89,16 @@ class Items:
             lost = [one for one in near if _is_lost(one, transition)]
             for one in lost:
                 session.delete(one)
-            session.flush()
+            if lost:
+                session.flush()
             session.add(_transition_row(transition, chain, caller, usage, waited_seconds))
+            session.flush()
+            # The row is changed behind that, so that it is written once.
+            total, row.waited_seconds = _used(session, needed_key(chain))
+            row.usage = total.model_dump_json()
             row.workflow_id, row.run_id = caller.workflow_id, caller.run_id
             row.state, row.reason = transition.after.value, transition.reason
             row.agent = transition.agent or row.agent
-            session.flush()
-            total, row.waited_seconds = _used(session, needed_key(chain))
-            row.usage = total.model_dump_json()
             row.changed_at = transition.at
             told: dict[str, Json] = {
                 "number": transition.number,
@@ -142,12 +172,8 @@ def _held(session: Session, key: WorkItemKey, chain: Chain, caller: Caller) -> W
 
 def _recorded_from(session: Session, caller: Caller, number: int) -> Sequence[TransitionRow]:
     """What is kept of the run, from that number on."""
-    query = select(TransitionRow).where(
-        col(TransitionRow.workflow_id) == caller.workflow_id,
-        col(TransitionRow.run_id) == caller.run_id,
-        col(TransitionRow.number) >= number,
-    )
-    return session.scalars(query.order_by(col(TransitionRow.number))).all()
+    told = {"workflow_id": caller.workflow_id, "run_id": caller.run_id, "number": number}
+    return session.scalars(_RECORDED, told).all()
 
 
 def _stands(row: TransitionRow, told: Transition) -> bool:
@@ -190,14 +216,7 @@ def _used(session: Session, key: WorkItemKey) -> tuple[Usage, float]:
     A run tells what it has used since its first transition, over all that it continued as; so the last transition
     before each first one counts.
     """
-    following = func.lead(col(TransitionRow.number)).over(order_by=col(TransitionRow.sequence)).label("following")
-    told = (
-        select(col(TransitionRow.usage), col(TransitionRow.waited_seconds), following)
-        .where(col(TransitionRow.organisation) == key.organisation, col(TransitionRow.item_id) == key.id)
-        .subquery()
-    )
-    last = select(told.c.usage, told.c.waited_seconds).where(or_(told.c.following.is_(None), told.c.following == 1))
-    rows = session.execute(last).all()
+    rows = session.execute(_LAST_OF_RUNS, {"organisation": key.organisation, "item_id": key.id}).all()
     usages = (Usage.model_validate_json(usage) for usage, _ in rows)
     return reduce(limits.add, usages, Usage()), sum(waited for _, waited in rows)
 
