@@ -4,10 +4,8 @@ The SDKs' own readers take a comment, such as a proxy sends to keep the line ope
 hide the mark that ends a stream (openai, mistralai).
 """
 
-import re
 from collections.abc import Iterator
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _PASSED_OVER = (b":", b"event:", b"id:", b"retry:")
 STRAY_BYTES_MAX = 64 * 1024
 
@@ -33,9 +31,9 @@ class EventReader:
         held = b"".join(self._pieces)
         # A line end in two bytes may come in two pieces.
         whole = held[:-1] if held.endswith(b"\r") else held
-        *lines, rest = _LINE_END.split(whole)
-        self._pieces = [rest + held[len(whole) :]]
-        for line in lines:
+        end = max(whole.rfind(b"\n"), whole.rfind(b"\r")) + 1
+        self._pieces = [held[end:]]
+        for line in whole[:end].splitlines():
             yield from self._take(line)
 
     def finish(self) -> None:
