@@ -177,6 +177,16 @@ def test_a_write_in_doubt_is_told_apart_from_an_abandoned_one() -> None:
     assert abandoned.what == "System.State on revision 3: abandoned: nothing was written"
 
 
+def test_links_of_a_write_are_named_as_people_name_them() -> None:
+    values: dict[str, Json] = {
+        "+links": ["System.LinkTypes.Hierarchy-Reverse 7"],
+        "+unlinks": ["Hyperlink https://x.example"],
+    }
+    linked = write(1, "written", 4).model_copy(update={"values": values})
+    told = "links: Parent 7, links taken away: Hyperlink https://x.example on revision 3: written, revision 4"
+    assert only(merge_timeline(writes=[linked])).what == told
+
+
 def test_the_log_adds_only_what_no_row_tells() -> None:
     def event(action: Action) -> AuditEvent:
         data: dict[str, Json] = {"escalation": "ESC-7", "rung": 1}

@@ -24,15 +24,22 @@ FIELD = {
     "required": ["name", "value"],
     "additionalProperties": False,
 }
+LINK = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("relation", "target", "comment")},
+    "required": ["relation", "target", "comment"],
+    "additionalProperties": False,
+}
 OUTCOME: dict[str, object] = {
     "type": "object",
     "properties": {
         "comment": {"type": "string"},
         "fields": {"type": "array", "items": FIELD},
         "tags": {"type": "array", "items": {"type": "string"}},
+        "links": {"type": "array", "items": LINK},
         "question": {"type": "string"},
     },
-    "required": ["comment", "fields", "tags", "question"],
+    "required": ["comment", "fields", "tags", "links", "question"],
     "additionalProperties": False,
 }
 ITEM: dict[str, Json] = {

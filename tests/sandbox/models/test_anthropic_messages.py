@@ -129,7 +129,7 @@ async def test_tools_are_called_and_their_results_read(claude: AsyncAnthropic) -
     )
     assert second.stop_reason == "end_turn"
     assert second.content[-1].type == "text"
-    assert set(json.loads(second.content[-1].text)) == {"comment", "fields", "tags", "question"}
+    assert set(json.loads(second.content[-1].text)) == {"comment", "fields", "tags", "links", "question"}
     assert second.usage.input_tokens > first.usage.input_tokens
 
 

@@ -134,7 +134,7 @@ async def test_agent_looks_things_up_and_answers_by_schema(google: genai.Client,
     contents += [first.candidates[0].content, types.Content(role="user", parts=results)]
     asked = config(response_mime_type="application/json", response_json_schema=OUTCOME)
     second = await google.aio.models.generate_content(model=model, contents=contents, config=asked)
-    assert set(json.loads(second.text or "")) == {"comment", "fields", "tags", "question"}
+    assert set(json.loads(second.text or "")) == {"comment", "fields", "tags", "links", "question"}
 
 
 REFUSED: list[tuple[str, dict[str, object], str]] = [

@@ -93,7 +93,7 @@ async def test_tool_is_called_and_its_result_is_read(mistral: Mistral) -> None:
         model="mistral-medium-3-5", messages=[*messages, said, result], tools=tools, response_format=shape
     )
     assert second.choices[0].message is not None
-    assert set(json.loads(str(second.choices[0].message.content))) == {"comment", "fields", "tags", "question"}
+    assert set(json.loads(str(second.choices[0].message.content))) == {"comment", "fields", "tags", "links", "question"}
 
 
 async def test_thinking_comes_back_unchanged_or_not_at_all(mistral: Mistral, url: str) -> None:

@@ -91,7 +91,13 @@ async def test_tool_is_called_and_its_result_is_read(sdk: AsyncOpenAI) -> None:
     ]
     second = await create(sdk, messages=messages, tools=[GET], response_format=shape)
     assert second.choices[0].finish_reason == "stop"
-    assert set(json.loads(second.choices[0].message.content or "")) == {"comment", "fields", "tags", "question"}
+    assert set(json.loads(second.choices[0].message.content or "")) == {
+        "comment",
+        "fields",
+        "tags",
+        "links",
+        "question",
+    }
 
 
 REFUSED: list[tuple[dict[str, object], str]] = [

@@ -29,7 +29,7 @@ async def outcome(
     told += [{"role": "user", "content": text} for text in later]
     answer = json.loads((await create(sdk, told, GET, SEARCH)).output_text)
     assert isinstance(answer, dict)
-    assert set(answer) == {"comment", "fields", "tags", "question"}
+    assert set(answer) == {"comment", "fields", "tags", "links", "question"}
     return answer
 
 
@@ -111,6 +111,18 @@ async def test_only_fields_that_the_prompt_names_are_proposed(sdk: AsyncOpenAI) 
 async def test_tag_that_the_prompt_names_is_added(sdk: AsyncOpenAI) -> None:
     assert (await outcome(sdk, [TWIN], "Answer, and add the tag `triaged`."))["tags"] == ["triaged", "checkout"]
     assert (await outcome(sdk, [], "Add the tag `triaged`.", tags=["Triaged"]))["tags"] == []
+
+
+async def test_it_is_linked_to_what_is_like_it_as_the_prompt_says(sdk: AsyncOpenAI) -> None:
+    other: dict[str, Json] = {**TWIN, "id": 8, "title": "Checkout fails when the basket is empty"}
+    prompt = "Link the bug to those like it: `Duplicate Of` to the one that it repeats, `Related` to others."
+    linked = (await outcome(sdk, [TWIN, other], prompt))["links"]
+    assert linked == [
+        {"relation": "Duplicate Of", "target": "7", "comment": "reads like the same"},
+        {"relation": "Related", "target": "8", "comment": "is about the same"},
+    ]
+    assert (await outcome(sdk, [TWIN], "Do not link it as `Related`."))["links"] == []
+    assert (await outcome(sdk, [TWIN]))["links"] == []
 
 
 async def test_order_may_be_wrapped_over_lines(sdk: AsyncOpenAI) -> None:
