@@ -257,7 +257,7 @@ def _tls(profile: ClientConnectConfig) -> bool | TLSConfig | None:
 def _unreachable(target: str, namespace: str, error: Exception) -> str:
     return (
         f"No Temporal server answers at {target} (namespace {namespace!r}): {error}. Nothing was changed. "
-        "Start one with `pointsman up`, or name another with TEMPORAL_ADDRESS; `pointsman doctor` tells more."
+        "Start one with `pointsman up`, or name another with POINTSMAN_TEMPORAL_ADDRESS; `pointsman doctor` tells more."
     )
 
 
