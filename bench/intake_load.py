@@ -12,7 +12,6 @@ comes a burst of events of the open items: how many a second the dev server take
 import argparse
 import asyncio
 import json
-import os
 import random
 import tempfile
 import time
@@ -26,6 +25,7 @@ import aiohttp
 from sqlalchemy import func, select
 
 from bench.lives import disordered, lives
+from bench.processor import cpu_seconds
 from bench.results import Figure, quantile, show
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import DeliveryState
@@ -38,8 +38,6 @@ PER_SECOND, OF_OPEN_ITEMS = 200, 20
 AT_ONCE = 32
 ACK_GOAL_SECONDS, START_GOAL_SECONDS = 0.25, 2.0
 DRAIN_SECONDS = 1_200.0
-USER_TICKS, SYSTEM_TICKS = 11, 12
-"""Places in /proc/PID/stat behind the program's name."""
 FOREIGN_TYPE = "Test Case"
 """Of no scope rule of the built-in policy."""
 FOREIGN_ITEMS = 1_000
@@ -113,26 +111,17 @@ class Ground:
         rows = await self.store.read(lambda session: session.execute(told).all())
         return [(kept, over) for kept, over in rows if over is not None]
 
-    def cpu_seconds(self) -> dict[str, float]:
+    def spent(self) -> dict[str, float]:
         """Processor time of each process so far."""
         return {
-            "web, with hand-over and audit": _cpu_seconds(self.stage.pointsman.pid),
-            "Temporal's dev server": _cpu_seconds(self.stage.server.pid),
+            "web, with hand-over and audit": cpu_seconds(self.stage.pointsman.pid),
+            "Temporal's dev server": cpu_seconds(self.stage.server.pid),
             "sender": time.process_time(),
         }
 
     async def rows(self) -> int:
         newest = select(func.max(col(InboxRow.sequence)))
         return await self.store.read(lambda session: session.scalar(newest) or 0)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system; 0 where the system does not tell."""
-    told = Path(f"/proc/{pid}/stat")
-    if not told.exists():
-        return 0.0
-    of_itself = told.read_text(encoding="utf-8").rpartition(")")[2].split()  # a name may hold spaces
-    return (int(of_itself[USER_TICKS]) + int(of_itself[SYSTEM_TICKS])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager
@@ -203,10 +192,10 @@ async def measure(seconds: float, items: int, burst: int) -> list[Figure]:
         async with playing_field(Path(name)) as ground:
             await ground.sender().all_at_once(opening)
             await ground.drained()
-            before, steady, cpu = await ground.rows(), ground.sender(), ground.cpu_seconds()
+            before, steady, cpu = await ground.rows(), ground.sender(), ground.spent()
             await steady.steadily(bodies)
             await ground.drained()
-            cpu = {name: spent - cpu[name] for name, spent in ground.cpu_seconds().items()}
+            cpu = {name: spent - cpu[name] for name, spent in ground.spent().items()}
             handed = await ground.handed_over(before)
             before, rush = await ground.rows(), ground.sender()
             await rush.all_at_once(more)

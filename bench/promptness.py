@@ -23,6 +23,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
+from bench.processor import cpu_seconds
 from bench.results import Figure, quantile, show
 from pointsman.contracts.work_items import WorkItemKey
 from starter import work_items
@@ -176,14 +177,16 @@ def _at(events: Sequence[HistoryEvent], wanted: EventType.ValueType) -> datetime
 async def measure(count: int, seconds: float) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="bench-promptness-") as name:
         async with playing_field(Path(name)) as ground:
+            spent = cpu_seconds(ground.stage.pointsman.pid)
             opening = await open_items(ground, count)
+            spent = cpu_seconds(ground.stage.pointsman.pid) - spent
             fresh = await ground.file(int(seconds * PER_SECOND))
             open_before = await ground.running("DeliverWorkItem")
             await steady(fresh, ground.post)
             arrived = [item for item in fresh if item in ground.acknowledged]
             await until("the last of them", lambda: _all_started(ground, count + len(arrived)))
             seen = [(ground.acknowledged[item], *await moments(ground, item)) for item in arrived]
-    return figures(open_before, opening, len(ground.refused), seen)
+    return figures(open_before, opening, spent / count, len(ground.refused), seen)
 
 
 async def _all_started(ground: Field, count: int) -> bool | None:
@@ -191,7 +194,11 @@ async def _all_started(ground: Field, count: int) -> bool | None:
 
 
 def figures(
-    open_before: int, opening: float, refused: int, seen: Sequence[tuple[datetime, datetime, datetime]]
+    open_before: int,
+    opening: float,
+    item_cpu_seconds: float,
+    refused: int,
+    seen: Sequence[tuple[datetime, datetime, datetime]],
 ) -> list[Figure]:
     starts = [max(0.0, (started - acknowledged).total_seconds()) for acknowledged, started, _ in seen]
     firsts = [max(0.0, (first - acknowledged).total_seconds()) for acknowledged, _, first in seen]
@@ -200,6 +207,7 @@ def figures(
     return [
         Figure("open items", open_before, "items", note="each waits for a human"),
         Figure("opened at", open_before / opening, "items/s", note="from the first delivery to the last question"),
+        Figure("processor of serve", item_cpu_seconds * 1000, "ms/item", note="to its question, web and worker in one"),
         Figure("deliveries", len(seen), "", note=f"{PER_SECOND} a second, each of a new item"),
         Figure("refused", refused, "", "0", refused == 0),
         Figure("202 to started workflow, p50", quantile(starts, 0.5), "s"),
