@@ -34,7 +34,7 @@ from pointsman.store.columns import CleanText, UtcTime
 from pointsman.store.sequencer import LOG_NAME
 from pointsman.store.tables import metadata
 
-ROWS_AT_ONCE = 1_000
+ROWS_AT_ONCE = 250
 MOMENT_MAX = 253_402_300_799_999_999
 """Microseconds from 1970 to the last that a `datetime` can say."""
 

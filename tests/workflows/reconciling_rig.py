@@ -141,6 +141,9 @@ class Reconciled:
             task_queue=self.queue,
             workflows=[ReconcileProject, RollBackItem],
             activities=[*activities_of(self.room()), *activities_of(self.rollbacks())],
+            # One or two tasks at a time: further polls would only be opened and given up again.
+            max_concurrent_workflow_task_polls=2,
+            max_concurrent_activity_task_polls=2,
         )
 
 

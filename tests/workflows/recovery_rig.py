@@ -113,6 +113,9 @@ class Recovering:
             workflows=[RecoverEvents],
             activities=[one for room in rooms for one in activities_of(room)],
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
+            # One or two tasks at a time: further polls would only be opened and given up again.
+            max_concurrent_workflow_task_polls=2,
+            max_concurrent_activity_task_polls=2,
         )
 
     async def recover(

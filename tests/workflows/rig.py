@@ -150,6 +150,9 @@ class Rig:
             workflows=[DeliverWorkItem, TakeTurn, DelegateTurn, ResolveEscalation, AskAboutViolation],
             activities=activities or self.activities(),
             max_heartbeat_throttle_interval=timedelta(milliseconds=200),
+            # One or two tasks at a time: further polls would only be opened and given up again.
+            max_concurrent_workflow_task_polls=2,
+            max_concurrent_activity_task_polls=2,
         )
 
     @property

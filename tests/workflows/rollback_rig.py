@@ -83,6 +83,9 @@ class RollingBack:
             task_queue=self.queue,
             workflows=[RollBackItem],
             activities=[*activities] or activities_of(self.rollbacks()),
+            # One or two tasks at a time: further polls would only be opened and given up again.
+            max_concurrent_workflow_task_polls=2,
+            max_concurrent_activity_task_polls=2,
         )
 
     async def roll_back(self, ask: RollbackRequest) -> RollbackResult:
