@@ -21,6 +21,7 @@ from starter.cli.items import workflow_url
 from starter.cli.output import Listing, Record, Single, iso
 
 Edits = dict[str, Json]
+NO_LINKS = "none"
 
 
 async def listed(settings: Settings, pending_only: bool, limit: int) -> Listing:
@@ -46,8 +47,8 @@ def exit_status(row: EscalationRow) -> ExitCode:
     return ExitCode.PENDING if row.resolution is None else ExitCode.OK
 
 
-def edits(values: Sequence[str], comment_text: str | None, tags: Sequence[str]) -> Edits:
-    """What `--set`, `--comment-text` and `--tag` say. A value that reads as a JSON number, true, false or null is one.
+def edits(values: Sequence[str], comment_text: str | None, tags: Sequence[str], links: Sequence[str] = ()) -> Edits:
+    """What the options say. A value that reads as a JSON number, true, false or null is one; `none` is no link.
 
     Raises:
         CliError: a value is not FIELD=VALUE, or nothing is to be changed.
@@ -62,8 +63,10 @@ def edits(values: Sequence[str], comment_text: str | None, tags: Sequence[str]) 
         told["comment"] = comment_text
     if tags:
         told["tags"] = list(tags)
+    if links:
+        told["links"] = [one for one in links if one.strip().casefold() != NO_LINKS]
     if not told:
-        raise usage("edit needs --set, --comment-text or --tag.", "pointsman escalations edit --help")
+        raise usage("edit needs --set, --comment-text, --tag or --link.", "pointsman escalations edit --help")
     return told
 
 

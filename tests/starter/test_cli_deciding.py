@@ -149,10 +149,12 @@ def test_the_first_decision_stands_and_the_second_is_told_whose(rig: Rig, dev_se
 def test_an_edit_says_what_is_written_instead(rig: Rig, dev_server: DevServer) -> None:
     with an_open_question(rig, dev_server):
         words = ("--set", "System.State=Closed", "--set", "Priority=2", "--comment-text", "By hand.", "--tag", "a")
-        rehearsed = rig.run("escalations", "edit", "1", *words, "--dry-run", "--json")
+        links = ("--link", "Related 17", "--link", "none")
+        rehearsed = rig.run("escalations", "edit", "1", *words, *links, "--dry-run", "--json")
         decision = rehearsed.document()["decision"]
         assert isinstance(decision, dict)
         edits = {"System.State": "Closed", "Priority": 2, "comment": "By hand.", "tags": ["a"]}
+        edits["links"] = ["Related 17"]
         assert decision["edits"] == edits
         assert "nothing was done" in rehearsed.err
         assert rig.run("escalations", "show", "1", "--exit-status").code == ExitCode.PENDING

@@ -67,7 +67,7 @@ def approve(
     app,
     "edit",
     "pointsman escalations edit ESC-7 --set Microsoft.VSTS.Common.Priority=2",
-    'pointsman escalations edit ESC-7 --comment-text "Known issue, see 17." --tag triaged',
+    'pointsman escalations edit ESC-7 --comment-text "Known issue, see 17." --tag triaged --link "Related 17"',
 )
 def edit(
     call: Call,
@@ -78,6 +78,10 @@ def edit(
     ] = None,
     comment_text: Annotated[str | None, typer.Option(help="Comment to write instead.", show_default=False)] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Tags to add instead.", show_default=False)] = None,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LINK", help='Links to add instead: "Parent 17"; none for no link.', show_default=False),
+    ] = None,
     comment: Comment = "",
     by: By = "",
     subject: Subject = "",
@@ -95,6 +99,7 @@ def edit(
         values=values or (),
         comment_text=comment_text,
         tags=tag or (),
+        links=link or (),
     )
 
 
@@ -134,11 +139,12 @@ def _decide(
     values: Sequence[str] = (),
     comment_text: str | None = None,
     tags: Sequence[str] = (),
+    links: Sequence[str] = (),
 ) -> int:
     from starter.cli import escalations
     from starter.cli.settings import settings_of
 
-    edits = escalations.edits(values, comment_text, tags) if verb == "edit" else {}
+    edits = escalations.edits(values, comment_text, tags, links) if verb == "edit" else {}
     settings = settings_of(call)
     row = call.run(escalations.found(settings, escalation))
     decision = escalations.decision(row, verb, by or me(), comment, subject, edits)
