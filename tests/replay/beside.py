@@ -11,18 +11,17 @@ from unittest.mock import patch
 
 from temporalio.client import Client, WorkflowFailureError
 
-from activities import process
+from activities import checking
+from pointsman.contracts.process import Ratio
 from pointsman.contracts.recovery import HookProblem, HookState
 from pointsman.contracts.violations import CheckScope, ViolationDecision, ViolationVerb
 from pointsman.domain.loose import moment
-from pointsman.policies.process_rules import load_processes
 from pointsman.store.engine import Store
-from pointsman.store.process_violations import ProcessViolations
 from starter import process_checks
 from tests.sandbox.azure import azure_devops, config
 from tests.workflows.fakes_of_hooks import QuietKeeper, RefusedKeeper
 from tests.workflows.recovery_rig import PROJECT, migrated, recovering
-from tests.workflows.test_process import FABRIKAM, Checking
+from tests.workflows.test_process import CMMI, FABRIKAM, TOLD, Checking
 from workflows.process import DecideViolation
 
 Play = Callable[[Client], Awaitable[str]]
@@ -97,16 +96,15 @@ async def _checking(client: Client) -> AsyncGenerator[Checking]:
         ):
             for title in ("Basket", "Till", "Door"):
                 await azure.make("Task", title)
-            rig = Checking(azure, client, ProcessViolations(store), "recorded-checks")
-            with patch.object(process, "ITEMS_AT_ONCE", 2):
+            rig = Checking(azure, client, store, Path(folder), "recorded-checks")
+            with patch.object(checking, "ITEMS_AT_ONCE", 2):
                 async with rig.worker():
                     yield rig
 
 
 async def _checked(client: Client, project: str = PROJECT) -> str:
     async with _checking(client) as rig:
-        whole = load_processes()["cmmi"]
-        few = whole.model_copy(update={"checks": tuple(one for one in whole.checks if one.id == "RDM-1.task")})
+        few = CMMI.model_copy(update={"checks": tuple(one for one in CMMI.checks if one.id == "RDM-1.task")})
         scope = CheckScope(tenant="default", organisation="fabrikam", project=project, policy=few)
         running = await process_checks.start(client, scope, rig.queue)
         with suppress(WorkflowFailureError):
@@ -127,6 +125,18 @@ async def check_of_no_project(client: Client) -> str:
 @beside("CheckProcess", impatient=True)
 async def checked_in_several_runs(client: Client) -> str:
     return await _checked(client)
+
+
+@beside("CheckProcess")
+async def checked_and_told_of_the_whole(client: Client) -> str:
+    """People are asked who takes on what the project breaks as a whole."""
+    async with _checking(client) as rig:
+        reviews = next(one for one in CMMI.checks if one.id == "PQA-1.share")
+        share = reviews.model_copy(update={"rule": Ratio(types=("Review",), of=("Task",), per=10)})
+        await rig.check(on_open=(TOLD,), rules=CMMI.model_copy(update={"checks": (share,)}))
+        await rig.asked(*await rig.violations.find())
+        await rig.close_questions()
+    return process_checks.workflow_id("fabrikam", PROJECT)
 
 
 async def _decided(client: Client, reason: str) -> str:
