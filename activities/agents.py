@@ -197,7 +197,7 @@ class RemoteTurns:
             return followed
         await self._note(request, _slot(request, ask.step, ANSWERED), Role.ASSISTANT, task.answer)
         try:
-            answer = read_answer(task.answer, request.agent)
+            answer = read_answer(task.answer, request.agent, request.key)
         except InvalidAnswer as error:
             return followed.model_copy(update={"invalid": str(error)[:1_000]})
         await self._contents.put(canonical(answer.proposal))

@@ -69,9 +69,10 @@ def opening(facts: Facts, fields: Mapping[str, Json]) -> str:
 def told_service(request: TurnRequest, fields: Mapping[str, Json], schema: Mapping[str, Json]) -> str:
     """What opens the conversation with a remote agent service, which has no prompt of ours."""
     may = ", ".join(request.agent.may_change) or "none"
+    links = ", ".join(request.agent.may_link) or "none"
     return (
-        f"{opening(request.facts, fields)}\n\nFields that you may change: {may}.\n\nAnswer with an artifact that is "
-        f"one JSON object of this schema:\n{json.dumps(schema, ensure_ascii=False)}"
+        f"{opening(request.facts, fields)}\n\nFields that you may change: {may}. Links that you may add: {links}.\n\n"
+        f"Answer with an artifact that is one JSON object of this schema:\n{json.dumps(schema, ensure_ascii=False)}"
     )
 
 

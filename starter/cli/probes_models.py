@@ -16,6 +16,8 @@ ANSWER_SECONDS_MAX = 30.0  # of which an SDK may take some to load
 
 async def model_key(settings: Settings) -> Finding:
     there = _with_key(settings)
+    if not there and not any(agent.model for agent in policy(settings).agents):
+        return ok("none is needed: all agents of the policy work elsewhere")
     if not there:
         preferred = policy(settings).models.prefer
         first = next((KEY_VARIABLES[one] for one in preferred if one in KEY_VARIABLES), KEY_VARIABLES["openai"])

@@ -69,6 +69,14 @@ async def test_names_of_tools_that_a_model_makes_up_do_not_grow_without_end() ->
     assert metrics.registry.get_sample_value(f"{names.TOOL_CALLS}_total", labels) == 20
 
 
+async def test_a_message_to_an_agent_elsewhere_counts_by_agent_and_outcome() -> None:
+    metrics = Metrics()
+    attempts = MeteredAttempts(Book(), metrics)
+    await attempts.end(await attempts.begin(AttemptKind.AGENT, CHAIN, CALLER, "contracts", "1/1/say"), "ok")
+    labels = {"tenant": "north", "agent": "contracts", "outcome": "ok"}
+    assert metrics.registry.get_sample_value(f"{names.AGENT_MESSAGES}_total", labels) == 1
+
+
 async def test_a_write_counts_by_how_it_ended() -> None:
     metrics, book = Metrics(), Book()
     ledger = MeteredLedger(book, metrics)
