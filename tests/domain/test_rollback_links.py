@@ -199,6 +199,30 @@ def test_a_write_of_a_link_in_doubt_counts_as_made_only_by_an_entry_of_its_own(o
     assert made == (len(book.updates) if carried_out else 0)
 
 
+def test_an_entry_of_an_earlier_write_with_fields_is_no_proof_of_a_later_one_of_links() -> None:
+    """Its revision is the one that the later write was made from."""
+    book = Book()
+    link: dict[str, Json] = relation(7)
+    changed: dict[str, tuple[Json, Json]] = {TITLE: ("Login fails", "Login")}
+    made = ItemUpdate(id=2, rev=2, revised_by=US, changed=changed, links_added=(link,))
+    first = WriteRecord(
+        operation="run/1.1",
+        key=KEY,
+        base_rev=1,
+        values={TITLE: "Login", "+links": [f"{RELATED} 7"]},
+        intended_at=START,
+        rev=2,
+        status="written",
+    )
+    doubtful = first.model_copy(
+        update={"operation": "run/1.2", "base_rev": 2, "values": {"+links": [f"{RELATED} 7"]}, "rev": 0}
+    ).model_copy(update={"status": "intended"})
+    history = [*book.updates, made, ItemUpdate(id=3, rev=2, revised_by=ADA, links_removed=(link,))]
+    assert linked_by(doubtful, history, US, [first, doubtful]) == 0
+    again = ItemUpdate(id=4, rev=2, revised_by=US, links_added=(link,))
+    assert linked_by(doubtful, [*history, again], US, [first, doubtful]) == 4
+
+
 # Comments
 
 

@@ -12,7 +12,7 @@ from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite
 from pointsman.domain.deliveries import Heard
-from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_noise, tags_of
+from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_in_doubt, is_noise, tags_of
 from pointsman.domain.links import opposite
 from pointsman.domain.sync.agreeing import link_name, links_of
 
@@ -86,8 +86,12 @@ def _said(writes: Sequence[WriteRecord], changed: Changes, heard: Heard | None) 
 
 
 def linking(writes: Sequence[WriteRecord], added: frozenset[str], removed: frozenset[str]) -> WriteRecord | None:
-    """The write that accounts for all links that came and went."""
-    return next((write for write in reversed(writes) if _links(write, added, removed)), None)
+    """The write that accounts for all links that came and went.
+
+    One that is known to be written goes before one in doubt: an event that comes late must not settle a later write.
+    """
+    fitting = [write for write in reversed(writes) if _links(write, added, removed)]
+    return next((write for write in fitting if not is_in_doubt(write)), None) or next(iter(fitting), None)
 
 
 def _links(write: WriteRecord, added: frozenset[str], removed: frozenset[str]) -> bool:
@@ -126,9 +130,11 @@ def linked_by(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, w
     ours = [one for one in updates if one.rev >= write.base_rev and not is_another(one.revised_by, account)]
     made = [one.id for one in ours if wanted <= _named(one.links_added) and gone <= _named(one.links_removed)]
     others = sum(
-        one.operation != write.operation and one.status == "written" and one.base_rev >= write.base_rev
+        one.operation != write.operation
+        and not is_in_doubt(one)
+        and one.rev >= write.base_rev  # then its entry is among these, whether it made a revision or not
+        and _links(one, wanted, gone)
         for one in writes
-        if (links_in(one), links_in(one, UNLINKS)) == (wanted, gone)
     )
     return made[others] if len(made) > others else 0
 

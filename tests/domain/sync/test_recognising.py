@@ -143,6 +143,13 @@ def test_a_write_of_links_alone_stands_in_no_revision_s_way() -> None:
     assert write_of([linking], 6, {"a": (1, 2)}) is None
 
 
+def test_a_late_event_of_a_link_settles_no_later_write_that_is_in_doubt() -> None:
+    heard = Heard(links_changed=True, links_added=(NAMED,))
+    known, doubtful = write(ItemWrite(links=(LINK,))), write(ItemWrite(links=(LINK,)), "intended")
+    assert write_of([known, doubtful], 5, {}, heard) == known
+    assert write_of([doubtful], 5, {}, heard) == doubtful
+
+
 def test_the_other_end_of_a_link_names_the_item_and_how_it_is_seen_from_there() -> None:
     parent, child = "System.LinkTypes.Hierarchy-Reverse", "System.LinkTypes.Hierarchy-Forward"
     heard = Heard(item_id=1, links_added=(f"{parent} 7", NAMED), links_removed=(f"{child} 8",))
