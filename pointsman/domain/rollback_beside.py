@@ -47,7 +47,7 @@ class _Moved:
 def link_writes(writes: Sequence[WriteRecord], updates: Sequence[ItemUpdate], account: str) -> dict[int, WriteRecord]:
     """Our writes of links by the entry of the history that each made. What shows no entry was not carried out."""
     made: dict[int, WriteRecord] = {}
-    for write in writes:
+    for write in sorted(writes, key=is_in_doubt):  # those that are known to be written have the first choice
         added, gone = links_in(write), links_in(write, UNLINKS)
         if not (added or gone):
             continue

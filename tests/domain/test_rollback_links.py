@@ -144,6 +144,15 @@ def test_our_own_later_write_is_named() -> None:
     assert held.reason == "our later write run-1/3.3 has changed it since, in update 4"
 
 
+def test_a_write_in_doubt_takes_no_entry_from_one_that_is_known_to_be_written() -> None:
+    book = Book()
+    book.row("run-1/1.1", {"+links": [f"{RELATED} 7"]})
+    book.writes = [book.writes[0].model_copy(update={"rev": 0, "status": "intended"})]
+    book.link(US, [relation(7)], write="run-2/1.1")
+    assert [one.link for one in book.plan(write="run-2/1.1").links] == ["Related 7"]
+    assert "was not carried out" in book.plan(write="run-1/1.1").refused[0].reason
+
+
 def test_a_write_of_links_that_no_history_shows_was_not_carried_out() -> None:
     book = Book()
     book.row("run-1/1.1", {"+links": [f"{RELATED} 7"]})
