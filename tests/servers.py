@@ -97,20 +97,32 @@ def postgres_server() -> Generator[str]:
 
 @contextmanager
 def postgres_database(server_url: str, template: str = "template1") -> Generator[str]:
-    """A fresh database, as a URL for SQLAlchemy with psycopg. Dropped at the end, whoever is still connected.
+    """A fresh database, as a URL for SQLAlchemy with psycopg. Dropped at the end, whoever is still connected."""
+    name = postgres_made(server_url, template)
+    try:
+        yield named(server_url, name).replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        postgres_dropped(server_url, name)
 
-    It begins as a copy of the database called `template`, to which nobody may be connected.
-    """
+
+def postgres_made(server_url: str, template: str) -> str:
+    """Name of a new database. It begins as a copy of the one called `template`, to which nobody may be connected."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-        try:
-            base, _, query = server_url.partition("?")
-            url = f"{base.rpartition('/')[0]}/{name}?{query}"
-            yield url.replace("postgresql://", "postgresql+psycopg://", 1)
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    return name
+
+
+def postgres_dropped(server_url: str, name: str) -> None:
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def named(server_url: str, database: str) -> str:
+    """URL of a database of that server, for libpq."""
+    base, _, query = server_url.partition("?")
+    return f"{base.rpartition('/')[0]}/{database}?{query}"
 
 
 def main() -> None:

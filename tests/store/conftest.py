@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from pointsman.store import schema
 from pointsman.store.engine import Store
 from pointsman.store.signing import Signer
-from tests import servers
+from tests import databases
+from tests.databases import Databases
 
 
 @pytest.fixture(scope="session")
@@ -29,18 +29,14 @@ def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_url: str) -> Generator[str]:
-    """Name of a database to copy, for the same reason."""
-    with servers.postgres_database(postgres_url) as url:
-        schema.upgrade(url)
-        name = make_url(url).database
-        assert name is not None
-        yield name
+def migrated_postgres(postgres_url: str) -> Generator[Databases]:
+    with databases.migrated(postgres_url) as several:
+        yield several
 
 
 @pytest.fixture
-def postgres_store_url(postgres_url: str, migrated_postgres: str) -> Generator[str]:
-    with servers.postgres_database(postgres_url, migrated_postgres) as url:
+def postgres_store_url(migrated_postgres: Databases) -> Generator[str]:
+    with migrated_postgres.one() as url:
         yield url
 
 
