@@ -25,7 +25,7 @@ from pointsman.contracts.agents import (
 )
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentService
-from pointsman.contracts.records import AttemptKind, Chain
+from pointsman.contracts.records import Attempt, AttemptKind, Chain
 from pointsman.contracts.turns import TurnRequest
 from pointsman.domain import briefing, remote_turns
 from pointsman.domain.answers import ANSWER_SCHEMA, read_answer
@@ -109,13 +109,7 @@ class RemoteTurns:
     async def _lost(self, ask: SendToService, tasks: Sequence[str]) -> RemoteTask | None:
         """The task that heard what an earlier attempt has sent, of which nobody knows the outcome."""
         request = ask.request
-        unknown = [
-            one
-            for one in await self._attempts.of_item(request.key)
-            if (one.kind, one.caller.workflow_id) == (AttemptKind.AGENT, caller().workflow_id)
-            and one.subject == _slot(request, ask.step, SAID)
-            and one.outcome in IN_DOUBT
-        ]
+        unknown = await self._unknown(request, _slot(request, ask.step, SAID))
         if not unknown:
             return None
         try:
@@ -131,6 +125,15 @@ class RemoteTurns:
         for one in unknown:
             await self._attempts.end(one, "found" if found else "not heard")
         return found
+
+    async def _unknown(self, request: TurnRequest, subject: str) -> Sequence[Attempt]:
+        """Attempts to say it that the service may have heard."""
+        return [
+            one
+            for one in await self._attempts.of_item(request.key)
+            if (one.kind, one.subject, one.caller.workflow_id) == (AttemptKind.AGENT, subject, caller().workflow_id)
+            and one.outcome in IN_DOUBT
+        ]
 
     async def _heard(self, request: TurnRequest, message: str, tasks: Sequence[str]) -> RemoteTask | None:
         if tasks:
@@ -206,8 +209,9 @@ class RemoteTurns:
 
     @activity.defn(name="agents.say")
     async def say(self, ask: SayToService) -> bool:
-        """One more message to a task at work. False where it no longer listens. At least once: told twice is better
-        than never, and its id tells a service that knows ids."""
+        """One more message to a task at work; false where it is not known to have heard it. Sent once: servers keep
+        messages for a task that is busy, and answer late, so whoever repeats it would say it as often.
+        """
         request = ask.request
         with outside(f"agent service {request.agent.name}, task {ask.task} of {request.key}"):
             async with beating():
@@ -218,11 +222,11 @@ class RemoteTurns:
                     text=(await self._contents.get(ask.instruction)).decode(),
                 )
                 before = await self._services.get(_service(request), ask.task, whole=True)
+                subject = f"{request.number}/{ask.task}/{ask.instruction[:12]}"
                 if message.id in before.messages:
                     return True
-                if before.state not in AT_WORK:
+                if before.state not in AT_WORK or await self._unknown(request, subject):
                     return False
-                subject = f"{request.number}/say/{ask.instruction[:12]}"
                 attempt = await self._attempts.begin(
                     AttemptKind.AGENT, _chain(request), caller(), request.agent.name, subject
                 )

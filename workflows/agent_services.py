@@ -85,6 +85,7 @@ class DelegateTurn:
             found = await self._follow()
             if found.overdue:
                 return self._end(TurnEnd.LIMIT, f"{self._overdue()}{await self._call_off()}")
+            heard = found.state is RemoteState.COMPLETED and not found.invalid and await self._heard_all()
             self._task, task = "", self._task
             if found.state is RemoteState.INPUT_REQUIRED:
                 return self._end(TurnEnd.QUESTION, found.question)
@@ -95,7 +96,7 @@ class DelegateTurn:
                 if self._repairs == REPAIRS_MAX:
                     return self._end(TurnEnd.INVALID, found.invalid)
                 await self._repair(found.invalid)
-            elif not self._unread:
+            elif heard:
                 # What came in too late for the task is told first: the answer did not know of it.
                 return self._answer(found)
 
@@ -126,9 +127,11 @@ class DelegateTurn:
         seen = ""
         while True:
             found = await self._look(seen)
-            if found.state not in AT_WORK or found.overdue:
+            if found.state not in AT_WORK:
                 return found
-            seen, self._note = found.seen, found.note
+            seen, self._note = found.seen, found.note or self._note
+            if found.overdue:
+                return found
             self._told += 1
             self._tell_story(f"says: {found.note}")
             await self._tell_status(found.note)
@@ -160,6 +163,12 @@ class DelegateTurn:
             with suppress(ActivityError):
                 await looking
             raise
+
+    async def _heard_all(self) -> bool:
+        """Whether the task has heard all that came in, as far as its service tells."""
+        while self._unread and await self._say():
+            pass
+        return not self._unread
 
     async def _say(self) -> bool:
         """Pass one instruction on. False where the task no longer hears it: then the next one is told."""

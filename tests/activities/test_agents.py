@@ -171,6 +171,21 @@ async def test_what_is_said_to_a_task_at_work_is_said_once() -> None:
     assert [message.parts[0].text for message in stand_in.heard[1:]] == ["It happens on Sundays."]
 
 
+async def test_what_a_busy_service_keeps_for_later_is_not_said_twice() -> None:
+    async with desk("works") as (at, stand_in):
+        stand_in.may_go_on.clear()
+        task = await at.send()
+        stand_in.refuses["SendMessage"] = 504
+        with pytest.raises(ApplicationError, match="HTTP 504"):
+            await at.say(task, "It happens on Sundays.")
+        stand_in.refuses.clear()
+        assert not await at.say(task, "It happens on Sundays.")
+        stand_in.may_go_on.set()
+        assert (await at.follow(task)).state is RemoteState.COMPLETED
+    assert stand_in.calls.count("SendMessage") == 2
+    assert at.outcomes == ["ok", "Unavailable"]
+
+
 async def test_look_ends_with_patience() -> None:
     async with desk("goes-silent") as (at, _):
         task = await at.send()

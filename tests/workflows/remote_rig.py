@@ -61,6 +61,7 @@ async def remote_rig(
     pace_seconds: float = 0.0,
     name: str = "",
     says_status: bool = True,
+    room: type[RemoteTurns] = RemoteTurns,
     **limits: object,
 ) -> AsyncGenerator[RemoteRig]:
     """A rig whose item names the script in its title. Its worker runs. `name` is for recordings."""
@@ -75,7 +76,7 @@ async def remote_rig(
         item.skips_time = not isinstance(on, Client)
         item.service = service
         item.remote = RemoteAgents({"AGENT_KEY": TOKEN}.get)
-        item.rooms = (RemoteTurns(item.remote, item.transcripts, item.contents, item.attempts),)
+        item.rooms = (room(item.remote, item.transcripts, item.contents, item.attempts),)
         item.tracker.add(1, System__Title=f"Login fails, script: {script}")
         try:
             async with item.worker():
