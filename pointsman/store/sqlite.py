@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from pointsman.ports import Rejected
+from pointsman.store import statements
 from pointsman.store.commits import QUICK, Committer
 
 log = logging.getLogger(__name__)
@@ -79,8 +80,8 @@ def writer_engine(path: Path) -> Engine:
     def begin(connection: Connection) -> None:
         # The log is synced by the next commit that waits for the disk, or by the next checkpoint.
         level = "NORMAL" if connection.get_execution_options().get(QUICK) else "FULL"
-        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        statements.count(connection, f"PRAGMA synchronous={level}", ())
+        statements.count(connection, "BEGIN IMMEDIATE", ())
 
     return engine
 
@@ -97,7 +98,7 @@ def reader_engine(path: Path, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        statements.count(connection, "BEGIN", ())
 
     return engine
 
