@@ -36,8 +36,8 @@ class OfItemOrProject(Contract):
     @classmethod
     def _of_project(cls, data: object) -> object:
         match data:
-            case {"key": {"id": 0} as key}:
-                return {**data, "key": ProjectKey.model_validate(key)}
+            case {"key": {"id": 0} as key, **others}:
+                return {"key": ProjectKey.model_validate(key), **others}
         return data
 
 
