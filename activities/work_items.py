@@ -140,6 +140,8 @@ class WorkItems:
             return Published(status="gone", rev=item.rev)
         links = await wanted(self._sync.targets, ask.key, item, proposal.links, ask.leave_out)
         if links.impossible:
+            if self._guard:
+                await self._guard.tell_impossible(ask, item, links.impossible)
             return Published(status="held_back", rev=item.rev, impossible=links.impossible)
         agreed = await self._sync.agreements.get(ask.key)
         base = merging.start_of(ask, start, item.fields, agreed)

@@ -1,13 +1,13 @@
 """Hold back writes of ours that would break rules of the item's process."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from activities.outside import caller, chain
 from activities.rule_books import RuleBooks
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
-from pointsman.contracts.lifecycle import Publish
+from pointsman.contracts.lifecycle import ImpossibleLink, Publish
 from pointsman.contracts.process import CheckSeverity, ItemFacts, LinkedItem, ProcessPolicy
 from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.records import AuditEvent
@@ -43,8 +43,13 @@ class WriteGuard:
             return ()
         broken = await self._foresee(ask.key, item, change, ask.enforce_from)
         if broken:
-            await self._tell(ask, item, broken)
+            action = Action.WRITE_ALLOWED if ask.despite else Action.WRITE_HELD_BACK
+            await self._tell(ask, item, action, [one.check for one in broken])
         return () if ask.despite else broken
+
+    async def tell_impossible(self, ask: Publish, item: TrackedItem, links: Sequence[ImpossibleLink]) -> None:
+        """Tell the audit log of a write that is not sent because links of it cannot be made. Idempotent."""
+        await self._tell(ask, item, Action.WRITE_HELD_BACK, [f"link {one.link}" for one in links])
 
     async def why_not(self, limit: CheckSeverity | None, key: WorkItemKey, item: TrackedItem, change: ItemWrite) -> str:
         """Rules of at least this severity that a write would break, in words; empty for none.
@@ -91,9 +96,7 @@ class WriteGuard:
         broken = newly_broken(policy, before, after, around, limit) if policy else ()
         return [one.model_copy(update={"evidence": f"work item {before.id}: {one.evidence}"}) for one in broken]
 
-    async def _tell(self, ask: Publish, item: TrackedItem, broken: tuple[BrokenRule, ...]) -> None:
-        action = Action.WRITE_ALLOWED if ask.despite else Action.WRITE_HELD_BACK
-        checks: list[Json] = [one.check for one in broken]
+    async def _tell(self, ask: Publish, item: TrackedItem, action: Action, checks: list[Json]) -> None:
         asked_by = caller()
         await self._audit.append(
             AuditEvent(

@@ -60,7 +60,9 @@ async def of_kind(world: Both, kind: str) -> int:
     return made.id
 
 
-async def publish(world: Both, key: WorkItemKey, parent: int, **fields: Json) -> Published:
+async def publish(
+    world: Both, key: WorkItemKey, parent: int, audit: MemoryAudit | None = None, **fields: Json
+) -> Published:
     books = RuleBooks(ProcessReader({"fabrikam": world.service}), {"ours": RULES}, {})
     room = WorkItems(
         world.tracker,
@@ -68,7 +70,7 @@ async def publish(world: Both, key: WorkItemKey, parent: int, **fields: Json) ->
         Items(world.store),
         world.ledger,
         world.inbox,
-        WriteGuard(books, MemoryAudit()),
+        WriteGuard(books, audit or MemoryAudit()),
         sync=world.sync,
     )
     links = (ProposedLink(relation="Parent", target=str(parent)),) if parent else ()
@@ -108,3 +110,11 @@ async def test_a_link_that_a_rule_forbids_is_held_back_at_this_end_and_at_the_ot
     assert (there.status, [one.check for one in there.broken]) == ("held_back", ["BELOW"])
     assert there.broken[0].evidence.startswith(f"work item {feature}: Hierarchy-Forward leads to Bug {key.id}")
     assert not (await world.tracker.get(key)).relations
+
+
+async def test_the_log_says_which_links_cannot_be_made(world: Both) -> None:
+    key, audit = await world.item(), MemoryAudit()
+    held = [await publish(world, key, 4711, audit, State="Active") for _ in range(2)]
+    assert [one.status for one in held] == ["held_back", "held_back"]
+    (event,) = audit.kept.values()
+    assert (event.action, event.data["checks"]) == ("write.held_back", ["link Parent 4711"])
