@@ -105,8 +105,8 @@ class FactsReader:
             await self._client.work_items.several(sorted(linked), self._linked_age)
 
     async def item(self, item_id: int) -> ItemFacts:
-        """Three requests at most, and more for each linked pull request and test case. Raises `Missing` as
-        `work_items.get`."""
+        """Three requests, fewer where it and what it is linked to were just read, one more where it has moved on since;
+        and more for each linked pull request and test case. Raises `Missing` as `work_items.get`."""
         item = self._ahead.pop(item_id, None) or await self._client.work_items.get(item_id, max_age=self._age)
         updates = await self._client.work_items.updates(item_id)
         if updates and updates[-1].rev > item.rev:
