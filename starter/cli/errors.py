@@ -83,7 +83,8 @@ def not_found(what: str, next_command: str) -> CliError:
 
 def usage(message: str, hint: str) -> CliError:
     # A command alone is no sentence.
-    told = f"See how it is used: {hint}" if hint.startswith("pointsman ") else hint
+    lead = "See how it is used" if hint.endswith("--help") else "See what there is"
+    told = f"{lead}: {hint}" if hint.startswith("pointsman ") else hint
     return CliError("usage", message, told, ExitCode.USAGE)
 
 
@@ -169,6 +170,12 @@ KNOWN: Mapping[str, Meaning] = {
     ),
     "pointsman.llm.errors.ProviderError": Meaning("provider", ExitCode.FAILURE, ANOTHER_MODEL),
     "pointsman.llm.errors.LLMError": Meaning("llm", ExitCode.FAILURE, MODELS),
+    "pointsman.clients.azure_devops.errors.NotSignedIn": Meaning(
+        "not_signed_in", ExitCode.UNAUTHORISED, "See which account is refused, and why: pointsman doctor --online"
+    ),
+    "sqlalchemy.exc.OperationalError": Meaning(
+        "unavailable", ExitCode.FAILURE, "See that the database runs: pointsman doctor", retryable=True
+    ),
     "pointsman.ports.Missing": Meaning("not_found", ExitCode.NOT_FOUND, "See what there is: pointsman items list"),
     "pointsman.ports.Conflict": Meaning("conflict", ExitCode.CONFLICT, "Look at it again: pointsman items list"),
     "pointsman.ports.Rejected": Meaning("rejected", ExitCode.FAILURE, "See what is missing: pointsman doctor"),
@@ -186,7 +193,7 @@ def translated(error: BaseException) -> CliError | None:
         if meaning := KNOWN.get(f"{kind.__module__}.{kind.__qualname__}"):
             return CliError(
                 meaning.code,
-                f"{error}{_when(error)}",
+                f"{_what(error)}{_when(error)}",
                 meaning.hint,
                 meaning.exit_code,
                 retryable=meaning.retryable or getattr(error, "retryable", False) is True,
@@ -194,6 +201,13 @@ def translated(error: BaseException) -> CliError | None:
     if isinstance(error, OSError):
         return CliError("os", f"{error}", "See what is missing: pointsman doctor")
     return None
+
+
+def _what(error: BaseException) -> str:
+    """In the error's own words, without what its user is told by the hint, or cannot use: statements and links."""
+    if (cause := getattr(error, "orig", None)) is not None:
+        return f"The database cannot do this now: {' '.join(str(cause).split())}"
+    return str(error).removesuffix("\nnext: pointsman config explain")
 
 
 def _when(error: BaseException) -> str:

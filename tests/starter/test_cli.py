@@ -115,7 +115,9 @@ def test_a_wrong_setting_exits_2_and_names_it(
 ) -> None:
     monkeypatch.setenv("POINTSMAN_TEMPORAL_ADDRESS", "nowhere")
     assert run(["items", "list"]) == ExitCode.USAGE
-    assert "POINTSMAN_TEMPORAL_ADDRESS: 'nowhere'" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "POINTSMAN_TEMPORAL_ADDRESS: 'nowhere'" in printed
+    assert printed.count("pointsman config explain") == 1
 
 
 def test_options_of_the_root_stand_over_the_environment(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,17 @@ def test_without_a_database_the_next_command_is_up(rig: Rig) -> None:
     assert not rig.database.exists()
 
 
+def test_a_database_that_does_not_answer_is_told_without_a_trace(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    monkeypatch.setenv("POINTSMAN_DATABASE_URL", f"postgresql+psycopg://ada:none@127.0.0.1:{free_port}/books")
+    answer = rig.run("items", "list")
+    assert answer.code == ExitCode.FAILURE
+    assert answer.err.startswith("error: The database cannot do this now: connection failed")
+    assert answer.err.count("\n") == 2
+    assert answer.err.rstrip().endswith("See that the database runs: pointsman doctor")
+
+
 def test_items_are_listed_with_state_agent_and_cost(rig: Rig) -> None:
     rig.fill(cli_rig.item)
     fields = rig.run("items", "list").out.rstrip("\n").split("\t")
