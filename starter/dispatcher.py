@@ -190,9 +190,12 @@ class Dispatcher:
             return rest
         # What ends while we read may still be pending in what we get: only what was free before is free.
         busy = frozenset(self._busy)
+        room = self._ahead - len(busy)
+        if room < self._ahead // 2:
+            return POLL  # those under way are enough to do, and each look reads their rows again
         try:
             due = await self._inbox.due(datetime.now(UTC), self._ahead + len(busy))
-            free = [one for one in due if _lane(one) not in busy][: self._ahead - len(busy)]
+            free = [one for one in due if _lane(one) not in busy][:room]
             left = await self._settle_what_causes_nothing(free)
         except Exception as error:  # whatever the store has, the loop outlives it
             self._rest(error)
