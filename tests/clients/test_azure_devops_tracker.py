@@ -6,9 +6,10 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps, Tracker
-from pointsman.clients.azure_devops.patches import add_relation, set_field
+from pointsman.clients.azure_devops.patches import add_relation, remove_relation, set_field
 from pointsman.contracts.tracker import ItemWrite
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.sync.agreeing import links_of
 from pointsman.ports import Conflict, Missing, Rejected, WorkTracker
 from tests.sandbox.azure import PERSON_TOKEN, SERVICE_TOKEN, Azure, azure_devops
 
@@ -105,6 +106,27 @@ async def test_updates_of_links_stand_at_the_revision_that_they_do_not_move(azur
     await azure.person.work_items.patch(first.id, [set_field("System.Title", "Other")])
     assert [(update.id, update.rev) for update in await tracker.updates(key(first.id))] == [(1, 1), (2, 1), (3, 2)]
     assert [update.id for update in await tracker.updates(key(first.id), after_rev=1)] == [3]
+
+
+async def test_an_update_of_links_says_what_came_and_went_and_counts_from_the_end_of_the_entry_before(
+    azure: Azure, tracker: WorkTracker
+) -> None:
+    made, other = await azure.make(), await azure.make()
+    url = f"{azure.service.base_url}/_apis/wit/workItems/{other.id}"
+    await azure.person.work_items.patch(made.id, [add_relation("System.LinkTypes.Related", url, "see there")])
+    await azure.person.work_items.patch(made.id, [remove_relation(0)])
+    first, added, removed = await tracker.updates(key(made.id))
+    ends = await azure.service.work_items.updates(made.id)
+    assert [added.revised_at, removed.revised_at] == [one.revised_date for one in ends[:2]]
+    assert first.revised_at is not None
+    assert [links_of(one.links_added) for one in (first, added, removed)] == [
+        (),
+        (f"System.LinkTypes.Related {other.id}",),
+        (),
+    ]
+    (gone,) = removed.links_removed
+    assert isinstance(gone["attributes"], dict)
+    assert gone["attributes"]["comment"] == "see there"
 
 
 async def test_identity_is_asked_once(azure: Azure, tracker: WorkTracker) -> None:
