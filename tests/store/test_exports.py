@@ -101,7 +101,8 @@ def test_a_forger_who_repairs_the_manifest_is_found_by_the_tree(archive: bytes) 
     events, notes = "default/events.jsonl", "default/checkpoints.jsonl"
     found = rewritten(archive, events, b'"n":2', b'"n":7')
     assert "default/checkpoints.jsonl, line 3: signs another root than the first 3 events give" in found
-    assert "default/checkpoints.jsonl: 2 more behind it sign other roots, too" in found
+    assert any("more behind it sign other roots, too" in line for line in found)
+    assert sum("signs another root" in line for line in found) == 1
     assert any("proofs.jsonl, line 3: does not lead from event 2 to the signed root" in line for line in found)
     first = dict(offline_verifier.read_archive(archive))[events].split(b"\n")[0] + b"\n"
     assert any(
