@@ -1,9 +1,11 @@
 """Paths of turns that an agent elsewhere takes."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 from temporalio.client import Client, WorkflowFailureError
 
+from pointsman.contracts.policy import Limits
 from pointsman.contracts.work_items import EventKind
 from starter import work_items
 from tests.replay.beside import beside
@@ -14,9 +16,11 @@ __all__ = ["BESIDE"]
 TITLE = "Login fails on Sundays, script: hears"
 
 
-async def _delegated(client: Client, name: str, script: str, turn: str = "/turn-1", **limits: object) -> str:
+async def _delegated(
+    client: Client, name: str, script: str, turn: str = "/turn-1", limits: Limits | None = None
+) -> str:
     """Played until it ends; a question of it is given up."""
-    async with remote_rig(client, script, pace_seconds=0.05, name=name, **limits) as item:
+    async with remote_rig(client, script, pace_seconds=0.05, name=name, limits=limits) as item:
         await item.deliver()
         if script in ("works", "answers-in-text"):
             await item.result()
@@ -47,7 +51,9 @@ async def delegated_and_asked_again(client: Client) -> str:
 
 @beside("DelegateTurn")
 async def delegated_for_too_long(client: Client) -> str:
-    return await _delegated(client, "delegated-for-too-long", "goes-silent", wall_time=1.0)
+    return await _delegated(
+        client, "delegated-for-too-long", "goes-silent", limits=Limits(wall_time=timedelta(seconds=1))
+    )
 
 
 @beside("DelegateTurn")

@@ -46,10 +46,10 @@ class RemoteRig(Rig):
         return [text for texts in self.comments.texts.values() for text in texts]
 
 
-def served_by(url: str, says_status: bool, **limits: object) -> Policy:
+def served_by(url: str, says_status: bool, limits: Limits) -> Policy:
     """The rig's policy with a service for its agent."""
     service = AgentService(url=url, key="AGENT_KEY", progress_every=timedelta(milliseconds=1))
-    made = policy(model="", service=service, limits=Limits.model_validate(limits))
+    made = policy(model="", service=service, limits=limits)
     return made.model_copy(update={"sync": SyncPolicy(status_comment=says_status)})
 
 
@@ -62,14 +62,14 @@ async def remote_rig(
     name: str = "",
     says_status: bool = True,
     room: type[RemoteTurns] = RemoteTurns,
-    **limits: object,
+    limits: Limits | None = None,
 ) -> AsyncGenerator[RemoteRig]:
     """A rig whose item names the script in its title. Its worker runs. `name` is for recordings."""
     config = AgentsConfig(token=TOKEN, pace_seconds=pace_seconds)
     env = WorkflowEnvironment.from_client(on) if isinstance(on, Client) else on
     service = AgentsStandIn(config)
     async with service.running() as url:
-        item = RemoteRig(env, (), served_by(url, says_status, **limits))
+        item = RemoteRig(env, (), served_by(url, says_status, limits or Limits()))
         if name:
             item.queue = f"recorded-{name}"
             item.key = item.key.model_copy(update={"project": item.queue})

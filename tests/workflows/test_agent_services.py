@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.agents import RemoteTurns
 from pointsman.contracts.agents import FollowedService, FollowService
 from pointsman.contracts.escalations import EscalationKind
+from pointsman.contracts.policy import Limits
 from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import EventKind, WorkItemKey, WorkItemState
 from pointsman.ports import Rejected
@@ -173,7 +174,7 @@ async def test_silent_service_is_stopped_at_the_wall_time(env: WorkflowEnvironme
 
 
 async def test_steps_are_limited(env: WorkflowEnvironment) -> None:
-    async with remote_rig(env, "answers-badly", steps=1) as item:
+    async with remote_rig(env, "answers-badly", limits=Limits(steps=1)) as item:
         await item.deliver()
         row = await item.asked()
         await item.given_up(row)
