@@ -7,6 +7,7 @@ Nor is what asks each provider the same: the lines are those of the tests of its
 """
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Generator
 from pathlib import Path
@@ -20,6 +21,7 @@ ROOMS = {
     "pointsman.llm": Path("tests/llm"),
     "workflows": Path("tests/workflows"),
 }
+FIRST = "gw0"
 # Below the folders above, and not traced.
 REPEATED = ("tests/llm/providers/test_*_contract.py", "tests/llm/test_concurrency.py", "tests/llm/test_new_provider.py")
 
@@ -32,7 +34,12 @@ class Measuring:
         self._coverage = Coverage(data_suffix=True, config_file=str(root / "pyproject.toml"))
 
     def load(self) -> None:
-        """Load the rooms: what stands outside of functions runs once, whoever asks for it first."""
+        """Load the rooms: what stands outside of functions runs once, whoever asks for it first.
+
+        One process of those that share the tests is enough, as the libraries behind take seconds longer so.
+        """
+        if os.environ.get("PYTEST_XDIST_WORKER", FIRST) != FIRST:
+            return
         self._coverage.start()
         for room in ROOMS:
             package = importlib.import_module(room)
