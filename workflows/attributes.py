@@ -1,10 +1,13 @@
 """Search attributes of our workflows, so that Temporal's own lists answer who, what and where."""
 
+from collections.abc import Mapping
+
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
 from pointsman.contracts.search_attributes import SearchAttribute
+from pointsman.contracts.violations import ProcessViolation
 
 
 def show(carry: Carry) -> None:
@@ -34,6 +37,21 @@ def of_child(request: DeliverRequest, carry: Carry, severity: str = "") -> Typed
         SearchAttribute.AGENT: carry.agent,
         SearchAttribute.SEVERITY: severity,
     }
+    return _typed(values)
+
+
+def of_violation(violation: ProcessViolation, severity: str) -> TypedSearchAttributes:
+    """What a question about a violation shows from its start on. It has the severity of the question."""
+    return _typed(
+        {
+            SearchAttribute.PROJECT: violation.key.project,
+            SearchAttribute.TENANT: violation.tenant,
+            SearchAttribute.SEVERITY: severity,
+        }
+    )
+
+
+def _typed(values: Mapping[SearchAttribute, str]) -> TypedSearchAttributes:
     pairs = [
         SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
     ]

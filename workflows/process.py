@@ -16,7 +16,7 @@ from pointsman.contracts.violations import (
     ViolationDecision,
 )
 from pointsman.domain.process.calls import NO_PLACE
-from pointsman.domain.process.questions import decided
+from pointsman.domain.process.questions import told
 from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
@@ -96,5 +96,5 @@ class DecideViolation:
             retry_policy=PATIENT,
             summary=f"{decision.verb.value} {decision.violation_id}",
         )
-        workflow.set_current_details(decided(found))
+        workflow.set_current_details(told(found))
         return found

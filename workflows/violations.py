@@ -29,6 +29,7 @@ from pointsman.contracts.violations import (
 from pointsman.domain import story
 from pointsman.domain.lifecycle import DEFAULT_RUNGS
 from pointsman.domain.process import questions
+from workflows import attributes
 from workflows.escalations import ResolveEscalation
 
 BOOKS_TIME = timedelta(seconds=30)
@@ -81,6 +82,7 @@ async def _put(violation: ProcessViolation, ladders: Sequence[Ladder]) -> None:
             id=question_id(violation.id),
             parent_close_policy=ParentClosePolicy.ABANDON,
             static_summary=story.summary(f"{violation.id}: who takes it on?"),
+            search_attributes=attributes.of_violation(violation, severity),
         )
 
 
@@ -91,11 +93,13 @@ class AskAboutViolation:
     @workflow.run
     async def run(self, question: QuestionAbout) -> Resolution:
         violation = question.violation
+        workflow.set_current_details(questions.told(violation))
         asked = await workflow.start_child_workflow(
             ResolveEscalation.run,
             questions.about(violation, question.ladder),
             id=f"{workflow.info().workflow_id}/escalation",
             static_summary=story.summary(f"{violation.id}: {violation.check} of {violation.key}"),
+            search_attributes=attributes.of_violation(violation, question.ladder.severity),
         )
         resolution = await asked
         if resolution.outcome == "decided":

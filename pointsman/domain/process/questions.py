@@ -71,13 +71,14 @@ def _subject(violation: ProcessViolation) -> str:
     return sha256(f"{violation.id}\n{violation.check}\n{violation.update}".encode()).hexdigest()
 
 
-def decided(violation: ProcessViolation) -> str:
-    """What Temporal's own UI tells of a decision, in Markdown."""
+def told(violation: ProcessViolation) -> str:
+    """What Temporal's own UI tells of a violation, and of what was decided about it, in Markdown."""
     until = f", until {violation.until:%Y-%m-%d %H:%M} UTC" if violation.until else ""
+    who = f", by {literal(violation.by)}" if violation.by else ""
     why = f": {literal(violation.reason)}" if violation.reason else ""
     lines = [
         f"### {violation.id}: {literal(violation.check)}, {violation.severity}",
-        f"**{violation.state}**{until}, by {literal(violation.by)}{why}",
+        f"**{violation.state}**{until}{who}{why}",
         "",
         f"- {literal(str(violation.key))}: {literal(violation.evidence)}",
         f"- {literal(violation.title)}",

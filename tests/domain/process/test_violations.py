@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pointsman.contracts.process import CheckSeverity, Finding, Standing
 from pointsman.contracts.violations import Inspection, ProcessViolation, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.process.questions import decided
+from pointsman.domain.process.questions import told
 from pointsman.domain.process.violations import settle
 from tests.domain.process.items import NOW
 
@@ -127,6 +127,6 @@ def test_an_inspection_settles_once_and_again_changes_nothing(
 
 def test_a_decision_is_told_with_who_why_and_until_when() -> None:
     waived = standing("READY-1", 3, ViolationState.WAIVED).model_copy(update={"by": "ada", "reason": "the *supplier*"})
-    told = decided(waived)
-    assert told.startswith("### VIO-READY-13: READY-1, major\n**waived**, until ")
-    assert "by ada: the \\*supplier\\*" in told
+    shown = told(waived)
+    assert shown.startswith("### VIO-READY-13: READY-1, major\n**waived**, until ")
+    assert "by ada: the \\*supplier\\*" in shown
