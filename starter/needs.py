@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from pointsman.config import Misconfigured, Settings, variable
-from pointsman.config.organisations import Auth, Organisation
 from pointsman.contracts.policy import AgentPolicy, Policy
 from pointsman.llm.keys import KEY_VARIABLES as KNOWN_VARIABLES
 from pointsman.llm.registry import Registry, RegistryError
 from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
 from pointsman.llm.types import ModelTier
 from pointsman.policies.loading import load
+from starter.accounts import tracker_accounts
 from starter.agents import service_keys
 from starter.models import keys_of, registry_of
 
@@ -99,31 +99,3 @@ def _keyless(agent: AgentPolicy, providers: Collection[str]) -> Misconfigured:
         f"{first} is not set{nor}: agent {agent.name!r} of the policy needs the key of a model provider for "
         f"{agent.model!r}. Nothing was started."
     )
-
-
-def tracker_accounts(settings: Settings) -> Sequence[Organisation]:
-    """The organisations with all that their credentials need.
-
-    Raises:
-        Misconfigured: something is missing.
-    """
-    found = settings.organisations()
-    for one in found:
-        if missing := one.missing():
-            raise _unset(missing, one)
-    if not found and settings.azure_devops_token is None and not settings.azure_devops_auth:
-        raise _unset(("azure_devops_token",), None)
-    return found
-
-
-def _unset(names: Sequence[str], organisation: Organisation | None) -> Misconfigured:
-    told = " and ".join(variable(name) for name in names)
-    whose = f" for organisation {organisation.name!r}" if organisation else ""
-    if organisation is None or organisation.auth is Auth.TOKEN:
-        need = (
-            f"the worker needs a personal access token with Work Items (R&W){whose}, or another kind of account in "
-            f"{variable('azure_devops_auth')}"
-        )
-    else:
-        need = f"{variable('azure_devops_auth')} is {organisation.auth.value}{whose}, which needs it"
-    return Misconfigured(f"{told} is not set: {need}. Nothing was started.")

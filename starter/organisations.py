@@ -13,7 +13,7 @@ from pointsman.clients.azure_devops.hosts import NEWEST, server_version
 from pointsman.clients.azure_devops.pacing import Pace
 from pointsman.config import Settings, variable
 from pointsman.config.organisations import Auth, Organisation
-from starter.needs import tracker_accounts
+from starter.accounts import tracker_accounts
 
 SETTINGS = (
     *("azure_devops_url", "azure_devops_auth", "azure_devops_token", "azure_devops_tenant_id"),
@@ -39,7 +39,7 @@ def in_memory(organisation: Organisation) -> Cache:
 
 
 def credential_of(organisation: Organisation, accounts: Callable[[], EntraAccounts] = entra) -> Credential:
-    """As whom we come to the organisation. All that it needs is there: `needs.tracker_accounts` has looked."""
+    """As whom we come to the organisation. All that it needs is there: `tracker_accounts` has looked."""
     tenant, client = organisation.tenant_id, organisation.client_id
     match organisation.auth:
         case Auth.TOKEN:

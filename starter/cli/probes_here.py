@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.policies import loading
 from pointsman.store import schema, sqlite
+from starter.accounts import tracker_accounts
 from starter.cli.context import opened, stored_in_sqlite
 from starter.cli.probes import Finding, fail, ok, warn
-from starter.needs import tracker_accounts
 
 MIB = 1024 * 1024
 DISK_FREE_MIN = 200 * MIB

@@ -14,10 +14,10 @@ from pointsman.config import Settings, variable
 from pointsman.ports import Rejected, Unavailable
 from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable
 from pointsman.temporal_server import ServerNotFound, find_server
+from starter.accounts import tracker_accounts
 from starter.cli.context import temporal
 from starter.cli.probes import Finding, fail, ok, warn
 from starter.cli.settings import local, own_url
-from starter.needs import tracker_accounts
 from starter.organisations import client_of
 
 ANSWER_SECONDS_MAX = 5.0

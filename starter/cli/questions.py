@@ -25,8 +25,8 @@ from pointsman.config import Settings
 from pointsman.config.organisations import Organisation
 from pointsman.contracts.base import Json
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
+from starter.accounts import tracker_accounts
 from starter.cli.probes import Finding, Status, fail, ok, warn
-from starter.needs import tracker_accounts
 from starter.organisations import client_of, credential_of
 
 ITEMS_MAX = 50
