@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,21 +18,27 @@ from pointsman.contracts.work_items import ENDED
 from starter.serve import WORKFLOWS
 from tests.replay import corpus, record, replaying
 
-RECORDED = {name: corpus.load(name) for name in corpus.names()}
+NAMES = corpus.names()
 SIZE_MAX = 64 * 1024
 
 
+@cache
+def recorded() -> list[corpus.Recorded]:
+    """All, read when a test asks: every process of the tests knows their names, and few need more."""
+    return [corpus.load(name) for name in NAMES]
+
+
 def of_type(name: str) -> list[corpus.Recorded]:
-    return [one for one in RECORDED.values() if one.workflow_type == name]
+    return [one for one in recorded() if one.workflow_type == name]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def faults() -> dict[str, Exception | None]:
     """What replaying each history came to. One worker replays all."""
-    return {recorded.name: fault async for recorded, fault in replaying.replay(list(RECORDED.values()))}
+    return {one.name: fault async for one, fault in replaying.replay(recorded())}
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", NAMES)
 def test_history_replays(faults: dict[str, Exception | None], name: str) -> None:
     assert faults[name] is None
 
@@ -42,7 +49,7 @@ def test_every_path_is_recorded() -> None:
 
 def test_every_workflow_that_is_served_is_replayed() -> None:
     assert set(replaying.WORKFLOWS) == set(WORKFLOWS)
-    assert {one.workflow_type for one in RECORDED.values()} == {kind.__name__ for kind in WORKFLOWS}
+    assert {one.workflow_type for one in recorded()} == {kind.__name__ for kind in WORKFLOWS}
 
 
 async def test_every_state_that_an_item_ends_in_is_covered() -> None:
@@ -80,11 +87,11 @@ def last_events(workflow_type: str) -> "set[EventType.ValueType]":
 
 
 def test_every_kind_of_question_is_covered() -> None:
-    said = "\n".join(text for name in RECORDED for text in corpus.readable(document(name)))
+    said = "\n".join(text for name in NAMES for text in corpus.readable(document(name)))
     assert [kind for kind in EscalationKind if f'"kind":"{kind}"' not in said] == []
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", NAMES)
 def test_history_is_small_and_names_no_machine(name: str) -> None:
     file = corpus.FOLDER / f"{name}.json"
     said = "\n".join(corpus.readable(document(name)))
