@@ -230,6 +230,12 @@ def test_an_entry_of_an_earlier_write_with_fields_is_no_proof_of_a_later_one_of_
     assert linked_by(doubtful, history, US, [first, doubtful]) == 0
     again = ItemUpdate(id=4, rev=2, revised_by=US, links_added=(link,))
     assert linked_by(doubtful, [*history, again], US, [first, doubtful]) == 4
+    unsent = doubtful.model_copy(update={"operation": "run/1.0", "base_rev": 1})
+    assert linked_by(unsent, [*history, again], US, [unsent, first, doubtful]) == 0, "made from another revision"
+    page: dict[str, Json] = {"rel": "Hyperlink", "url": "https://x.example"}
+    revised = ItemUpdate(id=5, rev=3, revised_by=US, changed={"System.Rev": (2, 3)}, links_added=(page,))
+    paged = doubtful.model_copy(update={"values": {"+links": ["Hyperlink https://x.example"]}})
+    assert linked_by(paged, [*history, revised], US, [paged]) == 5, "a link that makes a revision"
 
 
 # Comments

@@ -12,7 +12,7 @@ from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite
 from pointsman.domain.deliveries import Heard
-from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_in_doubt, is_noise, tags_of
+from pointsman.domain.echoes import alike, echo_of, equal, is_another, is_in_doubt, is_noise, is_of_fields, tags_of
 from pointsman.domain.links import opposite
 from pointsman.domain.sync.agreeing import link_name, links_of
 
@@ -127,16 +127,23 @@ def linked_by(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, w
     history has more of them than there are rows of other writes, this one is among them.
     """
     wanted, gone = links_in(write), links_in(write, UNLINKS)
-    ours = [one for one in updates if one.rev >= write.base_rev and not is_another(one.revised_by, account)]
+    ours = [one for one in updates if _is_of_links(one, write.base_rev) and not is_another(one.revised_by, account)]
     made = [one.id for one in ours if wanted <= _named(one.links_added) and gone <= _named(one.links_removed)]
     others = sum(
         one.operation != write.operation
-        and not is_in_doubt(one)
-        and one.rev >= write.base_rev  # then its entry is among these, whether it made a revision or not
+        and not (is_in_doubt(one) or is_of_fields(one))
+        and one.base_rev == write.base_rev
         and _links(one, wanted, gone)
         for one in writes
     )
     return made[others] if len(made) > others else 0
+
+
+def _is_of_links(update: ItemUpdate, base_rev: int) -> bool:
+    """Whether a write of links alone, guarded by this revision, may have made the entry: at the revision, or the next
+    one, where it made that itself. An entry of fields that somebody meant is another write's."""
+    makes_revision = bool(update.changed)
+    return update.rev == base_rev + makes_revision and all(is_noise(name) for name in update.changed)
 
 
 def _named(relations: Sequence[Mapping[str, Json]]) -> frozenset[str]:
