@@ -10,7 +10,6 @@ from typing import Protocol
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Escalation, Refusal, Resolution
 from pointsman.contracts.hooks import FoundHook, HookNotification, WantedHook
-from pointsman.contracts.inbox import Ended, ItemName, Known
 from pointsman.contracts.process import ItemFacts
 from pointsman.contracts.records import (
     Attempt,
@@ -47,6 +46,7 @@ from pointsman.contracts.recovery import (
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
+from pointsman.ports_inbox import Ended, ItemName, Known
 
 
 class Unavailable(Exception):

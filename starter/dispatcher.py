@@ -19,7 +19,6 @@ import structlog
 from opentelemetry.trace import SpanKind
 from temporalio.service import RPCError, RPCStatusCode
 
-from pointsman.contracts.inbox import UNKNOWN, Ended
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Caller, Delivery, DeliveryState
 from pointsman.domain.deliveries import Heard, read_bytes
@@ -27,6 +26,7 @@ from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Inbox, Ledger, Unavailable
+from pointsman.ports_inbox import UNKNOWN, Ended
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
 from starter import work_items
 from starter.connection import Connection

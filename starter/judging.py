@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.inbox import UNKNOWN, ItemName, Known
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Delivery, DeliveryState, WriteRecord
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey, WorkItemState
@@ -15,6 +14,7 @@ from pointsman.domain.echoes import is_in_doubt, proves, told
 from pointsman.domain.routing import in_scope
 from pointsman.domain.sync.recognising import write_of
 from pointsman.ports import Inbox, Ledger
+from pointsman.ports_inbox import UNKNOWN, ItemName, Known
 from starter import work_items
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.chains import EdgeKind
-from pointsman.contracts.inbox import Ended, ItemName, Known
 from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Receipt, Selection
 from pointsman.ports import Missing
+from pointsman.ports_inbox import Ended, ItemName, Known
 from pointsman.store import arrivals, audit, edges, selections, settlements
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.chains import Edge, EdgeKind
-from pointsman.contracts.inbox import Ended, ItemName, Known
 from pointsman.contracts.records import DeliveryState
 from pointsman.contracts.work_items import WorkItemState
 from pointsman.domain.echoes import write_told
 from pointsman.domain.texts import clean
 from pointsman.ports import Missing
+from pointsman.ports_inbox import Ended, ItemName, Known
 from pointsman.store import audit, edges, statements
 from pointsman.store.columns import microseconds
 from pointsman.store.ids import new_id

@@ -7,7 +7,6 @@ import pytest
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
-from pointsman.contracts.inbox import Ended
 from pointsman.contracts.records import Delivery, DeliveryState, WriteIntent
 from pointsman.contracts.work_items import (
     EventKind,
@@ -18,6 +17,7 @@ from pointsman.contracts.work_items import (
 from pointsman.domain.deliveries import read_bytes
 from pointsman.observability import names
 from pointsman.ports import Unavailable
+from pointsman.ports_inbox import Ended
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from pointsman.contracts.inbox import Ended, Known
 from pointsman.contracts.records import DeliveryState
 from pointsman.ports import Missing, Rejected
+from pointsman.ports_inbox import Ended, Known
 from pointsman.store.audit import Audit
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
