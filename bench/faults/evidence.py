@@ -1,6 +1,6 @@
 """Both sides' own records, as they stand when everything has come to its end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import httpx2
@@ -66,7 +66,7 @@ async def gather(
         attempts=_rows(deliveries["attempts"]),
         lost=_rows(deliveries["lost"]),
         subscriptions=_rows(deliveries["subscriptions"]),
-        items=_theirs(await _items(stage), stage.organisation),
+        items=theirs(await _items(stage), stage.organisation),
         requests=await outside.model_requests(),
         inbox=[one.model_copy(update={"body": b""}) for one in await Inbox(store).find(limit=ROWS_MAX)],
         books={item: await _book(store, stage.organisation, item) for item in filed},
@@ -94,17 +94,45 @@ async def _book(store: Store, organisation: str, item: int) -> Book:
     )
 
 
-def _theirs(answer: Row, organisation: str) -> dict[int, Theirs]:
+def theirs(answer: Row, organisation: str) -> dict[int, Theirs]:
+    """What the stand-in keeps of each item."""
     found = {}
+    updates = {_number(one): _by_us(one) for one in _rows(answer[organisation])}
+    linked = {(item, other) for item, made in updates.items() for one in made if _tells(one) for other in _linked(one)}
     for one in _rows(answer[organisation]):
-        item = _object(one["item"])
-        ours = [update for update in _rows(one["updates"]) if _is_ours(update["revisedBy"])]
-        found[int(str(item["id"]))] = Theirs(
+        number = _number(one)
+        ours = [update for update in updates[number] if not _is_other_end(update, number, linked)]
+        found[number] = Theirs(
             revisions=[int(str(update["rev"])) for update in ours],
             comments=[str(comment["text"]) for comment in _rows(one["comments"]) if _is_ours(comment["createdBy"])],
             deleted=bool(one["deleted"]),
         )
     return found
+
+
+def _number(one: Row) -> int:
+    return int(str(_object(one["item"])["id"]))
+
+
+def _by_us(one: Row) -> list[Row]:
+    return [update for update in _rows(one["updates"]) if _is_ours(update["revisedBy"])]
+
+
+def _tells(update: Row) -> bool:
+    """Each write of ours says in a comment what it is."""
+    return "System.History" in _object(update.get("fields"))
+
+
+def _linked(update: Row) -> list[int]:
+    """Items to which this update links."""
+    added = _rows(_object(update.get("relations")).get("added"))
+    return [int(end) for one in added if (end := str(one["url"]).rpartition("/")[2]).isdecimal()]
+
+
+def _is_other_end(update: Row, item: int, linked: Set[tuple[int, int]]) -> bool:
+    """Whether the service made this revision, in our name, of a link that we wrote at the other item."""
+    others = _linked(update)
+    return bool(others) and not _tells(update) and all((other, item) in linked for other in others)
 
 
 def _is_ours(identity: Json) -> bool:

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from bench.faults.compare import violations
-from bench.faults.evidence import Book, Evidence, Row, Theirs
+from bench.faults.evidence import Book, Evidence, Row, Theirs, theirs
 from bench.faults.killer import BLOCK, TEMPORAL, plan
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import (
@@ -269,3 +269,24 @@ def test_plan_kills_the_server_once_in_each_block_and_depends_on_its_seed_alone(
     assert planned == plan(3 * BLOCK, Random("1")) != plan(3 * BLOCK, Random("2"))
     for start in range(0, len(planned), BLOCK):
         assert [what for what, _ in planned[start : start + BLOCK]].count(TEMPORAL) == 1
+
+
+def revision(rev: int, *linked: int, comment: str = "") -> dict[str, Json]:
+    """One that our account made."""
+    return {
+        "rev": rev,
+        "revisedBy": {"uniqueName": "pointsman@fabrikam.example"},
+        "fields": {"System.History": {"newValue": comment}} if comment else {},
+        "relations": {"added": [{"rel": "any", "url": f"http://host/_apis/wit/workItems/{other}"} for other in linked]},
+    }
+
+
+def kept(item: int, *updates: dict[str, Json]) -> dict[str, Json]:
+    return {"item": {"id": item}, "updates": [*updates], "comments": [], "deleted": False}
+
+
+def test_other_end_of_a_link_is_no_write_and_a_revision_without_one_is() -> None:
+    seen = theirs(
+        {"fabrikam": [kept(6, revision(3, 8, comment=COMMENT)), kept(8, revision(5, 6), revision(7, 9))]}, "fabrikam"
+    )
+    assert {item: found.revisions for item, found in seen.items()} == {6: [3], 8: [7]}
