@@ -206,7 +206,7 @@ def test_an_export_verifies_and_one_changed_byte_in_it_is_found(rig: Rig, tmp_pa
     changed = rig.run("audit", "verify", str(file))
     assert changed.code == ExitCode.FINDINGS
     assert changed.out.strip()
-    assert rig.run("audit", "export", str(file)).code == ExitCode.FAILURE
+    assert rig.run("audit", "export", str(file)).code == ExitCode.CONFLICT
     assert rig.run("audit", "verify", str(tmp_path / "none.zip")).code == ExitCode.NOT_FOUND
 
 

@@ -1,7 +1,7 @@
 """What the stand-in remembers: items with every revision, update, comment and link. In memory only."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -139,18 +139,13 @@ class World:
     organisations: dict[str, Organisation] = field(init=False)
     """By name in lower case, each with the projects that it has now."""
     processes: dict[str, Process] = field(default_factory=lambda: dict(PROCESSES), repr=False)
-    _named: dict[str, Identity] = field(init=False, repr=False)
-    """Identities by each of their names in lower case."""
+    _named: tuple[SandboxConfig, dict[str, Identity]] | None = field(default=None, init=False, repr=False)
+    """Identities of that configuration by each of their names in lower case."""
     destroyed: set[tuple[str, int]] = field(default_factory=set)
     """Items that are gone for good, by organisation and id."""
 
     def __post_init__(self) -> None:
         self.organisations = {one.name.lower(): one for one in self.config.organisations}
-        self._named = {}
-        for one in reversed(self.config.identities):  # the first of several stands
-            self._named |= dict.fromkeys((one.display_name.lower(), one.combined.lower()), one)
-        for one in reversed(self.config.identities):
-            self._named[one.unique_name.lower()] = one
 
     def organisation(self, name: str) -> Organisation | None:
         return self.organisations.get(name.lower())
@@ -174,7 +169,9 @@ class World:
 
     def find_identity(self, text: str) -> Identity | None:
         """By unique name, display name or both, as the service resolves what it gets."""
-        return self._named.get(_SPACED.sub(" <", text.strip().lower()))
+        if self._named is None or self._named[0] is not self.config:
+            self._named = self.config, _names(self.config.identities)
+        return self._named[1].get(_SPACED.sub(" <", text.strip().lower()))
 
     def next_item(self, organisation: Organisation) -> int:
         """Ids are counted in the organisation, over what was destroyed too."""
@@ -192,3 +189,9 @@ class World:
     def next_comment(self) -> int:
         self.last_comment += 1
         return self.last_comment
+
+
+def _names(identities: Sequence[Identity]) -> dict[str, Identity]:
+    """A unique name counts before those that people are shown by; the first of several people stands."""
+    shown = {name.lower(): one for one in reversed(identities) for name in (one.display_name, one.combined)}
+    return shown | {one.unique_name.lower(): one for one in reversed(identities)}
