@@ -36,6 +36,7 @@ gc.disable()
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+    gc.set_threshold(10_000, 20, 50)  # a test makes thousands of objects and few circles of them
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
