@@ -5,11 +5,9 @@ whatever comes back is data of bounded size.
 """
 
 import json
-import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import cache
 from time import monotonic
 
 import httpx
@@ -35,6 +33,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from pydantic import SecretStr
 
 from pointsman.clients.agents_guard import Guard
+from pointsman.clients.tls import tls_context
 from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteState, RemoteTask
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentService
@@ -177,7 +176,7 @@ class _Line:
         self.limit = ClientCallContext(timeout=seconds)
         self._credential = credential
         self._http = httpx.AsyncClient(
-            transport=Guard(service, httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False)),
+            transport=Guard(service, httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False)),
             headers={"Accept-Encoding": "identity"},
             auth=credential,
             timeout=seconds,
@@ -239,14 +238,6 @@ class _Line:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """With the certificates that the system trusts, or that OpenSSL's own variables name; read once, it takes 40 ms."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def told(task: Task) -> RemoteTask:
