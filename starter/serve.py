@@ -81,8 +81,8 @@ KEEP_ALIVE_SECONDS = 75
 Part = Coroutine[None, None, None]
 
 
-async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) -> None:
-    """Run until SIGTERM or SIGINT, then stop in order: intake, hand-over, work, books.
+async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker"), **beside: Callable[[], Part]) -> None:
+    """Run until SIGTERM or SIGINT, then stop in order: intake, hand-over, work, books, what the caller has beside.
 
     Raises:
         StoreInUse, SchemaMismatch, PolicyError, Misconfigured: it was not started; the text says what to do.
@@ -93,7 +93,7 @@ async def serve(settings: Settings, parts: Iterable[str] = ("web", "worker")) ->
     telling = (traces.configure(version=version("pointsman")), meters.configure(version=version("pointsman")))
     try:
         async with runtime(settings) as rt:
-            await _run(rt, wanted)
+            await _run(rt, wanted, beside)
     finally:
         for provider in telling:
             if provider is not None:
@@ -116,7 +116,7 @@ def secrets_of(settings: Settings) -> list[SecretStr | None]:
     ]
 
 
-async def _run(rt: Runtime, parts: frozenset[str]) -> None:
+async def _run(rt: Runtime, parts: frozenset[str], beside: Mapping[str, Callable[[], Part]]) -> None:
     settings = rt.settings
     core_port = _core_port(settings, parts)
     connection = Connection(
@@ -132,7 +132,7 @@ async def _run(rt: Runtime, parts: frozenset[str]) -> None:
         running = {**work, "metrics": _serve_metrics(rt, core_port)}
     else:
         running = work
-    await _until_stopped(running)
+    await _until_stopped({**running, **{name: begin() for name, begin in beside.items()}})
 
 
 def _core_port(settings: Settings, parts: frozenset[str]) -> int:

@@ -7,14 +7,14 @@ import socket
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from functools import partial
 
 from pointsman.config import Settings
 from pointsman.store import schema
 from pointsman.store.sqlite import ServiceLock, path_of
-from pointsman.temporal import TemporalUnreachable, connect
-from pointsman.temporal_server import DevServer, find_server, free_port
+from pointsman.temporal_server import DevServer, free_port
 from starter import loading
+from starter.cli import local_temporal
 from starter.cli.call import Call
 from starter.cli.context import stored_in_sqlite
 from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_already, warn_of_no_intake
@@ -25,7 +25,6 @@ from starter.serve import serve as serve_parts
 
 LOCK_SECONDS_MAX = 1.0  # whoever only looks whether it is held lets go at once
 PARTS = ("web", "worker")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
@@ -42,10 +41,12 @@ def serve(call: Call, settings: Settings, parts: set[str]) -> ExitCode:
 
 
 async def up(call: Call, settings: Settings) -> ExitCode:
-    """Temporal where none answers, then the whole service, in the foreground.
+    """Temporal where none answers, then the whole service, in the foreground. A server of ours that ends is started
+    again.
 
     Raises:
         CliError: `up` runs already on this data folder.
+        DevServerFailed: our server ended, and does not come up again.
     """
     folder = made_folder(settings)
     lock = lock_of(folder)
@@ -58,14 +59,15 @@ async def up(call: Call, settings: Settings) -> ExitCode:
         record_of(folder).write_text(json.dumps({"pid": os.getpid()}))  # `down` may come before we are ready
         settings = _for_people(_with_port(settings))
         _prepare(settings, PARTS)
-        server = await _temporal(call, settings)
+        server = await local_temporal.found(settings, call.out.say)
         record = _record(settings, server.ui_url if server else settings.ui_url)
         record_of(folder).write_text(json.dumps(record))
         call.show(Single("up", record))
         call.out.flush()
         warn_of_no_intake(call, settings)
         call.out.say("running; Ctrl-C stops it, and the next `pointsman up` goes on where it was")
-        await serve_parts(settings, PARTS)
+        beside = {"temporal": partial(local_temporal.kept, server, call.out.say)} if server else {}
+        await serve_parts(settings, PARTS, **beside)
     finally:
         if server is not None:
             await server.stop()
@@ -110,25 +112,6 @@ def _must_be_free(settings: Settings) -> None:
             "Take another port: pointsman up --port 0",
             ExitCode.CONFLICT,
         ) from error
-
-
-async def _temporal(call: Call, settings: Settings) -> DevServer | None:
-    """The local server that was started, or found left behind; None where somebody else's answers."""
-    host, _, port = settings.temporal_address.rpartition(":")
-    folder = settings.data_dir / "temporal"
-    if (left := DevServer.attach(folder)) and left.address == f"127.0.0.1:{port}":
-        return left
-    try:
-        await connect(settings.temporal_address, settings.temporal_namespace)
-    except TemporalUnreachable:
-        if host.strip("[]") not in LOOPBACK:
-            raise
-    else:
-        return None
-    found = await asyncio.to_thread(find_server, say=call.out.say)
-    server = DevServer(found.path, folder, port=int(port), ui_port=urlsplit(settings.ui_url).port or 0)
-    await server.start()
-    return server
 
 
 def _record(settings: Settings, ui_url: str) -> Record:
