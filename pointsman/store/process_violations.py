@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,6 +29,7 @@ from pointsman.store.tables import ViolationRow, col
 
 PREFIX = "VIO-"
 CHECKS = "process checks"
+ROWS_AT_ONCE = 500
 
 
 class ProcessViolations:
@@ -130,10 +132,13 @@ class ProcessViolations:
         item_id: int = 0,
         every: bool = False,
         whole: bool = False,
+        state: str = "",
+        severity: str = "",
+        check: str = "",
         limit: int = 200,
     ) -> Sequence[ProcessViolation]:
         """Newest first; those that are resolved only with `every`, with `whole` only those of projects as a whole."""
-        query = select(ViolationRow).order_by(col(ViolationRow.number).desc()).limit(limit)
+        query = select(ViolationRow).order_by(col(ViolationRow.number).desc())
         if organisation:
             query = query.where(col(ViolationRow.organisation) == organisation)
         if project:
@@ -144,7 +149,16 @@ class ProcessViolations:
             query = query.where(col(ViolationRow.item_id) == 0)
         if not every:
             query = query.where(col(ViolationRow.closed_at).is_(None))
-        return await self._store.read(lambda session: [_violation(row) for row in session.scalars(query)])
+        if state:
+            query = query.where(col(ViolationRow.state) == state)
+        if check:
+            query = query.where(col(ViolationRow.check_id) == check)
+
+        def look(session: Session) -> list[ProcessViolation]:
+            rows = map(_violation, session.scalars(query.execution_options(yield_per=min(limit, ROWS_AT_ONCE))))
+            return list(islice((one for one in rows if severity in ("", one.severity)), limit))
+
+        return await self._store.read(look)
 
     async def _decide(self, violation_id: str, told: dict[str, object], action: Action) -> ProcessViolation:
         def change(session: Session) -> ProcessViolation:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.config import Settings
+from pointsman.contracts.actions import Action
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.store import exports, offline_verifier, verification
 from pointsman.store.signing import Verifier
 from starter.cli import items, records
 from starter.cli.call import Call
+from starter.cli.choices import must_exist
 from starter.cli.context import opened, reading
 from starter.cli.errors import CliError, ExitCode, must_be_new, not_found
 from starter.cli.output import Listing, Record, Single
@@ -25,6 +27,7 @@ class Verified:
 
 
 async def shown(settings: Settings, item: str, correlation_id: str, action: str, limit: int) -> Listing:
+    must_exist("action", action, Action, "pointsman audit show --help")
     async with opened(settings) as books:
         key = await _key(settings, item) if item else None
         return records.events(list(await books.audit.find(correlation_id, key, action, limit)))

@@ -25,6 +25,10 @@ Limit = Annotated[
     int, typer.Option("--limit", "-n", metavar="COUNT", min=1, max=10_000, help="At most so many, newest first.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+# Where the name comes from is told with each command that takes it.
+LOGIN = "your login name if not given: of USER or LOGNAME, else of your account on this machine"
+WhoAsks = Annotated[str, typer.Option("--by", help=f"Who asks; {LOGIN}.", show_default=False)]
+WhoDecides = Annotated[str, typer.Option("--by", help=f"Who decides; {LOGIN}.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -144,19 +148,19 @@ def example_text(examples: tuple[str, ...]) -> str:
 
 
 def me() -> str:
-    """Who decides when `--by` is not given: the login name, else what git calls you.
+    """Who decides when `--by` is not given: the login name, by the environment or by the account of this process.
 
     Raises:
         CliError: neither says anything.
     """
     if name := os.environ.get("USER") or os.environ.get("LOGNAME"):
         return name
-    import subprocess
+    import pwd
 
     try:
-        told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        told = None
-    if told and (name := told.stdout.strip()):
-        return name
-    raise usage("It is not clear who you are: USER is not set, and git knows no user.name.", "Say it with --by NAME.")
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        raise usage(
+            f"It is not clear who you are: USER is not set, and user id {os.getuid()} has no name on this machine.",
+            "Say it with --by NAME.",
+        ) from None

@@ -12,6 +12,7 @@ from pointsman.contracts.records import Delivery, DeliveryState, Receipt, Select
 from pointsman.domain.chain_pictures import draw as drawn
 from pointsman.domain.chains import bare, kind_of
 from pointsman.domain.events.reading import parse_bytes
+from pointsman.store import seen
 from pointsman.store.chain_walks import Chains
 from pointsman.store.escalations import Escalations
 from pointsman.store.inbox import Inbox
@@ -21,6 +22,7 @@ from pointsman.store.tail import Tail
 from starter import chains, replays
 from starter.chains import Chain, ChainBooks
 from starter.cli import inbox, items, times
+from starter.cli.choices import must_exist, nothing_of
 from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Output, Record, Single, iso, tsv
@@ -50,8 +52,7 @@ def wanted(
     correlation: str = "",
     state: str = "",
 ) -> Wanted:
-    if state and state not in inbox.STATES:
-        raise usage(f"there is no state {state!r}; there are: {', '.join(inbox.STATES)}", "pointsman inbox list --help")
+    must_exist("state", state, inbox.STATES, "pointsman inbox list --help")
     organisation, number = items.parse(item) if item else ("", 0)
     selection = Selection(
         organisation=organisation,
@@ -104,8 +105,7 @@ async def shown(settings: Settings, named: str) -> Single:
 
 
 async def chain(settings: Settings, named: str, limit: int, direction: str, tenant: str) -> Chain:
-    if direction not in set(Direction):
-        raise usage(f"there is no direction {direction!r}; there are: {', '.join(Direction)}", "pointsman events chain")
+    must_exist("direction", direction, Direction, "pointsman events chain --help")
     start = await _start(settings, named)
     async with opened(settings) as books:
         return await chains.find(books, start, limit, Direction(direction), tenant)
@@ -171,6 +171,17 @@ def draw(found: Chain, target: Path) -> None:
 async def searched(settings: Settings, what: Wanted, limit: int) -> Listing:
     async with opened(settings) as books:
         return Listing("events", COLUMNS, [_record(row) for row in await search(books.inbox, what, limit)])
+
+
+async def unknown_kind(settings: Settings, kind: str) -> str:
+    """What to say where nothing of this kind was ever kept: any name may come in, so none is refused."""
+    if not kind:
+        return ""
+    async with reading(settings) as store:
+        kinds = await seen.event_types(store)
+    if any(one.casefold().startswith(kind.casefold()) for one in kinds):
+        return ""
+    return nothing_of("kind", kind, kinds)
 
 
 async def watch(settings: Settings, what: Wanted, offset: int | None, count: int, out: Output) -> None:

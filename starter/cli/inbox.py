@@ -10,7 +10,8 @@ from urllib.request import Request
 from pointsman.config import Settings
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt
 from pointsman.domain.events.reading import parse_bytes
-from starter.cli import records
+from starter.cli import items, records
+from starter.cli.choices import must_exist
 from starter.cli.context import opened, stored_in_sqlite, writing
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.output import Listing, Record, Single
@@ -21,11 +22,12 @@ ANSWER_SECONDS_MAX = 10.0
 STATES = tuple(state.value for state in DeliveryState)
 
 
-async def listed(settings: Settings, state: str, item_id: int, limit: int) -> Listing:
-    if state and state not in STATES:
-        raise usage(f"there is no state {state!r}; there are: {', '.join(STATES)}", "pointsman inbox list --help")
+async def listed(settings: Settings, state: str, item: str, limit: int) -> Listing:
+    must_exist("state", state, STATES, "pointsman inbox list --help")
+    organisation, item_id = items.parse(item) if item else ("", 0)
     async with opened(settings) as books:
-        return records.deliveries(list(await books.inbox.find(state, item_id, limit)))
+        found = await books.inbox.find(state, item_id, ROWS_MAX if organisation else limit)
+    return records.deliveries([row for row in found if organisation in ("", row.organisation)][:limit])
 
 
 async def found(settings: Settings, named: str) -> Delivery:

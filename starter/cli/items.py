@@ -15,6 +15,7 @@ from pointsman.domain.routing import tenant_of
 from pointsman.ports import Missing
 from starter import history, work_items
 from starter.cli import records, times
+from starter.cli.choices import must_exist
 from starter.cli.context import Books, opened, policy, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.output import Listing, Single, iso
@@ -26,8 +27,7 @@ STATES = tuple(state.value for state in WorkItemState)
 
 
 async def listed(settings: Settings, state: str, limit: int) -> Listing:
-    if state and state not in STATES:
-        raise usage(f"there is no state {state!r}; there are: {', '.join(STATES)}", "pointsman items list --help")
+    must_exist("state", state, STATES, "pointsman items list --help")
     async with opened(settings) as books:
         return records.items(list(await books.items.find(state, limit)))
 

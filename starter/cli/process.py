@@ -13,6 +13,7 @@ from pointsman.domain.process.evaluation import days_asked, of_project
 from pointsman.domain.process.tallies import counted, project_facts
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
+from starter.cli import items
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.organisations import chosen
@@ -22,7 +23,7 @@ from starter.process import NoProcess, check_items, items_of, process_of
 
 COLUMNS = ("item", "check", "standing", "severity", "update", "evidence")
 SAY_EACH = 100
-NEXT = "pointsman process rules"
+NEXT, HELP = "pointsman process rules", "pointsman process check --help"
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,30 @@ class Part:
     whole: bool
 
 
+def numbers(named: Sequence[str], organisation: str) -> tuple[str, tuple[int, ...]]:
+    """The organisation and the numbers of items as people name them: `42`, `fabrikam/42`.
+
+    Raises:
+        CliError: one of them names no item, or they are of several organisations.
+    """
+    told = [items.parse(one) for one in named]
+    places = {place for place, _ in told if place} | ({organisation.casefold()} if organisation else set())
+    if len(places) > 1:
+        raise usage(f"Items of one organisation at a time, and not of {', '.join(sorted(places))}.", HELP)
+    return next(iter(places), ""), tuple(number for _, number in told)
+
+
 async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     if bool(wanted.items) == bool(wanted.project):
-        raise usage("Name items, or a project with --project.", "pointsman process check --help")
+        raise usage("Name items, or a project with --project.", HELP)
     rows: list[Record] = []
     broken = False
-    async with client_of(chosen(settings, wanted.organisation, "pointsman process check")) as client:
+    place = chosen(settings, wanted.organisation, "pointsman process check")
+    async with client_of(place) as client:
         async for title, finding in _findings(call, client.in_bulk(), settings, wanted):
             broken = broken or finding.standing is Standing.VIOLATED
             if wanted.every or finding.standing is Standing.VIOLATED:
-                rows.append(_row(title, finding))
+                rows.append(_row(place.name, title, finding))
     call.show(Listing("findings", COLUMNS, rows))
     return ExitCode.FINDINGS if broken else ExitCode.OK
 
@@ -105,9 +120,10 @@ async def _projects(client: AzureDevOps, ids: Sequence[int]) -> Mapping[str, lis
     return places
 
 
-def _row(title: str, finding: Finding) -> Record:
+def _row(organisation: str, title: str, finding: Finding) -> Record:
     return {
-        "item": finding.item or title,
+        "item": f"{organisation}/{finding.item or title}",
+        "id": finding.item,
         "check": finding.check,
         "standing": finding.standing.value,
         "severity": finding.severity.value,

@@ -78,7 +78,8 @@ def _row(would: str, one: ProcessViolation, evidence: str) -> Record:
     return {
         "would": would,
         "violation": one.id,
-        "item": one.key.id or one.key.project,
+        "item": f"{one.key.organisation}/{one.key.id or one.key.project}",
+        "id": one.key.id,
         "check": one.check,
         "severity": one.severity.value,
         "state": one.state.value,

@@ -89,7 +89,8 @@ def _rows(report: ReconcileReport) -> list[Record]:
         {
             "organisation": report.organisation,
             "project": report.project,
-            "item": one.item_id,
+            "item": f"{report.organisation}/{one.item_id}",
+            "id": one.item_id,
             "standing": one.standing.value,
             "repaired": one.repaired,
             "reason": one.reason,

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings
+from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.violations import (
     CheckResult,
     CheckScope,
@@ -21,10 +22,13 @@ from pointsman.contracts.violations import (
 from pointsman.domain.process.violations import resolution
 from pointsman.domain.routing import tenant_of
 from pointsman.policies.process_rules import load_processes
+from pointsman.store import seen
+from pointsman.store.engine import Store
 from pointsman.store.process_violations import ProcessViolations
 from starter import process_checks
-from starter.cli import process_dry_run
+from starter.cli import items, process_dry_run
 from starter.cli.call import Call
+from starter.cli.choices import must_exist, nothing_of
 from starter.cli.context import policy, reading, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.organisations import chosen
@@ -40,14 +44,50 @@ DAY = "%Y-%m-%d"
 LIST, WAIVE = "pointsman process violations", "pointsman process waive --help"
 
 
-async def listed(
-    settings: Settings, project: str, item_id: int, *, every: bool, whole: bool = False, limit: int = 50
-) -> Listing:
+@dataclass(frozen=True)
+class Sought:
+    """Which violations are meant; nothing means any. Those that are resolved only with `every`, or by their state."""
+
+    project: str = ""
+    item: str = ""
+    state: str = ""
+    severity: str = ""
+    check: str = ""
+    every: bool = False
+    whole: bool = False
+
+
+async def listed(call: Call, settings: Settings, wanted: Sought, limit: int) -> None:
+    must_exist("state", wanted.state, ViolationState, f"{LIST} --help")
+    must_exist("severity", wanted.severity, CheckSeverity, f"{LIST} --help")
+    organisation, item_id = items.parse(wanted.item) if wanted.item else ("", 0)
     async with reading(settings) as store:
         found = await ProcessViolations(store).find(
-            project=project, item_id=item_id, every=every, whole=whole, limit=limit
+            organisation=organisation,
+            project=wanted.project,
+            item_id=item_id,
+            every=wanted.every or wanted.state == ViolationState.RESOLVED,
+            whole=wanted.whole,
+            state=wanted.state,
+            severity=wanted.severity,
+            check=wanted.check,
+            limit=limit,
         )
-    return Listing("violations", COLUMNS, [_row(one) for one in found])
+        hint = "" if found else await _unknown(store, wanted)
+    call.show(Listing("violations", COLUMNS, [_row(one) for one in found]))
+    if hint:
+        call.out.say(hint)
+
+
+async def _unknown(store: Store, wanted: Sought) -> str:
+    """What to say where no violation ever had this project or check: both are names that others choose."""
+    for what, told, look in (
+        ("project", wanted.project, seen.projects_with_violations),
+        ("check", wanted.check, seen.broken_checks),
+    ):
+        if told and told not in (names := await look(store)):
+            return nothing_of(what, told, names)
+    return ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +211,8 @@ def _row(one: ProcessViolation) -> Record:
         "violation": one.id,
         "organisation": one.key.organisation,
         "project": one.key.project,
-        "item": one.key.id or one.key.project,
+        "item": f"{one.key.organisation}/{one.key.id or one.key.project}",
+        "id": one.key.id,
         "process": one.process,
         "check": one.check,
         "severity": one.severity.value,

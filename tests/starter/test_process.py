@@ -119,7 +119,12 @@ async def test_the_command_tells_what_is_broken_and_with_all_what_holds(azure: A
     task = await azure.make("Task", "Alone")
     code, printed = await asked(azure, tmp_path, task.id)
     (finding,) = json.loads(printed)["findings"]
-    assert (code, finding["check"], finding["item"], finding["title"]) == (9, "RDM-1.task", task.id, "Alone")
+    assert (code, finding["check"], finding["item"], finding["title"]) == (
+        9,
+        "RDM-1.task",
+        f"fabrikam/{task.id}",
+        "Alone",
+    )
     code, printed = await asked(azure, tmp_path, project="Fabrikam", every=True)
     assert {one["standing"] for one in json.loads(printed)["findings"]} == {"held", "violated", "no_data"}
     bug = await azure.make("Bug")

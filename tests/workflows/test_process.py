@@ -153,7 +153,8 @@ class Checking:
         )
         wanted = on_the_command_line.Wanted("Fabrikam", "", "cmmi", "ada", dry_run=True)
         assert await on_the_command_line.check(call, known, wanted) == ExitCode.FINDINGS
-        return [(one["would"], one["check"], str(one["item"])) for one in json.loads(printed.getvalue())["would"]]
+        told = json.loads(printed.getvalue())["would"]
+        return [(one["would"], one["check"], one["item"].removeprefix("fabrikam/")) for one in told]
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoDecides, command, group, me
 
 app = group("escalations", "Questions to humans: list, show, decide.")
 
 Escalation = Annotated[str, typer.Argument(metavar="ESCALATION", help="For example ESC-7.", show_default=False)]
-By = Annotated[str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)]
 Comment = Annotated[str, typer.Option("--comment", "-c", help="For the agent and the people.", show_default=False)]
 Subject = Annotated[
     str,
@@ -55,7 +54,7 @@ def approve(
     call: Call,
     escalation: Escalation,
     comment: Comment = "",
-    by: By = "",
+    by: WhoDecides = "",
     subject: Subject = "",
     dry_run: DryRun = False,
 ) -> int:
@@ -83,7 +82,7 @@ def edit(
         typer.Option(metavar="LINK", help='Links to add instead: "Parent 17"; none for no link.', show_default=False),
     ] = None,
     comment: Comment = "",
-    by: By = "",
+    by: WhoDecides = "",
     subject: Subject = "",
     dry_run: DryRun = False,
 ) -> int:
@@ -108,7 +107,7 @@ def reject(
     call: Call,
     escalation: Escalation,
     comment: Annotated[str, typer.Option("--comment", "-c", help="Why.", show_default=False)],
-    by: By = "",
+    by: WhoDecides = "",
     dry_run: DryRun = False,
 ) -> int:
     """Reject it: nothing is written."""
@@ -120,7 +119,7 @@ def respond(
     call: Call,
     escalation: Escalation,
     comment: Annotated[str, typer.Option("--comment", "-c", help="The answer.", show_default=False)],
-    by: By = "",
+    by: WhoDecides = "",
     dry_run: DryRun = False,
 ) -> int:
     """Answer the question, or name one of the choices: the agent goes on with it."""

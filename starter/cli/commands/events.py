@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, Yes, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoAsks, Yes, command, group, me
 
 app = group("events", "What happened and what led to what: show, chain, search, watch, replay.")
 
@@ -100,7 +100,11 @@ def search(
     from starter.cli.settings import settings_of
 
     wanted = events.wanted(item, kind, actor, since, until, text, correlation, state)
-    call.show(call.run(events.searched(settings_of(call), wanted, limit)))
+    settings = settings_of(call)
+    found = call.run(events.searched(settings, wanted, limit))
+    call.show(found)
+    if not found.records and (told := call.run(events.unknown_kind(settings, kind))):
+        call.out.say(told)
 
 
 @command(app, "watch", "pointsman events watch", "pointsman events watch --json --from 1200")
@@ -121,8 +125,10 @@ def watch(
     from starter.cli import events
     from starter.cli.settings import settings_of
 
-    wanted = events.wanted(item, kind)
-    call.run(events.watch(settings_of(call), wanted, offset, count, call.out))
+    wanted, settings = events.wanted(item, kind), settings_of(call)
+    if told := call.run(events.unknown_kind(settings, kind)):
+        call.out.say(told)
+    call.run(events.watch(settings, wanted, offset, count, call.out))
 
 
 @command(
@@ -148,7 +154,7 @@ def replay(
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many, oldest first.")
     ] = 1_000,
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -165,7 +171,8 @@ def replay(
     planned = call.run(events.planned(settings, ids or [], wanted, limit, who))
     if dry_run or not planned:
         call.show(events.listed_plan(planned))
-        call.out.say("nothing was done" if planned else "no event fits; nothing was done")
+        why = "" if planned else call.run(events.unknown_kind(settings, kind)) or "no event fits"
+        call.out.say(f"{why}; nothing was done" if why else "nothing was done")
         return
     if len(planned) > 1:
         call.confirm(f"Replay {events.summed_up(planned)}?", yes)

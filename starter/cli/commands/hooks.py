@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, command, group, me
+from starter.cli.call import Call, DryRun, WhoAsks, command, group, me
 
 app = group(
     "hooks", "Service hooks of Azure DevOps: list, bring to what policy wants, test, rotate, recover what was lost."
@@ -97,7 +97,7 @@ def recover(
     since: Annotated[
         str, typer.Option(help="Read from this moment, not from where the last recovery ended.", show_default=False)
     ] = "",
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     dry_run: DryRun = False,
 ) -> int:
     """Bring back events that were lost while a subscription was down or nobody listened, and wait for what came of it.

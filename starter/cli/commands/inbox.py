@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoAsks, command, group, me
 
 app = group("inbox", "Deliveries as they came in: list, show, replay.")
 
@@ -18,7 +18,7 @@ def list_deliveries(
         str,
         typer.Option(help="pending, dispatched, duplicate, echo, out_of_scope, unknown or dead.", show_default=False),
     ] = "",
-    item: Annotated[int, typer.Option(min=0, help="Only those of this item.", show_default=False)] = 0,
+    item: Annotated[str, typer.Option(help="Only those of this item: ID or ORGANISATION/ID.", show_default=False)] = "",
     limit: Limit = 50,
 ) -> None:
     """List deliveries, newest first.
@@ -57,7 +57,7 @@ def show(
 def replay(
     call: Call,
     delivery: Delivery,
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     dry_run: DryRun = False,
 ) -> None:
     """Put a copy of a delivery into the queue again. It is audited; echoes still cause nothing."""

@@ -4,14 +4,13 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, Yes, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoAsks, Yes, command, group, me
 
 app = group("items", "Work items: where they stand, what happened, start, cancel.")
 
 Item = Annotated[
     str, typer.Argument(metavar="ITEM", help="ID, ORGANISATION/ID or ORGANISATION/PROJECT/ID.", show_default=False)
 ]
-By = Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)]
 Timeout = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait with --wait.")]
 
 
@@ -92,7 +91,7 @@ def start(
     organisation: Annotated[str, typer.Argument(help="As in the URL of the organisation.", show_default=False)],
     project: Annotated[str, typer.Argument(help="Name of the project.", show_default=False)],
     item_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="Number of the item.", show_default=False)],
-    by: By = "",
+    by: WhoAsks = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the item is done, parked, or ended.")] = False,
     timeout: Timeout = 600,
     dry_run: DryRun = False,
@@ -123,7 +122,7 @@ def cancel(
     call: Call,
     item: Item,
     reason: Annotated[str, typer.Option(help="Why; it is kept in the history.", show_default=False)],
-    by: By = "",
+    by: WhoAsks = "",
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Yes, command, group, me
+from starter.cli.call import Call, DryRun, WhoAsks, Yes, command, group, me
 
 app = group("llm", "Ask models: one answer, as it comes, several side by side; see which there are.")
 
@@ -258,7 +258,7 @@ def select(
 def forget(
     call: Call,
     tenant: Annotated[str, typer.Option("--tenant", help="Whose; '' for calls of no tenant.", show_default=False)],
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoDecides, command, group, me
 from starter.cli.errors import usage
 
 app = group("process", "Rules of a process: check, rules, violations, acknowledge, waive, matrix, report.")
@@ -32,7 +32,7 @@ Process = Annotated[
 def check(
     call: Call,
     items: Annotated[
-        list[int] | None, typer.Argument(metavar="ITEM...", help="Ids of items.", show_default=False)
+        list[str] | None, typer.Argument(metavar="ITEM...", help="ID, or ORGANISATION/ID.", show_default=False)
     ] = None,
     project: Annotated[str, typer.Option("--project", help="All items of this project.", show_default=False)] = "",
     organisation: Organisation = "",
@@ -60,7 +60,8 @@ def check(
         return call.run(kept.check(call, settings_of(call), kept.Wanted(project, organisation, process, me(), dry_run)))
     if dry_run:
         raise usage("--dry-run goes with --keep: without it nothing is kept.", "pointsman process check --help")
-    wanted = plain.Wanted(tuple(items or ()), project, organisation, process, every)
+    place, ids = plain.numbers(items or (), organisation)
+    wanted = plain.Wanted(ids, project, place, process, every)
     return call.run(plain.check(call, settings_of(call), wanted))
 
 
@@ -77,15 +78,25 @@ def rules(call: Call, process: Process = "") -> None:
 
 
 Violation = Annotated[str, typer.Argument(metavar="VIOLATION", help="For example VIO-7.", show_default=False)]
-By = Annotated[str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)]
 
 
-@command(app, "violations", "pointsman process violations", "pointsman process violations --item 42 --all")
+@command(app, "violations", "pointsman process violations", "pointsman process violations --item fabrikam/42 --all")
 def list_violations(
     call: Call,
     project: Annotated[str, typer.Option("--project", help="Only those of this project.", show_default=False)] = "",
-    item: Annotated[int, typer.Option(min=0, help="Only those of this item.", show_default=False)] = 0,
+    item: Annotated[
+        str, typer.Option("--item", help="Only those of this item: ID or ORGANISATION/ID.", show_default=False)
+    ] = "",
+    state: Annotated[
+        str, typer.Option("--state", help="open, acknowledged, waived or resolved.", show_default=False)
+    ] = "",
+    severity: Annotated[
+        str, typer.Option("--severity", help="info, minor, major or critical.", show_default=False)
+    ] = "",
+    check: Annotated[
+        str, typer.Option("--check", help="Only those of this check, for example RDM-1.parent.", show_default=False)
+    ] = "",
     every: Annotated[bool, typer.Option("--all", help="Resolved ones, too.")] = False,
     whole: Annotated[bool, typer.Option("--whole", help="Only those of projects as a whole.")] = False,
     limit: Limit = 50,
@@ -97,11 +108,14 @@ def list_violations(
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of
 
-    call.show(call.run(kept.listed(settings_of(call), project, item, every=every, whole=whole, limit=limit)))
+    wanted = kept.Sought(project, item, state, severity, check, every, whole)
+    call.run(kept.listed(call, settings_of(call), wanted, limit))
 
 
 @command(app, "acknowledge", "pointsman process acknowledge VIO-7")
-def acknowledge(call: Call, violation: Violation, by: By = "", reason: Reason = "", dry_run: DryRun = False) -> None:
+def acknowledge(
+    call: Call, violation: Violation, by: WhoDecides = "", reason: Reason = "", dry_run: DryRun = False
+) -> None:
     """Say that you take a violation on. It stays until it is resolved."""
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of
@@ -117,7 +131,7 @@ def waive(
     violation: Violation,
     until: Annotated[str, typer.Option("--until", help="When the waiver ends, ISO 8601.", show_default=False)] = "",
     reason: Reason = "",
-    by: By = "",
+    by: WhoDecides = "",
     dry_run: DryRun = False,
 ) -> None:
     """Let a violation stand for a reason, until a day. After that it is open again."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.call import Call, DryRun, Limit, Yes, command, group, me
+from starter.cli.call import Call, DryRun, Limit, WhoAsks, WhoDecides, Yes, command, group, me
 
 app = group("sync", "Both ways: what was agreed with Azure DevOps, and where it was not.")
 
@@ -65,9 +65,7 @@ def resolve(
         list[str] | None,
         typer.Option("--field", help="The field that the --take behind it is for; all without.", show_default=False),
     ] = None,
-    by: Annotated[
-        str, typer.Option("--by", help="Who decides; your login name if not given.", show_default=False)
-    ] = "",
+    by: WhoDecides = "",
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)] = "",
     dry_run: DryRun = False,
 ) -> int:
@@ -107,7 +105,7 @@ def rollback(
     ] = "",
     to: Annotated[str, typer.Option("--to", help="All since this time, or since rev:N.", show_default=False)] = "",
     reason: Annotated[str, typer.Option("--reason", "-r", help="Why; it is kept.", show_default=False)] = "",
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     force: Annotated[
         bool, typer.Option("--force", help="Also what somebody else has changed since, or what breaks rules.")
     ] = False,
@@ -147,7 +145,7 @@ def reconcile(
     project: Annotated[
         str, typer.Option("--project", help="Only this one; all if not given.", show_default=False)
     ] = "",
-    by: Annotated[str, typer.Option("--by", help="Who asks; your login name if not given.", show_default=False)] = "",
+    by: WhoAsks = "",
     settle: Annotated[
         int, typer.Option("--settle", min=0, metavar="MINUTES", help="What is younger may still be on its way.")
     ] = 10,
