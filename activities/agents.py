@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic
 
 from temporalio import activity
@@ -22,6 +23,8 @@ from pointsman.contracts.agents import (
     SayToService,
     SendToService,
     SentToService,
+    SettledElsewhere,
+    SettleElsewhere,
 )
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentService
@@ -38,6 +41,8 @@ from pointsman.ports_agents import AgentServices
 LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.1, 5.0
 SAID, BEGAN, ANSWERED = "say", "task", "answer"
 """Slots of a step: what was sent, the id of the task that came of it, and what that answered."""
+STOP = "stop"
+"""Last part of what an attempt to stop a task is about."""
 IN_DOUBT = ("", "Unavailable")
 """Outcomes of attempts that do not say whether the service has heard it."""
 
@@ -97,13 +102,16 @@ class RemoteTurns:
         )
 
     async def _waiting(self, request: TurnRequest, tasks: Sequence[str]) -> str:
-        """The last task, where it goes on with a message."""
+        """The last task, where it goes on with a message. One still at work is that of a turn which nobody could call
+        off: it is stopped, or two would work on the same."""
         if not tasks:
             return ""
         try:
             last = await self._services.get(_service(request), tasks[-1])
         except Missing:
             return ""
+        if last.state in AT_WORK:
+            await self._stop(request, last.id)
         return last.id if last.state in INTERRUPTED else ""
 
     async def _lost(self, ask: SendToService, tasks: Sequence[str]) -> RemoteTask | None:
@@ -252,9 +260,49 @@ class RemoteTurns:
         request = ask.request
         with outside(f"agent service {request.agent.name}, task {ask.task or 'unknown'} of {request.key}"):
             async with beating():
-                tasks = [ask.task] if ask.task else await self._strays(ask)
-                for task in tasks:
-                    await self._services.cancel(_service(request), task)
+                for task in [ask.task] if ask.task else await self._strays(ask):
+                    await self._stop(request, task)
+
+    @activity.defn(name="agents.settle")
+    async def settle(self, ask: SettleElsewhere) -> SettledElsewhere:
+        """Have the service stop each task of the conversation that is open there. Idempotent: a repeated one looks
+        again, and tells of those only that were open yet.
+        """
+        request = ask.request
+        with outside(f"agent service {request.agent.name}, conversation about {request.key}"):
+            async with beating():
+                told = {task: await self._stop(request, task) for task in await self._open(request)}
+                return SettledElsewhere(
+                    stopped=tuple(task for task, state in told.items() if state in ENDED),
+                    going_on=tuple(task for task, state in told.items() if state not in ENDED),
+                )
+
+    async def _stop(self, request: TurnRequest, task: str) -> RemoteState:
+        """Once: who repeats it is the activity."""
+        subject = f"{request.number}/{task}/{STOP}"
+        attempt = await self._attempts.begin(AttemptKind.AGENT, _chain(request), caller(), request.agent.name, subject)
+        try:
+            state = await self._services.cancel(_service(request), task)
+        except (Rejected, Unavailable) as error:
+            await self._attempts.end(attempt, type(error).__name__)
+            raise
+        outcome = "stopped" if state in ENDED else f"not stopped: {state}"
+        await self._attempts.end(attempt, outcome, request_id=task)
+        return state
+
+    async def _open(self, request: TurnRequest) -> Sequence[str]:
+        """Tasks of the conversation that have not ended, also those of which we never learned."""
+        known, service = await self._tasks(request), _service(request)
+        try:
+            listed = list(await self._services.find(service, remote_turns.context_of(request)))
+        except Rejected:
+            listed = []  # it lists nothing
+        seen = {one.id for one in listed}
+        for task in known:
+            if task not in seen:
+                with suppress(Missing):
+                    listed.append(await self._services.get(service, task))
+        return [one.id for one in listed if one.state not in ENDED]
 
     async def _strays(self, ask: CancelAtService) -> Sequence[str]:
         """Tasks that a message may have begun whose answer never came."""

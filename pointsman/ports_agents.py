@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteTask
+from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteState, RemoteTask
 from pointsman.contracts.policy import AgentService
 from pointsman.ports import Unavailable
 
@@ -30,5 +30,6 @@ class AgentServices(Protocol):
     async def get(self, service: AgentService, task: str, *, whole: bool = False) -> RemoteTask:
         """The task as it is; with its messages if `whole`."""
 
-    async def cancel(self, service: AgentService, task: str) -> None:
-        """Idempotent: a task that has ended, or that the service no longer knows, is as good as stopped."""
+    async def cancel(self, service: AgentService, task: str) -> RemoteState:
+        """What the task is then: a service may go on nevertheless. Idempotent; one that it no longer knows counts as
+        canceled."""

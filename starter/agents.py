@@ -8,7 +8,7 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from pointsman.config import Misconfigured
-from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteTask
+from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteState, RemoteTask
 from pointsman.contracts.policy import AgentPolicy, AgentService, Policy
 from pointsman.ports_agents import AgentServices
 from starter.models import secret_of
@@ -37,8 +37,8 @@ class LateAgents:
     async def get(self, service: AgentService, task: str, *, whole: bool = False) -> RemoteTask:
         return await (await self._loaded()).get(service, task, whole=whole)
 
-    async def cancel(self, service: AgentService, task: str) -> None:
-        await (await self._loaded()).cancel(service, task)
+    async def cancel(self, service: AgentService, task: str) -> RemoteState:
+        return await (await self._loaded()).cancel(service, task)
 
     async def aclose(self) -> None:
         """Close what was opened; nothing is loaded for that."""

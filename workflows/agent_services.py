@@ -1,11 +1,12 @@
 """One turn of an agent that works elsewhere: a task is given to its service, and followed until it ends or asks."""
 
+import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 from activities.agents import RemoteTurns
 from activities.status import StatusComments
@@ -158,7 +159,7 @@ class DelegateTurn:
                 if looking.done():
                     return await looking
                 self._deaf = not await self._say()
-        except BaseException:
+        except (asyncio.CancelledError, FailureError):
             looking.cancel()
             with suppress(ActivityError):
                 await looking

@@ -18,11 +18,11 @@ from pointsman.contracts.lifecycle import (
     Stage,
     TakeIn,
 )
-from pointsman.contracts.turns import Tell, TurnRequest, TurnResult
+from pointsman.contracts.turns import Tell, TurnEnd, TurnResult
 from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, limits, linking, routing, story
 from pointsman.domain.process import questions
-from workflows import attributes
+from workflows import attributes, elsewhere
 from workflows.escalations import ResolveEscalation
 from workflows.item_runs import (
     BEAT,
@@ -63,6 +63,7 @@ class DeliverWorkItem(ItemRun):
                     self._keep(stage=move)
                 else:
                     if move != self._carry.end or move.state is not self._carry.state:
+                        move = End(state=move.state, reason=f"{move.reason}{await self._leave()}")
                         await self._enter(move.state, move.reason)
                     if not self._carry.queue:
                         # Nothing is awaited between this look and the end, so no event can slip in between.
@@ -73,7 +74,7 @@ class DeliverWorkItem(ItemRun):
         except BaseException as error:
             # Cancelled by an operator: the books say so before the run ends.
             if is_cancelled_exception(error):
-                await self._enter(WorkItemState.WITHDRAWN, "cancelled")
+                await self._enter(WorkItemState.WITHDRAWN, f"cancelled{await self._leave()}")
             raise
 
     @workflow.signal
@@ -168,24 +169,16 @@ class DeliverWorkItem(ItemRun):
         await self._enter(WorkItemState.ROUTED, reason)
 
     async def _work(self) -> Stage | End:
-        request, carry = self._request, self._carry
         agent = self._agent()
+        await self._leave(stay=agent.name)
+        request, carry = self._request, self._carry
         number = carry.turns + 1
-        assert carry.facts is not None, "facts are read before a turn"
-        self._keep(turns=number, instructions=(), approved_by="", despite="", leave_out=())
+        self._keep(turns=number, approved_by="", despite="", leave_out=())
+        turn = elsewhere.turn_of(request, self._carry, agent)
+        opened = (agent.name,) if agent.service and agent.name not in carry.open_elsewhere else ()
+        self._keep(instructions=(), open_elsewhere=(*carry.open_elsewhere, *opened))
         self._handed = carry.instructions
         await self._enter(WorkItemState.WORKING, f"turn {number} of agent {agent.name}")
-        turn = TurnRequest(
-            key=request.key,
-            tenant=request.tenant,
-            correlation_id=request.correlation_id,
-            number=number,
-            transcript=f"{workflow.info().workflow_id}@{workflow.info().first_execution_run_id}",
-            agent=agent,
-            facts=carry.facts,
-            instructions=carry.instructions,
-            tells_status=request.policy.sync.status_comment,
-        )
         child = await workflow.start_child_workflow(
             "DelegateTurn" if agent.service else "TakeTurn",
             turn,
@@ -211,6 +204,8 @@ class DeliverWorkItem(ItemRun):
             dropped=result.dropped,
             proposed_at=workflow.now(),
         )
+        if result.end is TurnEnd.ANSWERED:
+            self._keep(open_elsewhere=carry.open_elsewhere)  # its task has ended; one of an earlier turn may not have
         if not self._carry.instructions:
             self._keep(heard_rev=self._carry.news_rev)  # nothing came that the agent has not read
         ask = lifecycle.after_turn(agent, result)
@@ -382,6 +377,16 @@ class DeliverWorkItem(ItemRun):
             self._keep(end=None)
             return Stage.INTAKE
         return end
+
+    async def _leave(self, stay: str = "") -> str:
+        """Nothing of ours stays open at services elsewhere, but for that of the agent which goes on. What is to be said
+        of it."""
+        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)
+        if not gone or not workflow.patched(elsewhere.SETTLES):
+            return ""
+        failed, said = await elsewhere.settle(self._request, self._carry, gone)
+        self._keep(open_elsewhere=tuple(one for one in self._carry.open_elsewhere if one == stay or one in failed))
+        return said
 
     def _ask(self, ask: Ask) -> Stage:
         self._keep(ask=ask)

@@ -97,7 +97,8 @@ class RemoteAgents:
             client = await line.client()
             for _ in range(PAGES_MAX):
                 page = await client.list_tasks(request, context=line.limit)
-                found += [told(task) for task in page.tasks]
+                # A service that lists more than it was asked for must not have tasks of others taken for ours.
+                found += [told(task) for task in page.tasks if task.context_id in ("", context)]
                 if not page.next_page_token:
                     break
                 request.page_token = page.next_page_token
@@ -108,13 +109,18 @@ class RemoteAgents:
         async with self._asked(service, "GetTask") as line:
             return told(await (await line.client()).get_task(request, context=line.limit))
 
-    async def cancel(self, service: AgentService, task: str) -> None:
-        async with self._asked(service, "CancelTask") as line:
-            client = await line.client()
-            try:
-                await client.cancel_task(CancelTaskRequest(id=task), context=line.limit)
-            except (TaskNotCancelableError, TaskNotFoundError):
-                return
+    async def cancel(self, service: AgentService, task: str) -> RemoteState:
+        try:
+            async with self._asked(service, "CancelTask") as line:
+                client = await line.client()
+                try:
+                    return told(await client.cancel_task(CancelTaskRequest(id=task), context=line.limit)).state
+                except TaskNotCancelableError:
+                    # Most have ended; some services stop nothing.
+                    request = GetTaskRequest(id=task, history_length=0)
+                    return told(await client.get_task(request, context=line.limit)).state
+        except Missing:
+            return RemoteState.CANCELED
 
     async def aclose(self) -> None:
         """Close all connections."""

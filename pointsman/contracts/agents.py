@@ -125,3 +125,16 @@ class CancelAtService(Contract):
     request: TurnRequest
     step: int
     task: str = ""
+
+
+class SettleElsewhere(Contract):
+    """Have the service stop all that is open of a conversation which does not go on. `request` is one of its turns."""
+
+    request: TurnRequest
+
+
+class SettledElsewhere(Contract):
+    """Ids of tasks: those that ended with it, and those that the service says go on nevertheless."""
+
+    stopped: tuple[str, ...] = ()
+    going_on: tuple[str, ...] = ()

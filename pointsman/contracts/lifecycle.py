@@ -126,6 +126,8 @@ class Carry(Contract):
     turns: int = 0
     escalations: int = 0
     agent: str = ""
+    open_elsewhere: tuple[str, ...] = ()
+    """Agents elsewhere at whose services a task of this run may be open: at work, or waiting for us."""
     instructions: tuple[str, ...] = ()
     """Content hashes that the next turn is told."""
     usage: Usage = Usage()

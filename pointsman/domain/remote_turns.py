@@ -6,7 +6,7 @@ Workflows import this module into their sandbox anew for each run, so it imports
 from collections.abc import Collection, Sequence
 from uuid import NAMESPACE_URL, uuid5
 
-from pointsman.contracts.agents import RemoteState, RemoteTask
+from pointsman.contracts.agents import RemoteState, RemoteTask, SettledElsewhere
 from pointsman.contracts.turns import TurnRequest
 
 NOTE_CHARS_MAX = 500
@@ -69,3 +69,9 @@ def why_ended(state: RemoteState, note: str, task: str, last: str) -> str:
     words = f": {note}" if note else ""
     done = f"; its last word before: {last}" if last and last != note else ""
     return f"the agent service says {state}: {WAITS.get(state, 'its task ended')}{words} (task {task or 'none'}){done}"
+
+
+def settled(agent: str, found: SettledElsewhere) -> str:
+    """What an item's timeline says of tasks that were open when it was done with the agent."""
+    said = f"; {agent} was told to stop: task {', '.join(found.stopped)}" if found.stopped else ""
+    return said + (f"; {agent} goes on all the same: task {', '.join(found.going_on)}" if found.going_on else "")

@@ -39,6 +39,11 @@ async def delegated_item(client: Client) -> str:
     return await _delegated(client, "delegated-item", "works", turn="")
 
 
+@beside("DeliverWorkItem")
+async def delegated_and_given_up(client: Client) -> str:
+    return await _delegated(client, "delegated-and-given-up", "asks", turn="")
+
+
 @beside("DelegateTurn")
 async def delegated_and_failed(client: Client) -> str:
     return await _delegated(client, "delegated-and-failed", "fails")

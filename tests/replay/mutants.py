@@ -46,6 +46,7 @@ IN_VAIN = "                if await self._hear() or self._is_in_vain():\n"
 PAGES, COMPARED = "        while self._carry.project:\n", "            if self._carry.is_compared:\n"
 NEXT_PAGE = "            if workflow.info().is_continue_as_new_suggested() and self._carry.project:\n"
 CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
+GONE = "        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)\n"
 NOT_TOLD = '        return ""\n'
 TRIED = '        if ask.dry_run or found.status != "would":\n'
 
@@ -201,6 +202,9 @@ MUTANTS = {
     ),
     "an agent elsewhere is not told to stop": Mutant(
         "agent_services.py", "DelegateTurn.delegated-and-cancelled", (CALLED_OFF,), (CALLED_OFF + NOT_TOLD,)
+    ),
+    "what waits elsewhere for an answer that never comes is left waiting": Mutant(
+        "work_items.py", "DeliverWorkItem.delegated-and-given-up", (GONE,), ("        gone: tuple[str, ...] = ()\n",)
     ),
     "progress of an agent elsewhere is not said on the item": Mutant(
         "agent_services.py", "DelegateTurn.delegated", ("            await self._tell_status(found.note)\n",), ("",)

@@ -17,6 +17,7 @@ from pointsman.contracts.sync import SyncPolicy
 from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
 from tests.workflows.rig import Rig, policy
 
+OVER = {f"TASK_STATE_{state}" for state in ("COMPLETED", "FAILED", "CANCELED", "REJECTED")}
 TOKEN = SecretStr("a-token-of-the-remote-agent")
 
 
@@ -81,5 +82,6 @@ async def remote_rig(
         try:
             async with item.worker():
                 yield item
+            assert not {state for state in (await service.states()).values() if state not in OVER}, "all are closed"
         finally:
             await item.remote.aclose()

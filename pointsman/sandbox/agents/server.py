@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from a2a.server.agent_execution import AgentExecutor, RequestContext
+from a2a.server.context import ServerCallContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers.default_request_handler_v2 import DefaultRequestHandlerV2
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
@@ -17,6 +18,7 @@ from a2a.types import (
     AgentInterface,
     AgentSkill,
     HTTPAuthSecurityScheme,
+    ListTasksRequest,
     Message,
     Part,
     SecurityScheme,
@@ -79,6 +81,11 @@ class AgentsStandIn:
     def heard(self) -> list[Message]:
         """Every message that the agent got."""
         return self.agent.heard
+
+    async def states(self) -> Mapping[str, str]:
+        """How each task stands, by its id; the names are those of the protocol."""
+        found = await self.store.list(ListTasksRequest(page_size=100), ServerCallContext())
+        return {task.id: TaskState.Name(task.status.state) for task in found.tasks}
 
     @asynccontextmanager
     async def running(self, port: int = 0) -> AsyncGenerator[str]:

@@ -1,0 +1,71 @@
+"""What a run of an item leaves open at agents elsewhere: who waits for an answer that never comes is told so."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from activities.agents import RemoteTurns
+from pointsman.contracts.agents import SettleElsewhere
+from pointsman.contracts.lifecycle import Carry, DeliverRequest
+from pointsman.contracts.policy import AgentPolicy
+from pointsman.contracts.turns import TurnRequest
+from pointsman.domain import remote_turns, story
+
+BEAT = timedelta(seconds=10)
+SETTLE_TIME = timedelta(minutes=5)
+"""A service that is away so long is not waited for: the end of an item is not its to hold up."""
+SETTLING = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=20))
+SETTLES = "settle-elsewhere"
+"""Runs that began before this leave tasks waiting at services."""
+
+
+def turn_of(request: DeliverRequest, carry: Carry, agent: AgentPolicy) -> TurnRequest:
+    """The turn that `carry` counted last, as one of the agent."""
+    info = workflow.info()
+    assert carry.facts is not None, "facts are read before a turn"
+    return TurnRequest(
+        key=request.key,
+        tenant=request.tenant,
+        correlation_id=request.correlation_id,
+        number=carry.turns,
+        transcript=f"{info.workflow_id}@{info.first_execution_run_id}",
+        agent=agent,
+        facts=carry.facts,
+        instructions=carry.instructions,
+        tells_status=request.policy.sync.status_comment,
+    )
+
+
+async def settle(request: DeliverRequest, carry: Carry, agents: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Have the agents' services stop all that is open there. Returns who could not be told, and what is to be said."""
+    failed: list[str] = []
+    said = ""
+    for name in agents:
+        agent = request.policy.agent(name)
+        assert agent is not None, "what is open was begun by an agent of the same policy"
+        try:
+            settled = await workflow.execute_activity_method(
+                RemoteTurns.settle,
+                SettleElsewhere(request=turn_of(request, carry, agent)),
+                start_to_close_timeout=SETTLE_TIME,
+                schedule_to_close_timeout=SETTLE_TIME,
+                heartbeat_timeout=BEAT,
+                retry_policy=SETTLING,
+                summary=story.summary(f"stop what {name} has open"),
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            failed.append(name)
+            said += f"; {name} could not be told to stop: {_reason(error)}"
+        else:
+            said += remote_turns.settled(name, settled)
+    return tuple(failed), said
+
+
+def _reason(error: ActivityError) -> str:
+    cause = error.cause
+    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)
