@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from temporalio.testing import WorkflowEnvironment
 
     from pointsman.temporal_server import DevServer
+    from tests.preloaded import Preloaded
     from tests.servers import TimeSkippingServer
 
 
@@ -129,6 +130,16 @@ def postgres_database(postgres_url: str) -> Generator[str]:
 
     with servers.postgres_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def preloaded(tmp_path_factory: pytest.TempPathFactory) -> "Generator[Preloaded]":
+    """A Python that has loaded our libraries, one for all processes of this run. See there what starts from it."""
+    from tests import preloaded
+
+    base = tmp_path_factory.getbasetemp()
+    with preloaded.shared(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as found:
+        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from starter.cli.errors import ExitCode
 from starter.demo.outside import until
 from starter.demo.processes import surroundings
 from tests.gates.sources import ROOT
+from tests.preloaded import Preloaded
 
 pytestmark = pytest.mark.slow
 
@@ -33,15 +33,15 @@ def environment(tmp_path: Path, dev_server: DevServer) -> dict[str, str]:
     }
 
 
-def started(environment: dict[str, str]) -> "subprocess.Popen[str]":
+def started(preloaded: Preloaded, environment: dict[str, str]) -> "subprocess.Popen[str]":
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "worker.py"], cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True
+        [preloaded.python, "worker.py"], cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True
     )
 
 
 async def test_the_worker_polls_its_queue_until_it_is_told_to_end(
-    environment: dict[str, str], dev_server: DevServer
+    environment: dict[str, str], dev_server: DevServer, preloaded: Preloaded
 ) -> None:
     client = await dev_server.connect()
     request = DescribeTaskQueueRequest(
@@ -49,7 +49,7 @@ async def test_the_worker_polls_its_queue_until_it_is_told_to_end(
         task_queue=TaskQueue(name=environment["POINTSMAN_TASK_QUEUE"]),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
     )
-    worker = started(environment)
+    worker = started(preloaded, environment)
 
     async def polled() -> bool | None:
         assert worker.poll() is None, worker.communicate()
@@ -66,9 +66,11 @@ async def test_the_worker_polls_its_queue_until_it_is_told_to_end(
     assert [one["part"] for one in events if one["event"] == "stopped"] == ["worker"]
 
 
-def test_the_worker_without_a_token_says_which_setting_is_missing(environment: dict[str, str]) -> None:
+def test_the_worker_without_a_token_says_which_setting_is_missing(
+    environment: dict[str, str], preloaded: Preloaded
+) -> None:
     del environment["POINTSMAN_AZURE_DEVOPS_TOKEN"]
-    worker = started(environment)
+    worker = started(preloaded, environment)
     out, err = worker.communicate(timeout=60)
     assert (worker.returncode, out) == (ExitCode.USAGE, "")
     assert err.startswith("error: POINTSMAN_AZURE_DEVOPS_TOKEN is not set")

@@ -49,7 +49,7 @@ class Nursery:
         pid = os.fork()
         if not pid:
             ours.close()
-            _serve(theirs)
+            serve(theirs)
         theirs.close()
         return cls(lambda: os.waitpid(pid, 0), ours)
 
@@ -91,20 +91,25 @@ class Nursery:
             return int(self._answers.readline())
 
 
-def _serve(line: socket.socket) -> NoReturn:
+def serve(line: socket.socket) -> NoReturn:
     """Answer one question a line, until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at Ctrl-C the other side stops everything in order
-    for module in LOADED:
-        import_module(module)
-    load_adapter(PROVIDER)
-    gc.collect()
-    gc.freeze()  # else each fork's collector would touch, and so copy, all of it
+    load()
     codes: dict[int, int] = {}
     with line, line.makefile("r", encoding="utf-8") as questions:
         for asked in map(json.loads, questions):
             answer = _ended(asked["pid"], asked["seconds"], codes) if "pid" in asked else _fork(asked, line)
             line.sendall(f"{answer}\n".encode())
     os._exit(0)
+
+
+def load(*more: str) -> None:
+    """Import what the programs need, and `more`. Again, it costs next to nothing."""
+    for module in (*LOADED, *more):
+        import_module(module)
+    load_adapter(PROVIDER)
+    gc.collect()
+    gc.freeze()  # else each fork's collector would touch, and so copy, all of it
 
 
 def _ended(pid: int, seconds: float, codes: dict[int, int]) -> int:
@@ -184,4 +189,4 @@ class Forked(Child):
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])))

@@ -15,6 +15,7 @@ import yaml
 from pointsman.config import PREFIX
 from pointsman.policies import loading
 from tests.docs.blocks import ROOT, RUNNABLE, Block, blocks, pages
+from tests.preloaded import Preloaded
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
 RUN = [block for block in BLOCKS if block.how == "run"]
@@ -71,33 +72,34 @@ def test_test_that_does_not_exist_is_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "found"), GROUPS, ids=[name for name, _ in GROUPS])
-def test_blocks_run(name: str, found: list[Block], tmp_path: Path) -> None:
-    run_all(found, tmp_path)
+def test_blocks_run(name: str, found: list[Block], tmp_path: Path, preloaded: Preloaded) -> None:
+    run_all(found, tmp_path, preloaded)
 
 
-def run_all(found: Iterable[Block], folder: Path) -> None:
+def run_all(found: Iterable[Block], folder: Path, preloaded: Preloaded) -> None:
     """Run blocks one after another in a fresh home and working folder."""
     (folder / "home").mkdir()
     (folder / "here").mkdir()
     for block in found:
         match block.language:
             case "bash":
-                run_program(block, folder, ["bash", "-euo", "pipefail", "-c", block.text])
+                run_program(block, folder, preloaded, ["bash", "-euo", "pipefail", "-c", block.text])
             case "python":
-                run_program(block, folder, [sys.executable, "-c", block.text])
+                run_program(block, folder, preloaded, [str(preloaded.python), "-c", block.text])
             case "json":
                 json.loads(block.text)
             case _:
                 load_policy(block, folder)
 
 
-def run_program(block: Block, folder: Path, command: list[str]) -> None:
+def run_program(block: Block, folder: Path, preloaded: Preloaded, command: list[str]) -> None:
+    """With our programs as they are installed, but for `pointsman` and `python`, which skip their imports."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "XDG_", "TEMPORAL_"))}
     env = {
         **kept,
         "HOME": str(folder / "home"),
         "USER": "ada",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(preloaded.folder), str(Path(sys.executable).parent), os.environ["PATH"]]),
     }
     done = subprocess.run(
         command, cwd=folder / "here", env=env, capture_output=True, text=True, timeout=BLOCK_SECONDS, check=False
@@ -130,9 +132,9 @@ def test_block_without_its_comment_is_found(tmp_path: Path) -> None:
     ("language", "text"),
     [("bash", "false\n"), ("python", "raise SystemExit(1)\n"), ("json", "{,}\n"), ("yaml", "agent: triage\n")],
 )
-def test_block_that_is_wrong_is_found(language: str, text: str, tmp_path: Path) -> None:
+def test_block_that_is_wrong_is_found(language: str, text: str, tmp_path: Path, preloaded: Preloaded) -> None:
     with pytest.raises((AssertionError, ValueError)):
-        run_all([Block(ROOT / "README.md", 1, language, text, "run", "it")], tmp_path)
+        run_all([Block(ROOT / "README.md", 1, language, text, "run", "it")], tmp_path, preloaded)
 
 
 def test_most_blocks_that_can_run_do() -> None:

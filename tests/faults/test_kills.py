@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from pointsman.contracts.records import (
 from pointsman.contracts.work_items import Transition, WorkItemKey, WorkItemState
 from pointsman.store.verification import Finding, LogState, Report
 from tests.gates.sources import ROOT
+from tests.preloaded import Preloaded
 
 KILLS, OPEN_MAX = 10, 3
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -38,9 +38,9 @@ LOG = Report((LogState("default", 9, "root", 1, "note"),), 0, (), 0.1)
 
 
 @pytest.mark.slow(90)
-def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path) -> None:
+def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path, preloaded: Preloaded) -> None:
     document = tmp_path / "faults.json"
-    command = [sys.executable, "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1", "--open", str(OPEN_MAX)]
+    command = [preloaded.python, "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1", "--open", str(OPEN_MAX)]
     command += ["--shared-tools", "--json", str(document)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout[-6_000:] + ended.stderr[-3_000:]

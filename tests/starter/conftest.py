@@ -9,6 +9,7 @@ import pytest
 from bench.faults.forks import Nursery
 from pointsman.store import schema
 from pointsman.store.engine import Store
+from tests.preloaded import Preloaded
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +28,8 @@ async def store(migrated_file: Path, tmp_path: Path) -> AsyncGenerator[Store]:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Generator[Nursery]:
+def nursery(preloaded: Preloaded) -> Generator[Nursery]:
     """Forks our programs from a process that has loaded them, which takes longer than what most tests look at."""
-    began = Nursery.spawn()
+    began = preloaded.nursery()
     yield began
     began.close()

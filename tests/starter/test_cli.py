@@ -20,6 +20,7 @@ from starter.cli.app import app, run
 from starter.cli.call import with_errors_told
 from starter.cli.errors import KNOWN, MEANINGS, CliError, ExitCode, translated
 from starter.cli.output import output
+from tests.preloaded import Preloaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -223,13 +224,12 @@ def test_the_process_leaves_with_the_exit_code_and_without_traceback() -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_that_stops_early_is_no_error() -> None:
+def test_a_reader_that_stops_early_is_no_error(preloaded: Preloaded) -> None:
     told = subprocess.run(
         [
             "bash",
             "-c",
-            f"{shlex.quote(sys.executable)} -m starter.cli.app config explain --json | head -c 1; "
-            "echo ${PIPESTATUS[0]}",
+            f"{shlex.quote(str(preloaded.pointsman))} config explain --json | head -c 1; echo ${{PIPESTATUS[0]}}",
         ],
         cwd=ROOT,
         capture_output=True,

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -27,6 +26,7 @@ from starter.cli.call import Call
 from starter.cli.detached import warn_of_no_intake
 from starter.cli.errors import ExitCode
 from starter.cli.output import Output
+from tests.preloaded import Preloaded
 from tests.starter import cli_rig
 from tests.starter.cli_rig import Rig
 
@@ -156,14 +156,14 @@ def test_whoever_runs_it_without_a_secret_is_told_that_nothing_comes_in(
 
 
 @pytest.mark.slow
-def test_a_body_comes_out_as_it_came_in(rig: Rig) -> None:
+def test_a_body_comes_out_as_it_came_in(rig: Rig, preloaded: Preloaded) -> None:
     body = b'{"eventType": "\xff\x00"}\r\n'
 
     async def garbled(store: Store) -> None:
         await Inbox(store).accept(cli_rig.delivery("d-1", body=body))
 
     rig.fill(garbled)
-    command = [sys.executable, "-m", "starter.cli.app", "inbox", "show", "d-1", "--body"]
+    command = [preloaded.pointsman, "inbox", "show", "d-1", "--body"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout == body
 
 

@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from starter.cli.errors import ExitCode
+from tests.preloaded import Preloaded
 
 pytestmark = pytest.mark.slow
 
+FORKED = 3
+"""How many of these start anew as the program that a preloaded Python forks: the demo, the stand-ins, Pointsman."""
 
-async def started(folder: Path, **more: str) -> asyncio.subprocess.Process:
+
+async def started(folder: Path, *program: str | Path, **more: str) -> asyncio.subprocess.Process:
     """All that it keeps for a while goes into the folder."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter.cli.app", "demo", "--json"),
+        *(*program, "demo", "--json"),
+        cwd=folder,
         env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "TMPDIR": str(folder), **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -26,7 +31,7 @@ async def started(folder: Path, **more: str) -> asyncio.subprocess.Process:
 
 @pytest.mark.slow(25)
 async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path) -> None:
-    process = await started(tmp_path)
+    process = await started(tmp_path, sys.executable, "-m", "starter.cli.app")
     out, err = await process.communicate()
     told = json.loads(out)
     assert (process.returncode, told["ok"], told["schema_version"]) == (ExitCode.OK, True, 1), err.decode()
@@ -35,8 +40,8 @@ async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: P
     assert left_in(tmp_path) == []
 
 
-async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_path: Path) -> None:
-    process = await started(tmp_path, POINTSMAN_TEMPORAL_BIN="/bin/false")
+async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_path: Path, preloaded: Preloaded) -> None:
+    process = await started(tmp_path, preloaded.pointsman, POINTSMAN_TEMPORAL_BIN="/bin/false")
     out, err = await process.communicate()
     told = json.loads(out)
     assert (process.returncode, told["ok"]) == (ExitCode.FAILURE, False), err.decode()
@@ -47,13 +52,13 @@ async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_pa
     assert left_in(tmp_path) == []
 
 
-async def test_ctrl_c_stops_all_that_the_demo_started(tmp_path: Path) -> None:
-    process = await started(tmp_path)
+async def test_ctrl_c_stops_all_that_the_demo_started(tmp_path: Path, preloaded: Preloaded) -> None:
+    process = await started(tmp_path, preloaded.pointsman)
     assert process.stderr is not None
     lines = [await process.stderr.readline()]
     while lines[-1] and b"created items" not in lines[-1]:
         lines.append(await process.stderr.readline())
-    assert len(left_in(tmp_path)) >= 4, lines  # the demo, Temporal, the stand-ins, Pointsman
+    assert len(left_in(tmp_path)) >= 4 + FORKED, lines  # the demo, Temporal, the stand-ins, Pointsman
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)  # whoever is in a hurry changes nothing
     out, err = await process.communicate()
@@ -67,7 +72,8 @@ def left_in(folder: Path) -> list[str]:
     found = []
     for place in Path("/proc").iterdir():
         try:
-            words = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+            started = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+            words = started + bytes((place / "cwd").readlink())
         except OSError:
             continue
         if place.name.isdecimal() and str(folder).encode() in words:

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import socket
-import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -22,6 +20,7 @@ from pointsman.contracts.policy import ToolServer
 from pointsman.sandbox import azure_devops
 from starter.mcp import NOTICE, run_http, work_items_server
 from tests.clients.mcp_rig import MemoryContents
+from tests.preloaded import Preloaded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -193,10 +192,8 @@ async def test_served_over_http(organisation: AzureDevOps) -> None:
 
 
 @pytest.mark.slow
-async def test_served_over_stdio_by_the_command_to_our_own_client(url: str) -> None:
-    server = ToolServer(
-        name="work-items", command=(str(Path(sys.executable).with_name("pointsman")), "mcp", "work-items")
-    )
+async def test_served_over_stdio_by_the_command_to_our_own_client(url: str, preloaded: Preloaded) -> None:
+    server = ToolServer(name="work-items", command=(str(preloaded.pointsman), "mcp", "work-items"))
     env = {"POINTSMAN_AZURE_DEVOPS_URL": url, "POINTSMAN_AZURE_DEVOPS_TOKEN": TOKEN.get_secret_value()}
     box = Mcp([server], {server.name: env}, MemoryContents())
     try:
