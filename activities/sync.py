@@ -12,6 +12,7 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
 from pointsman.domain.sync.agreeing import link_name, links_of
 from pointsman.domain.sync.recognising import AGAIN, LINKS, UNLINKS, linked_by, values_of
+from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
 
@@ -90,7 +91,7 @@ class Writer:
             return ""
         minutes = breaker.within.total_seconds() / 60
         limit = f"the limit is {breaker.writes}: it looks like a loop"
-        reason = f"{len(recent)} writes of ours within {minutes:g} minutes, {limit}"
+        reason = f"{how_many(len(recent), 'write')} of ours within {minutes:g} minutes, {limit}"
         return (await self._sync.quarantines.put(chain, reason, len(recent), caller())).reason
 
     async def write(self, chain: Chain, operation: str, item: TrackedItem, change: ItemWrite) -> TrackedItem:

@@ -15,6 +15,7 @@ from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.hooks import FoundHook, HookAction, HookNotification, HookPolicy, HookStep, WantedHook
 from pointsman.domain.hook_events import beside
 from pointsman.domain.hooks import is_ours, plan, wanted
+from pointsman.domain.words import how_many
 from pointsman.ports import HookService as Service
 from pointsman.ports import Missing, Rejected, Unavailable
 from starter.organisations import clients
@@ -148,7 +149,7 @@ async def carry_out(hooks: Service, steps: Sequence[HookStep]) -> None:
             await _do(hooks, step)
         except (Rejected, Unavailable) as error:
             raise Unfinished(
-                f"{number} of {len(steps)} changes were made, then one failed: {described(step)}: {error}. "
+                f"{number} of {how_many(len(steps), 'change')} made, then one failed: {described(step)}: {error}. "
                 "All of them may be made again."
             ) from error
 

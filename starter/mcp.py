@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 from pointsman.clients.azure_devops.answers import Comment, Relation, WorkItem
 from pointsman.contracts.base import Json
 from pointsman.domain.markup import plain
+from pointsman.domain.words import how_many
 from pointsman.ports import Missing, Rejected, Unavailable
 
 TOP_MAX = 50
@@ -252,7 +253,11 @@ def _texts(fields: Mapping[str, Json]) -> dict[str, Json]:
 
 def _text(html: str) -> str:
     text = plain(html)
-    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} [cut: {len(text)} characters in all]"
+    return (
+        text
+        if len(text) <= TEXT_CHARS_MAX
+        else f"{text[:TEXT_CHARS_MAX]} [cut: {how_many(len(text), 'character')} in all]"
+    )
 
 
 def _person(value: Json) -> Json:

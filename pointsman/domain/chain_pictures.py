@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 
 from pointsman.contracts.chains import Edge, ThingKind, ThingTold, Walk
 from pointsman.domain.chains import bare, kind_of
+from pointsman.domain.words import how_many
 
 WIDTH, HEIGHT = 250, 52
 GAP_X, GAP_Y, MARGIN = 96, 18, 24
@@ -153,7 +154,7 @@ def _clean(line: str) -> str:
 
 
 def _in_words(walk: Walk, told: Sequence[ThingTold]) -> str:
-    count = f"{len(told)} things and {len(walk.edges)} connections"
+    count = f"{how_many(len(told), 'thing')} and {how_many(len(walk.edges), 'connection')}"
     more = "" if walk.complete else ", and there are more"
     led = "; ".join(f"{edge.cause} {edge.kind.value.replace('_', ' ')} {edge.effect}" for edge in walk.edges[:50])
     return f"{count}{more}. {led}"

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.work_items import Proposal, ProposalRef
+from pointsman.domain.words import how_many
 
 COMMENT_CHARS_MAX = 20_000
 COMMENT_START_CHARS = 800
@@ -45,7 +46,7 @@ def check_value(name: str, value: Json) -> None:
     if name == "System.History":
         raise InvalidAnswer("field System.History: what to say goes into the comment")
     if isinstance(value, str) and len(value) > VALUE_CHARS_MAX:
-        raise InvalidAnswer(f"field {name}: {len(value)} characters, the limit is {VALUE_CHARS_MAX}")
+        raise InvalidAnswer(f"field {name}: {how_many(len(value), 'character')}, the limit is {VALUE_CHARS_MAX}")
     if not isinstance(value, str | int | float | None):
         raise InvalidAnswer(f"field {name}: {type(value).__name__} cannot be a field's value")
     if isinstance(value, str):
@@ -92,7 +93,7 @@ def summarise(proposal: Proposal) -> str:
     if proposal.links:
         parts.append(f"links + {', '.join(str(link)[:200] for link in proposal.links)}")
     if proposal.comment:
-        parts.append(f"comment of {len(proposal.comment)} characters")
+        parts.append(f"comment of {how_many(len(proposal.comment), 'character')}")
     return ", ".join(parts) or "nothing"
 
 

@@ -26,6 +26,7 @@ from pointsman.domain.recovery import Missed
 from pointsman.domain.rollback import revision_made
 from pointsman.domain.routing import in_scope, match_facts
 from pointsman.domain.sync.recognising import COMMENT, linked_by
+from pointsman.domain.words import how_many
 
 FINDINGS_MAX = 100
 """Each step carries them through the history."""
@@ -96,7 +97,7 @@ def after_look(
         young = [one for one in missed if one.at is None or now - one.at < settle]
         if len(young) == len(missed) and any(one.at is not None for one in young):
             return Compared(standing=SyncStanding.PENDING, reason="its events may still be on their way")
-        return Compared(standing=SyncStanding.LOST, reason=f"{len(missed)} events never came")
+        return Compared(standing=SyncStanding.LOST, reason=f"{how_many(len(missed), 'event')} never came")
     if ours.state is None:
         standing = SyncStanding.UNHEARD if scope else SyncStanding.FOREIGN
         return Compared(standing=SyncStanding.PENDING if ours.pending else standing)
@@ -202,7 +203,7 @@ def _under_way(ours: OurItem) -> str:
     if ours.state is not None and ours.state not in ENDED:
         since = f" since {ours.changed_at:%Y-%m-%d %H:%M} UTC" if ours.changed_at else ""
         return f"it is {ours.state}{since}"
-    return f"{len(ours.in_doubt)} writes are in doubt" if ours.in_doubt else ""
+    return f"writes in doubt: {len(ours.in_doubt)}" if ours.in_doubt else ""
 
 
 def _at_rest(policy: Policy, *, scope: str | None) -> Compared:

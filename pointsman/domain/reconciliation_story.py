@@ -2,6 +2,7 @@
 
 from pointsman.contracts.reconciliation import ReconcileCarry, ReconcileRequest, ReconcileTally
 from pointsman.domain.story import BOTTOM, literal
+from pointsman.domain.words import how_many
 
 SHOWN_MAX = 20
 
@@ -21,7 +22,8 @@ def _tally(tally: ReconcileTally) -> list[str]:
     counts = ", ".join(f"{name} {count}" for name, count in sorted(tally.counts.items()))
     lines = [
         f"- items: {tally.items}" + (f" ({counts})" if counts else ""),
-        f"- brought back: {tally.events} events; settled: {tally.writes} writes; in trouble: {tally.trouble} items",
+        f"- brought back: {how_many(tally.events, 'event')}; settled: {how_many(tally.writes, 'write')}; "
+        f"in trouble: {how_many(tally.trouble, 'item')}",
     ]
     for one in tally.findings[:SHOWN_MAX]:
         mended = ", repaired" if one.repaired else ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pointsman.contracts.policy import Match, MatchFacts, Policy, RoutingDecision
 from pointsman.contracts.work_items import Facts
+from pointsman.domain.words import how_many
 
 DEFAULT_TENANT = "default"
 
@@ -45,7 +46,7 @@ def route(policy: Policy, facts: MatchFacts) -> RoutingDecision:
         matched = why_matches(rule.match, facts)
         if matched is not None:
             return RoutingDecision(agent=rule.agent, rule=rule.name, reason=f"rule {rule.name!r}: {matched}")
-    return RoutingDecision(reason=f"none of {len(policy.routes)} rules matches", confidence=0.0)
+    return RoutingDecision(reason=f"none of {how_many(len(policy.routes), 'rule')} matches", confidence=0.0)
 
 
 def why_matches(match: Match, facts: MatchFacts) -> str | None:

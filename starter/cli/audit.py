@@ -7,6 +7,7 @@ from pathlib import Path
 from pointsman.config import Settings
 from pointsman.contracts.actions import Action
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.words import how_many
 from pointsman.store import exports, offline_verifier, verification
 from pointsman.store.signing import Verifier
 from starter.cli import items, records
@@ -48,7 +49,8 @@ async def verified(settings: Settings, kept: Sequence[Path]) -> Verified:
         report = await verification.verify(store, verifier, [_read(path) for path in kept])
     events = sum(log.size for log in report.logs)
     return Verified(
-        f"{events} events in {len(report.logs)} logs, {report.pending} not in them yet, {report.seconds:.1f} s",
+        f"{how_many(events, 'event')} in {how_many(len(report.logs), 'log')}, "
+        f"{report.pending} not in them yet, {report.seconds:.1f} s",
         [{"log": one.tenant, "place": one.place, "fault": one.fault} for one in report.findings],
         [
             {
@@ -70,7 +72,7 @@ def verified_archive(archive: Path, key: str) -> Verified:
     report = offline_verifier.verify(archive.read_bytes(), key)
     trust = "" if key else "; the public key was taken from the export itself, compare it: " + ", ".join(report.keys)
     return Verified(
-        f"{report.events} events, {report.checkpoints} checkpoints{trust}",
+        f"{how_many(report.events, 'event')}, {how_many(report.checkpoints, 'checkpoint')}{trust}",
         [{"log": "", "place": archive.name, "fault": fault} for fault in report.findings],
         [{"checkpoint": note} for note in report.last],
     )

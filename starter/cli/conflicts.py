@@ -10,6 +10,7 @@ from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.records import EscalationRow
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.loose import identity
+from pointsman.domain.words import how_many
 from pointsman.store.conflicts import Conflicts
 from starter.cli import escalations, items
 from starter.cli.call import Call
@@ -73,7 +74,10 @@ def choices(standing: Sequence[SyncConflict], fields: Sequence[str], takes: Sequ
     if not fields and len(takes) == 1:
         return dict.fromkeys(names, takes[0])
     if len(fields) != len(takes):
-        raise usage(f"{len(fields)} fields and {len(takes)} choices: each --field needs its --take.", HELP)
+        raise usage(
+            f"{how_many(len(fields), 'field')} and {how_many(len(takes), 'choice')}: each --field needs its --take.",
+            HELP,
+        )
     chosen = dict(zip(fields, takes, strict=True))
     if unknown := [name for name in chosen if name not in names]:
         raise usage(f"Not in conflict: {', '.join(unknown)}. In conflict are: {', '.join(names)}.", HELP)

@@ -12,6 +12,7 @@ from pointsman.contracts.records import Delivery, DeliveryState, Receipt, Select
 from pointsman.domain.chain_pictures import draw as drawn
 from pointsman.domain.chains import bare, kind_of
 from pointsman.domain.events.reading import parse_bytes
+from pointsman.domain.words import how_many
 from pointsman.store import seen
 from pointsman.store.chain_walks import Chains
 from pointsman.store.escalations import Escalations
@@ -261,7 +262,9 @@ def _planned(one: Planned) -> Record:
 
 def summed_up(plan: Sequence[Planned]) -> str:
     counts = Counter(one.decision.state.value for one in plan)
-    return f"{len(plan)} events ({', '.join(f'{count} {state}' for state, count in sorted(counts.items()))})"
+    return (
+        f"{how_many(len(plan), 'event')} ({', '.join(f'{count} {state}' for state, count in sorted(counts.items()))})"
+    )
 
 
 async def replayed(settings: Settings, plan: Sequence[Planned], by: str) -> Listing:
@@ -272,7 +275,8 @@ async def replayed(settings: Settings, plan: Sequence[Planned], by: str) -> List
     except CliError as error:
         raise CliError(
             error.code,
-            f"{len(receipts)} of {len(plan)} events are in the queue again, the others are not: {error.message}",
+            f"{len(receipts)} of {how_many(len(plan), 'event')} are in the queue again, "
+            f"the others are not: {error.message}",
             error.hint,
             error.exit_code,
             retryable=error.retryable,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pointsman.config import Settings, variable
 from pointsman.contracts.hooks import FoundHook, HookStatus, HookStep
 from pointsman.domain.hooks import filters_told
+from pointsman.domain.words import how_many
 from pointsman.ports import HookService
 from starter.cli.call import Call
 from starter.cli.context import policy
@@ -56,9 +57,9 @@ async def ensure(call: Call, settings: Settings, *, prune: bool, dry_run: bool) 
     call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
     writes, left = [step for step in steps if step.action in WRITES], [step for one in found for step in one.left]
     if dry_run:
-        call.out.say(f"{len(writes)} changes would be made; nothing was done")
+        call.out.say(f"{how_many(len(writes), 'change')} would be made; nothing was done")
         return ExitCode.FINDINGS if writes or left else ExitCode.OK
-    call.out.say(f"{len(writes)} changes made, {len(steps) - len(writes) - len(left)} were right before")
+    call.out.say(f"{how_many(len(writes), 'change')} made; right before: {len(steps) - len(writes) - len(left)}")
     return _told_left(call, left, "take them into policy, or take them away: pointsman hooks ensure --prune")
 
 
@@ -107,7 +108,7 @@ async def rotate(call: Call, settings: Settings, *, dry_run: bool) -> ExitCode:
             await _prove(hooks, found)
     call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
     if dry_run:
-        call.out.say(f"{len(writes)} subscriptions would get the new secret; nothing was done")
+        call.out.say(f"{how_many(len(writes), 'subscription')} would get the new secret; nothing was done")
         return ExitCode.OK
     left = [step for one in found for step in one.left]
     if not left:

@@ -10,6 +10,7 @@ from urllib.request import Request
 from pointsman.config import Settings
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt
 from pointsman.domain.events.reading import parse_bytes
+from pointsman.domain.words import how_many
 from starter.cli import items, records
 from starter.cli.choices import must_exist
 from starter.cli.context import opened, stored_in_sqlite, writing
@@ -39,7 +40,7 @@ async def found(settings: Settings, named: str) -> Delivery:
     if not rows:
         raise not_found(f"There is no delivery {named!r}.", "pointsman inbox list")
     if len(rows) > 1:
-        raise usage(f"{len(rows)} deliveries begin with {named!r}.", "Name more of it: pointsman inbox list")
+        raise usage(f"{how_many(len(rows), 'delivery')} begin with {named!r}.", "Name more of it: pointsman inbox list")
     return rows[0]
 
 

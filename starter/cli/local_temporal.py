@@ -5,6 +5,7 @@ import time
 from urllib.parse import urlsplit
 
 from pointsman.config import Settings
+from pointsman.domain.words import how_many
 from pointsman.temporal import TemporalUnreachable, connect
 from pointsman.temporal_builds import Say
 from pointsman.temporal_server import DevServer, DevServerFailed, find_server
@@ -49,8 +50,9 @@ async def kept(server: DevServer, say: Say, look_seconds: float = LOOK_SECONDS) 
         began = [at for at in began if time.monotonic() - at < WITHIN_SECONDS]
         if len(began) >= STARTS_MAX:
             raise DevServerFailed(
-                f"The local Temporal server at {server.address} ended again, after {len(began)} starts within "
-                f"{WITHIN_SECONDS / 60:.0f} minutes. Its state is kept; its log says why: {server.log}."
+                f"The local Temporal server at {server.address} ended again, after "
+                f"{how_many(len(began), 'start')} within {WITHIN_SECONDS / 60:.0f} minutes. "
+                f"Its state is kept; its log says why: {server.log}."
             )
         began.append(time.monotonic())
         ended = server.pid

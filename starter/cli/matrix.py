@@ -27,6 +27,7 @@ from pointsman.domain.loose import string
 from pointsman.domain.matrix.coverage import counted
 from pointsman.domain.matrix.shapes import shape_of
 from pointsman.domain.routing import tenant_of
+from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
 from pointsman.ports_matrix import MatrixGraph as Graph
@@ -135,7 +136,9 @@ async def show(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
         else:
             await _write(call, matrix, wanted)
         told = matrix.coverage
-    call.out.say(f"{told.rows} rows, {told.complete} without any gap, {sum(told.gaps.values())} gaps")
+    call.out.say(
+        f"{how_many(told.rows, 'row')}, {told.complete} without any gap, {how_many(sum(told.gaps.values()), 'gap')}"
+    )
     return ExitCode.FINDINGS if wanted.gaps and told.gaps else ExitCode.OK
 
 

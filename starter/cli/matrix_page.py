@@ -10,6 +10,7 @@ from html import escape
 from typing import TextIO
 
 from pointsman.contracts.matrix import Cell, Column, Cover, Entry, MatrixCoverage, MatrixRow
+from pointsman.domain.words import how_many
 from starter.cli.matrix_forms import COVERAGE, About, coverage_rows, flag
 
 STYLE = """
@@ -109,7 +110,7 @@ class Page:
 </div>
 <section aria-labelledby="coverage">
 <h2 id="coverage">Coverage</h2>
-<p>{coverage.rows} rows, {coverage.complete} of them without any gap.</p>
+<p>{how_many(coverage.rows, "row")}, {coverage.complete} without any gap.</p>
 <table>
 <thead><tr>{head}</tr></thead>
 <tbody>

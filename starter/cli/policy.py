@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pointsman.config import Settings
 from pointsman.contracts.policy import AgentPolicy, Ladder, Match, Policy
+from pointsman.domain.words import how_many
 from pointsman.policies.loading import LoadedPolicy, PolicyError, load
 from pointsman.policies.process_rules import load_processes
 from starter.cli.call import Call
@@ -69,7 +70,8 @@ def _agent(agent: AgentPolicy) -> str:
         *([f"needs approval: {', '.join(agent.needs_approval)}"] if agent.needs_approval else []),
         *([f"may link: {', '.join(agent.may_link)}"] if agent.may_link else []),
         *([f"links that need approval: {', '.join(approved)}"] if (approved := _approved_links(agent)) else []),
-        f"at most {limits.steps} steps, {limits.tool_calls} tool calls, {limits.tokens} tokens, {limits.cost_usd} USD, "
+        f"at most {how_many(limits.steps, 'step')}, {how_many(limits.tool_calls, 'tool call')}, "
+        f"{how_many(limits.tokens, 'token')}, {limits.cost_usd} USD, "
         f"{_duration(limits.wall_time)}",
     ]
     return "; ".join(told)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.domain.words import how_many
 from pointsman.policies import loading
 from pointsman.store import schema, sqlite
 from starter.accounts import tracker_accounts
@@ -152,7 +153,8 @@ async def policy(settings: Settings) -> Finding:
     except loading.PolicyError as error:
         return fail(str(error), "pointsman policy check")
     return ok(
-        f"version {loaded.policy.version}, {len(loaded.policy.routes)} routes, {len(loaded.policy.agents)} agents"
+        f"version {loaded.policy.version}, {how_many(len(loaded.policy.routes), 'route')}, "
+        f"{how_many(len(loaded.policy.agents), 'agent')}"
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from pointsman.config import Settings
+from pointsman.domain.words import how_many
 from pointsman.llm.errors import LLMError
 from pointsman.llm.service import LLMService
 from starter.cli.context import policy
@@ -39,7 +40,7 @@ async def model_online(settings: Settings) -> Finding:
 async def _listed(service: LLMService, provider: str) -> str | Exception:
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            return f"lists {len(await service.list_models(provider))} models"
+            return f"lists {how_many(len(await service.list_models(provider)), 'model')}"
     except LLMError as error:
         return error
     except TimeoutError:

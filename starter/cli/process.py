@@ -11,6 +11,7 @@ from pointsman.contracts.violations import CheckTally
 from pointsman.domain.loose import string
 from pointsman.domain.process.evaluation import days_asked, of_project
 from pointsman.domain.process.tallies import counted, project_facts
+from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
 from starter.cli import items
@@ -84,8 +85,10 @@ async def _findings(
             for one in found:
                 yield item.title, one
             if tally.items % SAY_EACH == 0:
-                call.out.say(f"{tally.items} of {len(part.ids)} items of {part.project} checked")
-        call.out.say(f"{tally.items} items of {part.project} checked by {part.policy.name} {part.policy.version}")
+                call.out.say(f"{tally.items} of {how_many(len(part.ids), 'item')} of {part.project} checked")
+        call.out.say(
+            f"{how_many(tally.items, 'item')} of {part.project} checked by {part.policy.name} {part.policy.version}"
+        )
         if part.whole:
             seen = await read(client, part.project, days_asked(part.policy))
             told = {"policies": seen.policies, "bypasses": seen.bypasses}

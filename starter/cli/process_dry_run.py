@@ -11,6 +11,7 @@ from pointsman.config import Settings
 from pointsman.contracts.process_control import OnOpen
 from pointsman.contracts.violations import CheckCarry, CheckScope, CheckStep, ProcessViolation
 from pointsman.domain.process import calls
+from pointsman.domain.words import how_many
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.store.supposed_violations import Supposed, SupposedViolations
 from starter.cli.call import Call
@@ -32,7 +33,10 @@ async def run(call: Call, settings: Settings, client: AzureDevOps, scope: CheckS
             carry = await checking.step(CheckStep(scope=scope, carry=carry))
             follows += _withdrawn(carry.called_off, supposed.told)
             follows += _followed(calls.planned(scope.on_open, supposed.untold(carry.act_on)), scope.on_open)
-            call.out.say(f"{carry.tally.items} items inspected, {carry.tally.standing} violations would stand")
+            call.out.say(
+                f"{how_many(carry.tally.items, 'item')} inspected, "
+                f"{how_many(carry.tally.standing, 'violation')} would stand"
+            )
     rows = [*_turns(supposed.told), *follows]
     call.show(Listing("would", COLUMNS, rows))
     call.out.say("Nothing was kept, written or sent.")

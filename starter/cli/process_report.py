@@ -13,6 +13,7 @@ from pointsman.contracts.records import AuditEvent
 from pointsman.contracts.violations import Checked
 from pointsman.domain.loose import string
 from pointsman.domain.matrix.reports import Kept, Span, report
+from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
 from pointsman.store.audit import Audit
 from pointsman.store.process_violations import ProcessViolations
@@ -138,11 +139,12 @@ def _lead(told: ProcessReport) -> list[str]:
         DISCLAIMER,
     ]
     if told.checked_at:
-        lines.append(f"All of it was last checked at {told.checked_at:%Y-%m-%d %H:%M} UTC: {told.checked_items} items.")
+        items = how_many(told.checked_items, "item")
+        lines.append(f"All of it was last checked at {told.checked_at:%Y-%m-%d %H:%M} UTC: {items}.")
     if told.coverage:
         read = f" as of {told.read_at:%Y-%m-%d %H:%M} UTC" if told.read_at else ""
         rows, complete = told.coverage.rows, told.coverage.complete
-        lines.append(f"The matrix has {rows} rows{read}; {complete} of them lack nothing.")
+        lines.append(f"The matrix has {how_many(rows, 'row')}{read}; without any gap: {complete}.")
     return lines
 
 

@@ -24,6 +24,7 @@ from pointsman.clients.azure_devops.queries import RESULTS_MAX
 from pointsman.config import Settings
 from pointsman.config.organisations import Organisation
 from pointsman.contracts.base import Json
+from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from starter.accounts import tracker_accounts
 from starter.cli.probes import Finding, Status, fail, ok, warn
@@ -249,7 +250,7 @@ async def subscriptions(ground: Ground) -> Finding:
         return nothing_to_ask("no subscription to workitem.updated that this account may see")
     versions = sorted({one.resource_version for one in found})
     lost = sorted({one.status for one in found} - {"enabled", ""})
-    told = f"{len(found)} subscriptions to workitem.updated, resource version {', '.join(versions)}"
+    told = f"{how_many(len(found), 'subscription')} to workitem.updated, resource version {', '.join(versions)}"
     if lost:
         return warn(f"{told}; not all are enabled: {', '.join(lost)}", "pointsman hooks list")
     return ok(told)
@@ -264,7 +265,8 @@ async def process_rules(ground: Ground) -> Finding:
         wanted = next((one for one in kinds if one.name == item.fields.get("System.WorkItemType")), kinds[0])
         rules = await ground.client.processes.rules(process.id, wanted.reference_name)
         spelt = sorted({condition.condition_type for rule in rules for condition in rule.conditions})
-        told = f"process {name} is {process.type or 'of no told origin'}, its type {wanted.name} has {len(rules)} rules"
+        told = f"process {name} is {process.type or 'of no told origin'}, its type {wanted.name} has "
+        told += how_many(len(rules), "rule")
         return ok(f"{told}, with conditions {', '.join(spelt) or 'of no kind'}")
     return nothing_to_ask("no item changed lately")
 
@@ -308,7 +310,7 @@ async def throttling(ground: Ground) -> Finding:
     """Last, because it tells of all the others."""
     heard = ground.heard
     left = f"{heard.left[-1]:.0f} left of its allowance" if heard.left else "nothing said of its allowance"
-    told = f"{heard.answers} answers, {left}"
+    told = f"{how_many(heard.answers, 'answer')}, {left}"
     if heard.pauses:
         return warn(f"{told}; {', '.join(heard.pauses)}", "docs/runbooks.md, Rate limited")
     return ok(f"{told}, no pause asked for")

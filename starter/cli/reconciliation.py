@@ -8,6 +8,7 @@ from temporalio.client import WorkflowFailureError
 
 from pointsman.config import Settings
 from pointsman.contracts.reconciliation import ReconcileReport, SyncStanding
+from pointsman.domain.words import how_many
 from starter import reconciliation, recovery
 from starter.cli.call import Call
 from starter.cli.context import policy, temporal
@@ -102,7 +103,7 @@ def _rows(report: ReconcileReport) -> list[Record]:
 def _told(report: ReconcileReport) -> str:
     tally = report.tally
     counts = ", ".join(f"{tally.counts[name]} {name}" for name in COUNTED if name in tally.counts) or "no items"
-    mended = f"; {tally.events} events brought back, {tally.writes} writes settled"
+    mended = f"; {how_many(tally.events, 'event')} brought back, {how_many(tally.writes, 'write')} settled"
     return f"{report.organisation}/{report.project}: {counts}" + ("" if report.dry_run else mended)
 
 

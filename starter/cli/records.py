@@ -4,6 +4,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Delivery, EscalationRow, ItemRow
 from pointsman.contracts.work_items import ENDED, Usage, WorkItemKey
 from pointsman.domain.history import Happening, Standing
+from pointsman.domain.words import how_many
 from starter.cli.output import Listing, Record, Single, Value
 from starter.timeline import TimelineRow
 
@@ -167,7 +168,11 @@ def deliveries(rows: list[Delivery]) -> Listing:
 def delivery(row: Delivery, concerns: Record) -> Single:
     """With what its body is about, and the body, as text and cut: `--body` gives all of it."""
     body = row.body.decode("utf-8", errors="replace")
-    shown = body if len(body) <= BODY_CHARS_MAX else f"{body[:BODY_CHARS_MAX]}... ({len(row.body)} bytes in all)"
+    shown = (
+        body
+        if len(body) <= BODY_CHARS_MAX
+        else f"{body[:BODY_CHARS_MAX]}... ({how_many(len(row.body), 'byte')} in all)"
+    )
     return Single(
         "delivery",
         {

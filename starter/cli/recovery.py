@@ -9,6 +9,7 @@ from pointsman.config import Settings
 from pointsman.contracts.recovery import HookState, RecoverRequest, RecoverResult, Unrecovered
 from pointsman.domain.loose import moment
 from pointsman.domain.routing import tenant_of
+from pointsman.domain.words import how_many
 from pointsman.store.recoveries import Recoveries
 from starter import recovery
 from starter.cli.call import Call
@@ -130,7 +131,7 @@ def _told(call: Call, results: list[RecoverResult], *, dry_run: bool) -> ExitCod
     events = sum(result.tally.events for result in results)
     lost = sum(result.tally.unrecovered_count for result in results)
     verb = "would be recovered; nothing was done" if dry_run else "recovered"
-    call.out.say(f"{events} events {verb}" + (f"; cannot be: {lost}, see reason" if lost else ""))
+    call.out.say(f"{how_many(events, 'event')} {verb}" + (f"; cannot be: {lost}, see reason" if lost else ""))
     return ExitCode.FINDINGS if lost else ExitCode.OK
 
 

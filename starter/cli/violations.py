@@ -21,6 +21,7 @@ from pointsman.contracts.violations import (
 )
 from pointsman.domain.process.violations import resolution
 from pointsman.domain.routing import tenant_of
+from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
 from pointsman.store import seen
 from pointsman.store.engine import Store
@@ -140,7 +141,7 @@ async def _followed(call: Call, running: Running) -> CheckResult:
         tally = (await running.query("progress", result_type=dict))["tally"]
         if tally["items"] != told:
             told = tally["items"]
-            call.out.say(f"{told} items inspected, {tally['standing']} violations stand")
+            call.out.say(f"{how_many(told, 'item')} inspected, violations: {tally['standing']}")
     return await waiting
 
 

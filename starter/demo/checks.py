@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AttemptKind, Delivery, DeliveryState
 from pointsman.contracts.work_items import WorkItemState
+from pointsman.domain.words import how_many
 from pointsman.store.verification import Report
 from starter.demo.inside import Told
 
@@ -133,7 +134,7 @@ def echo_recognised(seen: Evidence) -> Check:
     return Check(
         "the echo of our own write causes nothing",
         bool(echoes) and seen.runs[key.id] == 1,
-        f"item {key.id}: {len(echoes)} echoes, {seen.runs[key.id]} run",
+        f"item {key.id}: {how_many(len(echoes), 'echo')}, {how_many(seen.runs[key.id], 'run')}",
     )
 
 
@@ -162,7 +163,9 @@ def one_request_repeated(seen: Evidence) -> Check:
     repeated = [request for request in seen.requests if bodies[str(request["body_sha256"])] > 1]
     doubt = [attempt for told in seen.items for attempt in told.attempts if not attempt.outcome]
     if not seen.killed:
-        return Check("no model request is repeated", not repeated and not doubt, f"{len(seen.requests)} requests")
+        return Check(
+            "no model request is repeated", not repeated and not doubt, how_many(len(seen.requests), "request")
+        )
     steps = {str(_metadata(request).get("step")) for request in repeated}
     outcomes = [str(request["outcome"]) for request in repeated]
     ok = len(repeated) == 2 and len(doubt) == 1 and doubt[0].chain.key == seen.story.row.key and len(steps) == 1
@@ -183,7 +186,9 @@ def nothing_else_repeated(seen: Evidence) -> Check:
     )
     twice = [f"{item} {subject}" for (item, subject), count in calls.items() if count > 1]
     return Check(
-        "no tool call is repeated", not twice and bool(calls), f"{len(calls)} calls, repeated: {twice or 'none'}"
+        "no tool call is repeated",
+        not twice and bool(calls),
+        f"{how_many(len(calls), 'call')}, repeated: {twice or 'none'}",
     )
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AttemptKind
+from pointsman.domain.words import how_many
 from starter.demo.checks import Check
 from starter.demo.inside import Told
 from starter.demo.processes import Stage
@@ -59,7 +60,7 @@ def show(items: Sequence[Told], checks: Sequence[Check], links: Links, *, ok: bo
             console.print(f"item {told.row.key.id}: {link}", soft_wrap=True, highlight=False, markup=False)
     console.print(_checks(checks))
     held = sum(check.ok for check in checks)
-    console.print(f"{held} of {len(checks)} checks held, {seconds} s", style="green" if ok else "bold red")
+    console.print(f"{held} of {how_many(len(checks), 'check')} held, {seconds} s", style="green" if ok else "bold red")
 
 
 def _items(items: Sequence[Told], links: Links) -> Table:

@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.records import DeliveryState, ReconciledCount, Tally
 from pointsman.contracts.recovery import HookProblem
+from pointsman.domain.words import how_many
 from pointsman.llm.breakers import BreakerState
 from pointsman.observability import metrics
 from pointsman.observability.metrics import Metrics
@@ -183,7 +184,7 @@ def intake_check(secrets: int) -> Check:
     async def probe() -> str:
         if not secrets:
             raise Unfit("no secret for deliveries is set: POINTSMAN_WEBHOOK_SECRETS")
-        return f"{secrets} active secrets"
+        return how_many(secrets, "active secret")
 
     return Check("intake", probe)
 

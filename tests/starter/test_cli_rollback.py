@@ -151,7 +151,7 @@ async def test_a_comparison_brings_back_what_was_lost_and_shows_in_the_status(ri
         young = await rig.run("sync", "reconcile", "--project", "Fabrikam")
         assert (young.code, young.out, "1 pending" in young.err) == (0, "", True)
         tried = await rig.run("sync", "reconcile", "--project", "Fabrikam", "--dry-run", "--settle", "0")
-        assert (tried.code, tried.out) == (9, "fabrikam\tFabrikam\t1\tlost\tfalse\t1 events never came\n")
+        assert (tried.code, tried.out) == (9, "fabrikam\tFabrikam\t1\tlost\tfalse\t1 event never came\n")
         assert await rig.world.inbox.find(state="pending") == []
         done = await rig.run("sync", "reconcile", "--organisation", "Fabrikam", "--settle", "0", "--json")
         reports = {one["project"]: one for one in json.loads(done.out)["reports"]}

@@ -10,6 +10,7 @@ from pointsman.contracts.process_report import PracticeTold, ProcessReport, Tren
 from pointsman.contracts.violations import Checked, ProcessViolation, ViolationState
 from pointsman.domain.matrix.coverage import of_column
 from pointsman.domain.process.violations import resolution
+from pointsman.domain.words import how_many
 
 WEEK = timedelta(days=7)
 OTHER = "Checks that are no part of the process now"
@@ -155,7 +156,7 @@ def _unchecked(checks: Iterable[Check], checked: Checked | None) -> Iterator[str
         if one.id in checked.unknown:
             yield f"Of the project as a whole it is not known whether {one.id} holds: {checked.unknown[one.id]}."
         elif items := checked.tally.doubts.get(one.id):
-            yield f"Of {items} items it is not known whether {one.id} holds ({one.title})."
+            yield f"Of {how_many(items, 'item')} it is not known whether {one.id} holds ({one.title})."
 
 
 def _undecided(kept: Kept) -> Iterator[str]:
@@ -166,4 +167,4 @@ def _undecided(kept: Kept) -> Iterator[str]:
         rows = of_column(kept.coverage, column)[2]
         if rows:
             why = ", which could not be read for the project as a whole" if column in kept.unknown else ""
-            yield f"Of {rows} rows of the matrix it is not known {SENTENCES[column]}{why}."
+            yield f"Of {how_many(rows, 'row')} of the matrix it is not known {SENTENCES[column]}{why}."

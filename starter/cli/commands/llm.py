@@ -266,13 +266,14 @@ def forget(
 
     What they cost stays in the ledger. Answers are kept only where LLM_RESPONSE_CACHE_SECONDS is set.
     """
+    from pointsman.domain.words import how_many
     from starter.cli import answers
     from starter.cli.settings import settings_of
 
     settings = settings_of(call)
-    count = call.run(answers.kept(settings, tenant))
+    told = how_many(call.run(answers.kept(settings, tenant)), "answer")
     if dry_run:
-        call.out.say(f"would forget {count} answers to tenant {tenant!r}; nothing was done")
+        call.out.say(f"would forget {told} to tenant {tenant!r}; nothing was done")
         return
-    call.confirm(f"Forget {count} answers to tenant {tenant!r}?", yes)
+    call.confirm(f"Forget {told} to tenant {tenant!r}?", yes)
     call.show(call.run(answers.forget(settings, tenant, by or me())))

@@ -15,6 +15,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from pointsman.contracts.base import Json
+from pointsman.domain.words import how_many
 
 LOG = structlog.get_logger(__name__)
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
@@ -97,7 +98,7 @@ async def respond(document: Json, methods: Methods[C], context: C) -> Json | Non
     if not document:
         return failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": "the batch is empty"}))
     if len(document) > BATCH_MAX:
-        reason = f"the batch has {len(document)} calls, at most {BATCH_MAX} are taken. None was made."
+        reason = f"the batch has {how_many(len(document), 'call')}, at most {BATCH_MAX} are taken. None was made."
         return failed(None, RpcError(INVALID_REQUEST, "Invalid Request", {"reason": reason}))
     places = asyncio.Semaphore(BATCH_AT_ONCE)
 
@@ -139,7 +140,7 @@ def read_parameters(call: Call, wanted: type[P]) -> P:
     if isinstance(given, list):
         names = list(wanted.model_fields)
         if len(given) > len(names):
-            reason = f"{len(given)} parameters are given, {call.method} takes at most {len(names)}"
+            reason = f"{how_many(len(given), 'parameter')} given, {call.method} takes at most {len(names)}"
             raise RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason})
         given = dict(zip(names, given, strict=False))
     try:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import structlog
 
+from pointsman.domain.words import how_many
 from starter.web.rpc.callers import Caller
 from starter.web.rpc.codes import EVENTS_GONE, INVALID_PARAMS, NO_STREAM, TOO_MANY_STREAMS
 
@@ -192,7 +193,9 @@ class Streams:
         ):
             if count >= limit:
                 waits = self.rules.linger.total_seconds()
-                raise TOO_MANY_STREAMS.error(f"{count} streams of {whose}, the limit is {limit}", retry_after=waits)
+                raise TOO_MANY_STREAMS.error(
+                    f"{how_many(count, 'stream')} of {whose}, the limit is {limit}", retry_after=waits
+                )
         stream = Stream(source, owner, self.rules, self._forget)
         self._streams[stream.id] = stream
         return stream

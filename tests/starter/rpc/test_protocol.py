@@ -169,7 +169,7 @@ async def test_an_error_of_a_method_carries_its_data() -> None:
     [
         ({"method": "subtract", "params": {"minuend": 1}}, "subtrahend: Field required"),
         ({"method": "subtract", "params": ["x", 2]}, "minuend: Input should be a valid integer"),
-        ({"method": "subtract", "params": [1, 2, 3]}, "3 parameters are given, subtract takes at most 2"),
+        ({"method": "subtract", "params": [1, 2, 3]}, "3 parameters given, subtract takes at most 2"),
         ({"method": "subtract"}, "minuend: Field required"),
         ({"method": "subtract", "params": "x"}, "params must be an object or an array"),
         ({"method": "subtract", "jsonrpc": "1.0"}, 'jsonrpc must be exactly "2.0"'),
