@@ -33,6 +33,7 @@ from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
 from pydantic import SecretStr
 
 from pointsman.clients.agents_guard import Guard
+from pointsman.clients.agents_keys import check_signature
 from pointsman.clients.tls import tls_context
 from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteState, RemoteTask
 from pointsman.contracts.base import Json
@@ -198,9 +199,29 @@ class _Line:
             response = await self._http.get(self.service.url.rstrip("/") + AGENT_CARD_WELL_KNOWN_PATH)
             response.raise_for_status()
             card = parse_agent_card(response.json())
+            if self.service.signed_by:
+                check_signature(card, self.service, self.service.card_keys or await self._keys(), self.place)
             self._check(card)
             self._card, self._read_at = card, monotonic()
         return self._card
+
+    async def _keys(self) -> str:
+        """The key set at the address of the policy, read without the credential of the service."""
+        address = self.service.signed_by
+        guard = Guard(AgentService(url=address), httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False))
+        plain = {"Accept-Encoding": "identity"}
+        async with httpx.AsyncClient(
+            transport=guard, headers=plain, timeout=self.limit.timeout, trust_env=False
+        ) as asked:
+            try:
+                response = await asked.get(address)
+                response.raise_for_status()
+            except httpx.HTTPError as error:
+                what = type(error).__name__
+                if isinstance(error, httpx.HTTPStatusError):
+                    what = f"HTTP {error.response.status_code}"
+                raise _fault(f"keys of the card of {self.place}, at {address}: {what}", error) from None
+        return response.text
 
     async def client(self) -> Client:
         # Without streams: a task is looked at in calls that each have a limit, and any worker may make the next one.
@@ -213,6 +234,7 @@ class _Line:
             version=clean(card.version)[:WORDS_CHARS_MAX],
             protocol=SPOKEN,
             skills=tuple(clean(skill.id)[:WORDS_CHARS_MAX] for skill in card.skills),
+            signed=bool(self.service.signed_by),
         )
 
     def words(self, what: str, error: Exception) -> str:

@@ -38,6 +38,8 @@ class RemoteCard(Contract):
     version: str
     protocol: str
     skills: tuple[str, ...] = ()
+    signed: bool = False
+    """By a key that policy names."""
 
 
 class RemoteMessage(Contract):

@@ -104,6 +104,10 @@ class AgentService(Contract):
     """Hosts beside that of `url` that its card may lead to, with a port where it is not the usual one."""
     skills: tuple[str, ...] = ()
     """Skills that its card must name."""
+    signed_by: str = ""
+    """Whose keys its card must be signed with: the address of a JSON Web Key Set, or the file that it came from."""
+    card_keys: str = ""
+    """The key set itself as JSON, where policy has it as a file."""
     timeout: timedelta = timedelta(seconds=30)
     """Of one call. How long the work may take is the turn's limit."""
     progress_every: timedelta = timedelta(seconds=10)

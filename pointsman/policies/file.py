@@ -110,6 +110,11 @@ class FileAgentService(Strict):
     key_header: str = Field(default="Authorization", pattern=r"^[A-Za-z][A-Za-z0-9-]*$", description="a header's name")
     hosts: list[Annotated[str, Field(pattern=r"^[^\s/@?#]+$", description="a host, or host:port")]] = []
     skills: list[Words] = []
+    signed_by: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s@/?#]+/[^\s@?#]*|(\w[\w.-]*/)*\w[\w.-]*)?$",
+        description="https://HOST/PATH of a JSON Web Key Set, or its file beside policy.yaml",
+    )
     timeout: Duration = timedelta(seconds=30)
     progress_every: Duration = timedelta(seconds=10)
     answer_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)

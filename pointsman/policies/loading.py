@@ -22,6 +22,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
 from pointsman.domain.hook_events import KNOWN, PROJECT
+from pointsman.policies.card_keys import is_address, read_keys
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
 from pointsman.policies.file import NEVER, FileAgent, FileAgentService, PolicyFile
 from pointsman.policies.process_rules import load_processes
@@ -29,6 +30,7 @@ from pointsman.policies.process_rules import load_processes
 __all__ = ["LoadedPolicy", "PolicyError", "load", "schema"]
 
 OURS = Path(__file__).parent
+IN_THE_CLEAR = "must be https://, but for this machine itself"
 LOOPBACK = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])([:/]|$)")
 TYPES = {"string": "text", "object": "a mapping", "array": "a list", "integer": "a whole number", "null": "empty"}
 Model = TypeVar("Model", bound=BaseModel)
@@ -71,7 +73,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     _check_hooks(file, documents)
     _check_processes(file, folder, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
-    policy = _policy(file, prompts, documents)
+    policy = _policy(file, prompts, _card_keys(file, folder, documents), documents)
     files = tuple(document.path for document in documents)
     return LoadedPolicy(policy, {_digest(text): text for text in prompts.values()}, files)
 
@@ -196,7 +198,9 @@ def _check_service(agent: FileAgent, service: FileAgentService, number: int, doc
     if ours:
         _refuse(documents, where, agent.name, f"is a service, which works without our {' and '.join(ours)}")
     if service.url.startswith("http://") and not LOOPBACK.match(service.url):
-        _refuse(documents, [*where, "service", "url"], service.url, "must be https://, but for this machine itself")
+        _refuse(documents, [*where, "service", "url"], service.url, IN_THE_CLEAR)
+    if service.signed_by.startswith("http://") and not LOOPBACK.match(service.signed_by):
+        _refuse(documents, [*where, "service", "signed_by"], service.signed_by, IN_THE_CLEAR)
 
 
 def _check_models(file: PolicyFile, documents: Sequence[Document]) -> None:
@@ -267,10 +271,27 @@ def _prompts(file: PolicyFile, folders: Sequence[Path], documents: Sequence[Docu
     return found
 
 
-def _policy(file: PolicyFile, prompts: Mapping[str, str], documents: Sequence[Document]) -> Policy:
+def _card_keys(file: PolicyFile, folder: Path | None, documents: Sequence[Document]) -> dict[str, str]:
+    """Name of an agent to the keys of its service's card, where they stand in a file."""
+    found: dict[str, str] = {}
+    for number, agent in enumerate(file.agents):
+        named = agent.service.signed_by if agent.service else ""
+        if named and not is_address(named):
+            try:
+                found[agent.name] = read_keys((folder or OURS) / named)
+            except (PolicyError, ValueError) as error:
+                _refuse(documents, ["agents", number, "service", "signed_by"], named, str(error))
+    return found
+
+
+def _policy(
+    file: PolicyFile, prompts: Mapping[str, str], card_keys: Mapping[str, str], documents: Sequence[Document]
+) -> Policy:
     content = file.model_dump()
     for agent in content["agents"]:
         agent["prompt"] = _digest(prompts[agent["prompt"]]) if agent["prompt"] else ""
+        if agent["service"]:
+            agent["service"]["card_keys"] = card_keys.get(agent["name"], "")
     if content["process"]["every"] == NEVER:
         content["process"]["every"] = timedelta()
     policy = _validated(Policy, content, documents)

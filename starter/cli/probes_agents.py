@@ -45,4 +45,5 @@ async def _card(agents: LateAgents, agent: AgentPolicy, service: AgentService) -
         return error
     took = f"{(time.perf_counter() - began) * 1_000:.0f} ms"
     skills = f", can {', '.join(card.skills)}" if card.skills else ""
-    return f"{card.name} {card.version} speaks A2A {card.protocol}{skills} ({took})"
+    signed = ", its card is signed as policy wants" if card.signed else ""
+    return f"{card.name} {card.version} speaks A2A {card.protocol}{skills}{signed} ({took})"

@@ -64,11 +64,18 @@ async def _models(running: AsyncExitStack, settings: Settings, port: int) -> dic
 
 
 async def _agents(running: AsyncExitStack, port: int) -> dict[str, str]:
-    from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn  # the SDK of A2A takes a while to load
+    # The SDK of A2A takes a while to load.
+    from pointsman.sandbox.agents.server import KEYS, AgentsConfig, AgentsStandIn
+    from pointsman.sandbox.agents.signing import CardKey
 
     token = _secret(None)
-    url = await running.enter_async_context(AgentsStandIn(AgentsConfig(token=token, pace_seconds=1.0)).running(port))
-    return {"SANDBOX_AGENT_URL": url, "SANDBOX_AGENT_KEY": token.get_secret_value()}
+    config = AgentsConfig(token=token, pace_seconds=1.0, card_key=CardKey())
+    url = await running.enter_async_context(AgentsStandIn(config).running(port))
+    return {
+        "SANDBOX_AGENT_URL": url,
+        "SANDBOX_AGENT_KEY": token.get_secret_value(),
+        "SANDBOX_AGENT_CARD_KEYS": f"{url}{KEYS}",
+    }
 
 
 def model_settings(url: str, key: str) -> dict[str, str]:

@@ -114,6 +114,18 @@ WRONG = {
         "routes: []\nagents: [{name: a, service: {url: 'http://agents.example'}}]\n",
         "2: agents.0.service.url: http://agents.example: must be https://, but for this machine itself",
     ),
+    "keys of a card in the clear": (
+        "routes: []\nagents: [{name: a, service: {url: 'https://h', signed_by: 'http://keys.example/all'}}]\n",
+        "2: agents.0.service.signed_by: http://keys.example/all: must be https://, but for this machine itself",
+    ),
+    "keys of a card outside": (
+        "agents: [{name: a, service: {url: 'https://h', signed_by: ../keys.json}}]\n",
+        "1: agents.0.service.signed_by: ../keys.json: must be https://HOST/PATH of a JSON Web Key Set, or its file",
+    ),
+    "keys of a card that are not there": (
+        "routes: []\nagents: [{name: a, service: {url: 'https://h', signed_by: keys.json}}]\n",
+        "2: agents.0.service.signed_by: keys.json: ",
+    ),
     "credential of a service in place of its name": (
         "agents: [{name: a, service: {url: 'https://h', key: sk-1}}]\n",
         "1: agents.0.service.key: (not shown): must be the name of a variable that holds the key",
@@ -124,7 +136,7 @@ WRONG = {
     ),
     "credential of a service under another key": (
         "agents: [{name: a, service: {url: 'https://h', token: sk-1}}]\n",
-        "1: agents.0.service.token: (not shown): unknown key; allowed: url, key, key_header, hosts, skills, timeout,",
+        "1: agents.0.service.token: (not shown): unknown key; allowed: url, key, key_header, hosts, skills, signed_by,",
     ),
     "name with a line break": ('agents: [{name: "helper\\n", model: m, prompt: triage}]\n', "1: agents.0.name: "),
     "prompt outside": (

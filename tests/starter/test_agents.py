@@ -12,14 +12,18 @@ from pydantic import SecretStr
 
 from pointsman.config import Misconfigured, Settings
 from pointsman.contracts.policy import AgentPolicy, AgentService, Policy
-from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
+from pointsman.sandbox.agents.server import KEYS, AgentsConfig, AgentsStandIn
+from pointsman.sandbox.agents.signing import CardKey
 from starter.agents import LateAgents, service_keys, service_secrets
 from starter.cli import probes_agents
 from starter.cli.probes import Status
 from tests.gates import sources
 
 MAY_LOAD = re.compile(r"pointsman/(clients/agents\w*|sandbox/agents/\w+)\.py$")
-SPEAKS = {"pointsman.clients.agents", "pointsman.clients.agents_guard", "pointsman.sandbox.agents.server"}
+SPEAKS = {
+    *(f"pointsman.clients.agents{one}" for one in ("", "_guard", "_keys")),
+    *(f"pointsman.sandbox.agents.{one}" for one in ("server", "signing")),
+}
 
 
 def policy(key: str = "AGENT_KEY_OF_TEST") -> Policy:
@@ -59,8 +63,8 @@ async def test_nothing_is_loaded_to_close_what_was_never_opened(monkeypatch: pyt
 async def asked(folder: Path, skill: str) -> AsyncGenerator[Settings]:
     """Settings whose policy names a stand-in."""
     token = SecretStr("a-token")
-    async with AgentsStandIn(AgentsConfig(token=token)).running() as url:
-        service = f"{{url: '{url}', key: AGENT_KEY_OF_TEST, skills: [{skill}]}}"
+    async with AgentsStandIn(AgentsConfig(token=token, card_key=CardKey())).running() as url:
+        service = f"{{url: '{url}', key: AGENT_KEY_OF_TEST, skills: [{skill}], signed_by: '{url}{KEYS}'}}"
         (folder / "policy.yaml").write_text(f"routes: []\nagents: [{{name: contracts, service: {service}}}]\n")
         yield Settings(policy_dir=folder)
 
@@ -71,7 +75,7 @@ async def test_doctor_tells_which_agents_elsewhere_answer(monkeypatch: pytest.Mo
         assert (await probes_agents.agent_keys(settings)).what == "set: AGENT_KEY_OF_TEST"
         finding = await probes_agents.agent_services(settings)
     assert finding.status is Status.OK
-    assert "contracts: Sandbox agent 1 speaks A2A 1.0, can triage" in finding.what
+    assert "contracts: Sandbox agent 1 speaks A2A 1.0, can triage, its card is signed as policy wants" in finding.what
     gone = await probes_agents.agent_services(settings)
     assert (gone.status, gone.fix) == (Status.FAIL, "pointsman policy show")
 

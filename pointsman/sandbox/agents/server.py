@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -29,26 +29,31 @@ from a2a.types import (
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.agents.scripts import NAMED, SCRIPTS, WORKS, Act, Step
+from pointsman.sandbox.agents.signing import CardKey
 from pointsman.sandbox.serving import hosting
 
 EMPTY: Mapping[str, Json] = {"string": "", "array": [], "object": {}, "number": 0, "boolean": False}
 CARD = "/.well-known/agent-card.json"
+KEYS = "/.well-known/jwks.json"
 
 
 @dataclass
 class AgentsConfig:
-    """`token` opens all but the card. `lead_to` is where the card says to call, where that is not the server itself."""
+    """`token` opens all but the card and its keys. `lead_to` is where the card says to call, where that is not the
+    server itself. `forge` changes the card once it is signed."""
 
     token: SecretStr | None = None
     skills: tuple[str, ...] = ("triage",)
     protocol: str = "1.0"
     lead_to: str = ""
+    card_key: CardKey | None = None
+    forge: Callable[[AgentCard], None] | None = None
     pace_seconds: float = 0.0
     """Before each step."""
     scripts: dict[str, tuple[Step, ...]] = field(default_factory=lambda: dict(SCRIPTS))
@@ -93,6 +98,10 @@ class AgentsStandIn:
         routed = Starlette()
         async with hosting(_Door(self, routed), port=port) as url:
             card = _card(self.config, self.config.lead_to or f"{url}/")
+            if self.config.card_key:
+                self.config.card_key.sign(card, f"{url}{KEYS}")
+            if self.config.forge:
+                self.config.forge(card)
             handler = DefaultRequestHandlerV2(self.agent, self.store, card)
             routed.router.routes += create_agent_card_routes(card, cache_control="max-age=60")
             routed.router.routes += create_jsonrpc_routes(handler, "/")
@@ -203,6 +212,11 @@ class _Door:
         if scope["path"] == CARD:
             service.calls.append("GetAgentCard")
             await self._inner(scope, receive, send)
+            return
+        if scope["path"] == KEYS:
+            service.calls.append("GetKeys")
+            key = service.config.card_key
+            await Response(key.key_set() if key else "", 200 if key else 404)(scope, receive, send)
             return
         body = await _body(receive)
         method = str(json.loads(body).get("method"))
