@@ -17,6 +17,7 @@ from tests.sandbox.models.scene import KEY
 @pytest.fixture(autouse=True)
 def no_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """As `tests.loopback` has it, for the clients that SDKs make by themselves."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)  # counts for more than the folder
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path_factory.getbasetemp()))
 
 
