@@ -105,10 +105,10 @@ async def test_a_link_that_a_rule_forbids_is_held_back_at_this_end_and_at_the_ot
     key, task, feature = await world.item(), await of_kind(world, "Task"), await of_kind(world, "Feature")
     here = await publish(world, key, task)
     assert (here.status, [one.check for one in here.broken]) == ("held_back", ["LEVELS"])
-    assert "leads to Task" in here.broken[0].evidence
+    assert "its Parent link leads to Task" in here.broken[0].evidence
     there = await publish(world, key, feature)
     assert (there.status, [one.check for one in there.broken]) == ("held_back", ["BELOW"])
-    assert there.broken[0].evidence.startswith(f"work item {feature}: Hierarchy-Forward leads to Bug {key.id}")
+    assert there.broken[0].evidence.startswith(f"work item {feature}: its Child link leads to Bug {key.id}")
     assert not (await world.tracker.get(key)).relations
 
 

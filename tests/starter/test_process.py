@@ -64,7 +64,7 @@ async def test_work_that_the_account_of_agents_closed_breaks_the_segregation_of_
     theirs = await azure.make("Change Request", "Longer")
     await azure.service.work_items.patch(theirs.id, [set_field("System.State", "Closed"), assigned])
     findings = await found(azure, mine.id, theirs.id)
-    assert "brought own work" in findings[mine.id, "SEG-1"].evidence
+    assert "brought their own work" in findings[mine.id, "SEG-1"].evidence
     assert "agent account" in findings[theirs.id, "SEG-1"].evidence
 
 

@@ -8,7 +8,7 @@ from pointsman.contracts import process as rules
 from pointsman.contracts.process import Check, Finding, ItemFacts, OfProject, ProcessPolicy, ProjectFacts, Rule
 from pointsman.domain.process import history_rules, item_rules, project_rules
 from pointsman.domain.process.values import all_say, among
-from pointsman.domain.process.verdicts import Verdicts, all_of, any_of, short
+from pointsman.domain.process.verdicts import Verdicts, all_of, any_of
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _findings(check: Check, verdicts: Verdicts, item_id: int) -> Iterator[Findin
             standing=one.standing,
             severity=check.severity,
             item=item_id,
-            evidence=short(one.evidence),
+            evidence=one.told(),
             update=one.update,
             title=check.title,
             practice=check.practice,

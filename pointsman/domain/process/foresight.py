@@ -10,6 +10,7 @@ from pointsman.domain.process.evaluation import Around, of_item
 from pointsman.domain.process.history_rules import STATE, TYPE
 from pointsman.domain.process.item_rules import CHANGED, STATE_CHANGED
 from pointsman.domain.process.values import said
+from pointsman.domain.process.verdicts import STAYS
 
 CHANGED_BY = "System.ChangedBy"
 REVIEWED, PROVED_BY = "Pull Request", "Microsoft.VSTS.Common.TestedBy-Forward"
@@ -99,7 +100,7 @@ def newly_broken(
             title=checks[one.check].title,
             practice=checks[one.check].practice,
             severity=one.severity,
-            evidence=one.evidence,
+            evidence=one.evidence.removesuffix(f"; {STAYS}"),  # what is not sent stays nowhere
         )
         for one in found
         if (one.check, one.update) not in standing and at_least(one.severity, limit)

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import Before, Change, Graph, ItemFacts, OtherPerson, Standing, Unchanged
+from pointsman.domain.process import naming
 from pointsman.domain.process.graphs import MOVED
 from pointsman.domain.process.item_rules import linked
 from pointsman.domain.process.values import is_filled, person, said
-from pointsman.domain.process.verdicts import Verdict, Verdicts, broken, decided, unknown
+from pointsman.domain.process.verdicts import STAYS, Verdict, Verdicts, broken, decided, held, unknown
+from pointsman.domain.words import joined
 
 STATE, REASON, TYPE = "System.State", "System.Reason", "System.WorkItemType"
 UNREAD = "its history was not read"
@@ -59,13 +61,21 @@ def _step(one: Moment, graph: Graph) -> Verdicts:
     allowed = graph.steps.get(one.state)
     if allowed is None:
         return []
-    step = f"{one.state or 'nothing'} -> {one.entered}"
+    step = f"it went from {one.state} to {one.entered}" if one.state else f"it was made in {one.entered}"
     if one.entered not in allowed:
-        return broken(f"{step} is not allowed; allowed: {', '.join(sorted(allowed)) or 'nothing'}", one.change.update)
+        begins = f"from {one.state} to" if one.state else "made in"
+        ways = f"{begins} {joined(sorted(allowed), 'or')}" if allowed else f"no step from {one.state}"
+        return broken(
+            step, expected=ways, mend=f"go a way that is allowed the next time; {STAYS}", update=one.change.update
+        )
     reasons, reason = allowed[one.entered], said(one.change.after.get(REASON))
     if reasons and reason and reason not in reasons and not reason.startswith(MOVED):
-        told = f"{step} for the reason {reason!r} is not allowed; allowed: {', '.join(reasons)}"
-        return broken(told, one.change.update)
+        return broken(
+            f"{step} for the reason {reason!r}",
+            expected=f"for the reason {joined(reasons, 'or')}",
+            mend=f"choose a reason that is allowed the next time; {STAYS}",
+            update=one.change.update,
+        )
     return []
 
 
@@ -73,18 +83,32 @@ def unchanged(rule: Unchanged, item: ItemFacts) -> Verdicts:
     if item.changes is None:
         return unknown(UNREAD)
     violations = [
-        Verdict(Standing.VIOLATED, f"{name} was changed in {one.state}", one.change.update)
+        verdict
         for one in moments(item.changes)
         if one.state in rule.states
         for name in rule.fields
         if name in one.change.after and said(one.change.after[name]) != said(one.fields.get(name))
+        for verdict in broken(
+            f"{naming.field(name)} was changed while it was {one.state}",
+            expected=f"no change of it in {joined(rule.states, 'or')}",
+            mend=f"have the change agreed upon first the next time; {STAYS}",
+            update=one.change.update,
+        )
     ]
     if not violations or rule.unless is None:
         return decided(violations)
     excuse = linked(rule.unless, item)
     if all(one.standing is not Standing.VIOLATED for one in excuse):
         return excuse
-    return [one._replace(evidence=f"{one.evidence}, and {excuse[0].evidence}") for one in violations]
+    told = excuse[0]
+    return [
+        one._replace(
+            evidence=f"{one.evidence}, and {told.evidence}",
+            expected=f"{one.expected} without {told.expected}",
+            mend=told.mend,
+        )
+        for one in violations
+    ]
 
 
 def before(rule: Before, item: ItemFacts) -> Verdicts:
@@ -95,8 +119,13 @@ def before(rule: Before, item: ItemFacts) -> Verdicts:
         return []
     first = entered[0]
     missing = [name for name in rule.fields if not is_filled(first.since.get(name))]
-    return decided(
-        broken(f"came into {rule.state} without {', '.join(missing)}", first.change.update) if missing else ()
+    if not missing:
+        return held()
+    return broken(
+        f"it came into {rule.state} without {naming.fields(missing)}",
+        expected=f"{naming.fields(rule.fields)} filled in before that",
+        mend=f"fill in {naming.fields(missing)} now; {STAYS}",
+        update=first.change.update,
     )
 
 
@@ -121,9 +150,19 @@ def other_person(rule: OtherPerson, item: ItemFacts, agents: frozenset[str]) -> 
 def _same(rule: OtherPerson, one: Moment, others: set[str], agents: frozenset[str]) -> Verdicts:
     who = one.change.by.casefold()
     if who and rule.no_agent and who in agents:
-        return broken(f"the agent account {one.change.by} brought it into {rule.state}", one.change.update)
+        return broken(
+            f"the agent account {one.change.by} brought it into {rule.state}",
+            expected="a person does that",
+            mend=f"have a person look at it and bring it into {rule.state}; {STAYS}",
+            update=one.change.update,
+        )
     if who and who in others:
-        return broken(f"{one.change.by} brought own work into {rule.state}", one.change.update)
+        return broken(
+            f"{one.change.by} brought their own work into {rule.state}",
+            expected="somebody else does that",
+            mend=f"have somebody else look at it and bring it into {rule.state}; {STAYS}",
+            update=one.change.update,
+        )
     return ()
 
 
@@ -139,8 +178,14 @@ def own_name(item: ItemFacts) -> Verdicts:
         return unknown(UNREAD)
     told = [one for one in item.changes if one.by and one.authorised_as]
     violations: Verdicts = [
-        Verdict(Standing.VIOLATED, f"{one.authorised_as} wrote in the name of {one.by}", one.update)
+        verdict
         for one in told
         if one.by.casefold() != one.authorised_as.casefold()
+        for verdict in broken(
+            f"{one.authorised_as} wrote in the name of {one.by}",
+            expected="each account writes in its own name",
+            mend=f"take the right to bypass rules from {one.authorised_as}; {STAYS}",
+            update=one.update,
+        )
     ]
     return decided(violations, () if told else ["who was authorised is not told"])

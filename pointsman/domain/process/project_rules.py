@@ -2,8 +2,10 @@
 
 from hashlib import sha256
 
-from pointsman.contracts.process import Complete, ProjectFacts, Protected, Ratio, Standing, Unbypassed
-from pointsman.domain.process.verdicts import Verdict, Verdicts, broken, decided, held, unknown
+from pointsman.contracts.process import Complete, ProjectFacts, Protected, Ratio, Unbypassed
+from pointsman.domain.process import naming
+from pointsman.domain.process.verdicts import Verdicts, broken, decided, held, unknown
+from pointsman.domain.words import how_many, joined
 
 PERCENT = 100
 
@@ -12,21 +14,34 @@ def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
     if not project.policies:
         return unknown("policies of its repositories were not read" if project.policies is None else "no repository")
     violations: Verdicts = [
-        Verdict(Standing.VIOLATED, f"repository {name}: not on and blocking: {', '.join(missing)}", about=name)
+        verdict
         for name, policies in sorted(project.policies.items())
         if (missing := [one for one in rule.policies if one not in policies])
+        for verdict in broken(
+            f"the default branch of repository {name} is not protected by {naming.policies(missing)}",
+            expected=f"{naming.policies(rule.policies)}, each on and required",
+            mend=f"switch {naming.policies(missing)} on and make it required, in the branch policies of {name}",
+            about=name,
+        )
     ]
-    return decided(violations, evidence=f"{len(project.policies)} repositories")
+    return decided(violations, evidence=how_many(len(project.policies), "repository"))
 
 
 def unbypassed(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
     if project.bypasses is None:
         return unknown("the audit log was not read: it needs a right of its own, and may be switched off")
     violations = [
-        Verdict(Standing.VIOLATED, f"{at:%Y-%m-%d %H:%M}: {told}", about=f"{at.isoformat()} {_digest(told)}")
+        verdict
         for at, told in sorted(project.bypasses)
+        for verdict in broken(
+            f"branch policies were bypassed on {at:%Y-%m-%d %H:%M} UTC: {told}",
+            expected="nobody goes past them",
+            mend="review what came in, and take the right to bypass policies away; it is found for "
+            + how_many(rule.days, "day"),
+            about=f"{at.isoformat()} {_digest(told)}",
+        )
     ]
-    return decided(violations, evidence=f"none within {rule.days} days")
+    return decided(violations, evidence=f"none within {how_many(rule.days, 'day')}")
 
 
 def ratio(rule: Ratio, project: ProjectFacts) -> Verdicts:
@@ -34,8 +49,15 @@ def ratio(rule: Ratio, project: ProjectFacts) -> Verdicts:
         return unknown("its items were not counted")
     have = sum(project.counts.get(name, 0) for name in rule.types)
     of = sum(project.counts.get(name, 0) for name in rule.of)
-    told = f"{have} {' or '.join(rule.types)} for {of} {' or '.join(rule.of)}"
-    return held(told) if have * rule.per >= of else broken(f"{told}; wanted: one for each {rule.per}")
+    told = f"there are {have} of type {joined(rule.types, 'or')} for {of} of type {joined(rule.of, 'or')}"
+    if have * rule.per >= of:
+        return held(told)
+    wanted = -(-of // rule.per)
+    return broken(
+        told,
+        expected=f"one for each {rule.per}, so {wanted}",
+        mend=f"make {wanted - have} more of type {joined(rule.types, 'or')}",
+    )
 
 
 def complete(rule: Complete, project: ProjectFacts, types: tuple[str, ...]) -> Verdicts:
@@ -46,11 +68,17 @@ def complete(rule: Complete, project: ProjectFacts, types: tuple[str, ...]) -> V
     if not counted:
         return []
     violations = [
-        Verdict(Standing.VIOLATED, f"{name} is filled in {have} of {of} items; wanted: {rule.percent} %", about=name)
+        verdict
         for name, (have, of) in sorted(counted.items())
         if have * PERCENT < of * rule.percent
+        for verdict in broken(
+            f"{naming.field(name)} is filled in {have} of {how_many(of, name.partition('/')[0])}",
+            expected=f"in {rule.percent} % of them",
+            mend=f"fill it in where it is empty, in {-(-of * rule.percent // PERCENT) - have} more at least",
+            about=name,
+        )
     ]
-    return decided(violations, evidence=f"{len(counted)} fields")
+    return decided(violations, evidence=how_many(len(counted), "field"))
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,7 @@ from pointsman.contracts.work_items import ProposalRef
 from pointsman.domain.decisions import verbs_for
 from pointsman.domain.story import BOTTOM, literal
 
+CELL_CHARS = 600  # what was found, what was expected, and what mends it
 URGENCY = {
     CheckSeverity.INFO: Severity.LOW,
     CheckSeverity.MINOR: Severity.LOW,
@@ -46,7 +47,7 @@ def why_held_back(broken: Sequence[BrokenRule]) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split())[:200].replace("|", "\\|")
+    return " ".join(text.split())[:CELL_CHARS].replace("|", "\\|")
 
 
 def about(violation: ProcessViolation, ladder: Ladder) -> Escalation:

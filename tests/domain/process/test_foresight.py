@@ -43,6 +43,7 @@ def test_an_agent_that_would_close_work_is_held_back() -> None:
     (one,) = found
     assert (one.check, one.severity, one.practice) == ("SEG-1", CheckSeverity.CRITICAL, "GOV duties are segregated")
     assert "the agent account agent@fabrikam.com brought it into Closed" in one.evidence
+    assert one.evidence.endswith("To mend it: have a person look at it and bring it into Closed")  # no waiver: not sent
     assert "SEG-1" not in checks(resolved(), {STATE: "Closed"}, by="cy@fabrikam.com")
 
 

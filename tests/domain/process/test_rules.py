@@ -1,5 +1,6 @@
 """What each rule of a process says: held, broken, or no data; never held where nothing is known."""
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
@@ -84,10 +85,35 @@ def test_what_could_not_be_read_is_never_held(check: str) -> None:
 def test_a_broken_rule_names_the_entry_of_the_history_and_the_reason() -> None:
     _, bad = CASES["PQA-2"]
     (finding,) = found("PQA-2", bad)
-    assert (finding.update, finding.evidence) == (2, "Proposed -> Resolved is not allowed; allowed: Active, Closed")
+    found_text, expected, mend = finding.evidence.split(". ")
+    assert (finding.update, found_text) == (2, "it went from Proposed to Resolved")
+    assert expected == "Expected: from Proposed to Active or Closed"
+    assert mend.endswith("the next time; this stays in the history, so waive it for a reason")
     wrong = lived("Requirement", NEW, change(4, state="Active", reason="Because"))
     (finding,) = found("PQA-2", wrong.model_copy(update={"graph": GRAPH}))
-    assert (finding.update, "'Because' is not allowed; allowed: Accepted, Investigate" in finding.evidence) == (4, True)
+    assert (
+        finding.update,
+        "for the reason 'Because'. Expected: for the reason Accepted or Investigate" in finding.evidence,
+    ) == (4, True)
+
+
+@pytest.mark.parametrize("check", [*CASES, *PROJECTS])
+def test_what_is_broken_is_told_with_what_was_expected_and_what_mends_it_under_names_of_the_form(check: str) -> None:
+    if check in CASES:
+        evidence = [one.evidence for one in found(check, CASES[check][1])]
+    else:
+        evidence = [one.evidence for one in of_project(CMMI, PROJECTS[check][1]) if one.check == check]
+    assert evidence
+    for one in evidence:
+        assert [part.partition(":")[0] for part in one.split(". ")[-2:]] == ["Expected", "To mend it"], one
+        assert not re.search(r"System\.|Microsoft\.|-Forward|-Reverse|[0-9a-f]{8}-", one), one
+
+
+def test_what_an_item_breaks_of_one_check_at_once_is_told_together() -> None:
+    empty = with_fields("Requirement", "Active", {})
+    (finding,) = found("RDM-2", empty)
+    assert finding.evidence.startswith("Description is empty and Assigned To is empty; Acceptance Criteria is empty; ")
+    assert "Committed is Yes" in finding.evidence
 
 
 def test_each_step_that_was_not_allowed_is_a_finding_of_its_own() -> None:
