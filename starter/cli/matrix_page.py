@@ -40,7 +40,8 @@ thead th:first-child { left: 0; z-index: 3; }
 ul { list-style: none; margin: 0; padding: 0; }
 li { white-space: nowrap; }
 .flag { font-weight: bold; white-space: nowrap; }
-.gap .flag { color: var(--gap); text-decoration: underline; }
+.gap { box-shadow: inset 0.2rem 0 var(--gap); }
+.gap .flag { color: var(--gap); }
 .no_data .flag { color: var(--unknown); font-style: italic; }
 .covered .flag { color: var(--covered); font-weight: normal; }
 .not_applicable .flag { font-weight: normal; opacity: 0.75; }
