@@ -39,6 +39,9 @@ from pointsman.ports import Attempts, Contents, Missing, Rejected, Transcripts, 
 from pointsman.ports_agents import AgentServices
 
 LOOK_SECONDS_MIN, LOOK_SECONDS_MAX = 0.1, 5.0
+LOOKS_APART_SECONDS = 0.1
+"""A service that tells each word of its answer is not asked after each."""
+LISTEN_AGAIN_SECONDS = 5.0
 SAID, BEGAN, ANSWERED = "say", "task", "answer"
 """Slots of a step: what was sent, the id of the task that came of it, and what that answered."""
 STOP = "stop"
@@ -178,21 +181,49 @@ class RemoteTurns:
                 return await self._watched(ask)
 
     async def _watched(self, ask: FollowService) -> FollowedService:
-        began, wait = monotonic(), LOOK_SECONDS_MIN
+        stirred = asyncio.Event()
+        listening = asyncio.create_task(self._listen(ask, stirred))
+        try:
+            return await self._looked(ask, stirred)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+    async def _listen(self, ask: FollowService, stirred: asyncio.Event) -> None:
+        """Until the service does not want it any more, or the look is over."""
         while True:
+            try:
+                await self._services.listen(_service(ask.request), ask.task, stirred.set)
+            except Rejected:
+                return  # looks without streams do, and say what is wrong if they do not
+            except Unavailable:
+                pass  # like one that was cut
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
+
+    async def _looked(self, ask: FollowService, stirred: asyncio.Event) -> FollowedService:
+        """A look whenever the service says that something happened, and every few seconds in any case: so nothing is
+        lost with a stream, and nothing told twice by it."""
+        began, wait = monotonic(), LOOK_SECONDS_MIN
+        pause, patience = ask.pause.total_seconds(), ask.patience.total_seconds()
+        while True:
+            stirred.clear()
+            looked = monotonic()
             task = await self._services.get(_service(ask.request), ask.task)
             if task.state not in AT_WORK:
                 return await self._understood(ask, task)
             news = bool(task.note) and remote_turns.seen_as(task) != ask.seen
             passed = monotonic() - began
-            if (news and passed >= ask.pause.total_seconds()) or passed >= ask.patience.total_seconds():
+            if (news and passed >= pause) or passed >= patience:
                 return FollowedService(
                     state=task.state,
                     note=remote_turns.short(task.note),
                     seen=remote_turns.seen_as(task),
-                    overdue=passed >= ask.patience.total_seconds(),
+                    overdue=passed >= patience,
                 )
-            await asyncio.sleep(min(wait, max(0.0, ask.patience.total_seconds() - passed)))
+            until = min(wait, patience - passed, pause - passed if news else wait)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stirred.wait(), until)
+            await asyncio.sleep(max(0.0, min(until, LOOKS_APART_SECONDS - (monotonic() - looked))))
             wait = min(LOOK_SECONDS_MAX, wait * 1.5)
 
     async def _understood(self, ask: FollowService, task: RemoteTask) -> FollowedService:

@@ -1,6 +1,6 @@
 """What activities need of remote agent services, as a protocol; see `pointsman.ports` for errors and for the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pointsman.contracts.agents import RemoteCard, RemoteMessage, RemoteState, RemoteTask
@@ -29,6 +29,10 @@ class AgentServices(Protocol):
 
     async def get(self, service: AgentService, task: str, *, whole: bool = False) -> RemoteTask:
         """The task as it is; with its messages if `whole`."""
+
+    async def listen(self, service: AgentService, task: str, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever the service says that something happened to the task, until its stream ends. What it was
+        is for `get` to say: a stream may leave things out. Raises `Rejected` where the service offers none."""
 
     async def cancel(self, service: AgentService, task: str) -> RemoteState:
         """What the task is then: a service may go on nevertheless. Idempotent; one that it no longer knows counts as

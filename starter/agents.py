@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -36,6 +36,9 @@ class LateAgents:
 
     async def get(self, service: AgentService, task: str, *, whole: bool = False) -> RemoteTask:
         return await (await self._loaded()).get(service, task, whole=whole)
+
+    async def listen(self, service: AgentService, task: str, tell: Callable[[], None]) -> None:
+        await (await self._loaded()).listen(service, task, tell)
 
     async def cancel(self, service: AgentService, task: str) -> RemoteState:
         return await (await self._loaded()).cancel(service, task)

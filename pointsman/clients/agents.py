@@ -24,6 +24,7 @@ from a2a.types import (
     Role,
     SendMessageConfiguration,
     SendMessageRequest,
+    SubscribeToTaskRequest,
     Task,
     TaskState,
 )
@@ -45,6 +46,10 @@ from pointsman.ports_agents import NotHeard
 SPOKEN = "1.0"
 CARD_SECONDS_MAX = 300.0
 PAGES_MAX = 20
+STREAMS_MAX = 50
+"""To one service from this process; beyond them tasks are looked at every few seconds."""
+STREAM_WAIT_SECONDS_MAX = 1.0
+STREAM_QUIET_SECONDS_MAX = 120.0
 WORDS_CHARS_MAX = 400
 OUTPUT_MODES = ("application/json", "text/plain")
 BUSY = frozenset({408, 425, 500, 502, 503, 504})
@@ -109,6 +114,13 @@ class RemoteAgents:
         request = GetTaskRequest(id=task) if whole else GetTaskRequest(id=task, history_length=0)
         async with self._asked(service, "GetTask") as line:
             return told(await (await line.client()).get_task(request, context=line.limit))
+
+    async def listen(self, service: AgentService, task: str, tell: Callable[[], None]) -> None:
+        async with self._asked(service, "SubscribeToTask") as line:
+            if not (await line.card()).capabilities.streaming:
+                raise Rejected(f"{line.place}: its card offers no streams", code="UnsupportedOperation")
+            async for _ in (await line.listener()).subscribe(SubscribeToTaskRequest(id=task)):
+                tell()
 
     async def cancel(self, service: AgentService, task: str) -> RemoteState:
         try:
@@ -182,16 +194,23 @@ class _Line:
         seconds = service.timeout.total_seconds()
         self.limit = ClientCallContext(timeout=seconds)
         self._credential = credential
-        self._http = httpx.AsyncClient(
-            transport=Guard(service, httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False)),
+        self._http = self._pool(httpx.Timeout(seconds), httpx.Limits(max_connections=100, max_keepalive_connections=20))
+        # Each holds its connection while a task is at work, and must not take those of the calls.
+        listening = httpx.Timeout(seconds, read=STREAM_QUIET_SECONDS_MAX, pool=STREAM_WAIT_SECONDS_MAX)
+        self._streams = self._pool(listening, httpx.Limits(max_connections=STREAMS_MAX))
+        self._card: AgentCard | None = None
+        self._read_at = 0.0
+
+    def _pool(self, timeout: httpx.Timeout, limits: httpx.Limits) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False, limits=limits)
+        return httpx.AsyncClient(
+            transport=Guard(self.service, transport),
             headers={"Accept-Encoding": "identity"},
-            auth=credential,
-            timeout=seconds,
+            auth=self._credential,
+            timeout=timeout,
             trust_env=False,
             follow_redirects=False,
         )
-        self._card: AgentCard | None = None
-        self._read_at = 0.0
 
     async def card(self) -> AgentCard:
         """Read and checked, at most five minutes ago."""
@@ -224,8 +243,12 @@ class _Line:
         return response.text
 
     async def client(self) -> Client:
-        # Without streams: a task is looked at in calls that each have a limit, and any worker may make the next one.
+        # Without streams: what is true is told by calls that each have a limit, and any worker may make the next one.
         config = ClientConfig(streaming=False, polling=True, httpx_client=self._http)
+        return ClientFactory(config).create(await self.card())
+
+    async def listener(self) -> Client:
+        config = ClientConfig(streaming=True, httpx_client=self._streams)
         return ClientFactory(config).create(await self.card())
 
     def told(self, card: AgentCard) -> RemoteCard:
@@ -266,6 +289,7 @@ class _Line:
 
     async def aclose(self) -> None:
         await self._http.aclose()
+        await self._streams.aclose()
 
 
 def told(task: Task) -> RemoteTask:

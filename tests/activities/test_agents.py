@@ -1,7 +1,7 @@
 """What a turn elsewhere does outside, where the workflow tests do not look: kills, and services that forget."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -38,6 +38,18 @@ class Dying(RemoteAgents):
     """Dies around the next message: before it is sent, or before its answer is kept."""
 
     before = after = False
+    streams: list[int]
+    """How often each has told that something happened."""
+
+    async def listen(self, service: AgentService, task: str, tell: Callable[[], None]) -> None:
+        number = len(self.streams)
+        self.streams.append(0)
+
+        def told() -> None:
+            self.streams[number] += 1
+            tell()
+
+        await super().listen(service, task, told)
 
     async def send(self, service: AgentService, message: RemoteMessage) -> RemoteTask:
         if self.before:
@@ -55,6 +67,7 @@ class Desk:
 
     def __init__(self, url: str, script: str) -> None:
         self.remote = Dying(lambda name: None)
+        self.remote.streams = []
         self.transcripts, self.contents, self.attempts = MemoryTranscripts(), MemoryContents(), MemoryAttempts()
         self.room = RemoteTurns(self.remote, self.transcripts, self.contents, self.attempts)
         self.service = AgentService(url=url)
@@ -95,8 +108,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(script: str) -> AsyncGenerator[tuple[Desk, AgentsStandIn]]:
-    stand_in = AgentsStandIn(AgentsConfig())
+async def desk(script: str, *, streaming: bool = True) -> AsyncGenerator[tuple[Desk, AgentsStandIn]]:
+    stand_in = AgentsStandIn(AgentsConfig(streaming=streaming))
     async with stand_in.running() as url:
         made = Desk(url, script)
         try:
@@ -184,6 +197,44 @@ async def test_what_a_busy_service_keeps_for_later_is_not_said_twice() -> None:
         assert (await at.follow(task)).state is RemoteState.COMPLETED
     assert stand_in.calls.count("SendMessage") == 2
     assert at.outcomes == ["ok", "Unavailable"]
+
+
+@pytest.fixture
+def only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked at a second time unless the service says that something happened."""
+    monkeypatch.setattr("activities.agents.LOOK_SECONDS_MIN", 3_600.0)
+    monkeypatch.setattr("activities.agents.LOOK_SECONDS_MAX", 3_600.0)
+    monkeypatch.setattr("activities.agents.LISTEN_AGAIN_SECONDS", 0.0)
+
+
+async def followed(at: Desk, stand_in: AgentsStandIn, until: Callable[[], bool]) -> FollowedService:
+    """What a task comes to that goes on only once something holds."""
+    stand_in.may_go_on.clear()
+    following = asyncio.create_task(at.follow(await at.send()))
+    async with asyncio.timeout(60):
+        while not until():  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.01)
+        stand_in.may_go_on.set()
+        return await following
+
+
+@pytest.mark.usefixtures("only_when_told")
+@pytest.mark.parametrize("cut", [0, 2])
+async def test_what_a_service_tells_is_looked_at_at_once_also_after_its_stream_was_cut(cut: int) -> None:
+    async with desk("works") as (at, stand_in):
+        stand_in.streams_cut = cut
+        found = await followed(at, stand_in, lambda: sum(at.remote.streams[cut:]) > 0)
+    assert found.state is RemoteState.COMPLETED
+    assert stand_in.calls.count("SendMessage") == 1
+
+
+@pytest.mark.parametrize(("streaming", "status", "asked"), [(False, 0, 0), (True, 404, 1)])
+async def test_service_without_streams_is_looked_at_every_few_seconds(streaming: bool, status: int, asked: int) -> None:
+    async with desk("works", streaming=streaming) as (at, stand_in):
+        stand_in.refuses["SubscribeToTask"] = status
+        found = await followed(at, stand_in, lambda: stand_in.calls.count("GetTask") > 1)
+    assert found.state is RemoteState.COMPLETED
+    assert stand_in.calls.count("SubscribeToTask") == asked
 
 
 async def test_look_ends_with_patience() -> None:

@@ -51,6 +51,7 @@ class AgentsConfig:
     token: SecretStr | None = None
     skills: tuple[str, ...] = ("triage",)
     protocol: str = "1.0"
+    streaming: bool = True
     lead_to: str = ""
     card_key: CardKey | None = None
     forge: Callable[[AgentCard], None] | None = None
@@ -71,6 +72,8 @@ class AgentsStandIn:
         """Methods, in the order in which they were called."""
         self.answers_lost = 0
         """So many answers of `SendMessage` get lost on the way back, after the service has done what it was asked."""
+        self.streams_cut = 0
+        """So many streams end after their first event, without an end."""
         self.leads_elsewhere = ""
         """Where every call is sent on to, if anywhere."""
         self.refuses: dict[str, int] = {}
@@ -224,6 +227,9 @@ class _Door:
         if status := self._refusal(scope, method):
             await PlainTextResponse("not now", status)(scope, receive, send)
             return
+        if method == "SubscribeToTask" and service.streams_cut > 0:
+            service.streams_cut -= 1
+            send = _cut_short(send)
         lost = method == "SendMessage" and service.answers_lost > 0
         await self._inner(scope, _again(body, receive), _nowhere if lost else send)
         if lost:
@@ -260,6 +266,17 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
+def _cut_short(send: Send) -> Send:
+    """Until something of the body is sent."""
+
+    async def send_once(message: AsgiMessage) -> None:
+        await send(message)
+        if message.get("body"):
+            raise ConnectionResetError
+
+    return send_once
+
+
 async def _nowhere(message: AsgiMessage) -> None:
     """An answer that nobody gets."""
 
@@ -281,7 +298,7 @@ def _card(config: AgentsConfig, url: str) -> AgentCard:
         description="Follows a script.",
         version="1",
         supported_interfaces=[AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=config.protocol)],
-        capabilities=AgentCapabilities(streaming=True),
+        capabilities=AgentCapabilities(streaming=config.streaming),
         default_input_modes=["text/plain", "application/json"],
         default_output_modes=["application/json"],
         skills=[AgentSkill(id=one, name=one, description=one, tags=[one]) for one in config.skills],
