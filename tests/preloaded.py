@@ -199,16 +199,16 @@ def _run(line: socket.socket, files: Sequence[int]) -> NoReturn:
     said = b""
     while not said.endswith(b"\n"):
         said += line.recv(BYTES)
-    asked = ast.literal_eval(said.decode())
+    name, arguments, environment, folder = ast.literal_eval(said.decode())
     pid = os.fork()
     if pid == 0:
         line.close()
-        _become(*asked, files)
+        _become(name, arguments, environment, folder, files)
     for number in files:
         os.close(number)
     line.sendall(b"%d\n" % pid)
     ended = os.pidfd_open(pid)
-    gone = line in select.select([ended, line], [], [])[0]
+    gone = line.fileno() in select.select([ended, line.fileno()], [], [])[0]
     if gone:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
@@ -226,6 +226,7 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    tempfile.tempdir = None  # what it is depends on the environment
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 70
     try:

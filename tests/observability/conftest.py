@@ -9,26 +9,31 @@ from filelock import FileLock
 
 from tests.observability.receiver import Receiver, receiving
 from tests.observability.watched import Run, watch
+from tests.preloaded import Preloaded
 
 Watched = tuple[Run, Receiver]
 
 
 @pytest.fixture(scope="session")
-def watched(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Watched:
+def watched(tmp_path_factory: pytest.TempPathFactory, worker_id: str, preloaded: Preloaded) -> Watched:
     folder = tmp_path_factory.mktemp("watched")
     if worker_id == "master":
-        return _watched(folder)
+        return _watched(folder, preloaded)
     kept = tmp_path_factory.getbasetemp().parent / "watched.pickle"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(_watched(folder)))
+            kept.write_bytes(pickle.dumps(_watched(folder, preloaded)))
         seen: Watched = pickle.loads(kept.read_bytes())  # noqa: S301 - written by a process of this very run
         return seen
 
 
-def _watched(folder: Path) -> Watched:
-    with receiving() as receiver:
-        return asyncio.run(watch(folder, receiver)), receiver
+def _watched(folder: Path, preloaded: Preloaded) -> Watched:
+    nursery = preloaded.nursery()
+    try:
+        with receiving() as receiver:
+            return asyncio.run(watch(folder, receiver, nursery)), receiver
+    finally:
+        nursery.close()
 
 
 @pytest.fixture(scope="session")

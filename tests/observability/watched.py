@@ -6,7 +6,7 @@ that tests can look for it in what was kept.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
 from temporalio.client import Client
 from temporalio.client import WorkflowExecution as Listed
 
+from bench.faults.forks import Forked, Nursery
 from pointsman.clients.azure_devops.patches import add_tags, set_field
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Decision, Verb
@@ -104,8 +105,11 @@ class Run:
     exported_before_quiet: int = 0
 
 
-async def watch(folder: Path, receiver: Receiver) -> Run:
-    """Run it all, stop it all, and tell what was seen."""
+async def watch(folder: Path, receiver: Receiver, nursery: Nursery) -> Run:
+    """Run it all, stop it all, and tell what was seen.
+
+    Pointsman begins as an interpreter that has loaded nothing; what starts later skips its imports.
+    """
     run = Run()
     stage = Stage(folder, live=False)
     _plant(stage, receiver)
@@ -119,7 +123,12 @@ async def watch(folder: Path, receiver: Receiver) -> Run:
             run.written = list(_list((await outside.counters())["writes"]))
             await asyncio.to_thread(stage.pointsman.stop)  # in order, so that the last spans are sent
             run.log_bytes = stage.pointsman.log.read_bytes()
-            await _without_variables(run, stage, receiver, outside, books, client)
+            run.exported_before_quiet = len(receiver.requests)
+            named = stage.pointsman
+            stage.pointsman = Forked(
+                named.name, named.arguments, _unset(named.environment), named.folder, nursery=nursery
+            )
+            await _without_variables(run, stage, outside, books, client)
     finally:
         stage.pointsman.kill()
         stage.sandbox.kill()
@@ -253,14 +262,13 @@ async def _details(client: Client, listed: Listed) -> bytes:
     return fixed + b"".join(payload.data for payload in answer.query_result.payloads)
 
 
-async def _without_variables(
-    run: Run, stage: Stage, receiver: Receiver, outside: Outside, books: Inside, client: Client
-) -> None:
+def _unset(environment: Mapping[str, str]) -> dict[str, str]:
+    told = {name: value for name, value in environment.items() if name != "POINTSMAN_NOTIFY_WEBHOOK"}
+    return {name: "" if name.startswith("OTEL_") else value for name, value in told.items()}
+
+
+async def _without_variables(run: Run, stage: Stage, outside: Outside, books: Inside, client: Client) -> None:
     """The same once more, with nothing set: a delivery that leads to a workflow, and to a question."""
-    run.exported_before_quiet = len(receiver.requests)
-    told = {name: value for name, value in stage.pointsman.environment.items() if name != "POINTSMAN_NOTIFY_WEBHOOK"}
-    unset = {name: "" for name in told if name.startswith("OTEL_")}
-    stage.pointsman.environment = {**told, **unset}
     logged = stage.pointsman.log.stat().st_size
     await stage.start_pointsman()
     item = await _file_unrouted(stage, outside)

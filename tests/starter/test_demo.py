@@ -1,4 +1,7 @@
-"""The demo as people run it: a process that ends by itself, or when they end it, and leaves nothing behind."""
+"""The demo as people run it: a process that ends by itself, or when they end it, and leaves nothing behind.
+
+One begins as an interpreter that has loaded nothing; the others, and all that they start, skip their imports.
+"""
 
 import asyncio
 import json
@@ -30,8 +33,8 @@ async def started(folder: Path, *program: str | Path, **more: str) -> asyncio.su
 
 
 @pytest.mark.slow(25)
-async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path) -> None:
-    process = await started(tmp_path, sys.executable, "-m", "starter.cli.app")
+async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path, preloaded: Preloaded) -> None:
+    process = await started(tmp_path, preloaded.pointsman)
     out, err = await process.communicate()
     told = json.loads(out)
     assert (process.returncode, told["ok"], told["schema_version"]) == (ExitCode.OK, True, 1), err.decode()
@@ -40,8 +43,8 @@ async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: P
     assert left_in(tmp_path) == []
 
 
-async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_path: Path, preloaded: Preloaded) -> None:
-    process = await started(tmp_path, preloaded.pointsman, POINTSMAN_TEMPORAL_BIN="/bin/false")
+async def test_a_demo_that_cannot_go_on_names_what_failed_in_one_document(tmp_path: Path) -> None:
+    process = await started(tmp_path, *(sys.executable, "-m", "starter.cli.app"), POINTSMAN_TEMPORAL_BIN="/bin/false")
     out, err = await process.communicate()
     told = json.loads(out)
     assert (process.returncode, told["ok"]) == (ExitCode.FAILURE, False), err.decode()
