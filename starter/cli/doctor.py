@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from pointsman.config import Misconfigured, Settings, load, unknown_variables
-from starter.cli import probes_agents, probes_here, probes_models, probes_outside, questions
+from starter.cli import probes_agents, probes_here, probes_models, probes_outside, probes_worker, questions
 from starter.cli.call import Call
 from starter.cli.errors import ExitCode, usage
 from starter.cli.output import Listing
@@ -57,7 +57,7 @@ PROBES = (
     Probe(
         "search_attributes", "workflows set them, and fail without", probes_outside.search_attributes, ("namespace",)
     ),
-    Probe("pollers", "without a worker nothing goes on", probes_outside.pollers, ("namespace",)),
+    Probe("pollers", "without a worker nothing goes on", probes_worker.pollers, ("namespace",)),
     Probe("webhook_secrets", "without one no delivery is kept: Azure DevOps gets 503", probes_here.webhook_secrets),
     Probe("web_port", "deliveries and pages come in there", probes_outside.web_port),
     Probe("azure_devops", "items are read there, and outcomes written", probes_here.azure_devops),

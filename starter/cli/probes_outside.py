@@ -4,10 +4,8 @@ import asyncio
 import socket
 import time
 
-from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman.config import Settings, variable
@@ -63,23 +61,6 @@ async def search_attributes(settings: Settings) -> Finding:
         created = " ".join(f"--name {name} --type Keyword" for name in missing)
         return fail(f"not registered: {', '.join(missing)}", f"temporal operator search-attribute create {created}")
     return ok(f"all {len(SEARCH_ATTRIBUTES)} are registered")
-
-
-async def pollers(settings: Settings) -> Finding:
-    client = await temporal(settings)
-    counts: dict[str, int] = {}
-    for name, kind in (
-        ("workflow", TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW),
-        ("activity", TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY),
-    ):
-        request = DescribeTaskQueueRequest(
-            namespace=settings.temporal_namespace, task_queue=TaskQueue(name=settings.task_queue), task_queue_type=kind
-        )
-        counts[name] = len((await client.workflow_service.describe_task_queue(request)).pollers)
-    told = ", ".join(f"{count} for {name} tasks" for name, count in counts.items())
-    if not all(counts.values()):
-        return warn(f"pollers on task queue {settings.task_queue!r}: {told}", "pointsman serve")
-    return ok(f"task queue {settings.task_queue!r}: {told}")
 
 
 async def web_port(settings: Settings) -> Finding:

@@ -1,9 +1,11 @@
 """`pointsman doctor`: each thing that is missing is found, and the command that mends it is named."""
 
+import os
 import socket
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from starter.cli.doctor import PROBES, Probe, examined
 from starter.cli.errors import ExitCode
 from starter.cli.output import Output
 from starter.cli.probes import Finding, Status
+from starter.cli.probes_worker import KINDS, Poller, judged, lives
 from starter.cli.sandbox import model_settings
 from starter.needs import KEY_VARIABLES
 from tests.starter import cli_rig
@@ -117,6 +120,22 @@ def test_a_server_with_everything_but_a_worker(
     assert missing["namespace"]["status"] == "fail"
     assert missing["namespace"]["fix"] == "temporal operator namespace create --namespace elsewhere"
     assert missing["pollers"]["status"] == "skip"
+
+
+def test_a_worker_that_was_killed_is_no_poller_although_the_server_still_tells_of_it() -> None:
+    now = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+    gone = 2**22 + 1  # above every process id that Linux gives, and macOS
+    names = {"live": f"{os.getpid()}@{socket.gethostname()}", "killed": f"{gone}@{socket.gethostname()}"}
+
+    def told(name: str, seconds: int = 12) -> Finding:
+        found = [Poller(kind, names.get(name, name), now - timedelta(seconds=seconds)) for kind in KINDS]
+        return judged("items", found, now, lives)
+
+    assert (told("live").status, "last seen 12 seconds ago" in told("live").what) == ("ok", True)
+    assert (told("7@elsewhere").status, told("7@elsewhere", 90).status, told("named").status) == ("ok", "warn", "ok")
+    killed = told("killed")
+    assert (killed.status, killed.fix) == ("warn", "pointsman serve")
+    assert f"0 for activity tasks; gone, and last seen 12 seconds ago: {gone}@" in killed.what
 
 
 def test_a_wrong_setting_leaves_only_itself_to_mend(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
