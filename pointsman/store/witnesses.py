@@ -7,6 +7,7 @@ row; so each value is brought into the type of its column here, and `misfits` na
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from sqlite3 import Connection as Sqlite
 from typing import Any, NamedTuple
 
@@ -157,7 +158,7 @@ def misfits(session: Session) -> Iterator[Misfit]:
     """Values of another type than their column's, table by table. PostgreSQL stores none. Inside of `any_text`."""
     if session.get_bind().dialect.name == "sqlite":
         for table, (form, names, watched) in _PLACES.items():
-            for row in _stream(session, _misfits(table, names, watched)):
+            for row in _stream(session, _misfits(table)):
                 row_id, tenant, *about = row
                 place = f"{table.name} {form.format(*about[: len(names)])}"
                 for name, kind in zip(watched, about[len(names) :], strict=True):
@@ -165,7 +166,10 @@ def misfits(session: Session) -> Iterator[Misfit]:
                         yield Misfit(tenant, place, f"column {name}{row_id} holds {kind}, not {wanted}")
 
 
-def _misfits(table: Table, names: Sequence[str], watched: Sequence[str]) -> Select[*tuple[Any, ...]]:
+@cache
+def _misfits(table: Table) -> Select[*tuple[Any, ...]]:
+    """The same for each verification: making it takes longer than a short log."""
+    _, names, watched = _PLACES[table]
     kinds = [_stored_kind(table.c[name]) for name in watched]
     tenant = _firm(table.c.tenant) if "tenant" in table.c else literal("")
     numbered = table.dialect_options["sqlite"]["with_rowid"]
@@ -266,7 +270,7 @@ def _said(columns: Sequence[Any]) -> Event | None:
 
 
 def _stream(session: Session, query: Select[*tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    for rows in session.execute(query.execution_options(yield_per=ROWS_AT_ONCE)).partitions():
+    for rows in session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions():
         yield from (tuple(row) for row in rows)
 
 
@@ -278,6 +282,7 @@ def _of(session: Session, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return _firm(column) if session.get_bind().dialect.name == "sqlite" else column
 
 
+@cache
 def _firm(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The column, whatever is in it, as a value of its type."""
     if isinstance(column.type, UtcTime):

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, Engine, RowMapping, Table, create_engine, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool
 
 from pointsman.contracts.records import DeliveryState
 from pointsman.store.audit import Audit
@@ -38,13 +37,16 @@ EVIDENCE = {
 @contextmanager
 def administrator(url: str) -> Iterator[Engine]:
     """Somebody with every right on the database, who first removes what is in the way."""
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url)
     with engine.begin() as connection:
         for table in IMMUTABLE:
             for change in ("update", "delete"):
                 suffix = "" if engine.dialect.name == "sqlite" else f" ON {table}"
                 connection.execute(text(f"DROP TRIGGER {table}_no_{change}{suffix}"))
-    yield engine
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 async def verified(store: Store, signer: Signer, kept: Sequence[str] = ()) -> Report:
@@ -200,7 +202,7 @@ async def test_the_database_refuses_changes_to_what_is_written(
     store: Store, url: str, signer: Signer, table: str, change: str
 ) -> None:
     await fill(store, signer)
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(url)
     with pytest.raises(DBAPIError, match=f"{table} is never changed: {change[:6]} refused"), engine.begin() as session:
         session.execute(text(change.format(table)))
     assert (await verified(store, signer)).ok
