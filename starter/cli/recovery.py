@@ -16,7 +16,7 @@ from starter.cli.call import Call
 from starter.cli.context import policy, reading, temporal
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Record
-from starter.cli.probes_outside import pollers
+from starter.cli.probes_worker import pollers
 
 RECOVERED = ("organisation", "project", "event", "recovered", "reason")
 FOUND = ("organisation", "event", "subscription", "problem", "status", "since")
