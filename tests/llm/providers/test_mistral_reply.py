@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 from mistralai.client.errors import NoResponseError
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from pointsman.contracts.base import Json
 from pointsman.llm import errors
@@ -264,3 +264,14 @@ class TestStandIn:
         async with MistralChat(SecretStr(KEY), f"{provider.root}/mistral") as adapter:
             with pytest.raises(errors.TruncatedStreamError, match="RemoteProtocolError"):
                 await ask(adapter, REQUEST, True)
+
+    async def test_classes_of_bodies_are_made_once(self, provider: Provider) -> None:
+        """The SDK would have one made for each body, which takes longer than all else that it does."""
+        asked, made = REQUEST.model_copy(update={"messages": (HELLO, HELLO)}), []
+        async with MistralChat(SecretStr(KEY), f"{provider.root}/mistral") as adapter:
+            for _ in range(2):
+                for streamed in (False, True):
+                    await ask(adapter, asked, streamed)
+                made.append(sum(kind.__name__ in ("Marshaller", "Unmarshaller") for kind in BaseModel.__subclasses__()))
+        assert made[0] > 0
+        assert made[1] == made[0]
