@@ -1,7 +1,8 @@
 """Replay with one set of changed workflows after another: `python -m tests.replay.forking`, a line of JSON each way.
 
 What workflows need is loaded once. For each line, `{"folder", "histories", "pattern"}`, a fork loads the workflows of
-that folder and replays, so that no two sets of workflows meet; the answer is `{"code", "out", "err"}`.
+that folder and replays, so that no two sets of workflows meet; for `{"folder", "histories", "path", "address"}` it
+records that path into the folder of histories. The answer is `{"code", "out", "err"}`.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import os
 import pkgutil
 import sys
 import tempfile
+import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -29,10 +31,15 @@ def load() -> None:
     gc.freeze()  # else each fork's collector would touch, and so copy, all of it
 
 
-def replay(order: dict[str, str]) -> int:
+def carry_out(order: dict[str, str]) -> int:
     """In the fork. Its exit code is that of `tests.replay.replaying`."""
     os.chdir(order["folder"])
     sys.path.insert(0, order["folder"])
+    if "path" in order:
+        from tests.replay import record
+
+        asyncio.run(record.record_on(order["address"], order["path"], Path(order["histories"])))
+        return 0
     from tests.replay import replaying
 
     return asyncio.run(replaying.main(Path(order["histories"]), order["pattern"]))
@@ -46,9 +53,12 @@ def fork(order: dict[str, str]) -> dict[str, Json]:
             os.dup2(out.fileno(), 1)
             os.dup2(err.fileno(), 2)
             try:
-                code = replay(order)
+                code = carry_out(order)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(code)
         _, status = os.waitpid(child, 0)
         out.seek(0)

@@ -1,12 +1,12 @@
 """The corpus notices what would break open runs: each planted change of a workflow fails to replay."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,17 +31,24 @@ class Replays:
         self._process = process
 
     def replay(self, folder: Path, pattern: str, histories: Path = corpus.FOLDER) -> Replayed:
-        order = {"folder": str(folder), "histories": str(histories), "pattern": pattern}
-        asked, answered = self._process.stdin, self._process.stdout
-        assert asked is not None
-        assert answered is not None
-        asked.write(json.dumps(order) + "\n")
-        asked.flush()
-        answer = json.loads(answered.readline())
+        answer = self._ask(folder=folder, histories=histories, pattern=pattern)
         lines = [json.loads(line) for line in answer["out"].splitlines() if line.startswith("{")]
         assert lines, answer["err"]
         assert answer["code"] == (1 if lines[-1]["fault"] else 0), answer["err"]
         return Replayed([line["name"] for line in lines], lines[-1]["fault"])
+
+    def record(self, folder: Path, path: str, histories: Path, address: str) -> None:
+        answer = self._ask(folder=folder, histories=histories, path=path, address=address)
+        assert answer["code"] == 0, answer["err"]
+
+    def _ask(self, **order: str | Path) -> dict[str, Any]:
+        asked, answered = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answered is not None
+        asked.write(json.dumps(order, default=str) + "\n")
+        asked.flush()
+        answer: dict[str, Any] = json.loads(answered.readline())
+        return answer
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +86,6 @@ def test_a_patch_lets_old_runs_go_on_and_may_not_be_dropped(
     patched, plain = plant(tmp_path / "patched", MUTANTS[PATCHED]), plant(tmp_path / "plain")
     assert replays.replay(patched, "DeliverWorkItem.[do]*").fault == ""
 
-    record = [sys.executable, "-m", "tests.replay.record", "out-of-scope"]
-    into = ["--into", str(recorded), "--address", dev_server.address]
-    path = os.pathsep.join([str(patched), str(ROOT)])  # with the workflows of that folder in front of ours
-    environment = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run([*record, *into], cwd=patched, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    replays.record(patched, "out-of-scope", recorded, dev_server.address)
     assert replays.replay(patched, "*", recorded).fault == ""
     assert "[TMPRL1100]" in replays.replay(plain, "*", recorded).fault
