@@ -44,9 +44,10 @@ class RuleBooks:
         choose = self.source.at_once if waited_for else self.source.reader
         return Completing(choose(organisation, fields_asked(policy)), self._graphs.get(policy.base, {}))
 
-    async def item(self, key: WorkItemKey, policy: ProcessPolicy) -> ItemFacts:
-        """Raises `Missing`."""
-        return await self.reader(key.organisation, policy, waited_for=True).item(key.id)
+    async def item(self, key: WorkItemKey, policy: ProcessPolicy, *, linked_now: bool = False) -> ItemFacts:
+        """For whoever waits for it; `linked_now` as `ports_process.RuledProjects.at_once`. Raises `Missing`."""
+        inner = self.source.at_once(key.organisation, fields_asked(policy), linked_now=linked_now)
+        return await Completing(inner, self._graphs.get(policy.base, {})).item(key.id)
 
     async def agents(self, organisation: str) -> frozenset[str]:
         """Agents write as the account that we come as."""

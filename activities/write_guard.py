@@ -8,7 +8,7 @@ from activities.rule_books import RuleBooks
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import ImpossibleLink, Publish
-from pointsman.contracts.process import CheckSeverity, ItemFacts, LinkedItem, ProcessPolicy
+from pointsman.contracts.process import CheckSeverity, ItemFacts, LinkedItem
 from pointsman.contracts.process_control import BrokenRule
 from pointsman.contracts.records import AuditEvent
 from pointsman.contracts.tracker import ItemWrite, LinkWrite, TrackedItem
@@ -17,7 +17,8 @@ from pointsman.domain.echoes import tags_of
 from pointsman.domain.links import opposite
 from pointsman.domain.loose import string
 from pointsman.domain.process.evaluation import Around
-from pointsman.domain.process.foresight import changed, end_of, newly_broken, unlinked
+from pointsman.domain.process.foresight import asks_of_links, changed, end_of, newly_broken, unlinked
+from pointsman.domain.process.history_rules import TYPE
 from pointsman.domain.sync.agreeing import link_name
 from pointsman.ports import Audit, Unavailable
 
@@ -26,7 +27,8 @@ TAGS, PROJECT = "System.Tags", "System.TeamProject"
 
 class WriteGuard:
     """Asked before each write. Three requests where policy wants it, and as many for each item that a link leads to;
-    none where the write changes neither field nor link."""
+    none where the write changes neither field nor link. Where a rule over links decides, what they lead to is asked for
+    now, and not as it was read some seconds ago."""
 
     def __init__(self, books: RuleBooks, audit: Audit) -> None:
         self._books = books
@@ -66,13 +68,16 @@ class WriteGuard:
         policy = await self._books.rules(key.organisation, key.project)
         if policy is None:
             return ()
-        facts = await self._books.item(key, policy)
+        linked_now = asks_of_links(policy, limit, string(item.fields.get(TYPE)))
+        facts = await self._books.item(key, policy, linked_now=linked_now)
         if facts.rev != item.rev:
             raise Unavailable(f"{key} moved from revision {item.rev} to {facts.rev} before it was written")
         around = Around(datetime.now(UTC), await self._books.agents(key.organisation))
         by = await self._books.source.identity(key.organisation)
         added, gone = [_end(link) for link in change.links], [_end(link) for link in change.unlinks]
-        ends = {number: await self._end(key, number, policy) for _, number in (*added, *gone) if number}
+        others = [key.model_copy(update={"id": number}) for _, number in (*added, *gone) if number]
+        linked_now = asks_of_links(policy, limit)
+        ends = {one.id: await self._books.item(one, policy, linked_now=linked_now) for one in others}
         links = [
             end_of(ends[number], relation) if number else LinkedItem(relation=relation) for relation, number in added
         ]
@@ -84,9 +89,6 @@ class WriteGuard:
             then = changed(unlinked(end, left), {}, by, around.now, there)
             found += await self._broken_there(key, end, then, around, limit)
         return tuple(found)
-
-    async def _end(self, key: WorkItemKey, number: int, policy: ProcessPolicy) -> ItemFacts:
-        return await self._books.item(key.model_copy(update={"id": number}), policy)
 
     async def _broken_there(
         self, key: WorkItemKey, before: ItemFacts, after: ItemFacts, around: Around, limit: CheckSeverity

@@ -21,8 +21,9 @@ class RuledProjects(ProcessSource, Protocol):
     async def process(self, organisation: str, project: str) -> str:
         """Name of the project's process as the service tells it. Raises `Missing`."""
 
-    def at_once(self, organisation: str, asked: frozenset[str]) -> ItemReader:
-        """As `reader`, for an item that somebody waits for: not behind what goes in bulk."""
+    def at_once(self, organisation: str, asked: frozenset[str], *, linked_now: bool = False) -> ItemReader:
+        """As `reader`, for an item that somebody waits for: not behind what goes in bulk. With `linked_now` its links
+        were read within the last second, and what they lead to is asked for."""
 
     async def in_bin(self, organisation: str, item_id: int) -> bool:
         """Whether the item is in the recycle bin: one that cannot be read need not be."""

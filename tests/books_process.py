@@ -89,7 +89,8 @@ class RulesOfTracker:
     def reader(self, organisation: str, asked: frozenset[str]) -> "RulesOfTracker":
         return self
 
-    at_once = reader
+    def at_once(self, organisation: str, asked: frozenset[str], *, linked_now: bool = False) -> "RulesOfTracker":
+        return self
 
     async def ahead(self, item_ids: Sequence[int]) -> None:
         """Nothing costs less in memory."""

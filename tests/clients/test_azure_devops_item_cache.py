@@ -1,9 +1,10 @@
 """What checks read of items they read once: counted at the service, and never older than was asked for."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -12,18 +13,21 @@ from temporalio.testing import ActivityEnvironment
 from activities.inspections import Inspections
 from activities.process import ProcessChecks
 from activities.rule_books import RuleBooks
+from activities.write_guard import WriteGuard
 from pointsman.clients.azure_devops import AzureDevOps
 from pointsman.clients.azure_devops.answers import WorkItem
 from pointsman.clients.azure_devops.caching import Cache, CacheObserver, Kept, Key, MemoryLayer, Unwatched
 from pointsman.clients.azure_devops.patches import add_relation, remove_relation, set_field
-from pointsman.clients.azure_devops.process_facts import ITEM_AGE, LINKED_AGE, ProcessReader
+from pointsman.clients.azure_devops.process_facts import ITEM_AGE, LINKED_AGE, FactsReader, ProcessReader
 from pointsman.clients.azure_devops.tracker import Tracker
+from pointsman.contracts.process import CheckSeverity
+from pointsman.contracts.tracker import ItemWrite
 from pointsman.contracts.violations import CheckCarry, CheckScope, CheckStep, Inspected, InspectItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.policies.process_graphs import load_graphs
 from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
-from tests.books_process import MemoryViolations
+from tests.books_process import MemoryAudit, MemoryViolations
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, at, azure_devops, config
 
 FABRIKAM = Organisation(name="fabrikam", projects=(Project(name="Fabrikam", process="CMMI"),))
@@ -79,6 +83,15 @@ class Office:
         after = await self._requests()
         return {name: count for name in after if (count := after[name] - before.get(name, 0))}
 
+    async def total(self, *works: Coroutine[object, object, object]) -> int:
+        """Requests about items that these took, one after the other."""
+
+        async def all_of_them() -> None:
+            for work in works:
+                await work
+
+        return sum((await self.asked(all_of_them)).values())
+
     async def _requests(self) -> dict[str, int]:
         told = at(await self.azure.control("GET", "counters"), "requests")
         assert isinstance(told, dict)
@@ -100,16 +113,37 @@ class Process:
         self.tracker = Tracker({"fabrikam": client})
         self.source = ProcessReader({"fabrikam": client})
         self.kept = MemoryViolations()
-        books = RuleBooks(self.source, {"cmmi": CMMI}, load_graphs())
-        self._inspections = Inspections(books, self.kept)
+        self.books = RuleBooks(self.source, {"cmmi": CMMI}, load_graphs())
+        self._inspections = Inspections(self.books, self.kept)
 
     async def inspect(self, number: int) -> Inspected:
         ask = InspectItem(key=key(number), tenant="default", correlation_id="c")
         return await ActivityEnvironment().run(self._inspections.inspect, ask)
 
+    async def write(self, number: int, limit: CheckSeverity = CheckSeverity.MAJOR, state: str = "Closed") -> str:
+        """As an outcome is written: read, judged, and sent unless it would break the rules that are told."""
+        item = await self.tracker.get(key(number))
+        change = ItemWrite(fields={"System.State": state})
+        why_not = await WriteGuard(self.books, MemoryAudit()).why_not(limit, key(number), item, change)
+        if not why_not:
+            await self.tracker.write(key(number), item.rev, change)
+        return why_not
+
+    async def read_anew(self, number: int) -> None:
+        """All that a check asks of an item, with nothing that was read before."""
+        await FactsReader(self.client).item(number)
+
     async def check(self) -> CheckCarry:
         scope = CheckScope(tenant="default", organisation="fabrikam", project="Fabrikam", policy=CMMI)
         return await ActivityEnvironment().run(ProcessChecks(self.source, self.kept).check, CheckStep(scope=scope))
+
+
+def page() -> list[tuple[str, str]]:
+    """What the page says that requests cost, row by row: asked one by one, and with what was read before."""
+    text = (Path(__file__).parents[2] / "docs/process-rules.md").read_text(encoding="utf-8")
+    rows = text.partition("| Requests about an item with a parent |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in row.strip("| ").split("|")] for row in rows]
+    return [(one, other) for _, one, other in cells]
 
 
 def key(number: int) -> WorkItemKey:
@@ -138,10 +172,12 @@ async def test_what_was_just_read_saves_requests(office: Office) -> None:
 
 
 async def test_a_check_of_a_project_asks_for_many_at_once(office: Office) -> None:
-    _, tasks = await office.family(6)
-    async with office.process() as ours:
+    parent, tasks = await office.family(6)
+    items = [parent.id, *(task.id for task in tasks)]
+    async with office.process() as ours, office.process() as alone:
+        assert await office.total(*(alone.read_anew(number) for number in items)) == 3 * len(items)
         asked = await office.asked(ours.check)
-        assert asked == {"batch": 2, "updates": len(tasks) + 1}, "seven gets and seven batches without"
+        assert asked == {"batch": 2, "updates": len(items)}
         assert {one.check for one in ours.kept.kept.values() if one.key.id} == {"RDM-1.parent"}
 
 
@@ -169,6 +205,51 @@ async def test_what_one_process_hears_is_forgotten_by_all(office: Office) -> Non
         assert (await ours.inspect(task.id)).opened == 1
         assert [one.check for one in ours.kept.kept.values()] == ["RDM-1.task"]
         assert parent.id
+
+
+async def test_a_write_is_judged_by_what_links_lead_to_now(office: Office) -> None:
+    review = await office.azure.make("Review", CMMI_Purpose="Look at it")
+    bug = await office.azure.make("Bug")
+    person = office.azure.person.work_items
+    await person.patch(bug.id, [set_field("System.State", "Active"), add_relation(PARENT, review.url)])
+
+    async def close() -> None:
+        for state in ("Resolved", "Closed"):
+            await person.patch(bug.id, [set_field("System.State", state)])
+
+    await close()
+    async with office.process() as ours:
+        await ours.inspect(review.id)
+        await person.patch(bug.id, [set_field("System.State", "Active")])  # and its event is still on the way
+        assert "PQA-1.findings" in await ours.write(review.id)
+        await close()
+        assert "PQA-1.findings" not in await ours.write(review.id)
+
+
+async def test_requests_about_an_item_are_as_many_as_the_page_says(office: Office) -> None:
+    _, (one, other) = await office.family()
+    async with office.process() as ours, office.process() as alone:
+
+        async def taken_in(number: int) -> tuple[int, int]:
+            plain = await office.total(alone.tracker.get(key(number)), alone.read_anew(number))
+            return plain, await office.total(ours.tracker.get(key(number)), ours.inspect(number))
+
+        async def heard(number: int, *others: int) -> int:
+            for told in (number, *others):
+                await ours.tracker.heard(key(told))
+            return await office.total(ours.inspect(number))
+
+        async def written(limit: CheckSeverity) -> int:
+            await office.azure.person.work_items.patch(one.id, [set_field("System.State", "Active")])
+            await ours.tracker.heard(key(one.id))
+            return await office.total(ours.write(one.id, limit, "Resolved"))
+
+        first, sibling = await taken_in(one.id), await taken_in(other.id)
+        later = await office.total(alone.read_anew(one.id)), await heard(one.id), await heard(one.id, one.id - 1)
+        without, with_links = await written(CheckSeverity.CRITICAL), await written(CheckSeverity.MINOR)
+    told = [("4", "3"), ("4", "2"), ("3", "2 to 3"), ("5", "3 to 4")]
+    assert [first, sibling, later, (5, without, with_links)] == [(4, 3), (4, 2), (3, 2, 3), (5, 3, 4)]
+    assert page()[:4] == told
 
 
 async def test_one_of_several_that_is_not_there_is_left_out(office: Office) -> None:

@@ -27,6 +27,9 @@ ARTIFACT, PROVED_BY = "ArtifactLink", "Microsoft.VSTS.Common.TestedBy-Forward"
 UNKNOWN_TIME = datetime(1, 1, 1, tzinfo=UTC)
 ITEM_AGE = timedelta(seconds=10)
 """Of an item that somebody waits for: as long as one event is worked on."""
+JUDGED_AGE = timedelta(seconds=1)
+"""Of an item whose links a write is judged by: a link makes no revision, so that the history does not tell of it.
+Whoever writes has read the item just before."""
 LINKED_AGE, LINKED_AGE_IN_BULK = timedelta(seconds=10), timedelta(minutes=5)
 """Of the other ends of links. Where their events come to us they are forgotten sooner."""
 
@@ -46,9 +49,10 @@ class ProcessReader:
     def reader(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
         return FactsReader(self._client(organisation), asked, linked_age=LINKED_AGE_IN_BULK)
 
-    def at_once(self, organisation: str, asked: frozenset[str]) -> "FactsReader":
+    def at_once(self, organisation: str, asked: frozenset[str], *, linked_now: bool = False) -> "FactsReader":
         self._client(organisation)  # one that nobody named is refused
-        return FactsReader(self._prompt[organisation.lower()], asked, ITEM_AGE, LINKED_AGE)
+        ages = (JUDGED_AGE, FRESH) if linked_now else (ITEM_AGE, LINKED_AGE)
+        return FactsReader(self._prompt[organisation.lower()], asked, *ages)
 
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project, TYPES_AGE)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pointsman.contracts import process as rules
-from pointsman.contracts.process import Check, Finding, ItemFacts, OfProject, ProcessPolicy, ProjectFacts, Rule
+from pointsman.contracts.process import (
+    Check,
+    Finding,
+    ItemFacts,
+    OfProject,
+    ProcessPolicy,
+    ProjectFacts,
+    Rule,
+)
 from pointsman.domain.process import history_rules, item_rules, project_rules
 from pointsman.domain.process.values import all_say, among
 from pointsman.domain.process.verdicts import Verdicts, all_of, any_of
@@ -120,16 +128,17 @@ def _findings(check: Check, verdicts: Verdicts, item_id: int) -> Iterator[Findin
 
 def fields_asked(policy: ProcessPolicy) -> frozenset[str]:
     """Fields of linked items that rules look at: whoever reads facts reads these too."""
-    return frozenset(name for check in policy.checks for rule in _inside(check.rule) for name in _asked(rule))
+    return frozenset(name for check in policy.checks for rule in inside(check.rule) for name in _asked(rule))
 
 
-def _inside(rule: Rule) -> Iterator[Rule]:
+def inside(rule: Rule) -> Iterator[Rule]:
+    """The rule, and those that it is made of."""
     yield rule
     inner: Iterable[Rule] = rule.rules if isinstance(rule, rules.AnyOf | rules.AllOf) else ()
     if isinstance(rule, rules.Unchanged) and rule.unless is not None:
         inner = (rule.unless,)
     for one in inner:
-        yield from _inside(one)
+        yield from inside(one)
 
 
 def _asked(rule: Rule) -> Iterable[str]:

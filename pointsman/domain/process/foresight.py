@@ -4,12 +4,21 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import Change, CheckSeverity, Finding, ItemFacts, LinkedItem, ProcessPolicy, Standing
+from pointsman.contracts.process import (
+    Change,
+    CheckSeverity,
+    Finding,
+    ItemFacts,
+    Linked,
+    LinkedItem,
+    ProcessPolicy,
+    Standing,
+)
 from pointsman.contracts.process_control import BrokenRule
-from pointsman.domain.process.evaluation import Around, of_item
+from pointsman.domain.process.evaluation import Around, inside, of_item
 from pointsman.domain.process.history_rules import STATE, TYPE
 from pointsman.domain.process.item_rules import CHANGED, STATE_CHANGED
-from pointsman.domain.process.values import said
+from pointsman.domain.process.values import among, said
 from pointsman.domain.process.verdicts import STAYS
 
 CHANGED_BY = "System.ChangedBy"
@@ -105,6 +114,12 @@ def newly_broken(
         for one in found
         if (one.check, one.update) not in standing and at_least(one.severity, limit)
     )
+
+
+def asks_of_links(policy: ProcessPolicy, limit: CheckSeverity, kind: str = "") -> bool:
+    """Whether a check of at least this severity looks at links of an item of this type; without one, of any."""
+    fitting = (one for one in policy.checks if at_least(one.severity, limit) and (not kind or among(kind, one.types)))
+    return any(isinstance(rule, Linked) for check in fitting for rule in inside(check.rule))
 
 
 def _violations(policy: ProcessPolicy, item: ItemFacts, around: Around) -> list[Finding]:
