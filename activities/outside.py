@@ -62,12 +62,18 @@ def outside(what: str) -> Generator[None]:
 
 @asynccontextmanager
 async def beating() -> AsyncGenerator[None]:
-    """Beat while the body runs, so that Temporal can cancel it and notices when this process dies."""
+    """Beat while the body runs, so that Temporal can cancel it and notices when this process dies.
+
+    Most bodies are done before the first beat. Local activities have none: they live and die with a workflow task.
+    """
+    if activity.info().is_local:
+        yield
+        return
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
             await asyncio.sleep(BEAT_SECONDS)
+            activity.heartbeat()
 
     task = asyncio.create_task(beat())
     try:

@@ -86,13 +86,13 @@ class WorkItems:
 
     @activity.defn(name="work_items.classify")
     async def classify(self, ask: Classify) -> list[Judgement]:
-        """Judge each event against ledger and revision. Safe to repeat: it keeps what an agent is to be told, and
+        """Judge events against ledger and revision, in order. Safe to repeat: it keeps what an agent is to be told, and
         which deliveries were echoes.
         """
         with outside(f"events of {ask.key}"):
             async with beating():
                 await self._tracker.heard(ask.key)
-                return [await self._judge.judge(ask, event) for event in ask.events]
+                return await self._judge.judge(ask)
 
     @activity.defn(name="work_items.record")
     async def record(self, record: RecordTransition) -> None:

@@ -86,7 +86,7 @@ class Handing:
             chain = Chain(tenant=what.tenant, correlation_id=what.chain_id, key=key)
             facts = Facts(key=key, type="Task", title="")
             await self._items.take_in(facts, chain, Caller(workflow_id=name, run_id="r"))
-        self.effects[what.event.idempotency_key] += 1
+        self.effects.update(event.idempotency_key for event in what.events)
         return name
 
 

@@ -9,6 +9,7 @@ the time until its delivery is in the inbox. `--seconds 300` is the long run.
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections import defaultdict
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from bench.processor import cpu_seconds
 from bench.promptness import OPEN_PATIENCE_SECONDS, Field, playing_field
 from bench.results import Figure, quantile, show
 from pointsman.clients.azure_devops.patches import set_field
@@ -115,13 +117,25 @@ async def edit(ground: Field, items: list[int], seconds: float, per_second: floa
             tasks.create_task(one(items[number % len(items)], number))
 
 
+def processor(ground: Field) -> dict[str, float]:
+    """Seconds of each process so far."""
+    stage = ground.stage
+    pids = {
+        "serve": stage.pointsman.pid,
+        "Temporal's dev server": stage.server.pid,
+        "the stand-ins": stage.sandbox.pid,
+        "the load": os.getpid(),
+    }
+    return {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+
 async def measure(count: int, seconds: float, per_second: float) -> list[Figure]:
     lag = Lag()
     with tempfile.TemporaryDirectory(prefix="bench-sync-") as name:
         async with playing_field(Path(name)) as ground:
             items = await opened(ground, count)
             async with Store.open(ground.stage.database_url, read_only=True) as store:
-                begun = time.time()
+                begun, before = time.time(), processor(ground)
                 editing = asyncio.create_task(edit(ground, items, seconds, per_second, lag))
 
                 async def caught_up() -> bool | None:
@@ -131,11 +145,12 @@ async def measure(count: int, seconds: float, per_second: float) -> list[Figure]
 
                 await until("both sides to agree on all changes", caught_up, seconds + DRAIN_SECONDS)
                 await editing
+                spent = {name: after - before[name] for name, after in processor(ground).items()}
                 floor = await kept(store, begun, lag.made)
-    return figures(lag, floor, begun, per_second)
+    return figures(lag, floor, begun, per_second, spent)
 
 
-def figures(lag: Lag, floor: list[float], begun: float, per_second: float) -> list[Figure]:
+def figures(lag: Lag, floor: list[float], begun: float, per_second: float, spent: Mapping[str, float]) -> list[Figure]:
     wanted = len(lag.made)
     took, behind = max(lag.agreed.values()) - begun, lag.seconds
     p50, p99 = quantile(behind, 0.5), quantile(behind, 0.99)
@@ -149,6 +164,7 @@ def figures(lag: Lag, floor: list[float], begun: float, per_second: float) -> li
         Figure("change to agreement, p50", p50, "s"),
         Figure("  p99", p99, "s"),
         Figure("  p99 / floor", p99 / max(quantile(floor, 0.99), 0.001), "ratio"),
+        *(Figure(f"processor of {name}", 1000 * took / wanted, "ms/change") for name, took in spent.items()),
     ]
 
 

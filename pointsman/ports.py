@@ -3,7 +3,7 @@
 Every method may raise `Unavailable` (trying again can help) or `Rejected` (it cannot).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -46,7 +46,7 @@ from pointsman.contracts.recovery import (
 from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.violations import Inspection, ProcessViolation, Settlement
 from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey
-from pointsman.ports_inbox import Ended, ItemName, Known
+from pointsman.ports_inbox import Bodies, Ended, ItemName, ItemNames, Known
 
 
 class Unavailable(Exception):
@@ -257,7 +257,7 @@ class Audit(Protocol):
         """In order of the log."""
 
 
-class Deliveries(Protocol):
+class Deliveries(Bodies, Protocol):
     async def get(self, delivery_id: str) -> Delivery | None:
         """A delivery as it is kept, with its body."""
 
@@ -271,8 +271,8 @@ class Inbox(Deliveries, Protocol):
     async def accept(self, delivery: NewDelivery) -> Receipt:
         """Durable when it returns. A known idempotency key is kept as a duplicate, with its audit event."""
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        """For each item its oldest pending delivery, if that is due. Items do not wait for each other."""
+    async def due(self, now: datetime, limit: int, apart: ItemNames = (), each: int = 1) -> Sequence[Delivery]:
+        """For each item but those `apart` up to `each` of its oldest pending deliveries, as far as they are due."""
 
     async def settle_all(self, settled: Sequence[Ended]) -> None: ...
     async def postpone(self, delivery_id: str, error: str, until: datetime) -> None:
@@ -291,7 +291,7 @@ class Inbox(Deliveries, Protocol):
     async def first_of(self, delivery_id: str) -> str:
         """The delivery that told the same event first: itself, or what it repeats or replays."""
 
-    async def known(self, items: Collection[ItemName]) -> Mapping[ItemName, Known]:
+    async def known(self, items: ItemNames) -> Mapping[ItemName, Known]:
         """What the books tell of these items; those that they do not know are left out."""
 
     async def select(

@@ -1,12 +1,14 @@
 """What the dispatcher reads and writes of many deliveries at once. Plain tuples: they are made for every delivery."""
 
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
-from pointsman.contracts.records import DeliveryState
+from pointsman.contracts.records import Delivery, DeliveryState
 from pointsman.contracts.work_items import WorkItemState
 
 ItemName = tuple[str, int]
 """Organisation and number."""
+ItemNames = Collection[ItemName]
 
 
 class Known(NamedTuple):
@@ -20,6 +22,11 @@ class Known(NamedTuple):
 
 
 UNKNOWN = Known()
+
+
+class Bodies(Protocol):
+    async def several(self, ids: Collection[str]) -> Mapping[str, Delivery]:
+        """Deliveries as they are kept, with their bodies, in one look; those that are not there are left out."""
 
 
 class Ended(NamedTuple):

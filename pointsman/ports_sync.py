@@ -10,7 +10,7 @@ from pointsman.contracts.conflicts import Quarantine, SyncConflict
 from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.process import Graph
 from pointsman.contracts.records import Caller, Chain
-from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.sync import Advance, Agreed, SyncState
 from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.ports_links import LinkTargets
@@ -39,6 +39,10 @@ class Agreements(Protocol):
         Fields that a later revision brought keep their value; of a comment the highest version stays. `link_update` is
         the update that brought the links. Idempotent.
         """
+
+    async def advance_all(self, chain: Chain, steps: Sequence[Advance]) -> None:
+        """What several events add, one after the other, all or nothing. Idempotent, and nothing where nothing was
+        agreed before."""
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
         """We wrote this comment. Idempotent."""

@@ -3,21 +3,22 @@
 A row that fails by its own fault is tried again with growing pauses and in the end is dead, so that later rows of its
 item go on. A fault of Temporal or of the store is nobody's row: all rest, and nothing counts towards death.
 
-Nearly all rows cause nothing. These are judged and settled many at a time; each of the rest has a task of its own.
+Nearly all rows cause nothing. These are judged and settled many at a time; the rest has a task for each item, and what
+of one item waits goes together. A row that cannot go with others goes alone, so that its fault stays its own.
 Requests share the event loop and go first: between two looks there is a pause, and a longer one while the loop is late.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from opentelemetry.trace import SpanKind
-from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Caller, Delivery, DeliveryState
@@ -27,10 +28,9 @@ from pointsman.observability.logs import bound
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Inbox, Ledger, Unavailable
 from pointsman.ports_inbox import UNKNOWN, Ended
-from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
-from starter import work_items
-from starter.connection import Connection
-from starter.judging import Decision, HandOver, Judge
+from starter.handing import Deliver, TemporalAway
+from starter.judging import Decision, Judge, together
+from starter.lanes import LATE_SECONDS, TOGETHER_MAX, Lane, Lanes, lane_of
 from starter.lease import Alone, Lease
 
 LOG = structlog.get_logger(__name__)
@@ -38,70 +38,22 @@ POLL = timedelta(milliseconds=500)
 STANDBY = timedelta(seconds=2)
 LOOKED_AT_ONCE = 256
 PACE_SECONDS = 0.05
-LATE_SECONDS, GIVE_WAY_SECONDS = 0.025, 0.2
+GIVE_WAY_SECONDS = 0.2
 HEARD_AT_ONCE = 8
 HEARD_MAX = 500
 """Of some 15 KB each; what is not among them is read again."""
 REST_MAX = timedelta(seconds=30)
 POSTPONED_MAX = timedelta(minutes=5)
-HAND_OVER_TIMEOUT = timedelta(seconds=20)  # the SDK's client itself tries for about ten
 ERROR_CHARS_MAX = 300
-# What these say is true for any row. The rest (too large, malformed) is said of the one that was handed over.
-ROWS_OWN_FAULT = frozenset(
-    {
-        RPCStatusCode.INVALID_ARGUMENT,
-        RPCStatusCode.FAILED_PRECONDITION,
-        RPCStatusCode.OUT_OF_RANGE,
-        RPCStatusCode.ALREADY_EXISTS,
-        RPCStatusCode.DATA_LOSS,
-        RPCStatusCode.INTERNAL,
-        RPCStatusCode.UNKNOWN,
-    }
-)
 _chance = random.SystemRandom()
 
 
-class TemporalAway(Exception):
-    """Temporal cannot take anything now, whatever it is."""
-
-
-Deliver = Callable[[HandOver], Awaitable[str]]
-"""Returns the workflow's id. Raises `TemporalAway`, or what is wrong with this one hand-over."""
-
-
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """What became of a row."""
 
     state: DeliveryState
     reason: str = ""
     workflow_id: str = ""
-
-
-def deliver_by(connection: Connection, policy: Policy, task_queue: str = TASK_QUEUE) -> Deliver:
-    """Hand over by signal-with-start."""
-
-    async def deliver(what: HandOver) -> str:
-        try:
-            async with asyncio.timeout(HAND_OVER_TIMEOUT.total_seconds()):
-                client = await connection.client()
-                return await work_items.hand_over(
-                    client,
-                    what.event,
-                    policy,
-                    what.tenant,
-                    what.chain_id,
-                    known_workflow_id=what.known_workflow_id,
-                    task_queue=task_queue,
-                )
-        except (TemporalUnreachable, TimeoutError) as error:
-            raise TemporalAway(f"{type(error).__name__}: {error}") from error
-        except RPCError as error:
-            if error.status in ROWS_OWN_FAULT:
-                raise
-            raise TemporalAway(f"{error.status.name}: {error.message}") from error
-
-    return deliver
 
 
 @dataclass
@@ -142,7 +94,7 @@ class Dispatcher:
         self._ahead = max(at_once, LOOKED_AT_ONCE)
         self._slots = asyncio.Semaphore(at_once)
         self._backoff = backoff
-        self._busy: set[str] = set()
+        self._lanes = Lanes()
         self._heard: dict[str, Heard] = {}
         """By delivery: what the receiver has read already, oldest first."""
         self._woken = asyncio.Event()
@@ -172,7 +124,7 @@ class Dispatcher:
                     rest = await self._look(tasks)
                     paced = time.monotonic() + PACE_SECONDS
                     await self._sleep(rest)
-                    await _give_way(paced)
+                    self._lanes.look(await _give_way(paced))
         finally:
             self._runs = False
             self._metrics.dispatcher_leads.set(0)
@@ -189,20 +141,23 @@ class Dispatcher:
         if rest := self._trouble.rest():
             return rest
         # What ends while we read may still be pending in what we get: only what was free before is free.
-        busy = frozenset(self._busy)
-        room = self._ahead - len(busy)
+        apart = self._lanes.apart()
+        room = self._ahead - len(self._lanes.busy)
         if room < self._ahead // 2:
-            return POLL  # those under way are enough to do, and each look reads their rows again
+            return POLL  # those under way are enough to do
         try:
-            due = await self._inbox.due(datetime.now(UTC), self._ahead + len(busy))
-            free = [one for one in due if _lane(one) not in busy][:room]
+            due = await self._inbox.due(datetime.now(UTC), self._ahead, apart, TOGETHER_MAX)
+            free = [one for one in due if lane_of(one) not in apart][:room]
             left = await self._settle_what_causes_nothing(free)
         except Exception as error:  # whatever the store has, the loop outlives it
             self._rest(error)
             return self._trouble.rest()
+        lanes: dict[Lane, list[Delivery]] = {}
         for delivery in left:
-            self._busy.add(_lane(delivery))
-            tasks.create_task(self._serve(delivery))
+            lanes.setdefault(lane_of(delivery), []).append(delivery)
+        self._lanes.busy |= lanes.keys()
+        for lane, rows in lanes.items():
+            tasks.create_task(self._serve(lane, rows))
         if len(left) < len(free):
             self._woken.set()  # behind what is settled more may be due
         return POLL
@@ -227,7 +182,7 @@ class Dispatcher:
         return [one for one in due if one.id not in decided]
 
     async def _decided(self, due: Sequence[Delivery]) -> dict[str, Decision]:
-        """By delivery, where it takes no more than a look at the item's row."""
+        """By delivery, where it takes no more than a look at the item's row, and none of the item waits before it."""
         heard: dict[str, Heard] = {}
         for number, delivery in enumerate(due):
             if number % HEARD_AT_ONCE == HEARD_AT_ONCE - 1:
@@ -235,12 +190,17 @@ class Dispatcher:
             heard[delivery.id] = self._heard.get(delivery.id) or read_bytes(delivery.body, delivery.organisation)
         known = await self._judge.known(heard.values())
         decided: dict[str, Decision] = {}
+        undecided: set[Lane] = set()
         for delivery in due:
             said = heard[delivery.id]
+            if lane_of(delivery) in undecided:
+                continue
             with suppress(Exception):  # it comes again where the row is served alone, and is that row's fault there
                 decision = self._judge.at_once(delivery, said, known.get((said.organisation, said.item_id), UNKNOWN))
                 if decision is not None:
                     decided[delivery.id] = decision
+            if delivery.id not in decided:
+                undecided.add(lane_of(delivery))
         return decided
 
     async def _sleep(self, most: timedelta) -> None:
@@ -248,42 +208,80 @@ class Dispatcher:
             async with asyncio.timeout(most.total_seconds()):
                 await self._woken.wait()
 
-    async def _serve(self, delivery: Delivery) -> None:
-        """One row to its end, or to its next attempt. Never raises: the loop outlives every row."""
+    async def _serve(self, lane: Lane, rows: Sequence[Delivery]) -> None:
+        """Rows of an item to their end, or to their next attempt. Never raises: the loop outlives every row."""
         try:
             async with self._slots:
                 if not self._trouble.rest():
-                    with _about(delivery):
-                        await self._attempt(delivery)
+                    await self._attempt(lane, rows)
+        except (TemporalAway, Unavailable) as error:
+            self._rest(error, rows[0])
         except Exception as error:  # the store failed while it should keep what became of the row
             self._rest(error)
         finally:
-            self._heard.pop(delivery.id, None)
-            self._busy.discard(_lane(delivery))
+            for delivery in rows:
+                self._heard.pop(delivery.id, None)
+            self._lanes.busy.discard(lane)
             self._woken.set()
 
-    async def _attempt(self, delivery: Delivery) -> None:
-        try:
-            decision = await self._judge.decide(delivery, heard=self._heard.get(delivery.id))
-            await self._settle(delivery, await self._carry_out(delivery, decision))
-        except (TemporalAway, Unavailable) as error:
-            self._rest(error, delivery)
-            return
-        except Exception as error:  # whatever it is, it is this row's, and must not hold the others up
-            await self._failed(delivery, error)
-            return
+    async def _attempt(self, lane: Lane, rows: Sequence[Delivery]) -> None:
+        """All at once, else one after the other up to the first that fails."""
+        if not await self._together(lane, rows):
+            for delivery in rows:
+                with _about(delivery):
+                    if not await self._alone(lane, delivery):
+                        return
         if self._trouble.times:
             LOG.info("handing over again", after_failures=self._trouble.times)
             self._trouble = _Trouble()
 
-    async def _carry_out(self, delivery: Delivery, decision: Decision) -> Done:
+    async def _together(self, lane: Lane, rows: Sequence[Delivery]) -> bool:
+        """Whether they went. What is replayed goes alone: whether it has had its effect, those before it may tell."""
+        if len(rows) == 1 or any(one.replayed_by for one in rows):
+            return False
+        try:
+            with _about(rows[0]):
+                decisions = await self._judge.decide_all(rows, self._heard)
+                handed = together(decisions)
+                done = [await self._settled_by(*pair) for pair in zip(rows, decisions, strict=True)]
+                if handed is not None:
+                    await self._deliver(handed)
+                    self._lanes.handed(lane)
+                ended = zip(rows, done, strict=True)
+                await self._inbox.settle_all([Ended(row.id, *became) for row, became in ended])
+        except (TemporalAway, Unavailable):
+            raise
+        except Exception as error:  # each alone will tell whose fault it is
+            LOG.warning("deliveries not handed over together", deliveries=len(rows), exc_info=error)
+            return False
+        for row, became in zip(rows, done, strict=True):
+            with _about(row):
+                self._tell(row, became)
+        return True
+
+    async def _alone(self, lane: Lane, delivery: Delivery) -> bool:
+        """Whether it is done, if only with its life."""
+        try:
+            decision = await self._judge.decide(delivery, heard=self._heard.get(delivery.id))
+            done = await self._settled_by(delivery, decision)
+            if decision.hand_over is not None:
+                done = done._replace(workflow_id=await self._deliver(decision.hand_over))
+                self._lanes.handed(lane)
+            await self._settle(delivery, done)
+        except (TemporalAway, Unavailable):
+            raise
+        except Exception as error:  # whatever it is, it is this row's, and must not hold the others up
+            await self._failed(delivery, error)
+            return False
+        return True
+
+    async def _settled_by(self, delivery: Delivery, decision: Decision) -> Done:
+        """What becomes of the row, with the write that it proves settled."""
         if decision.proven is not None:
             caller = Caller(workflow_id="dispatcher", run_id=delivery.id)
             evidence = f"delivery {delivery.id}"
             await self._ledger.settle(decision.proven.operation, "written", decision.rev, caller, evidence)
-        if decision.hand_over is None:
-            return Done(decision.state, decision.reason, decision.workflow_id)
-        return Done(decision.state, workflow_id=await self._deliver(decision.hand_over))
+        return Done(decision.state, decision.reason, decision.workflow_id)
 
     async def _settle(self, delivery: Delivery, done: Done) -> None:
         await self._inbox.settle(delivery.id, done.state, done.reason, done.workflow_id)
@@ -339,19 +337,17 @@ def _about(delivery: Delivery) -> Generator[None]:
         yield
 
 
-async def _give_way(until: float) -> None:
-    """Let requests have the event loop until then, and for longer where it is late: then they wait for each other."""
+async def _give_way(until: float) -> float:
+    """Let requests have the event loop until then, and for longer where it is late: then they wait for each other.
+    Returns the seconds that it was late."""
     pause = until - time.monotonic()
     if pause <= 0:
-        return
+        return 0.0
     await asyncio.sleep(pause)
-    if time.monotonic() - until > LATE_SECONDS:
+    late = time.monotonic() - until
+    if late > LATE_SECONDS:
         await asyncio.sleep(GIVE_WAY_SECONDS)
-
-
-def _lane(delivery: Delivery) -> str:
-    """What must go in order: rows of one item. A row of no item goes alone."""
-    return f"{delivery.organisation}/{delivery.item_id}" if delivery.item_id else delivery.id
+    return late
 
 
 def _pause(first: timedelta, times: int, most: timedelta) -> timedelta:

@@ -2,8 +2,8 @@
 only tells it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Policy
@@ -20,12 +20,18 @@ from starter import work_items
 
 @dataclass(frozen=True)
 class HandOver:
-    """One event on its way to the item's workflow. `known_workflow_id` is where earlier events of the item went."""
+    """An event on its way to the item's workflow, and the `others` that follow it. `known_workflow_id` is where earlier
+    events of the item went."""
 
     event: WorkItemEvent
     tenant: str
     chain_id: str
     known_workflow_id: str = ""
+    others: tuple[WorkItemEvent, ...] = ()
+
+    @property
+    def events(self) -> tuple[WorkItemEvent, ...]:
+        return (self.event, *self.others)
 
     @property
     def workflow_id(self) -> str:
@@ -77,7 +83,27 @@ class Judge:
         known = (await self._inbox.known([item])).get(item, UNKNOWN)
         if supposed and not known.workflow_id:
             known = known._replace(workflow_id=supposed.workflows.get(item, ""))
-        return await self._decide(delivery, heard, key, heard.kind, known)
+        return self._decide(delivery, heard, key, heard.kind, known, await self._writes(key, heard, known))
+
+    async def decide_all(self, deliveries: Sequence[Delivery], told: Mapping[str, Heard]) -> list[Decision]:
+        """As `decide`, for deliveries of one item that are no replays, in order. What they share is read once."""
+        heard = [told.get(one.id) or read_bytes(one.body, one.organisation) for one in deliveries]
+        books, decided = await self.known(heard), list[Decision]()
+        writes: Sequence[WriteRecord] | None = None
+        before = ""
+        for delivery, said in zip(deliveries, heard, strict=True):
+            key = said.key()
+            if said.kind is None or key is None:
+                decided.append(_without_effect(said))
+                continue
+            known = books.get((key.organisation, key.id), UNKNOWN)
+            known = known._replace(workflow_id=known.workflow_id or before)
+            if writes is None:
+                writes = await self._writes(key, said, known)
+            decision = self._decide(delivery, said, key, said.kind, known, writes or ())
+            before = before or decision.workflow_id
+            decided.append(decision)
+        return decided
 
     async def known(self, heard: Iterable[Heard]) -> Mapping[ItemName, Known]:
         """What the books tell of the items of these, read at once."""
@@ -93,12 +119,22 @@ class Judge:
         why = self._out_of_scope(heard)
         return Decision(DeliveryState.OUT_OF_SCOPE, why) if why else None
 
-    async def _decide(
-        self, delivery: Delivery, heard: Heard, key: WorkItemKey, kind: EventKind, known: Known
+    async def _writes(self, key: WorkItemKey, heard: Heard, known: Known) -> Sequence[WriteRecord] | None:
+        """Of the item, oldest first; None where nobody asks for them."""
+        return await self._ledger.writes(key) if known.state and _may_be_ours(heard) else None
+
+    def _decide(
+        self,
+        delivery: Delivery,
+        heard: Heard,
+        key: WorkItemKey,
+        kind: EventKind,
+        known: Known,
+        writes: Sequence[WriteRecord] | None,
     ) -> Decision:
         if not known.workflow_id and (why := self._out_of_scope(heard)):
             return Decision(DeliveryState.OUT_OF_SCOPE, why)
-        if known.state and (write := await self._echo(key, known.state, heard)):
+        if known.state and writes and (write := _echo(writes, known.state, heard)):
             is_proven = is_in_doubt(write) and proves(write, _changed(heard))
             proven = write if is_proven else None
             return Decision(DeliveryState.ECHO, told(write.operation), known.workflow_id, None, proven, heard.rev)
@@ -117,15 +153,24 @@ class Judge:
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"
 
-    async def _echo(self, key: WorkItemKey, state: WorkItemState, heard: Heard) -> WriteRecord | None:
-        """Which write of ours the event repeats. One in doubt is left to the run that made it while that is open."""
-        if heard.kind not in (EventKind.UPDATED, EventKind.COMMENTED):
-            return None
-        changed = _changed(heard)
-        if not changed:
-            return None  # who changed links is asked by the run, which knows our account
-        write = write_of(await self._ledger.writes(key), heard.rev, changed, heard)
-        return None if write is None or (is_in_doubt(write) and state not in ENDED) else write
+
+def together(decisions: Sequence[Decision]) -> HandOver | None:
+    """One hand-over of all events of an item that are handed over; None where none is."""
+    handed = [one.hand_over for one in decisions if one.hand_over is not None]
+    return replace(handed[0], others=tuple(one.event for one in handed[1:])) if handed else None
+
+
+def _echo(writes: Sequence[WriteRecord], state: WorkItemState, heard: Heard) -> WriteRecord | None:
+    """Which write of ours the event repeats. One in doubt is left to the run that made it while that is open."""
+    if not _may_be_ours(heard):
+        return None
+    write = write_of(writes, heard.rev, _changed(heard), heard)
+    return None if write is None or (is_in_doubt(write) and state not in ENDED) else write
+
+
+def _may_be_ours(heard: Heard) -> bool:
+    """Who changed links alone is asked by the run, which knows our account."""
+    return heard.kind in (EventKind.UPDATED, EventKind.COMMENTED) and bool(_changed(heard))
 
 
 def _without_effect(heard: Heard) -> Decision:

@@ -38,7 +38,8 @@ from starter import process_schedules, reconciliation
 from starter.agents import service_secrets
 from starter.chains import ChainBooks
 from starter.connection import Connection
-from starter.dispatcher import Dispatcher, deliver_by
+from starter.dispatcher import Dispatcher
+from starter.handing import deliver_by
 from starter.lease import Alone, Lease
 from starter.models import keys_of, registry_of, secrets_named
 from starter.needs import check, llm_settings

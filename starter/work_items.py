@@ -1,5 +1,6 @@
 """Start, feed and stop `DeliverWorkItem`. Owns its workflow id."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
@@ -15,7 +16,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from pointsman.contracts.lifecycle import DeliverRequest, DeliverResult
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.search_attributes import SearchAttribute
-from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
+from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemEvents, WorkItemKey
 from pointsman.ports import Missing
 from pointsman.temporal import TASK_QUEUE
 from workflows.work_items import DeliverWorkItem
@@ -33,10 +34,12 @@ async def hand_over(
     tenant: str,
     chain_id: str,
     *,
+    others: Sequence[WorkItemEvent] = (),
     known_workflow_id: str = "",
     task_queue: str = TASK_QUEUE,
 ) -> str:
-    """Start the item's workflow with the event, or signal the one that runs. Returns the workflow's id.
+    """Start the item's workflow with the event and the `others` that follow it, or signal the one that runs. Returns
+    the workflow's id.
 
     At least once: the workflow knows repeated events by their idempotency key. `known_workflow_id` is the id under
     which the item was first taken in; an item keeps it when it moves to another project.
@@ -50,8 +53,8 @@ async def hand_over(
         DeliverRequest(key=event.key, tenant=tenant, correlation_id=chain_id, policy=policy),
         id=name,
         task_queue=task_queue,
-        start_signal="deliver",
-        start_signal_args=[event],
+        start_signal="deliver_all" if others else "deliver",
+        start_signal_args=[WorkItemEvents(events=(event, *others)) if others else event],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"{event.key.organisation}/{event.key.project} #{event.key.id}",
         # One tenant's flood does not hold up the others, where the server has fairness switched on.

@@ -1,6 +1,6 @@
 """Our books in memory, for workflow tests: the same promises as the store, which has tests of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import uuid4
@@ -197,6 +197,10 @@ class MemoryBodies:
 
     async def get(self, delivery_id: str) -> Delivery | None:
         return self.kept.get(delivery_id)
+
+    async def several(self, ids: Collection[str]) -> Mapping[str, Delivery]:
+        found = [await self.get(one) for one in ids]
+        return {one.id: one for one in found if one}
 
     async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
         if delivery_id in self.kept:

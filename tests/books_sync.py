@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from pointsman.contracts.base import Json
@@ -10,7 +11,7 @@ from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.process import Graph
 from pointsman.contracts.reconciliation import Tombstone
 from pointsman.contracts.records import Caller, Chain
-from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.sync import Advance, Agreed, SyncState
 from pointsman.contracts.tracker import CommentTold, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import ProposedLink, WorkItemKey
 from pointsman.domain.links import OF_ITEMS
@@ -41,6 +42,11 @@ class MemoryAgreements:
         if place in self.kept:
             self.kept[place] = agreeing.advanced(self.kept[place], rev, changes, **more)
         return self.kept.get(place)
+
+    async def advance_all(self, chain: Chain, steps: Sequence[Advance]) -> None:
+        place = _place(_key(chain))
+        if place in self.kept:
+            self.kept[place] = reduce(agreeing.stepped, steps, self.kept[place])
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
         place = _place(_key(chain))

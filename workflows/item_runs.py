@@ -37,10 +37,10 @@ from pointsman.contracts.work_items import ENDED, Judgement, Transition, Verdict
 from pointsman.domain import lifecycle, story
 from workflows import attributes, violations
 from workflows.escalations import ResolveEscalation
+from workflows.hearing import BEAT, TRACKER_TIME, at_once
+from workflows.listening import Listening
 from workflows.turns import TakeTurn
 
-BEAT = timedelta(seconds=10)
-TRACKER_TIME = timedelta(minutes=2)
 BOOKS_TIME = timedelta(seconds=30)
 # Without a limit on attempts: an outage of Azure DevOps or of our store is waited out, not escalated.
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(minutes=1))
@@ -56,6 +56,8 @@ HEARS_ITSELF = "hear-own-echo"
 """Runs that began before this take a new turn when it is the echo of an earlier run's write that starts them."""
 HEARS_OTHER_ENDS = "hear-other-ends"
 """Runs that began before this take up an item of which nothing is heard but the other end of a link of ours."""
+GIVES_UP = "give-up-unread"
+"""Runs that began before this ask once more about an item that cannot be read, when events of it are waiting."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
 
@@ -63,18 +65,14 @@ Question = workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
 Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | Question
 
 
-class ItemRun:
+class ItemRun(Listening):
     """What `DeliverWorkItem` keeps between its stages, all of it in `Carry`, and does in each of them."""
 
     def __init__(self, request: DeliverRequest) -> None:
-        self._request = request
-        self._carry = request.carry
+        super().__init__(request)
         self._deaf = False
         self._only_echoes = False
         self._handed: tuple[str, ...] = ()
-
-    def _keep(self, **changes: object) -> None:
-        self._carry = self._carry.model_copy(update=changes)
 
     def _keep_facts(self, intake: Intake) -> None:
         """The item as it was read. One that has moved since the last time is routed anew."""
@@ -303,7 +301,7 @@ class ItemRun:
         if not control.on_events:
             return
         try:
-            found = await workflow.execute_activity_method(
+            found = await at_once(
                 Inspections.inspect,
                 InspectItem(
                     key=request.key,
@@ -312,9 +310,7 @@ class ItemRun:
                     on_open=control.on_open,
                     gone=gone,
                 ),
-                start_to_close_timeout=TRACKER_TIME,
-                heartbeat_timeout=BEAT,
-                retry_policy=INSPECTING,
+                retry=INSPECTING,
                 summary="check the rules of its process",
             )
         except ActivityError as error:
@@ -339,7 +335,7 @@ class ItemRun:
             await violations.follow(ask, request.policy.ladders)
 
     async def _classify(self, known_rev: int, events: tuple[WorkItemEvent, ...]) -> list[Judgement]:
-        return await workflow.execute_activity_method(
+        return await at_once(
             WorkItems.classify,
             Classify(
                 key=self._request.key,
@@ -349,9 +345,7 @@ class ItemRun:
                 events=events,
                 reread=self._request.policy.hooks.reread,
             ),
-            start_to_close_timeout=TRACKER_TIME,
-            heartbeat_timeout=BEAT,
-            retry_policy=PATIENT,
+            retry=PATIENT,
             summary=f"judge {len(events)} events",
         )
 

@@ -19,20 +19,20 @@ from pointsman.contracts.lifecycle import (
     TakeIn,
 )
 from pointsman.contracts.turns import Tell, TurnEnd, TurnResult
-from pointsman.contracts.work_items import WorkItemEvent, WorkItemState
+from pointsman.contracts.work_items import WorkItemState
 from pointsman.domain import lifecycle, limits, linking, routing, story
 from pointsman.domain.process import questions
 from workflows import attributes, elsewhere
 from workflows.escalations import ResolveEscalation
+from workflows.hearing import BEAT, TRACKER_TIME
 from workflows.item_runs import (
-    BEAT,
     BOOKS_TIME,
     CLOSES_QUESTIONS,
+    GIVES_UP,
     HEARS_ITSELF,
     HEARS_OTHER_ENDS,
     PATIENT,
     TERMINATED,
-    TRACKER_TIME,
     ItemRun,
     was_terminated,
 )
@@ -76,13 +76,6 @@ class DeliverWorkItem(ItemRun):
             if is_cancelled_exception(error):
                 await self._enter(WorkItemState.WITHDRAWN, f"cancelled{await self._leave()}")
             raise
-
-    @workflow.signal
-    def deliver(self, event: WorkItemEvent) -> None:
-        """Take an event. Deliveries come at least once; a repeated one has no effect."""
-        if event.idempotency_key not in self._carry.seen:
-            seen = lifecycle.remember(self._carry.seen, event.idempotency_key)
-            self._keep(seen=seen, queue=(*self._carry.queue, event))
 
     async def _continue_as_new_if_due(self) -> None:
         if workflow.info().is_continue_as_new_suggested():
@@ -258,6 +251,9 @@ class DeliverWorkItem(ItemRun):
         if isinstance(move, End) and ask.retry is Stage.SETTLING:
             # What cannot be judged is given up: asked about it again and again, the run would never end.
             self._keep(queue=self._carry.queue[self._carry.unjudged :], unjudged=0)
+        if isinstance(move, End) and ask.retry is Stage.INTAKE and self._carry.queue and workflow.patched(GIVES_UP):
+            # What is told of an item that cannot be read cannot be judged either, and nobody wants to be asked again.
+            self._keep(queue=(), unjudged=0)
         if resolution.proposal is not None:
             self._keep(proposal=resolution.proposal)
         if resolution.verb is Verb.APPROVE and ask.kind is not EscalationKind.FAILURE:

@@ -111,6 +111,18 @@ class Agreed(Contract):
     at: datetime | None = None
 
 
+class Advance(Contract):
+    """What one event adds to what is agreed, see `domain.sync.agreeing.advanced`."""
+
+    rev: int = 0
+    changes: dict[str, Json] = Field(default_factory=dict)
+    links: tuple[str, ...] | None = None
+    comments: dict[int, int] | None = None
+    link_update: int = 0
+    own_comment: int = 0
+    """A comment of ours; 0 for none."""
+
+
 class SyncState(Contract):
     """How synchronisation stands in one project."""
 

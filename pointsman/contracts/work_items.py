@@ -72,6 +72,12 @@ class WorkItemEvent(Contract):
     """Who asked for this replay; empty for a first hand-over."""
 
 
+class WorkItemEvents(Contract):
+    """Events of one item that waited together, oldest first."""
+
+    events: tuple[WorkItemEvent, ...]
+
+
 class WorkItemState(StrEnum):
     RECEIVED = "received"
     ANALYSED = "analysed"

@@ -4,13 +4,14 @@ the read, the write or the delivery that it follows from has told one."""
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Chain
-from pointsman.contracts.sync import Agreed, SyncState
+from pointsman.contracts.sync import Advance, Agreed, SyncState
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.sync import agreeing
 from pointsman.store import contents
@@ -57,6 +58,11 @@ class Agreements:
     ) -> Agreed | None:
         """Idempotent. None where nothing was agreed before."""
         return await self._change(chain, lambda one: agreeing.advanced(one, rev, changes, links, comments, link_update))
+
+    async def advance_all(self, chain: Chain, steps: Sequence[Advance]) -> None:
+        """Idempotent. All or nothing, and one snapshot for all."""
+        if steps:
+            await self._change(chain, lambda one: reduce(agreeing.stepped, steps, one))
 
     async def own_comment(self, chain: Chain, comment_id: int, *, is_status: bool = False) -> None:
         """Idempotent."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
@@ -49,9 +50,12 @@ class Inbox:
             self._known_chains[item] = chain_id
         return Receipt(id=delivery.id, chain_id=chain_id, duplicate_of=duplicate_of)
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
-        """For each item its oldest pending delivery, if that is due; all others that are due. In order of arrival."""
-        return await self._store.read(lambda session: _due(session, now, limit))
+    async def due(
+        self, now: datetime, limit: int, apart: Collection[ItemName] = (), each: int = 1
+    ) -> Sequence[Delivery]:
+        """For each item but those `apart` up to `each` of its oldest pending deliveries, none of which may be ahead of
+        its time; of no item all that are due. In order of arrival."""
+        return await self._store.read(lambda session: _due(session, now, limit, apart, each))
 
     async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
         """The row is done. A row that is done already stays, but what was dispatched may turn out to be an echo.
@@ -88,6 +92,12 @@ class Inbox:
         query = select(InboxRow).where(col(InboxRow.id) == delivery_id)
         row = await self._store.read(lambda session: session.scalar(query))
         return _delivery(row) if row else None
+
+    async def several(self, ids: Collection[str]) -> Mapping[str, Delivery]:
+        """In one look; those that are not there are left out."""
+        query = select(_INBOX).where(_INBOX.c.id.in_(ids))
+        rows = await self._store.read(lambda session: [_read(row) for row in session.execute(query)])
+        return {row.id: row for row in rows}
 
     async def find(self, state: str = "", item_id: int = 0, limit: int = 200) -> Sequence[Delivery]:
         """Newest first."""
@@ -155,21 +165,25 @@ class Inbox:
         return await self._store.read(lambda session: [_delivery(row) for row in session.scalars(query)])
 
 
-def _due(session: Session, now: datetime, limit: int) -> list[Delivery]:
+def _due(session: Session, now: datetime, limit: int, apart: Collection[ItemName], each: int) -> list[Delivery]:
     """Reads pending rows until enough are found: what lies behind costs nothing."""
     found: list[int] = []
-    seen: set[arrivals.Item] = set()
+    left: dict[ItemName, int] = dict.fromkeys(apart, 0)
     for row in session.execute(_PENDING.execution_options(yield_per=ROWS_AT_ONCE)):
         if len(found) == limit:
             break
-        item = (row.organisation, row.item_id)
-        if row.item_id and item in seen:
-            continue
-        seen.add(item)
-        if row.next_at is None or row.next_at <= now:
+        item, is_due = (row.organisation, row.item_id), row.next_at is None or row.next_at <= now
+        room = left.get(item, each)
+        if row.item_id:
+            left[item] = room - 1 if is_due else 0
+        if room > 0 and is_due:
             found.append(row.sequence)
     whole = select(_INBOX).where(_INBOX.c.sequence.in_(found), _IS_PENDING).order_by(_INBOX.c.sequence)
-    return [Delivery.model_validate({**row._mapping, "correlation_id": row.id}) for row in session.execute(whole)]
+    return [_read(row) for row in session.execute(whole)]
+
+
+def _read(row: Row[Any]) -> Delivery:
+    return Delivery.model_validate({**row._mapping, "correlation_id": row.id})
 
 
 def _told(session: Session, delivery_id: str) -> InboxRow:

@@ -49,6 +49,8 @@ CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
 GONE = "        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)\n"
 NOT_TOLD = '        return ""\n'
 TRIED = '        if ask.dry_run or found.status != "would":\n'
+QUICKLY = "            return await workflow.execute_local_activity_method(\n"
+SLOWLY = "            return await workflow.execute_activity_method(\n"
 
 MUTANTS = {
     LATE_SHOW: Mutant("item_runs.py", "DeliverWorkItem.[do]*", (SHOW, ENTERED), ("", ENTERED + SHOW)),
@@ -208,6 +210,21 @@ MUTANTS = {
     ),
     "progress of an agent elsewhere is not said on the item": Mutant(
         "agent_services.py", "DelegateTurn.delegated", ("            await self._tell_status(found.note)\n",), ("",)
+    ),
+    "the patch that hears events at once is dropped": Mutant(
+        "hearing.py",
+        "DeliverWorkItem.several-at-once-while-waiting",
+        ("    if workflow.patched(AT_ONCE):\n",),
+        ("    if True:\n",),
+    ),
+    "events are judged by an activity of its own": Mutant(
+        "hearing.py", "DeliverWorkItem.several-at-once-while-waiting", (QUICKLY,), (SLOWLY,)
+    ),
+    "events that come together are not heard": Mutant(
+        "listening.py",
+        "DeliverWorkItem.several-at-once-while-waiting",
+        ("        for event in told.events:\n",),
+        ("        for event in told.events[:0]:\n",),
     ),
     PATCHED: Mutant(
         "work_items.py",

@@ -215,6 +215,16 @@ async def comment_while_waiting(item: Recording) -> None:
     await ended(item)
 
 
+@path(CLOSING, answer("Noted."), DeliverWorkItem=ITEM)
+async def several_at_once_while_waiting(item: Recording) -> None:
+    await item.deliver()
+    row = await item.asked()
+    said = [item.event(EventKind.COMMENTED, rev=rev, comment=text) for rev, text in ((2, "One more"), (3, "Another"))]
+    await item.hand_over(*said)
+    await item.decide(row, "approve")
+    await ended(item)
+
+
 @path(DeliverWorkItem=ITEM, TakeTurn=TURN)
 async def deleted_while_working(item: Recording) -> None:
     pause = Pause(item)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pointsman.contracts.base import Json
@@ -23,7 +24,8 @@ from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
-from starter.dispatcher import Deliver, Dispatcher
+from starter.dispatcher import Dispatcher
+from starter.handing import Deliver
 from starter.judging import HandOver
 from tests.starter.web_rig import created
 
@@ -39,6 +41,9 @@ class World:
 
     def __init__(self) -> None:
         self.taken: list[HandOver] = []
+        """One for each event."""
+        self.hand_overs: list[int] = []
+        """How many events each was of."""
         self.fail: Callable[[HandOver], Exception | None] = lambda what: None
         self.hold = asyncio.Event()
         self.hold.set()
@@ -50,9 +55,11 @@ class World:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await self.hold.wait()
-            if error := self.fail(what):
-                raise error
-            self.taken.append(what)
+            for event in what.events:
+                if error := self.fail(replace(what, event=event)):
+                    raise error
+            self.taken += [replace(what, event=event, others=()) for event in what.events]
+            self.hand_overs.append(len(what.events))
             return what.known_workflow_id or f"ado/{what.event.key}"
         finally:
             self.at_once -= 1

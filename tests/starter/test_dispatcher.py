@@ -17,13 +17,13 @@ from pointsman.contracts.work_items import (
 from pointsman.domain.deliveries import read_bytes
 from pointsman.observability import names
 from pointsman.ports import Unavailable
-from pointsman.ports_inbox import Ended
+from pointsman.ports_inbox import Ended, ItemNames
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
 from pointsman.temporal_server import DevServer
 from starter.connection import Connection
-from starter.dispatcher import TemporalAway, deliver_by
+from starter.handing import TemporalAway, deliver_by
 from starter.judging import HandOver
 from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, POLICY, Rig, running, until, updated
 from tests.starter.web_rig import created
@@ -59,6 +59,56 @@ async def test_events_of_one_item_go_in_order_even_if_the_first_fails_for_a_whil
     async with running(rig):
         await rig.settled(*receipts)
     assert [what.event.rev for what in rig.world.taken] == [1, 2, 3, 4, 5]
+
+
+async def test_what_waits_of_one_item_goes_together(store: Store) -> None:
+    rig = Rig(store)
+    receipts = [await rig.accept(updated(number)) for number in range(1, 6)]
+    other = await rig.accept(created(42))
+    async with running(rig):
+        rows = await rig.settled(*receipts, other)
+    assert sorted(rig.world.hand_overs) == [1, 5]
+    assert [what.event.rev for what in rig.world.taken if what.event.key == KEY] == [1, 2, 3, 4, 5]
+    assert {(row.state, row.workflow_id) for row in rows if row.item_id == 41} == {
+        (DeliveryState.DISPATCHED, "ado/harbour/Quay/41")
+    }
+    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="dispatched") == 5
+
+
+async def test_behind_an_event_that_is_handed_over_scope_is_left_to_the_workflow(store: Store) -> None:
+    rig = Rig(store)
+    receipts = [await rig.accept(updated(number, project=name)) for number, name in ((1, "Quay"), (2, "Pier"))]
+    before = await rig.accept(updated(3, 42, project="Pier"))
+    async with running(rig):
+        rows = await rig.settled(*receipts, before)
+    assert [row.state for row in rows] == [DeliveryState.DISPATCHED] * 2 + [DeliveryState.OUT_OF_SCOPE]
+    assert {row.workflow_id for row in rows[:2]} == {"ado/harbour/Quay/41"}
+
+
+async def test_an_echo_among_others_is_not_handed_over_with_them(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end()
+    await write_title(rig)
+    receipts = [
+        await rig.accept(updated(5, changed=TITLE)),
+        *[await rig.accept(updated(number)) for number in (6, 7)],
+    ]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+    assert [row.state for row in rows] == [DeliveryState.ECHO, DeliveryState.DISPATCHED, DeliveryState.DISPATCHED]
+    assert rig.world.hand_overs == [2]
+
+
+async def test_replays_of_one_event_go_one_after_the_other(store: Store) -> None:
+    rig = Rig(store)
+    rig.world.fail = lambda what: None if what.event.replayed_by else ValueError("not yet")
+    async with running(rig):
+        dead = await rig.accept(created())
+        await rig.settled(dead)
+    again = [await rig.inbox.replay(dead.id, "ada") for _ in range(2)]
+    async with running(rig):
+        rows = await rig.settled(*again)
+    assert [row.state for row in rows] == [DeliveryState.DISPATCHED, DeliveryState.DUPLICATE]
 
 
 async def test_several_items_go_at_once_up_to_the_bound_and_never_one_twice(store: Store) -> None:
@@ -133,9 +183,9 @@ class FlakyInbox(Inbox):
 
     failures = 6
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Delivery]:
+    async def due(self, now: datetime, limit: int, apart: ItemNames = (), each: int = 1) -> Sequence[Delivery]:
         self._fail()
-        return await super().due(now, limit)
+        return await super().due(now, limit, apart, each)
 
     async def settle(self, delivery_id: str, state: DeliveryState, reason: str = "", workflow_id: str = "") -> None:
         self._fail()
@@ -292,17 +342,20 @@ async def test_a_replay_of_what_nobody_understands_ends_where_it_began(
     assert rig.world.taken == []
 
 
-async def test_two_events_reach_one_real_workflow_as_start_and_signals(store: Store, dev_server: DevServer) -> None:
+async def test_events_reach_one_real_workflow_as_start_and_signals(store: Store, dev_server: DevServer) -> None:
     connection = Connection(dev_server.address)
     deliver = deliver_by(connection, POLICY, f"test-{new_id()}")
     item = int(new_id()[:8], 16) % 1_000_000 + 1
     async with running(Rig(store, deliver=deliver)) as rig:
-        rows = await rig.settled(await rig.accept(created(item)), await rig.accept(updated(2, item)))
+        await rig.settled(await rig.accept(created(item)))
+    receipts = [await rig.accept(updated(number, item)) for number in (2, 3)]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
     (workflow_id,) = {row.workflow_id for row in rows}
     workflow = (await connection.client()).get_workflow_handle(workflow_id)
     history = await workflow.fetch_history()
-    signals = [event for event in history.events if event.HasField("workflow_execution_signaled_event_attributes")]
-    assert len(signals) == 2
+    signals = [event.workflow_execution_signaled_event_attributes for event in history.events]
+    assert [signal.signal_name for signal in signals if signal.signal_name] == ["deliver", "deliver_all"]
     await workflow.terminate()
 
 

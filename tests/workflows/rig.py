@@ -181,12 +181,34 @@ class Rig:
         by: str = PERSON,
     ) -> WorkItemEvent:
         """A delivery as the dispatcher hands it over, with its body in the inbox."""
+        event = self.event(kind, rev=rev, changed=changed, comment=comment, key=key, linked=linked, by=by)
+        await self.hand_over(event)
+        return event
+
+    async def hand_over(self, event: WorkItemEvent, *others: WorkItemEvent) -> None:
+        """As the dispatcher does, with what else waited."""
+        await work_items.hand_over(
+            self.client, event, self.policy, "default", f"{self.queue}-1", others=others, task_queue=self.queue
+        )
+
+    def event(
+        self,
+        kind: EventKind = EventKind.UPDATED,
+        *,
+        rev: int = 0,
+        changed: dict[str, Json] | None = None,
+        comment: str = "",
+        key: str = "",
+        linked: Sequence[Json] = (),
+        by: str = PERSON,
+    ) -> WorkItemEvent:
+        """A delivery that is in the inbox, and not handed over yet."""
         self.delivered += 1
         rev = rev or self.tracker.items[1].rev
         name = f"{self.queue}-{self.delivered}"
         fields = {**(changed or {}), **({"System.History": comment} if comment else {})}
         self.bodies.kept[name] = self._delivery(name, kind, rev, fields, linked, by)
-        event = WorkItemEvent(
+        return WorkItemEvent(
             delivery_id=name,
             idempotency_key=key or name,
             correlation_id=name,
@@ -197,8 +219,6 @@ class Rig:
             changed_fields=tuple(fields),
             links_changed=bool(linked),
         )
-        await work_items.hand_over(self.client, event, self.policy, "default", f"{self.queue}-1", task_queue=self.queue)
-        return event
 
     async def hears_of_our_link(self) -> None:
         """We linked item 7 to this one, which is its child: its end of the link comes in as an event."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.sync import Agreed
+from pointsman.contracts.sync import Advance, Agreed
 from pointsman.domain.echoes import is_noise
 
 OWN_COMMENTS_MAX = 200
@@ -70,6 +70,12 @@ def advanced(
             "comments": versions,
         }
     )
+
+
+def stepped(agreed: Agreed, step: Advance) -> Agreed:
+    """What one event adds, whatever that is."""
+    after = advanced(agreed, step.rev, step.changes, step.links, step.comments, step.link_update)
+    return commented(after, step.own_comment, is_status=False) if step.own_comment else after
 
 
 def commented(agreed: Agreed, comment_id: int, *, is_status: bool) -> Agreed:
