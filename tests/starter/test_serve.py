@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ import httpx2
 import pytest
 import structlog
 import structlog.testing
+import yaml
 from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,8 +25,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from bench.faults.forks import Forked, Nursery
 from pointsman.config import Settings
 from pointsman.contracts.base import Json
-from pointsman.contracts.records import Delivery, DeliveryState, ItemRow
+from pointsman.contracts.records import AttemptKind, Delivery, DeliveryState, ItemRow
 from pointsman.contracts.work_items import WorkItemState
+from pointsman.policies.loading import OURS
+from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
 from pointsman.sandbox.azure_devops import server as azure_devops
 from pointsman.sandbox.azure_devops.config import demo_config
 from pointsman.sandbox.models import server as models
@@ -33,6 +37,7 @@ from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import Fault, FaultKind
 from pointsman.sandbox.serving import hosting
 from pointsman.store import schema
+from pointsman.store.attempts import Attempts
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
@@ -154,15 +159,37 @@ async def test_deliveries_are_kept_while_temporal_is_away_and_handed_over_when_i
     assert (told.ok, told.pending) == (True, 0)  # what was written until the end is signed
 
 
+async def done(store: Store, organisation: str, item: int) -> ItemRow | None:
+    row = await Items(store).get(organisation, item)
+    return row if row is not None and row.state is WorkItemState.DONE else None
+
+
+async def heard(service: AgentsStandIn) -> bool | None:
+    """Whether the service has a task, of whose answer nothing came back."""
+    return True if await service.states() else None
+
+
 async def handed_over(store: Store) -> Delivery | None:
     rows = await Inbox(store).find()
     return next((row for row in rows if row.state is DeliveryState.DISPATCHED), None)
 
 
-async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
+def led_elsewhere(stage: Stage, url: str) -> None:
+    """Our own policy, but that items with a tag are for an agent elsewhere."""
+    ours = yaml.safe_load((OURS / "policy.yaml").read_text())
+    agents = [*ours["agents"], {"name": "elsewhere", "may_change": ["System.Tags"], "service": {"url": url}}]
+    routes = [{"name": "elsewhere", "match": {"tags": ["elsewhere"]}, "agent": "elsewhere"}, *ours["routes"]]
+    file = stage.folder / "policy" / "policy.yaml"
+    file.write_text(f"{file.read_text()}{yaml.safe_dump({'agents': agents, 'routes': routes})}")
+
+
+async def test_web_and_worker_of_one_postgresql_carry_items_to_their_end_also_where_the_worker_is_killed(
     stage: Stage, dev_server: DevServer, postgres_database: str, nursery: Nursery
 ) -> None:
+    """It dies when an agent elsewhere has got its task, and nobody here knows that yet."""
     schema.upgrade(postgres_database)
+    service = AgentsStandIn(AgentsConfig())
+    service.answers_held = 1
     env = environment(
         stage,
         POINTSMAN_DATABASE_URL=postgres_database,
@@ -171,24 +198,30 @@ async def test_web_and_worker_of_one_postgresql_carry_an_item_to_its_end(
     )
     stage.pointsman.environment = env
     web = Forked("web", ("web",), env, stage.folder, nursery=nursery)
+    dying = Forked("dying", ("worker",), env, stage.folder, nursery=nursery)
     worker = Forked("worker", ("worker",), env, stage.folder, nursery=nursery)
     async with AsyncExitStack() as world:
-        await world.enter_async_context(running(web, worker))
+        led_elsewhere(stage, await world.enter_async_context(service.running()))
+        await world.enter_async_context(running(web, dying))
         await world.enter_async_context(stand_ins(stage))
         outside = await world.enter_async_context(Outside(stage))
         store = await world.enter_async_context(Store.open(postgres_database))
         await answer(web, f"{stage.web_url}/health/ready", 200)
         await outside.subscribe()
+        remote = await outside.file("Bug", "Crane hums, script: works", "Since noon.", tags=("elsewhere",))
+        await until("a message to the service", lambda: heard(service))
+        dying.kill()
+        await world.enter_async_context(running(worker))
         item = await outside.file("Bug", "Crane stops at noon", "It goes on at one.")
-
-        async def done(books: Store) -> ItemRow | None:
-            row = await Items(books).get(stage.organisation, item)
-            return row if row is not None and row.state is WorkItemState.DONE else None
-
-        row = await first(store, done)
+        row = await first(store, partial(done, organisation=stage.organisation, item=item))
+        taken_over = await first(store, partial(done, organisation=stage.organisation, item=remote))
+        told = [one for one in await Attempts(store).of_item(taken_over.key) if one.kind is AttemptKind.AGENT]
         counted = (await answer(worker, f"http://127.0.0.1:{stage.core_port}/metrics", 200)).text
         counted_by_web = (await answer(web, f"{stage.web_url}/metrics", 200)).text
         assert (ended(nursery, web), ended(nursery, worker)) == (ExitCode.OK, ExitCode.OK)
+    assert [(one.subject, one.outcome) for one in told] == [("1/1/say", "found")]
+    assert (len(service.heard), service.calls.count("SendMessage")) == (1, 1)
+    assert [*(await service.states()).values()] == ["TASK_STATE_COMPLETED"]
     assert row.usage.tool_calls > 0
     assert sample(counted, "pointsman_model_calls_total") == row.usage.model_calls
     assert sample(counted, "temporal_workflow_task_execution_latency_count") > 0
