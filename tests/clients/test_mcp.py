@@ -15,19 +15,21 @@ from pointsman.clients.mcp import Mcp, ToolAnswer
 from pointsman.contracts.policy import ToolServer
 from pointsman.ports import Toolbox, Unavailable
 from tests.clients.mcp_rig import CONTENTS, EDGE, boxed, until
+from tests.preloaded import Preloaded
 
-# Each server is a process that imports the SDK, which takes a second or two.
+# Each server is a process; most skip the imports of the SDK, which take a second or two.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 ALL = ("edge/*",)
+PROGRAM = EDGE[-1]
 
 
 @asynccontextmanager
-async def http_server() -> AsyncGenerator[str]:
+async def http_server(preloaded: Preloaded) -> AsyncGenerator[str]:
     """The same program over HTTP, in a process of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(*EDGE, str(port))
+    process = await asyncio.create_subprocess_exec(preloaded.python, PROGRAM, str(port))
     try:
         await until(lambda: is_open(port))
         yield f"http://127.0.0.1:{port}/mcp"
@@ -51,13 +53,13 @@ async def is_open(port: int) -> bool:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["stdio", "http"])
-async def box(request: pytest.FixtureRequest) -> AsyncGenerator[Mcp]:
+async def box(request: pytest.FixtureRequest, preloaded: Preloaded) -> AsyncGenerator[Mcp]:
     """One server for all tests that leave it alive, by both ways of speaking to it."""
     if request.param == "stdio":
         async with boxed(ToolServer(name="edge", command=EDGE)) as tools:
             yield tools
     else:
-        async with http_server() as url, boxed(ToolServer(name="edge", url=url)) as tools:
+        async with http_server(preloaded) as url, boxed(ToolServer(name="edge", url=url)) as tools:
             yield tools
 
 
@@ -161,8 +163,8 @@ async def counted(box: Mcp, stops: int) -> bool:
     return int((await call(box, "stops")).text) >= stops
 
 
-async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None:
-    async with http_server() as url:
+async def test_http_server_that_goes_away_is_unavailable_and_then_back(preloaded: Preloaded) -> None:
+    async with http_server(preloaded) as url:
         box = Mcp([ToolServer(name="edge", url=url)], {}, CONTENTS)
         first = int((await call(box, "pid")).text)
         os.kill(first, signal.SIGKILL)
@@ -170,7 +172,7 @@ async def test_http_server_that_goes_away_is_unavailable_and_then_back() -> None
             await call(box, "echo", text="x")
         port = url.split(":")[2].split("/")[0]
         await until(lambda: is_closed(int(port)))  # who is killed may answer for a moment yet
-        again = await asyncio.create_subprocess_exec(*EDGE, port)
+        again = await asyncio.create_subprocess_exec(preloaded.python, PROGRAM, port)
         await until(lambda: is_open(int(port)))
         assert (await call(box, "echo", text="back")).ok
         await box.aclose()

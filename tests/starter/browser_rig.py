@@ -1,4 +1,7 @@
-"""A real browser for tests of pages: one for all tests of a module, on the loop of the module, and no step can hang."""
+"""A real browser for tests of pages: one window for all tests of a module, on its loop, and no step can hang.
+
+A window takes the browser two seconds of processor time, and what a page's scripts come to is known there from then on.
+"""
 
 import asyncio
 import shutil
@@ -7,12 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.async_api import Browser, Page, Request, async_playwright
+from playwright.async_api import ConsoleMessage, Error, Page, Request, async_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 STEP_SECONDS_MAX = 30.0
 CLOSING_SECONDS_MAX = 10.0
 TEST_SECONDS_MAX = 90.0
+FLAGS = ("--js-flags=--no-opt,--no-maglev",)
+"""Scripts here run for seconds: making them fast takes longer than they do."""
 
 
 def program() -> str:
@@ -26,14 +31,16 @@ def program() -> str:
 
 
 @asynccontextmanager
-async def browser() -> AsyncGenerator[Browser]:
+async def window() -> AsyncGenerator[Page]:
     """Close it before the servers that its pages speak to."""
     path = program()
     driver = await async_playwright().start()
     try:
-        launched = await driver.chromium.launch(executable_path=path, timeout=STEP_SECONDS_MAX * 1000)
+        launched = await driver.chromium.launch(executable_path=path, args=FLAGS, timeout=STEP_SECONDS_MAX * 1000)
         try:
-            yield launched
+            context = await launched.new_context(color_scheme="light", reduced_motion="reduce")
+            context.set_default_timeout(STEP_SECONDS_MAX * 1000)
+            yield await context.new_page()
         finally:
             async with asyncio.timeout(CLOSING_SECONDS_MAX):
                 await launched.close()
@@ -52,9 +59,21 @@ class Tab:
     """Errors on the console (a breach of the content security policy is one), exceptions, requests to elsewhere."""
 
     def watch(self) -> None:
-        self.page.on("console", lambda message: self._fault(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self._fault(str(error)))
+        self.page.on("console", self._told)
+        self.page.on("pageerror", self._failed)
         self.page.on("request", self._requested)
+
+    def leave(self) -> None:
+        self.page.remove_listener("console", self._told)
+        self.page.remove_listener("pageerror", self._failed)
+        self.page.remove_listener("request", self._requested)
+
+    def _told(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._fault(message.text)
+
+    def _failed(self, error: Error) -> None:
+        self._fault(str(error))
 
     def _requested(self, request: Request) -> None:
         if not request.url.startswith((self.home, "data:")):
@@ -65,17 +84,17 @@ class Tab:
 
 
 @asynccontextmanager
-async def tab(launched: Browser, home: str, *, width: int = 1280, height: int = 900) -> AsyncGenerator[Tab]:
-    """A tab of a visitor of its own, for a limited time. `home` is where its requests may go."""
+async def tab(window: Page, home: str, *, width: int = 1280, height: int = 900) -> AsyncGenerator[Tab]:
+    """The window as a visitor finds it, for a limited time. `home` is where its requests may go."""
     async with asyncio.timeout(TEST_SECONDS_MAX):
-        context = await launched.new_context(
-            color_scheme="light", reduced_motion="reduce", viewport={"width": width, "height": height}
-        )
+        await window.set_viewport_size({"width": width, "height": height})
+        await window.emulate_media(color_scheme="light")
+        opened = Tab(window, home)
+        opened.watch()
         try:
-            context.set_default_timeout(STEP_SECONDS_MAX * 1000)
-            opened = Tab(await context.new_page(), home)
-            opened.watch()
             yield opened
         finally:
+            opened.leave()
             async with asyncio.timeout(CLOSING_SECONDS_MAX):
-                await context.close()
+                await window.goto("about:blank")
+                await window.context.clear_cookies()

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]  # it ships no types
-from playwright.async_api import Browser, expect
+from playwright.async_api import Page, expect
 
 from pointsman.ports import Unavailable
 from pointsman.store.engine import Store
@@ -35,9 +35,9 @@ HOSTILE = "<img src='http://elsewhere.example/x'> & more"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with browser_rig.browser() as launched:
-        yield launched
+async def window() -> AsyncIterator[Page]:
+    async with browser_rig.window() as opened:
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -65,11 +65,11 @@ STATES = {"ready": (), "degraded": (TEMPORAL,), "unready": (TEMPORAL, SEQUENCER)
 
 
 @asynccontextmanager
-async def status(browser: Browser, given: Services, state: str = "ready") -> AsyncGenerator[tuple[Tab, Web]]:
+async def status(window: Page, given: Services, state: str = "ready") -> AsyncGenerator[tuple[Tab, Web]]:
     """The page in that state, opened."""
     async with serving(replace(given, checks=(*given.checks, *STATES[state]))) as web:
         home = str(web.http.base_url)
-        async with browser_rig.tab(browser, home) as tab:
+        async with browser_rig.tab(window, home) as tab:
             await tab.page.goto(home)
             yield tab, web
 
@@ -87,14 +87,14 @@ async def without_barriers(tab: Tab) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_the_page_is_without_barriers_and_faults(browser: Browser, given: Services, state: str) -> None:
-    async with status(browser, given, state) as (tab, _):
+async def test_the_page_is_without_barriers_and_faults(window: Page, given: Services, state: str) -> None:
+    async with status(window, given, state) as (tab, _):
         assert await tab.page.title() == f"Pointsman: {state}"
         await without_barriers(tab)
 
 
-async def test_what_fails_is_said_in_words(browser: Browser, given: Services) -> None:
-    async with status(browser, given, "degraded") as (tab, _):
+async def test_what_fails_is_said_in_words(window: Page, given: Services) -> None:
+    async with status(window, given, "degraded") as (tab, _):
         banner = await tab.page.get_by_role("banner").inner_text()
         assert "degraded" in banner
         assert "temporal fails" in banner
@@ -104,15 +104,15 @@ async def test_what_fails_is_said_in_words(browser: Browser, given: Services) ->
         assert AWAY in row
 
 
-async def test_what_a_dependency_says_is_text_and_nothing_is_fetched(browser: Browser, given: Services) -> None:
-    async with status(browser, given, "unready") as (tab, _):
+async def test_what_a_dependency_says_is_text_and_nothing_is_fetched(window: Page, given: Services) -> None:
+    async with status(window, given, "unready") as (tab, _):
         assert HOSTILE in await tab.page.get_by_role("row", name="sequencer").inner_text()
         assert "temporal and sequencer fail" in await tab.page.get_by_role("banner").inner_text()
         assert tab.faults == []
 
 
-async def test_the_keyboard_reaches_every_link_and_shows_where_it_is(browser: Browser, given: Services) -> None:
-    async with status(browser, given) as (tab, _):
+async def test_the_keyboard_reaches_every_link_and_shows_where_it_is(window: Page, given: Services) -> None:
+    async with status(window, given) as (tab, _):
         links = await tab.page.get_by_role("link").all_inner_texts()
         reached = []
         for _step in links:
@@ -124,15 +124,15 @@ async def test_the_keyboard_reaches_every_link_and_shows_where_it_is(browser: Br
         assert len(links) > 3
 
 
-async def test_a_narrow_or_enlarged_page_does_not_scroll_sideways(browser: Browser, given: Services) -> None:
-    async with status(browser, given, "unready") as (tab, _):
+async def test_a_narrow_or_enlarged_page_does_not_scroll_sideways(window: Page, given: Services) -> None:
+    async with status(window, given, "unready") as (tab, _):
         for width in (320, 640):
             await tab.page.set_viewport_size({"width": width, "height": 900})
             assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-async def test_its_links_lead_where_they_say(browser: Browser, given: Services, dev_server: DevServer) -> None:
-    async with status(browser, replace(given, ui_url=dev_server.ui_url)) as (tab, web):
+async def test_its_links_lead_where_they_say(window: Page, given: Services, dev_server: DevServer) -> None:
+    async with status(window, replace(given, ui_url=dev_server.ui_url)) as (tab, web):
         page = tab.page
         for name, path in (("Readiness", "/health/ready"), ("Metrics", "/metrics"), ("Interface", "/openapi.json")):
             target = await page.get_by_role("link", name=name).get_attribute("href")
@@ -144,7 +144,7 @@ async def test_its_links_lead_where_they_say(browser: Browser, given: Services, 
 
 
 @asynccontextmanager
-async def page_of_the_matrix(browser: Browser, migrated_file: Path, folder: Path) -> AsyncGenerator[tuple[Tab, Traced]]:
+async def page_of_the_matrix(window: Page, migrated_file: Path, folder: Path) -> AsyncGenerator[tuple[Tab, Traced]]:
     """Read from the stand-in, written by the command, opened as a file."""
     copy(migrated_file, folder / "pointsman-matrix.db")
     target = folder / "matrix.html"
@@ -152,15 +152,15 @@ async def page_of_the_matrix(browser: Browser, migrated_file: Path, folder: Path
         made = await traced(azure)
         code, _, _ = await asked(azure, folder, Wanted(project=PROJECT, format="html", output=str(target)))
         assert code == 0
-    async with browser_rig.tab(browser, folder.as_uri()) as tab:
+    async with browser_rig.tab(window, folder.as_uri()) as tab:
         await tab.page.goto(target.as_uri())
         yield tab, made
 
 
 async def test_the_matrix_is_read_in_both_directions_by_keyboard_and_in_the_dark(
-    browser: Browser, migrated_file: Path, tmp_path: Path
+    window: Page, migrated_file: Path, tmp_path: Path
 ) -> None:
-    async with page_of_the_matrix(browser, migrated_file, tmp_path) as (tab, made):
+    async with page_of_the_matrix(window, migrated_file, tmp_path) as (tab, made):
         page = tab.page
         await without_barriers(tab)
         rows = page.locator("[role=region] tbody tr")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, FrameLocator, Page, expect
+from playwright.async_api import FrameLocator, Page, expect
 
 from pointsman.contracts.escalations import Decision, EscalationKind
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
@@ -31,10 +31,10 @@ PATIENCE_MS = browser_rig.STEP_SECONDS_MAX * 1000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(dev_server: DevServer) -> AsyncIterator[Browser]:
+async def window(dev_server: DevServer) -> AsyncIterator[Page]:
     """Closed before the server stops."""
-    async with browser_rig.browser() as launched:
-        yield launched
+    async with browser_rig.window() as opened:
+        yield opened
 
 
 @asynccontextmanager
@@ -52,12 +52,12 @@ async def question(server: DevServer) -> AsyncGenerator[tuple[Rig, EscalationRow
 
 
 @asynccontextmanager
-async def page_of(browser: Browser, server: DevServer, workflow_id: str) -> AsyncGenerator[Page]:
+async def page_of(window: Page, server: DevServer, workflow_id: str) -> AsyncGenerator[Page]:
     """The workflow's page, at the tab that tells its story."""
     base = f"{server.ui_url}/namespaces/default/workflows"
     client = await server.connect()
     run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
-    async with browser_rig.tab(browser, server.ui_url, height=1400) as tab:
+    async with browser_rig.tab(window, server.ui_url, height=1400) as tab:
         await tab.page.goto(f"{base}/{quote(workflow_id, safe='')}/{run_id}/user-metadata", wait_until="commit")
         yield tab.page
 
@@ -84,8 +84,8 @@ async def send(page: Page, document: str) -> None:
     await page.get_by_text("Workflow signaled").wait_for()
 
 
-async def test_a_person_finds_a_question_and_decides_it(browser: Browser, dev_server: DevServer) -> None:
-    async with question(dev_server) as (item, row), page_of(browser, dev_server, row.workflow_id) as page:
+async def test_a_person_finds_a_question_and_decides_it(window: Page, dev_server: DevServer) -> None:
+    async with question(dev_server) as (item, row), page_of(window, dev_server, row.workflow_id) as page:
         told = details(page)
         await told.get_by_role("heading", name=f"{row.id}: approval, medium").wait_for()
         await told.get_by_text("Rung 1 of 2").wait_for()
@@ -105,8 +105,8 @@ async def test_a_person_finds_a_question_and_decides_it(browser: Browser, dev_se
         await page.get_by_text("Completed", exact=True).first.wait_for()
 
 
-async def test_what_cannot_be_taken_is_shown_and_decides_nothing(browser: Browser, dev_server: DevServer) -> None:
-    async with question(dev_server) as (item, row), page_of(browser, dev_server, row.workflow_id) as page:
+async def test_what_cannot_be_taken_is_shown_and_decides_nothing(window: Page, dev_server: DevServer) -> None:
+    async with question(dev_server) as (item, row), page_of(window, dev_server, row.workflow_id) as page:
         told = details(page)
         await told.get_by_text("Rung 1 of 2").wait_for()
         await send(page, json.dumps({"verb": "aprove", "by": "ada", "subject": row.escalation.subject}))
@@ -119,8 +119,8 @@ async def test_what_cannot_be_taken_is_shown_and_decides_nothing(browser: Browse
         await expect(told.get_by_text("Rung 1 of 2")).to_be_visible()
 
 
-async def test_the_list_is_narrowed_down_to_what_waits(browser: Browser, dev_server: DevServer) -> None:
-    async with question(dev_server) as (item, row), browser_rig.tab(browser, dev_server.ui_url) as tab:
+async def test_the_list_is_narrowed_down_to_what_waits(window: Page, dev_server: DevServer) -> None:
+    async with question(dev_server) as (item, row), browser_rig.tab(window, dev_server.ui_url) as tab:
         query = f'WorkflowType="ResolveEscalation" AND ExecutionStatus="Running" AND Project="{item.key.project}"'
         async with asyncio.timeout(browser_rig.STEP_SECONDS_MAX):
             while not (await item.client.count_workflows(query)).count:  # noqa: ASYNC110 - nothing announces it
@@ -133,8 +133,8 @@ async def test_the_list_is_narrowed_down_to_what_waits(browser: Browser, dev_ser
             await expect(attributes).to_contain_text(f'"{name}": "{value}"', timeout=PATIENCE_MS)
 
 
-async def test_the_last_line_of_a_question_is_not_cut_off(browser: Browser, dev_server: DevServer) -> None:
-    async with question(dev_server) as (_, row), page_of(browser, dev_server, row.workflow_id) as page:
+async def test_the_last_line_of_a_question_is_not_cut_off(window: Page, dev_server: DevServer) -> None:
+    async with question(dev_server) as (_, row), page_of(window, dev_server, row.workflow_id) as page:
         command = details(page).locator("code").last
         await expect(command).to_contain_text("temporal workflow signal", timeout=PATIENCE_MS)
         frame = page.locator("iframe[title=output]").last
@@ -148,7 +148,7 @@ async def test_the_last_line_of_a_question_is_not_cut_off(browser: Browser, dev_
                 await asyncio.sleep(0.02)
 
 
-async def test_what_others_wrote_is_shown_as_it_is(browser: Browser, dev_server: DevServer) -> None:
+async def test_what_others_wrote_is_shown_as_it_is(window: Page, dev_server: DevServer) -> None:
     title = "Fix __init__ of *all* List<int> for $5 or $6 with --force `now` ![x](http://elsewhere.example/x.png)"
     told = story.item(
         DeliverRequest(key=samples.KEY, tenant="default", correlation_id="c-1", policy=samples.POLICY),
@@ -157,7 +157,7 @@ async def test_what_others_wrote_is_shown_as_it_is(browser: Browser, dev_server:
     asked = samples.escalation(EscalationKind.APPROVAL, decisions.verbs_for(EscalationKind.APPROVAL))
     hostile = "> <b onclick=x>bold</b> ![x](http://elsewhere.example/x.png) <!-- a -->\n> ```\n> if a <b:"
     about = story.escalation("w", asked.model_copy(update={"details": hostile}), "ESC-1", 1, [], None)
-    async with browser_rig.tab(browser, dev_server.ui_url) as tab:
+    async with browser_rig.tab(window, dev_server.ui_url) as tab:
         await tab.page.goto(f"{dev_server.ui_url}/render?content={quote(told)}")
         assert await tab.page.get_by_role("heading").inner_text() == f"Bug 41: {title}"
         await tab.page.goto(f"{dev_server.ui_url}/render?content={quote(about)}")
