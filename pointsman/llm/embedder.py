@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from enum import StrEnum
-from math import fsum, isfinite, sqrt
+from math import hypot, isfinite
 from time import perf_counter
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -174,7 +174,7 @@ class Embedder(ABC):
             wrong = f"{len(answer.vectors)} vectors for {len(batch)} texts"
         elif len(sizes) != 1 or 0 in sizes:
             wrong = f"vectors of {sorted(sizes)} numbers"
-        elif not all(isfinite(number) for vector in answer.vectors for number in vector):
+        elif not all(all(map(isfinite, vector)) for vector in answer.vectors):
             wrong = "a vector with something in it that is no finite number"
         elif not all(any(vector) for vector in answer.vectors):
             wrong = "a vector of zeros, which points nowhere"
@@ -250,7 +250,7 @@ def batched(texts: Sequence[str], limits: Limits) -> Iterator[Sequence[str]]:
 
 def unit(vector: Sequence[float]) -> tuple[float, ...]:
     """The vector with length 1; one that has it stays as it came."""
-    length = sqrt(fsum(number * number for number in vector))
+    length = hypot(*vector)
     if abs(length - 1) <= LENGTH_TOLERANCE:
         return tuple(vector)
     return tuple(number / length for number in vector)

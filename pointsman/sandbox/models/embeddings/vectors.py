@@ -5,7 +5,7 @@ from array import array
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import blake2b
-from math import sqrt
+from math import hypot
 
 _WORDS = re.compile(r"\w+")
 
@@ -18,7 +18,7 @@ def vector(text: str, size: int) -> list[float]:
         for at in range(0, 32, 4):
             place = int.from_bytes(digest[at : at + 3], "big") % size
             numbers[place] += 1.0 if digest[at + 3] & 1 else -1.0
-    length = sqrt(sum(number * number for number in numbers))
+    length = hypot(*numbers)
     return [number / length for number in numbers] if length else [1.0, *numbers[1:]]
 
 
