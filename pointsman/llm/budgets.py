@@ -224,20 +224,27 @@ def passed(budget: Budget, account: str, spending: Spending, claim: Claim) -> st
     return ""
 
 
-def check(budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]) -> tuple[str, ...]:
-    """Notes of the soft limits that the claim would pass.
+Applying = Sequence[tuple[tuple[Scope, str], Sequence[Budget]]]
+"""The accounts of a claim, each with the budgets that apply to it."""
+
+
+def applying(budgets: Sequence[Budget], account: tuple[Scope, str]) -> tuple[Budget, ...]:
+    return tuple(budget for budget in budgets if budget.applies(*account))
+
+
+def check(limits: Applying, claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]) -> tuple[str, ...]:
+    """Notes of the soft limits that the claim would pass. Only accounts that have budgets are looked up.
 
     Raises:
         BudgetExceededError: it would pass a hard one.
     """
     notes: list[str] = []
-    for scope, account in claim.accounts:
-        applying = [budget for budget in budgets if budget.applies(scope, account)]
-        if scope is Scope.BUDGET and not applying:
+    for (scope, account), budgets in limits:
+        if scope is Scope.BUDGET and not budgets:
             notes.append(
                 f"budget {parts_of(scope, account)[1]!r} has no limit: the call is written down under its name"
             )
-        for budget in applying:
+        for budget in budgets:
             why = passed(budget, account, spendings[scope, account], claim)
             if why and budget.hard:
                 raise exceeded(claim, why)
@@ -246,15 +253,12 @@ def check(budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scop
     return tuple(notes)
 
 
-def uses_of(
-    budgets: Sequence[Budget], claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]
-) -> tuple[BudgetUse, ...]:
+def uses_of(limits: Applying, claim: Claim, spendings: Mapping[tuple[Scope, str], Spending]) -> tuple[BudgetUse, ...]:
     """How far the claim would use each budget. Asked before it is held."""
     return tuple(
-        BudgetUse(scope=scope, account=budget.told, share=_share(budget, spendings[scope, account], claim))
-        for scope, account in claim.accounts
+        BudgetUse(scope=account[0], account=budget.told, share=_share(budget, spendings[account], claim))
+        for account, budgets in limits
         for budget in budgets
-        if budget.applies(scope, account)
     )
 
 
@@ -298,8 +302,9 @@ class MemoryBudgets:
     async def reserve(self, claim: Claim) -> Reservation:
         self._expire()
         spendings = {key: self._spending(key) for key in claim.accounts}
-        notes = check(self._budgets, claim, spendings)
-        uses = uses_of(self._budgets, claim, spendings)
+        limits = [(key, applying(self._budgets, key)) for key in claim.accounts]
+        notes = check(limits, claim, spendings)
+        uses = uses_of(limits, claim, spendings)
         reservation = Reservation(id=uuid4().hex, claim=claim, notes=notes, uses=uses)
         for key in claim.accounts:
             self._spending(key).hold(claim.tokens, claim.cost_usd)

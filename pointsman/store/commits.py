@@ -13,6 +13,7 @@ from itertools import chain, groupby
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from pointsman.ports import Unavailable
 
@@ -137,7 +138,7 @@ class Committer:
                 _run(connection, jobs)
         except Exception as error:  # a change may raise anything: it belongs to its caller
             jobs[0].error = error
-            return len(jobs) == 1
+            return len(jobs) == 1 and not (jobs[0].is_quick and _has_lost_connection(error))
         return True
 
     def _commit_with_savepoints(self, groups: list[list[AnyJob]]) -> None:
@@ -192,6 +193,10 @@ def _lives(connection: Connection) -> bool:
         return False
     raw = connection.connection.dbapi_connection
     return bool(getattr(raw, "in_transaction", True))  # psycopg has no such attribute, and never ends one by itself
+
+
+def _has_lost_connection(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _answer(jobs: list[AnyJob]) -> None:

@@ -26,6 +26,8 @@ R = TypeVar("R")
 JOBS_PER_COMMIT = 128
 POSTGRES_WRITERS = 8
 READERS = sqlite.READERS
+KEPT_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""For libpq: seconds, seconds, times, milliseconds."""
 
 
 class Store:
@@ -95,7 +97,9 @@ class Store:
             return cls(reader, None, None, [engine.dispose])
         committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=False)
         # Quick changes are many, small, and of few rows: several writers would only wait for each other's.
-        hurried = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
+        # Nobody asks beforehand whether the connection lives, which is a way to the server: what meets a dead one is
+        # repeated. One that was lost in silence must not be waited for.
+        hurried = create_engine(url, pool_size=1, max_overflow=0, hide_parameters=True, connect_args=KEPT_ALIVE)
         event.listen(hurried, "connect", _wait_for_no_disk)
         quick = Committer(hurried, threads=1, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=False)
         return cls(reader, committer, quick, [committer.close, quick.close, hurried.dispose, engine.dispose])

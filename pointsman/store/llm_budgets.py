@@ -7,10 +7,10 @@ waits for the disk: when a machine loses power, what was written in its last sec
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -19,26 +19,30 @@ from sqlalchemy.exc import IntegrityError
 from pointsman.domain.texts import clean
 from pointsman.llm.budgets import (
     RESERVATION_LIFE,
+    Applying,
     Budget,
     BudgetUse,
     Claim,
     Reservation,
     Spending,
+    applying,
     check,
     uses_of,
 )
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
 from pointsman.llm.types import TokenUsage
 from pointsman.ports import Unavailable
-from pointsman.store import llm_ledger
+from pointsman.store import llm_booking, llm_ledger
 from pointsman.store.columns import utc_now
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
-from pointsman.store.llm_ledger import Account, Change, Entry, Settlement, nano_usd, usd
+from pointsman.store.llm_booking import NO_LIMIT, Limit
+from pointsman.store.llm_ledger import Account, Entry, Settlement, nano_usd, usd
 from pointsman.store.llm_retention import LlmRetention
 
 LOG = logging.getLogger(__name__)
 EXPIRE_EVERY, FORGET_EVERY = timedelta(seconds=30), timedelta(days=1)
+ACCOUNTS_KNOWN_MAX = 10_000
 ACTOR = "model service"
 """Who forgets, in the audit log."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -46,7 +50,9 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 class _Asked(NamedTuple):
     entry: Entry
-    budgets: Sequence[Budget]
+    limits: Applying
+    most: Sequence[tuple[Account, Limit]]
+    """The lowest of the hard limits of each account that has any."""
 
 
 class StoreBudgets:
@@ -69,6 +75,8 @@ class StoreBudgets:
         self._retention = LlmRetention(store, ACTOR, now)
         self._expired_at = self._forgot_at = _LONG_AGO
         self._orphans: set[asyncio.Task[None]] = set()
+        self._known: dict[Account, tuple[tuple[Budget, ...], Limit]] = {}
+        """What applies to accounts: budgets do not change while they are held here."""
 
     async def reserve(self, claim: Claim) -> Reservation:
         """As the protocol says.
@@ -82,7 +90,7 @@ class StoreBudgets:
         try:
             if now - self._expired_at >= EXPIRE_EVERY:
                 await self.expire()
-            written = asyncio.ensure_future(self._store.write_each(_keep, _Asked(entry, self._budgets), is_quick=True))
+            written = asyncio.ensure_future(self._store.write_each(_keep, self._asked(entry), is_quick=True))
             answer = await self._answered(written, entry)
         except (Unavailable, IntegrityError) as error:  # a row that is there already: its commit was not heard of
             raise BooksUnavailableError(
@@ -118,6 +126,18 @@ class StoreBudgets:
         if expired:
             LOG.warning("%d reservations of model calls were not settled in time and count as spent", expired)
         return expired
+
+    def _asked(self, entry: Entry) -> "_Asked":
+        if len(self._known) > ACCOUNTS_KNOWN_MAX:
+            self._known.clear()
+        accounts = entry.claim.accounts
+        for account in accounts:
+            if account not in self._known:
+                budgets = applying(self._budgets, account)
+                self._known[account] = budgets, llm_booking.limit_of(budgets)
+        known = [(account, *self._known[account]) for account in accounts]
+        limits = [(account, budgets) for account, budgets, _ in known]
+        return _Asked(entry, limits, [(account, most) for account, _, most in known if most != NO_LIMIT])
 
     async def _answered(self, written: "asyncio.Future[_Answer | None]", entry: Entry) -> "_Answer | None":
         """What the database said. A caller who leaves meanwhile has sent nothing: the row is settled at nothing."""
@@ -176,45 +196,31 @@ def _keep(connection: Connection, jobs: Sequence[_Asked | Settlement]) -> list[_
     Claims and settlements are of one work so that they share transactions: those of one tenant change one row.
     """
     asked = [job for job in jobs if isinstance(job, _Asked)]
-    changes = llm_ledger.settle(connection, [job for job in jobs if isinstance(job, Settlement)])
-    held = _hold(defaultdict(Change), [one.entry.claim for one in asked], sign=1)
-    _hold(changes, [one.entry.claim for one in asked], sign=1)
+    entries = [one.entry for one in asked]
     now = max(job.entry.at if isinstance(job, _Asked) else job.at for job in jobs)
-    after = llm_ledger.charge(connection, changes, now)
-    standing = {account: _without(after[account], change) for account, change in held.items()}
+    ends = [job for job in jobs if isinstance(job, Settlement)]
+    most: dict[Account, Limit] = {}
+    for account, limit in chain.from_iterable(one.most for one in asked):
+        known = most.setdefault(account, limit)
+        if known != limit:
+            most[account] = llm_booking.lowest(known, limit)
+    standing = llm_booking.book(connection, ends, entries, most, now)
     answers = {one.entry.id: _answer(one, standing) for one in asked}
-    refused = [one.entry.claim for one in asked if not isinstance(answers[one.entry.id], _Granted)]
-    llm_ledger.charge(connection, _hold(defaultdict(Change), refused, sign=-1), now)
-    llm_ledger.add(connection, [one.entry for one in asked if isinstance(answers[one.entry.id], _Granted)])
+    refused = [entry for entry in entries if not isinstance(answers[entry.id], _Granted)]
+    llm_booking.give_back(connection, refused, now)
     return [answers[job.entry.id] if isinstance(job, _Asked) else None for job in jobs]
 
 
 def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
     claim = asked.entry.claim
     try:
-        notes = check(asked.budgets, claim, standing)
+        notes = check(asked.limits, claim, standing)
     except BudgetExceededError as error:
         return error
-    uses = uses_of(asked.budgets, claim, standing)
+    uses = uses_of(asked.limits, claim, standing)
     for account in claim.accounts:
         standing[account].hold(claim.tokens, claim.cost_usd)
     return _Granted(notes, uses)
-
-
-def _hold(changes: defaultdict[Account, Change], claims: Sequence[Claim], sign: int) -> defaultdict[Account, Change]:
-    """The changes, and what the claims reserve; what they give back where `sign` is -1."""
-    for claim in claims:
-        tokens, nano = sign * claim.tokens, sign * nano_usd(claim.cost_usd)
-        for account in claim.accounts:
-            changes[account].reserved_tokens += tokens
-            changes[account].reserved_nano_usd += nano
-    return changes
-
-
-def _without(spending: Spending, held: Change) -> Spending:
-    """How the account stood before all that was held at once."""
-    spending.hold(-held.reserved_tokens, -usd(held.reserved_nano_usd))
-    return spending
 
 
 def _expire(connection: Connection, moments: Sequence[datetime]) -> list[int]:

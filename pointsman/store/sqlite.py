@@ -24,6 +24,8 @@ BUSY_TIMEOUT_MS = 10_000
 CHECKPOINT_SECONDS = 1.0
 WAL_BYTES_MAX = 64 * 1024 * 1024
 READERS = 8
+LEVEL = "synchronous"
+"""What a connection was told last: at each statement, the driver hands the interpreter over to another thread."""
 
 
 class StoreInUse(Rejected):
@@ -80,7 +82,9 @@ def writer_engine(path: Path) -> Engine:
     def begin(connection: Connection) -> None:
         # The log is synced by the next commit that waits for the disk, or by the next checkpoint.
         level = "NORMAL" if connection.get_execution_options().get(QUICK) else "FULL"
-        statements.count(connection, f"PRAGMA synchronous={level}", ())
+        if connection.info.get(LEVEL) != level:
+            statements.count(connection, f"PRAGMA synchronous={level}", ())
+            connection.info[LEVEL] = level
         statements.count(connection, "BEGIN IMMEDIATE", ())
 
     return engine

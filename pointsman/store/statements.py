@@ -5,10 +5,10 @@ Only for statements that run for every delivery. Their parameters are what the d
 
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection as Sqlite
-from sqlite3 import Cursor, Error, IntegrityError, OperationalError
+from sqlite3 import Error, IntegrityError, OperationalError
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, exc
+from sqlalchemy import Connection, exc
 
 Value = Any  # whatever a column takes: the tables say what that is
 Values = Sequence[Value] | Mapping[str, Value]
@@ -20,25 +20,51 @@ def rows(connection: Connection, statement: str, values: Values) -> Sequence[Seq
     Raises:
         DBAPIError: the same that SQLAlchemy would raise.
     """
-    return _run(connection, statement, values).fetchall()
+    found: Sequence[Sequence[Value]] = _run(connection, statement, values).fetchall()
+    return found
 
 
 def count(connection: Connection, statement: str, values: Values) -> int:
     """How many rows a statement changes; else like `rows`."""
-    return _run(connection, statement, values).rowcount
+    changed: int = _run(connection, statement, values).rowcount
+    return changed
 
 
-def _run(connection: Connection, statement: str, values: Values) -> Cursor | CursorResult[*tuple[Any, ...]]:
+def _run(connection: Connection, statement: str, values: Values) -> Any:  # Any: a cursor of either driver
     raw = connection.connection.driver_connection
-    if not isinstance(raw, Sqlite):
-        return connection.exec_driver_sql(statement, values if isinstance(values, dict) else tuple(values))
+    if isinstance(raw, Sqlite):
+        try:
+            return raw.execute(statement, values)
+        except Error as error:
+            raise _named(error)(statement, None, error, hide_parameters=True) from error
+    assert raw is not None, "a connection in use has one of the driver"
+    errors = connection.dialect.loaded_dbapi.Error
     try:
         return raw.execute(statement, values)
-    except Error as error:
-        raise _named(error)(statement, None, error, hide_parameters=True) from error
+    except errors as error:
+        raise _wrapped(connection, statement, error, errors) from error
 
 
 def _named(error: Error) -> type[exc.DBAPIError]:
     if isinstance(error, IntegrityError):
         return exc.IntegrityError
     return exc.OperationalError if isinstance(error, OperationalError) else exc.DatabaseError
+
+
+def _wrapped(connection: Connection, statement: str, error: Any, errors: type[Exception]) -> Exception:
+    """What SQLAlchemy makes of an error of psycopg (Any: loaded only where it is used); a connection that broke is
+    not used again."""
+    raw = connection.connection.dbapi_connection
+    is_lost = connection.dialect.is_disconnect(error, raw, None)
+    if is_lost:
+        connection.invalidate(error)
+    told: Exception = exc.DBAPIError.instance(
+        statement,
+        None,
+        error,
+        errors,
+        hide_parameters=True,
+        connection_invalidated=is_lost,
+        dialect=connection.dialect,
+    )
+    return told

@@ -5,18 +5,22 @@ import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine
 
 from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Period, Reservation, Scope, accounts_of
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
 from pointsman.llm.types import LLMRequest, Role, TokenUsage, text_message
 from pointsman.ports import Unavailable
-from pointsman.store import llm_ledger
+from pointsman.store import llm_booking, llm_ledger
 from pointsman.store.engine import Store
+from pointsman.store.ids import new_id
+from pointsman.store.llm_booking import Limit
 from pointsman.store.llm_budgets import StoreBudgets
 from pointsman.store.llm_ledger import Entry, Settlement, nano_usd, usd
 from tests.store.llm_books import START, Clock, claim, rows, standing, used, user
@@ -190,6 +194,21 @@ async def test_two_hundred_at_once_against_a_budget_for_one_hundred(store: Store
     assert (spent.tokens, spent.reserved_tokens) == (1_000, 0)
 
 
+async def test_who_is_refused_fails_nobody_that_asks_at_the_same_time(store: Store) -> None:
+    """However near to their limits they are, and whoever shares a transaction with them."""
+    kept = books(store, Budget(scope=Scope.USER, tokens=100))
+    people = [user() for _ in range(4)]
+    for tokens in (50, 50, 1):
+        asked = [(account, 101 if number == 1 else tokens) for number, account in enumerate(people)]
+        claims = [kept.reserve(claim(wanted, "0", RAIL, account)) for account, wanted in asked]
+        answers = await asyncio.gather(*claims, return_exceptions=True)
+        refused = [isinstance(answer, BudgetExceededError) for answer in answers]
+        assert refused == ([True] * 4 if tokens == 1 else [False, True, False, False])
+    standings = [await standing(store, account) for account in (*people, RAIL)]
+    assert [one.reserved_tokens for one in standings] == [100, 0, 100, 100, 300]
+    assert len(await rows(store)) == 6
+
+
 async def call(kept: StoreBudgets, account: tuple[Scope, str]) -> bool:
     """Whether a call for 10 tokens was let through."""
     try:
@@ -357,22 +376,55 @@ async def test_killed_processes_leave_reservations_that_expire_as_spent(url: str
         assert sum(row.total_tokens for row in await rows(store)) == 1_000
 
 
+class Listened(psycopg.Cursor[tuple[Any, ...]]):
+    """Tells what it was asked."""
+
+    asked: ClassVar[list[str]] = []
+
+    def execute(self, query: Any, *given: Any, **named: Any) -> Self:
+        self.asked.append(str(query).split()[0])
+        return super().execute(query, *given, **named)
+
+
 @pytest.mark.parametrize("count", [1, 13, 40])
-async def test_postgresql_is_asked_as_often_for_many_calls_as_for_one(postgres_store_url: str, count: int) -> None:
+async def test_postgresql_is_asked_once_for_any_number_of_calls(postgres_store_url: str, count: int) -> None:
     """Calls that wait together wait for each way to the server and back."""
-    entries = [
-        Entry(f"e-{number:02}", START, START + RESERVATION_LIFE, claim(10, "1", user())) for number in range(count)
-    ]
-    ends = [Settlement(entry.id, START, used(7), Decimal("0.5"), "success") for entry in entries]
-    asked: list[str] = []
-    engine = create_engine(postgres_store_url)
-    event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    life = START + RESERVATION_LIFE
+    before, after = ([Entry(new_id(), START, life, claim(10, "1", user(), RAIL)) for _ in range(count)] for _ in "ab")
+    ends = [Settlement(entry.id, START, used(7), Decimal("0.5"), "success") for entry in before]
+    engine = create_engine(postgres_store_url, connect_args={"cursor_factory": Listened})
     with engine.begin() as connection:
-        llm_ledger.add(connection, entries)
-        changes = llm_ledger.settle(connection, ends)
-        after = llm_ledger.charge(connection, changes, START)
+        llm_booking.book(connection, [], before, {}, START)
+        Listened.asked.clear()
+        found = llm_booking.book(connection, [*ends, *ends], after, {}, START)
+        assert Listened.asked == ["WITH"]
+        raw: Any = connection.connection.driver_connection
+        assert raw.info.transaction_status == psycopg.pq.TransactionStatus.IDLE  # it is final already
     engine.dispose()
-    assert [statement.split()[0] for statement in asked] == ["INSERT", "UPDATE", "INSERT"]
-    assert len(after) == count
-    assert {standing.tokens for standing in after.values()} == {7}
-    assert {one.reserved_tokens for one in changes.values()} == {-10}
+    assert found.keys() == {account for entry in after for account in entry.claim.accounts}
+    assert (found[RAIL].tokens, found[RAIL].reserved_tokens) == (7 * count, 0)
+
+
+async def test_postgresql_is_asked_for_a_verdict_only_where_a_limit_is_near(postgres_store_url: str) -> None:
+    """A statement that fails is a line in the server's log: there are not many for an account that is used up."""
+    ada, life = user(), START + RESERVATION_LIFE
+    limits = {ada: Limit(tokens=100)}
+    engine = create_engine(postgres_store_url, connect_args={"cursor_factory": Listened})
+
+    def asked(tokens: int) -> int:
+        """How often."""
+        Listened.asked.clear()
+        with engine.begin() as connection:
+            entries = [Entry(new_id(), START, life, claim(tokens, "0", ada))]
+            found = llm_booking.book(connection, [], entries, limits, START)
+            if found[ada].reserved_tokens + tokens > 100:
+                llm_booking.give_back(connection, entries, START)
+        return Listened.asked.count("WITH")
+
+    assert [asked(tokens) for tokens in (50, 51, 45, 6, 6, 5, 1)] == [1, 2, 1, 1, 1, 1, 1]
+    with engine.begin() as connection:
+        (spent,) = llm_booking.book(
+            connection, [], [Entry(new_id(), START, life, claim(0, "0", ada))], {}, START
+        ).values()
+    engine.dispose()
+    assert spent.reserved_tokens == 100
