@@ -11,7 +11,7 @@ from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
 from pointsman.domain.sync.agreeing import link_name, links_of
-from pointsman.domain.sync.recognising import AGAIN, LINKS, UNLINKS, linked_by, values_of
+from pointsman.domain.sync.recognising import AGAIN, BY, LINKS, UNLINKS, linked_by, values_of
 from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
@@ -62,7 +62,7 @@ class Writer:
     async def _linked(self, chain: Chain, item: TrackedItem, rows: Sequence[WriteRecord]) -> int:
         """As `recover`, for writes of links alone: they are looked for in the history of links."""
         key = needed_key(chain)
-        doubtful = [row for row in rows if row.values and set(row.values) <= {LINKS, UNLINKS}]
+        doubtful = [row for row in rows if row.values and set(row.values) <= {BY, LINKS, UNLINKS}]
         if not doubtful:
             return 0
         me, writes = await self._tracker.identity(key.organisation), await self._ledger.writes(key)
@@ -104,6 +104,9 @@ class Writer:
             Unavailable: somebody else's revision came first; nothing was written.
         """
         key, values = needed_key(chain), values_of(change)
+        if change.links or change.unlinks:
+            # Links are told at their other ends too, and there the account alone says whose they are.
+            values[BY] = await self._tracker.identity(key.organisation)
         named = _name(await self.rows(key, operation), operation, item.rev, values)
         await self._ledger.intend(WriteIntent(operation=named, chain=chain, base_rev=item.rev, values=values), caller())
         try:

@@ -10,9 +10,9 @@ from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Delivery, DeliveryState, WriteRecord
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey, WorkItemState
 from pointsman.domain.deliveries import Heard, read_bytes
-from pointsman.domain.echoes import is_in_doubt, proves, told
+from pointsman.domain.echoes import is_another, is_in_doubt, proves, told
 from pointsman.domain.routing import in_scope
-from pointsman.domain.sync.recognising import write_of
+from pointsman.domain.sync.recognising import BY, linking, other_ends, write_of
 from pointsman.ports import Inbox, Ledger
 from pointsman.ports_inbox import UNKNOWN, ItemName, Known
 from starter import work_items
@@ -83,7 +83,7 @@ class Judge:
         known = (await self._inbox.known([item])).get(item, UNKNOWN)
         if supposed and not known.workflow_id:
             known = known._replace(workflow_id=supposed.workflows.get(item, ""))
-        return self._decide(delivery, heard, key, heard.kind, known, await self._writes(key, heard, known))
+        return await self._judged(delivery, heard, key, heard.kind, known, await self._writes(key, heard, known))
 
     async def decide_all(self, deliveries: Sequence[Delivery], told: Mapping[str, Heard]) -> list[Decision]:
         """As `decide`, for deliveries of one item that are no replays, in order. What they share is read once."""
@@ -100,7 +100,7 @@ class Judge:
             known = known._replace(workflow_id=known.workflow_id or before)
             if writes is None:
                 writes = await self._writes(key, said, known)
-            decision = self._decide(delivery, said, key, said.kind, known, writes or ())
+            decision = await self._judged(delivery, said, key, said.kind, known, writes)
             before = before or decision.workflow_id
             decided.append(decision)
         return decided
@@ -123,7 +123,7 @@ class Judge:
         """Of the item, oldest first; None where nobody asks for them."""
         return await self._ledger.writes(key) if known.state and _may_be_ours(heard) else None
 
-    def _decide(
+    async def _judged(
         self,
         delivery: Delivery,
         heard: Heard,
@@ -138,6 +138,8 @@ class Judge:
             is_proven = is_in_doubt(write) and proves(write, _changed(heard))
             proven = write if is_proven else None
             return Decision(DeliveryState.ECHO, told(write.operation), known.workflow_id, None, proven, heard.rev)
+        if operation := await self._other_end(key, heard, known):
+            return Decision(DeliveryState.ECHO, told(operation), known.workflow_id)
         event = _event(delivery, heard, kind, key.model_copy(update={"project": heard.project or known.project}))
         what = HandOver(event, delivery.tenant, delivery.chain_id, known.workflow_id)
         return Decision(DeliveryState.DISPATCHED, workflow_id=what.workflow_id, hand_over=what)
@@ -153,6 +155,19 @@ class Judge:
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"
 
+    async def _other_end(self, key: WorkItemKey, heard: Heard, known: Known) -> str:
+        """Our write to other items of which this shows the links' other ends, and nothing else; empty where it does
+        not. A run that is open hears of them itself: they are what both sides agree on."""
+        if _changed(heard) or (known.workflow_id and known.state not in ENDED):
+            return ""
+        operation = ""
+        for item_id, (added, removed) in other_ends(heard).items():
+            write = linking(await self._ledger.writes(key.model_copy(update={"id": item_id})), added, removed)
+            if write is None or is_in_doubt(write) or not _is_by(heard.actor, write):
+                return ""
+            operation = write.operation
+        return operation
+
 
 def together(decisions: Sequence[Decision]) -> HandOver | None:
     """One hand-over of all events of an item that are handed over; None where none is."""
@@ -166,6 +181,12 @@ def _echo(writes: Sequence[WriteRecord], state: WorkItemState, heard: Heard) -> 
         return None
     write = write_of(writes, heard.rev, _changed(heard), heard)
     return None if write is None or (is_in_doubt(write) and state not in ENDED) else write
+
+
+def _is_by(actor: str, write: WriteRecord) -> bool:
+    """Whether the account that made the links is who is said to have made them."""
+    account = str(write.values.get(BY) or "")
+    return bool(actor and account) and not is_another(actor, account)
 
 
 def _may_be_ours(heard: Heard) -> bool:

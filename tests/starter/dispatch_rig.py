@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Match, Policy, ScopeRule
-from pointsman.contracts.records import Caller, Chain, Delivery, DeliveryState, NewDelivery, Receipt
+from pointsman.contracts.records import Caller, Chain, Delivery, DeliveryState, NewDelivery, Receipt, WriteIntent
 from pointsman.contracts.work_items import (
     Facts,
     Transition,
@@ -140,12 +140,15 @@ async def running(rig: Rig) -> AsyncGenerator[Rig]:
         await task
 
 
-def updated(update: int, item_id: int = 41, changed: dict[str, Json] | None = None, project: str = "Quay") -> bytes:
+def updated(
+    update: int, item_id: int = 41, changed: dict[str, Json] | None = None, project: str = "Quay", **more: Json
+) -> bytes:
     resource: Json = {
         "id": update,
         "workItemId": item_id,
         "rev": update,
-        "fields": changed or {"System.Title": {"oldValue": "a", "newValue": f"b{update}"}},
+        "fields": {"System.Title": {"oldValue": "a", "newValue": f"b{update}"}} if changed is None else changed,
+        **more,
         "revision": {
             "id": item_id,
             "fields": {
@@ -157,3 +160,10 @@ def updated(update: int, item_id: int = 41, changed: dict[str, Json] | None = No
         },
     }
     return created(item_id, id=f"{item_id}-{update}", eventType="workitem.updated", resource=resource)
+
+
+async def write_title(rig: Rig) -> None:
+    """Our own write of a title, which made revision 5."""
+    values: dict[str, Json] = {"System.Title": "Crane stops at one"}
+    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
+    await rig.ledger.settle("op-1", "written", 5, CALLER)

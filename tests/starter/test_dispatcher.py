@@ -17,7 +17,7 @@ from pointsman.contracts.work_items import (
 from pointsman.domain.deliveries import read_bytes
 from pointsman.observability import names
 from pointsman.ports import Unavailable
-from pointsman.ports_inbox import Ended, ItemNames
+from pointsman.ports_inbox import ItemNames
 from pointsman.store.engine import Store
 from pointsman.store.ids import new_id
 from pointsman.store.inbox import Inbox
@@ -25,7 +25,7 @@ from pointsman.temporal_server import DevServer
 from starter.connection import Connection
 from starter.handing import TemporalAway, deliver_by
 from starter.judging import HandOver
-from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, POLICY, Rig, running, until, updated
+from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, POLICY, Rig, running, until, updated, write_title
 from tests.starter.web_rig import created
 
 
@@ -59,56 +59,6 @@ async def test_events_of_one_item_go_in_order_even_if_the_first_fails_for_a_whil
     async with running(rig):
         await rig.settled(*receipts)
     assert [what.event.rev for what in rig.world.taken] == [1, 2, 3, 4, 5]
-
-
-async def test_what_waits_of_one_item_goes_together(store: Store) -> None:
-    rig = Rig(store)
-    receipts = [await rig.accept(updated(number)) for number in range(1, 6)]
-    other = await rig.accept(created(42))
-    async with running(rig):
-        rows = await rig.settled(*receipts, other)
-    assert sorted(rig.world.hand_overs) == [1, 5]
-    assert [what.event.rev for what in rig.world.taken if what.event.key == KEY] == [1, 2, 3, 4, 5]
-    assert {(row.state, row.workflow_id) for row in rows if row.item_id == 41} == {
-        (DeliveryState.DISPATCHED, "ado/harbour/Quay/41")
-    }
-    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="dispatched") == 5
-
-
-async def test_behind_an_event_that_is_handed_over_scope_is_left_to_the_workflow(store: Store) -> None:
-    rig = Rig(store)
-    receipts = [await rig.accept(updated(number, project=name)) for number, name in ((1, "Quay"), (2, "Pier"))]
-    before = await rig.accept(updated(3, 42, project="Pier"))
-    async with running(rig):
-        rows = await rig.settled(*receipts, before)
-    assert [row.state for row in rows] == [DeliveryState.DISPATCHED] * 2 + [DeliveryState.OUT_OF_SCOPE]
-    assert {row.workflow_id for row in rows[:2]} == {"ado/harbour/Quay/41"}
-
-
-async def test_an_echo_among_others_is_not_handed_over_with_them(store: Store) -> None:
-    rig = Rig(store)
-    await rig.end()
-    await write_title(rig)
-    receipts = [
-        await rig.accept(updated(5, changed=TITLE)),
-        *[await rig.accept(updated(number)) for number in (6, 7)],
-    ]
-    async with running(rig):
-        rows = await rig.settled(*receipts)
-    assert [row.state for row in rows] == [DeliveryState.ECHO, DeliveryState.DISPATCHED, DeliveryState.DISPATCHED]
-    assert rig.world.hand_overs == [2]
-
-
-async def test_replays_of_one_event_go_one_after_the_other(store: Store) -> None:
-    rig = Rig(store)
-    rig.world.fail = lambda what: None if what.event.replayed_by else ValueError("not yet")
-    async with running(rig):
-        dead = await rig.accept(created())
-        await rig.settled(dead)
-    again = [await rig.inbox.replay(dead.id, "ada") for _ in range(2)]
-    async with running(rig):
-        rows = await rig.settled(*again)
-    assert [row.state for row in rows] == [DeliveryState.DISPATCHED, DeliveryState.DUPLICATE]
 
 
 async def test_several_items_go_at_once_up_to_the_bound_and_never_one_twice(store: Store) -> None:
@@ -255,13 +205,6 @@ async def test_before_the_item_is_read_earlier_deliveries_tell_its_workflow_and_
 TITLE: dict[str, Json] = {"System.Title": {"oldValue": "a", "newValue": "Crane stops at one"}}
 
 
-async def write_title(rig: Rig) -> None:
-    """Our own write of a title, which made revision 5."""
-    values: dict[str, Json] = {"System.Title": "Crane stops at one"}
-    await rig.ledger.intend(WriteIntent(operation="op-1", chain=CHAIN, base_rev=4, values=values), CALLER)
-    await rig.ledger.settle("op-1", "written", 5, CALLER)
-
-
 async def test_the_echo_of_our_own_write_starts_no_run_after_the_end(store: Store) -> None:
     rig = Rig(store)
     await rig.end()
@@ -364,40 +307,6 @@ async def test_a_temporal_where_nobody_answers_is_away(free_port: int) -> None:
     deliver = deliver_by(Connection(f"127.0.0.1:{free_port}"), POLICY)
     with pytest.raises(TemporalAway, match="No Temporal server answers"):
         await deliver(HandOver(event, "north", "c"))
-
-
-class BatchInbox(Inbox):
-    """The store's inbox, which notes how many rows are settled at once, and refuses more than it is told."""
-
-    def __init__(self, store: Store, most: int = 1_000) -> None:
-        super().__init__(store)
-        self.most = most
-        self.batches: list[int] = []
-
-    async def settle_all(self, settled: Sequence[Ended]) -> None:
-        self.batches.append(len(settled))
-        if len(settled) > self.most:
-            raise ValueError("one of these cannot be settled")
-        await super().settle_all(settled)
-
-
-async def test_deliveries_that_cause_nothing_are_settled_together(store: Store) -> None:
-    rig = Rig(store, inbox=(inbox := BatchInbox(store)))
-    receipts = [await rig.accept(updated(1, number, project="Pier")) for number in range(1, 31)]
-    async with running(rig):
-        rows = await rig.settled(*receipts)
-    assert {row.state for row in rows} == {DeliveryState.OUT_OF_SCOPE}
-    assert inbox.batches == [30]
-    assert rig.count(f"{names.DISPATCHED}_total", tenant="north", kind="updated", outcome="out_of_scope") == 30
-
-
-async def test_what_cannot_be_settled_together_is_settled_one_by_one(store: Store) -> None:
-    rig = Rig(store, inbox=(inbox := BatchInbox(store, most=1)))
-    receipts = [await rig.accept(updated(1, number, project="Pier")) for number in range(1, 4)]
-    async with running(rig):
-        rows = await rig.settled(*receipts)
-    assert {(row.state, row.attempts) for row in rows} == {(DeliveryState.OUT_OF_SCOPE, 0)}
-    assert inbox.batches == [3, 1, 1, 1]
 
 
 async def test_what_the_receiver_has_read_is_not_read_again(store: Store) -> None:

@@ -19,7 +19,7 @@ from pointsman.domain.sync.agreeing import link_name, links_of
 HISTORY, TAGS = "System.History", "System.Tags"
 LINKS, UNLINKS, COMMENT, BY = "+links", "+unlinks", "+comment", "+by"
 """Keys of a ledger row for what is no field: links that it adds, those that it takes away, the comment that it edits
-(0: a new one), and the account that says it."""
+(0: a new one), and the account that says it or makes the links."""
 AGAIN = "~"
 """Between an operation and the number of a later row of it: each row is one PATCH that may have been carried out."""
 MARK = re.compile(r"<!--\s*pointsman:op=([\w./~@:-]{1,200})\s*-->", re.ASCII)
