@@ -317,7 +317,7 @@ class RemoteTurns:
         except (Rejected, Unavailable) as error:
             await self._attempts.end(attempt, type(error).__name__)
             raise
-        outcome = "stopped" if state in ENDED else f"not stopped: {state}"
+        outcome = "stopped" if state is RemoteState.CANCELED else f"is {state}"
         await self._attempts.end(attempt, outcome, request_id=task)
         return state
 

@@ -65,7 +65,8 @@ async def _models(running: AsyncExitStack, settings: Settings, port: int) -> dic
 
 async def _agents(running: AsyncExitStack, port: int) -> dict[str, str]:
     # The SDK of A2A takes a while to load.
-    from pointsman.sandbox.agents.server import KEYS, AgentsConfig, AgentsStandIn
+    from pointsman.sandbox.agents.door import KEYS
+    from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
     from pointsman.sandbox.agents.signing import CardKey
 
     token = _secret(None)

@@ -20,6 +20,8 @@ from pointsman.contracts.agents import (
     RemoteTask,
     SayToService,
     SendToService,
+    SettledElsewhere,
+    SettleElsewhere,
 )
 from pointsman.contracts.policy import AgentPolicy, AgentService
 from pointsman.contracts.turns import TurnRequest
@@ -102,14 +104,19 @@ class Desk:
         ask = SayToService(request=await self.request(), task=task, instruction=instruction)
         return await self.env.run(self.room.say, ask)
 
+    async def settle(self) -> SettledElsewhere:
+        return await self.env.run(self.room.settle, SettleElsewhere(request=await self.request()))
+
     @property
     def outcomes(self) -> list[str]:
         return [one.outcome for one in self.attempts.kept.values()]
 
 
 @asynccontextmanager
-async def desk(script: str, *, streaming: bool = True) -> AsyncGenerator[tuple[Desk, AgentsStandIn]]:
-    stand_in = AgentsStandIn(AgentsConfig(streaming=streaming))
+async def desk(
+    script: str, *, streaming: bool = True, stops: bool = True
+) -> AsyncGenerator[tuple[Desk, AgentsStandIn]]:
+    stand_in = AgentsStandIn(AgentsConfig(streaming=streaming, stops=stops))
     async with stand_in.running() as url:
         made = Desk(url, script)
         try:
@@ -244,6 +251,26 @@ async def test_look_ends_with_patience() -> None:
         assert (looked.state, looked.overdue) == (RemoteState.WORKING, True)
         await at.env.run(at.room.cancel, CancelAtService(request=await at.request(), step=1, task=task))
         assert (await at.follow(task)).state is RemoteState.CANCELED
+
+
+@pytest.mark.parametrize("lists", [True, False])
+async def test_task_that_waits_is_stopped_once_also_where_the_service_lists_nothing(lists: bool) -> None:
+    async with desk("asks") as (at, stand_in):
+        task = await at.send()
+        await at.follow(task)
+        stand_in.refuses["ListTasks"] = 0 if lists else 404
+        assert await at.settle() == SettledElsewhere(stopped=(task,))
+        assert await at.settle() == SettledElsewhere()
+    assert stand_in.calls.count("CancelTask") == 1
+    assert at.outcomes == ["ok", "stopped"]
+
+
+async def test_service_that_stops_nothing_is_said_to_go_on() -> None:
+    async with desk("asks", stops=False) as (at, _):
+        task = await at.send()
+        await at.follow(task)
+        assert await at.settle() == SettledElsewhere(going_on=(task,))
+    assert at.outcomes == ["ok", "is input-required"]
 
 
 async def test_task_whose_id_nobody_has_learned_is_stopped_too() -> None:

@@ -14,7 +14,8 @@ from pointsman.clients.agents import RemoteAgents
 from pointsman.contracts.agents import RemoteMessage
 from pointsman.contracts.policy import AgentService
 from pointsman.ports import Rejected, Unavailable
-from pointsman.sandbox.agents.server import KEYS, AgentsConfig, AgentsStandIn
+from pointsman.sandbox.agents.door import KEYS
+from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
 from pointsman.sandbox.agents.signing import CardKey
 
 MESSAGE = RemoteMessage(id="message", context="context", text="Handle this. script: answers-at-once")

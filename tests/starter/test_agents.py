@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from pointsman.config import Misconfigured, Settings
 from pointsman.contracts.policy import AgentPolicy, AgentService, Policy
-from pointsman.sandbox.agents.server import KEYS, AgentsConfig, AgentsStandIn
+from pointsman.sandbox.agents.door import KEYS
+from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
 from pointsman.sandbox.agents.signing import CardKey
 from starter.agents import LateAgents, service_keys, service_secrets
 from starter.cli import probes_agents

@@ -1,4 +1,4 @@
-"""The stand-in as a server: its card, JSON-RPC at `/`, and what can go wrong on the way to it."""
+"""The stand-in as a server: its card, and JSON-RPC at `/`."""
 
 import asyncio
 import json
@@ -29,18 +29,14 @@ from a2a.types import (
 from google.protobuf.json_format import MessageToDict, ParseDict
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-from starlette.types import Message as AsgiMessage
 
 from pointsman.contracts.base import Json
+from pointsman.sandbox.agents.door import KEYS, Door, OnTheWay
 from pointsman.sandbox.agents.scripts import NAMED, SCRIPTS, WORKS, Act, Step
 from pointsman.sandbox.agents.signing import CardKey
 from pointsman.sandbox.serving import hosting
 
 EMPTY: Mapping[str, Json] = {"string": "", "array": [], "object": {}, "number": 0, "boolean": False}
-CARD = "/.well-known/agent-card.json"
-KEYS = "/.well-known/jwks.json"
 
 
 @dataclass
@@ -52,6 +48,8 @@ class AgentsConfig:
     skills: tuple[str, ...] = ("triage",)
     protocol: str = "1.0"
     streaming: bool = True
+    stops: bool = True
+    """Without it no task can be canceled."""
     lead_to: str = ""
     card_key: CardKey | None = None
     forge: Callable[[AgentCard], None] | None = None
@@ -61,26 +59,14 @@ class AgentsConfig:
     default: tuple[Step, ...] = WORKS
 
 
-class AgentsStandIn:
+class AgentsStandIn(OnTheWay):
     """One service with its tasks. They outlive the server, which may be stopped and started again."""
 
     def __init__(self, config: AgentsConfig) -> None:
+        super().__init__()
         self.config = config
         self.agent = _Agent(config)
         self.store = InMemoryTaskStore()
-        self.calls: list[str] = []
-        """Methods, in the order in which they were called."""
-        self.answers_lost = 0
-        """So many answers of `SendMessage` get lost on the way back, after the service has done what it was asked."""
-        self.answers_held = 0
-        """So many answers of `SendMessage` are never given, until who asked is gone."""
-        self.streams_cut = 0
-        """So many streams end after their first event, without an end."""
-        self.leads_elsewhere = ""
-        """Where every call is sent on to, if anywhere."""
-        self.refuses: dict[str, int] = {}
-        """Methods that are answered with a status of HTTP."""
-        self.seen_tokens: set[str] = set()
 
     @property
     def may_go_on(self) -> asyncio.Event:
@@ -101,10 +87,12 @@ class AgentsStandIn:
     async def running(self, port: int = 0) -> AsyncGenerator[str]:
         """The base URL, for as long as the block lasts."""
         routed = Starlette()
-        async with hosting(_Door(self, routed), port=port) as url:
+        key = self.config.card_key
+        door = Door(self, routed, self.config.token, key.key_set() if key else "", stops=self.config.stops)
+        async with hosting(door, port=port) as url:
             card = _card(self.config, self.config.lead_to or f"{url}/")
-            if self.config.card_key:
-                self.config.card_key.sign(card, f"{url}{KEYS}")
+            if key:
+                key.sign(card, f"{url}{KEYS}")
             if self.config.forge:
                 self.config.forge(card)
             handler = DefaultRequestHandlerV2(self.agent, self.store, card)
@@ -197,96 +185,6 @@ class _Agent(AgentExecutor):
         properties = self._schemas[task].get("properties")
         known = properties if isinstance(properties, dict) else {}
         return {name: EMPTY.get(str(one.get("type")), "") for name, one in known.items() if isinstance(one, dict)}
-
-
-class _Door:
-    """What stands before the service: who is let in, and what gets lost."""
-
-    def __init__(self, service: AgentsStandIn, inner: ASGIApp) -> None:
-        self._service = service
-        self._inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self._service
-        if scope["type"] != "http":
-            await self._inner(scope, receive, send)
-            return
-        if service.leads_elsewhere:
-            await RedirectResponse(service.leads_elsewhere)(scope, receive, send)
-            return
-        if scope["path"] == CARD:
-            service.calls.append("GetAgentCard")
-            await self._inner(scope, receive, send)
-            return
-        if scope["path"] == KEYS:
-            service.calls.append("GetKeys")
-            key = service.config.card_key
-            await Response(key.key_set() if key else "", 200 if key else 404)(scope, receive, send)
-            return
-        body = await _body(receive)
-        method = str(json.loads(body).get("method"))
-        service.calls.append(method)
-        if status := self._refusal(scope, method):
-            await PlainTextResponse("not now", status)(scope, receive, send)
-            return
-        if method == "SubscribeToTask" and service.streams_cut > 0:
-            service.streams_cut -= 1
-            send = _cut_short(send)
-        if method == "SendMessage" and service.answers_held > 0:
-            service.answers_held -= 1
-            await self._inner(scope, _again(body, receive), _nowhere)
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            return
-        lost = method == "SendMessage" and service.answers_lost > 0
-        await self._inner(scope, _again(body, receive), _nowhere if lost else send)
-        if lost:
-            service.answers_lost -= 1
-            await PlainTextResponse("the answer was lost", 502)(scope, receive, send)
-
-    def _refusal(self, scope: Scope, method: str) -> int:
-        token = self._service.config.token
-        given = dict(scope["headers"]).get(b"authorization", b"").decode()
-        if token is not None and given != f"Bearer {token.get_secret_value()}":
-            return 401
-        return self._service.refuses.get(method, 0)
-
-
-async def _body(receive: Receive) -> bytes:
-    body, more = b"", True
-    while more:
-        part = await receive()
-        body, more = body + part.get("body", b""), bool(part.get("more_body"))
-    return body
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """The request's body once more, and then whatever the client does."""
-    told = False
-
-    async def receive_again() -> AsgiMessage:
-        nonlocal told
-        if told:
-            return await receive()
-        told = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive_again
-
-
-def _cut_short(send: Send) -> Send:
-    """Until something of the body is sent."""
-
-    async def send_once(message: AsgiMessage) -> None:
-        await send(message)
-        if message.get("body"):
-            raise ConnectionResetError
-
-    return send_once
-
-
-async def _nowhere(message: AsgiMessage) -> None:
-    """An answer that nobody gets."""
 
 
 def _schema(message: Message) -> Mapping[str, Json]:
