@@ -59,15 +59,18 @@ def read_text(path: Path) -> str:
         raise PolicyError(f"{path}: cannot be read: {error}. {UNCHANGED}") from error
 
 
-def read(path: Path) -> Document:
+def read(path: Path, *, ours: bool = False) -> Document:
     """Read a file whose top is a mapping.
+
+    `ours` is one that comes with Pointsman: the parser in C takes a tenth of the time, and nobody nested it so deeply
+    that it crashes.
 
     Raises:
         PolicyError: it cannot be read, is not YAML, or is more than JSON can say.
     """
     text = read_text(path)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader if ours else yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             wanted = "must be a mapping of keys such as version, routes, agents"
             raise PolicyError(f"{path}:1: (file): {wanted}. {UNCHANGED}")

@@ -80,7 +80,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
 
 @cache
 def _ours() -> Document:
-    document = read(OURS / "policy.yaml")
+    document = read(OURS / "policy.yaml", ours=True)
     _check(document, partial=False)
     return document
 

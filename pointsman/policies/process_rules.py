@@ -43,7 +43,7 @@ def load_processes(folder: Path | None = None) -> Mapping[str, ProcessPolicy]:
 
 @cache
 def _ours() -> Mapping[str, ProcessPolicy]:
-    policies = [_read(path, {}) for path in _files(OURS)]
+    policies = [_read(path, {}, ours=True) for path in _files(OURS)]
     return {policy.name: policy for policy in policies}
 
 
@@ -51,8 +51,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def _read(path: Path, known: Mapping[str, ProcessPolicy]) -> ProcessPolicy:
-    document = read(path)
+def _read(path: Path, known: Mapping[str, ProcessPolicy], *, ours: bool = False) -> ProcessPolicy:
+    document = read(path, ours=ours)
     try:
         file = ProcessFile.model_validate(document.content, extra="forbid")
     except ContractError as error:
