@@ -25,6 +25,7 @@ from pointsman.contracts.policy import AgentService, LimitReached
 from pointsman.contracts.turns import Tell, TurnEnd, TurnRequest, TurnResult
 from pointsman.contracts.work_items import Usage, WorkItemState
 from pointsman.domain import limits, remote_turns, story
+from workflows.reasons import reason_of
 
 BEAT = timedelta(seconds=10)
 BOOKS_TIME = timedelta(seconds=30)
@@ -64,7 +65,7 @@ class DelegateTurn:
             if is_cancelled_exception(error):
                 await self._call_off()
                 raise
-            return self._end(TurnEnd.FAILED, f"{_reason(error)}{await self._call_off()}")
+            return self._end(TurnEnd.FAILED, f"{reason_of(error)}{await self._call_off()}")
         except BaseException as error:
             if is_cancelled_exception(error):
                 await self._call_off()
@@ -241,7 +242,7 @@ class DelegateTurn:
                 summary=f"stop {self._request.agent.name}"[:150],
             )
         except ActivityError as error:
-            return f"; the service could not be told to stop: {_reason(error)}"
+            return f"; the service could not be told to stop: {reason_of(error)}"
         return ""
 
     def _answer(self, found: FollowedService) -> TurnResult:
@@ -273,8 +274,3 @@ class DelegateTurn:
 
     def _tell_story(self, doing: str) -> None:
         workflow.set_current_details(story.turn(self._request, self._step, Usage(), doing))
-
-
-def _reason(error: ActivityError) -> str:
-    cause = error.cause
-    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)

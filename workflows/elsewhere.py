@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.agents import RemoteTurns
 from pointsman.contracts.agents import SettleElsewhere
@@ -13,6 +13,7 @@ from pointsman.contracts.lifecycle import Carry, DeliverRequest
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnRequest
 from pointsman.domain import remote_turns, story
+from workflows.reasons import reason_of
 
 BEAT = timedelta(seconds=10)
 SETTLE_TIME = timedelta(minutes=5)
@@ -60,12 +61,7 @@ async def settle(request: DeliverRequest, carry: Carry, agents: Sequence[str]) -
             if is_cancelled_exception(error):
                 raise
             failed.append(name)
-            said += f"; {name} could not be told to stop: {_reason(error)}"
+            said += f"; {name} could not be told to stop: {reason_of(error)}"
         else:
             said += remote_turns.settled(name, settled)
     return tuple(failed), said
-
-
-def _reason(error: ActivityError) -> str:
-    cause = error.cause
-    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)

@@ -21,6 +21,7 @@ from pointsman.contracts.turns import (
 )
 from pointsman.contracts.work_items import Usage
 from pointsman.domain import limits, story
+from workflows.reasons import reason_of
 
 BEAT = timedelta(seconds=10)
 THINK_TIME = timedelta(minutes=10)
@@ -53,7 +54,7 @@ class TakeTurn:
         try:
             return await self._alternate()
         except ActivityError as error:
-            return self._end(TurnEnd.FAILED, _reason(error))
+            return self._end(TurnEnd.FAILED, reason_of(error))
 
     @workflow.signal
     def instruct(self, instruction: str) -> None:
@@ -177,8 +178,3 @@ def _fallback(error: ActivityError) -> Fallback | None:
     if len(details) == 1 and isinstance(details[0], dict) and "gave_up" in details[0]:
         return Fallback.model_validate(details[0])
     return None
-
-
-def _reason(error: ActivityError) -> str:
-    cause = error.cause
-    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ChildWorkflowError, is_cancelled_exception
 
 from activities.turns import Turns
 from activities.work_items import WorkItems
@@ -36,6 +36,7 @@ from workflows.item_runs import (
     ItemRun,
     was_terminated,
 )
+from workflows.reasons import reason_of
 from workflows.turns import INSTRUCT
 
 
@@ -97,8 +98,8 @@ class DeliverWorkItem(ItemRun):
             if was_terminated(error) and stage is Stage.WAITING and workflow.patched(CLOSES_QUESTIONS):
                 return End(state=WorkItemState.PARKED, reason=f"the question was {TERMINATED}")
             if stage is Stage.WAITING:
-                return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {_reason(error)}")
-            return self._ask(lifecycle.ask_failure(stage, _reason(error), retry=stage))
+                return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {reason_of(error)}")
+            return self._ask(lifecycle.ask_failure(stage, reason_of(error), retry=stage))
 
     async def _do(self, stage: Stage) -> Stage | End:
         match stage:
@@ -387,8 +388,3 @@ class DeliverWorkItem(ItemRun):
     def _ask(self, ask: Ask) -> Stage:
         self._keep(ask=ask)
         return Stage.WAITING
-
-
-def _reason(error: ActivityError | ChildWorkflowError) -> str:
-    cause = error.cause
-    return f"{cause.type}: {cause.message}" if isinstance(cause, ApplicationError) else str(cause or error)

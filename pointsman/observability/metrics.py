@@ -121,7 +121,7 @@ class Metrics:
         self.tool_calls = Counter(names.TOOL_CALLS, "Calls of tools.", by_target, registry=self.registry)
         self.agent_messages = Counter(
             names.AGENT_MESSAGES,
-            "Messages to remote agent services.",
+            "Messages to remote agent services, and tasks that they were told to stop.",
             (names.LABEL_TENANT, names.LABEL_AGENT, names.LABEL_OUTCOME),
             registry=self.registry,
         )
