@@ -22,6 +22,8 @@ from typing import Any, NoReturn, Self
 
 from pointsman.contracts.base import Json
 from pointsman.llm.setup import load_adapter
+from pointsman.policies.loading import load as load_policy
+from pointsman.policies.process_rules import load_processes
 from starter.cli import app
 from starter.demo.processes import STOP_SECONDS, Child, DemoFailed, surroundings
 
@@ -104,10 +106,13 @@ def serve(line: socket.socket) -> NoReturn:
 
 
 def load(*more: str) -> None:
-    """Import what the programs need, and `more`. Again, it costs next to nothing."""
+    """Import what the programs need, and `more`, and read what comes with them. Again, it costs next to nothing."""
     for module in (*LOADED, *more):
         import_module(module)
     load_adapter(PROVIDER)
+    app.commands()
+    load_policy()
+    load_processes()
     gc.collect()
     gc.freeze()  # else each fork's collector would touch, and so copy, all of it
 

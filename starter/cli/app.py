@@ -117,7 +117,7 @@ def run(arguments: list[str]) -> int:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     out = output("--json" in own, quiet=False, no_color="--no-color" in own)
     try:
-        code = _commands()(arguments, prog_name="pointsman", standalone_mode=False)
+        code = commands()(arguments, prog_name="pointsman", standalone_mode=False)
     except TyperException as error:
         out.fail(_wrong_usage(error))
         return ExitCode.USAGE
@@ -134,7 +134,7 @@ def run(arguments: list[str]) -> int:
 
 
 @cache
-def _commands() -> Callable[..., object]:
+def commands() -> Callable[..., object]:
     """With all their options. Typer takes as long to make them as Python to import them."""
     return typer.main.get_command(app)
 
