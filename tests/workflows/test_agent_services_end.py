@@ -105,16 +105,6 @@ async def test_task_that_waits_is_stopped_when_an_operator_cancels_the_run(clien
     assert said_last(item).startswith("cancelled; triage was told to stop: task ")
 
 
-async def test_task_of_a_turn_that_was_terminated_is_stopped_with_its_item(client: Client) -> None:
-    async with remote_rig(client, "goes-silent", says_status=False) as item:
-        await item.deliver()
-        await item.until(lambda: "GetTask" in item.service.calls)
-        await client.get_workflow_handle(f"{item.handle.id}/turn-1").terminate("by hand")
-        result = await item.given_up(await item.asked())
-        assert await states(item) == CANCELED
-    assert (result.state, stops(item)) == (WorkItemState.FAILED, ["stopped"])
-
-
 async def test_task_of_a_turn_that_was_terminated_does_not_work_beside_that_of_the_next_one(client: Client) -> None:
     async with remote_rig(client, "asks", says_status=False) as item:
         item.service.may_go_on.clear()
@@ -126,8 +116,9 @@ async def test_task_of_a_turn_that_was_terminated_does_not_work_beside_that_of_t
         item.service.may_go_on.set()
         row = await item.asked(2)
         assert await states(item) == ["TASK_STATE_CANCELED", "TASK_STATE_INPUT_REQUIRED"]
-        await item.decide(row, "respond", comment="For 2.1.")
-        assert (await item.result()).state is WorkItemState.DONE
+        await item.given_up(row)
+        assert await states(item) == CANCELED * 2
+    assert stops(item) == ["stopped", "stopped"]
 
 
 async def test_task_of_an_agent_that_has_no_more_to_do_with_the_item_is_stopped_before_the_next_one_begins(
