@@ -14,6 +14,7 @@ from pointsman.contracts.base import Json
 
 BYTES_MAX = 1_000_000
 NODES_MAX = 20_000  # aliases may multiply a small file without bound
+NESTED_MAX = 100
 UNCHANGED = "Nothing was loaded."
 
 Steps = Sequence[str | int]
@@ -62,15 +63,16 @@ def read_text(path: Path) -> str:
 def read(path: Path, *, ours: bool = False) -> Document:
     """Read a file whose top is a mapping.
 
-    `ours` is one that comes with Pointsman: the parser in C takes a tenth of the time, and nobody nested it so deeply
-    that it crashes.
+    `ours` is one that comes with Pointsman: nobody nested it so deeply that the parser, which is in C, crashes.
 
     Raises:
         PolicyError: it cannot be read, is not YAML, or is more than JSON can say.
     """
     text = read_text(path)
     try:
-        root = yaml.compose(text, Loader=yaml.CSafeLoader if ours else yaml.SafeLoader)
+        if not ours:
+            _check_nesting(text)
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
         if not isinstance(root, yaml.MappingNode):
             wanted = "must be a mapping of keys such as version, routes, agents"
             raise PolicyError(f"{path}:1: (file): {wanted}. {UNCHANGED}")
@@ -81,6 +83,14 @@ def read(path: Path, *, ours: bool = False) -> Document:
         raise PolicyError(f"{path}:{line}: is not YAML: {' '.join(str(error).split())}. {UNCHANGED}") from error
     except RecursionError as error:
         raise PolicyError(f"{path}:1: is nested too deeply. {UNCHANGED}") from error
+
+
+def _check_nesting(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > NESTED_MAX:
+            raise RecursionError
 
 
 class _Reader:
