@@ -27,7 +27,10 @@ from pointsman.policies.process_rules import load_processes
 from starter.cli import app
 from starter.demo.processes import STOP_SECONDS, Child, DemoFailed, surroundings
 
-LOADED = ("starter.cli.running", "pointsman.clients.mcp")
+LOADED = (
+    *("starter.cli.running", "pointsman.clients.mcp"),
+    *("httpcore2", "uvicorn.lifespan.on", "uvicorn.protocols.http.auto"),  # imported once they are needed
+)
 PROVIDER = "openai"
 POLL_SECONDS = 0.005
 FOREVER_SECONDS = 60.0
