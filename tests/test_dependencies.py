@@ -50,7 +50,7 @@ def test_what_the_product_imports_is_in_the_lock_for_running_it() -> None:
     offered = locked.keys() | direct("optional")
     missing = {
         f"{source.path}: {top}"
-        for source in sources.read(sources.ROOT, sources.PRODUCT)
+        for source in sources.product()
         for name, _ in sources.imported(source.tree)
         if (top := name.partition(".")[0]) not in sys.stdlib_module_names | OURS
         and not {canonicalize_name(provider) for provider in providers.get(top, [])} & offered

@@ -86,7 +86,7 @@ def test_packages_of_the_wheel_are_all_copied() -> None:
     assert set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]) <= copied
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(12)
 def test_steps_carried_out_in_a_folder_give_a_working_program(tmp_path: Path) -> None:
     image = Image(context=ROOT, folder=tmp_path)
     image.build(STEPS)

@@ -37,7 +37,7 @@ COMMENT = "<p>Looks like #1.</p>"
 LOG = Report((LogState("default", 9, "root", 1, "note"),), 0, (), 0.1)
 
 
-@pytest.mark.slow(90)
+@pytest.mark.slow(60)
 def test_ten_kills_lose_nothing_and_repeat_no_write(tmp_path: Path, preloaded: Preloaded) -> None:
     document = tmp_path / "faults.json"
     command = [str(preloaded.python), "-m", "bench.faults", "--kills", str(KILLS), "--seed", "1"]

@@ -55,8 +55,18 @@ def imported(tree: ast.AST) -> Sequence[tuple[str, int]]:
     return tuple(_imports(tree))
 
 
+def statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """All of them, however deep they stand. Expressions hold none, and are nine tenths of a tree."""
+    blocks = [tree]
+    for block in blocks:
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            held = getattr(block, field, ())
+            blocks += held
+            yield from (one for one in held if isinstance(one, ast.stmt))
+
+
 def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from statistics import median
 
-from tests.gates.sources import Source
+from tests.gates.sources import Source, statements
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN_MAX = 10
@@ -42,7 +42,7 @@ def function_lines(source: Source) -> Sequence[tuple[str, int, int]]:
 
 
 def _function_lines(source: Source) -> Iterator[tuple[str, int, int]]:
-    for node in ast.walk(source.tree):
+    for node in statements(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if ast.get_docstring(node, clean=False) is not None:

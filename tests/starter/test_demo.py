@@ -32,7 +32,7 @@ async def started(folder: Path, *program: str | Path, **more: str) -> asyncio.su
     )
 
 
-@pytest.mark.slow(25)
+@pytest.mark.slow(15)
 async def test_the_demo_holds_every_check_and_leaves_nothing_running(tmp_path: Path, preloaded: Preloaded) -> None:
     process = await started(tmp_path, preloaded.pointsman)
     out, err = await process.communicate()
