@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from pointsman.contracts.base import Contract
 
@@ -37,7 +37,7 @@ async def at_once(
             return await workflow.execute_local_activity_method(
                 activity, ask, start_to_close_timeout=QUICK, retry_policy=ONCE, summary=summary
             )
-        except ActivityError as error:
+        except FailureError as error:  # a local activity that fails for good raises what it raised, unwrapped
             if is_cancelled_exception(error):
                 raise
     return await workflow.execute_activity_method(

@@ -109,6 +109,12 @@ MUTANTS = {
         (" or not workflow.patched(CLOSES_QUESTIONS)",),
         ("",),
     ),
+    "people are asked once more about an item that nobody can read": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.unreadable-and-given-up",
+        ("and self._carry.queue and workflow.patched(GIVES_UP):",),
+        ("and False:",),
+    ),
     "the patch that hears our own echo is dropped": Mutant(
         "work_items.py",
         "DeliverWorkItem.woken-by-own-echo",

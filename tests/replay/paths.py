@@ -12,6 +12,7 @@ from pointsman.contracts.policy import Ladder, Limits, Policy, Rung, Severity
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.llm.errors import AuthenticationError
 from pointsman.llm.types import LLMRequest, LLMResponse
+from pointsman.ports import Rejected
 from starter import work_items
 from tests.workflows.obstacles import DeafPeople, HeldEscalations, HeldTracker, Hold, RefusingBodies
 from tests.workflows.plain_rig import PlainRig
@@ -302,6 +303,18 @@ async def event_unjudged(item: Recording) -> None:
     await item.deliver(EventKind.COMMENTED, comment="Unreadable")
     item.hold.released.set()
     await item.decide(await item.asked(), "reject", comment="leave it")
+    await ended(item)
+
+
+def _not_ours(item: Recording) -> None:
+    item.tracker.failures += [Rejected("organisation 'nowhere' is not among ours")] * 20
+    item.bodies = RefusingBodies()
+
+
+@path(set_up=_not_ours, DeliverWorkItem=ITEM)
+async def unreadable_and_given_up(item: Recording) -> None:
+    await item.deliver(EventKind.COMMENTED, comment="Of an organisation that nobody named")
+    await item.decide(await item.asked(), "reject", comment="not one of ours")
     await ended(item)
 
 
