@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-SIBILANTS = ("s", "x", "z", "ch", "sh")
+SIBILANTS = ("s", "x", "z", "ch", "sh", "echo")  # the last because it ends as they do: echoes
 
 
 def how_many(count: int, noun: str) -> str:

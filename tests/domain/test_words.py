@@ -20,6 +20,7 @@ COUNTED_BY_HAND = re.compile(r"\{len\([^{}]*\)\} (?!of )[a-z]+s\b(?! are| is)")
         (2, "query", "2 queries"),
         (2, "day", "2 days"),
         (2, "branch", "2 branches"),
+        (2, "echo", "2 echoes"),
         (1_000, "pull request", "1,000 pull requests"),
     ],
 )
