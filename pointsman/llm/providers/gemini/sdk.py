@@ -1,18 +1,17 @@
 """The official SDK as every adapter of this package uses it: version v1, retries off, over aiohttp."""
 
-import ssl
 from datetime import timedelta
-from functools import lru_cache
 from urllib.request import getproxies
 
 import aiohttp
-import httpx2
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from google import genai
 from google.genai import types as sdk
 from google.genai.models import AsyncModels
 from pydantic import SecretStr
+
+from pointsman.llm.tls import tls_context
 
 CONNECT_TIMEOUT = timedelta(seconds=15)
 
@@ -48,14 +47,6 @@ class GeminiSdk:
             await session.close()
 
 
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """One for all: the SDK makes four for each client, which takes a quarter of a second."""
-    context = httpx2.create_ssl_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class _Connector(aiohttp.TCPConnector):
     """With a limit to connecting: the SDK sets none, and overrides the session's."""
 
@@ -85,13 +76,14 @@ def _session(connect_timeout: timedelta, *middlewares: aiohttp.ClientMiddlewareT
 
 
 def _client(key: SecretStr, base_url: str | None, session: aiohttp.ClientSession) -> genai.Client:
+    tls = tls_context()  # the SDK would read the certificates four times
     options = sdk.HttpOptions(
         base_url=base_url,
         api_version="v1",
         retry_options=sdk.HttpRetryOptions(attempts=1),  # without, the SDK sleeps and tries again by itself
         aiohttp_client=session,
-        client_args={"verify": _tls()},
+        client_args={"verify": tls},
         # Over a redirect the key would go along to whoever is named there.
-        async_client_args={"verify": _tls(), "ssl": _tls(), "allow_redirects": False},
+        async_client_args={"verify": tls, "ssl": tls, "allow_redirects": False},
     )
     return genai.Client(api_key=key.get_secret_value(), vertexai=False, http_options=options)
