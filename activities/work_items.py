@@ -18,6 +18,8 @@ from pointsman.contracts.conflicts import FieldOutcome
 from pointsman.contracts.lifecycle import (
     Classify,
     Intake,
+    Narrow,
+    Narrowed,
     Publish,
     Published,
     RecordTransition,
@@ -25,11 +27,12 @@ from pointsman.contracts.lifecycle import (
 )
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import ENDED, Judgement, Proposal
-from pointsman.domain import briefing
+from pointsman.domain import briefing, proposals
 from pointsman.domain.loose import string
 from pointsman.domain.sync import merging
 from pointsman.domain.sync.agreeing import canonical, links_of
 from pointsman.domain.sync.kinds import STATE
+from pointsman.domain.sync.no_ops import without_no_ops
 from pointsman.domain.sync.recognising import marked
 from pointsman.ports import Contents, Deliveries, Items, Ledger, WorkTracker
 from pointsman.ports_sync import SyncBooks
@@ -114,6 +117,17 @@ class WorkItems:
         if standing:
             outcomes = {one.conflict.field: FieldOutcome.THEIRS.value for one in standing}
             await self._sync.conflicts.settle(record.key, outcomes, record.transition.reason)
+
+    @activity.defn(name="work_items.narrow")
+    async def narrow(self, ask: Narrow) -> Narrowed:
+        """Take out of a proposal what both sides agree on already. Safe to repeat: equal proposals are stored once."""
+        with outside(f"proposal for {ask.key}"):
+            proposal = Proposal.model_validate_json(await self._contents.get(ask.proposal))
+            agreed = await self._sync.agreements.get(ask.key)
+            left, unchanged = without_no_ops(proposal, agreed.fields) if agreed else (proposal, ())
+            if unchanged:
+                await self._contents.put(proposals.canonical(left))
+            return Narrowed(proposal=proposals.refer(left), unchanged=unchanged)
 
     @activity.defn(name="work_items.publish")
     async def publish(self, ask: Publish) -> Published:

@@ -26,6 +26,7 @@ from pointsman.contracts.lifecycle import (
     DeliverResult,
     End,
     Intake,
+    Narrow,
     RecordTransition,
     Stage,
     TellStatus,
@@ -58,6 +59,8 @@ HEARS_OTHER_ENDS = "hear-other-ends"
 """Runs that began before this take up an item of which nothing is heard but the other end of a link of ours."""
 GIVES_UP = "give-up-unread"
 """Runs that began before this ask once more about an item that cannot be read, when events of it are waiting."""
+NARROWS = "leave-out-no-ops"
+"""Runs that began before this ask people about a field that is to be set to what it is."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
 
@@ -291,6 +294,19 @@ class ItemRun(Listening):
         if deleted or not (self._only_echoes or read_anew):
             await self._inspect(gone=deleted)
         return deleted
+
+    async def _narrow(self, result: TurnResult) -> TurnResult:
+        """A turn's result without what the item says already: policy and people look at what would change."""
+        proposal, request = result.proposal, self._request
+        self._keep(unchanged=())
+        if proposal is None or not (proposal.fields or proposal.tags) or not workflow.patched(NARROWS):
+            return result
+        ask = Narrow(
+            key=request.key, tenant=request.tenant, correlation_id=request.correlation_id, proposal=proposal.hash
+        )
+        narrowed = await at_once(WorkItems.narrow, ask, retry=PATIENT, summary="leave out what is so already")
+        self._keep(proposal=narrowed.proposal, unchanged=narrowed.unchanged)
+        return result.model_copy(update={"proposal": narrowed.proposal, "unchanged": narrowed.unchanged})
 
     async def _inspect(self, *, gone: bool = False) -> None:
         """Have the item checked against the rules of its process, where policy wants that as things happen.

@@ -202,6 +202,9 @@ class DeliverWorkItem(ItemRun):
             self._keep(open_elsewhere=carry.open_elsewhere)  # its task has ended; one of an earlier turn may not have
         if not self._carry.instructions:
             self._keep(heard_rev=self._carry.news_rev)  # nothing came that the agent has not read
+        result = await self._narrow(result)
+        if (end := lifecycle.nothing_left(result)) is not None:
+            return Stage.INTAKE if self._carry.instructions else end
         ask = lifecycle.after_turn(agent, result)
         return Stage.PUBLISHING if ask is None else self._ask(ask)
 
@@ -289,8 +292,9 @@ class DeliverWorkItem(ItemRun):
         request, carry = self._request, self._carry
         assert carry.facts is not None, "facts are read before a write"
         assert carry.proposal is not None, "there is a proposal before a write"
-        left_out = f"; left out, because the agent may not: {', '.join(carry.dropped)}" if carry.dropped else ""
-        await self._enter(WorkItemState.PUBLISHING, f"{carry.proposal.summary[:400]}{left_out[:200]}")
+        left_out = f"; left out, because the agent may not: {', '.join(carry.dropped)}"[:200] if carry.dropped else ""
+        left_out += lifecycle.told_unchanged(carry.unchanged)
+        await self._enter(WorkItemState.PUBLISHING, f"{carry.proposal.summary[:400]}{left_out}")
         published = await workflow.execute_activity_method(
             WorkItems.publish,
             Publish(

@@ -101,6 +101,8 @@ class Carry(Contract):
     """Writes in a row that were held back because of such rules."""
     dropped: tuple[str, ...] = ()
     """Fields that the agent proposed and may not change."""
+    unchanged: tuple[str, ...] = ()
+    """What the agent proposed and the item said already, see `Narrowed`."""
     leave_out: tuple[str, ...] = ()
     """Links of the proposal that cannot be made, as people were told: they may let the rest be written."""
     told: tuple[str, ...] = ()
@@ -203,6 +205,22 @@ class RecordTransition(Contract):
     transition: Transition
     usage: Usage = Usage()
     waited_seconds: float = 0.0
+
+
+class Narrow(Contract):
+    """Take out of a proposal what the item says already. `proposal` is its content hash."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    proposal: str
+
+
+class Narrowed(Contract):
+    """What is left of a proposal, and what is `unchanged`: fields by name, and tags as `tag triaged`."""
+
+    proposal: ProposalRef
+    unchanged: tuple[str, ...] = ()
 
 
 class Publish(Contract):

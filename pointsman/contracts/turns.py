@@ -103,6 +103,8 @@ class TurnResult(Contract):
     reason: str = ""
     proposal: ProposalRef | None = None
     dropped: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    """What was proposed and the item said already; known once that was looked at."""
     usage: Usage = Usage()
     steps: int = 0
     seconds: float = 0.0

@@ -69,7 +69,7 @@ def ask_routing(policy: Policy, decision: RoutingDecision, facts: Facts) -> Ask:
 def after_turn(agent: AgentPolicy, result: TurnResult) -> Ask | None:
     """What a human must be asked after a turn; None when the proposal may go out as it is."""
     if result.end is TurnEnd.ANSWERED and result.proposal is not None:
-        return _ask_approval(agent, result.proposal, result.dropped)
+        return _ask_approval(agent, result.proposal, result)
     if result.end is TurnEnd.QUESTION:
         return _ask(EscalationKind.QUESTION, agent.approval_severity, f"The agent asks: {result.reason}", result)
     if result.end is TurnEnd.LIMIT:
@@ -80,7 +80,20 @@ def after_turn(agent: AgentPolicy, result: TurnResult) -> Ask | None:
     )
 
 
-def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, dropped: Sequence[str]) -> Ask | None:
+def nothing_left(result: TurnResult) -> End | None:
+    """How an item ends where all that its agent proposed is so already; None where something is left to write."""
+    left = result.proposal
+    if left is None or not result.unchanged or left.fields or left.tags or left.links or left.comment_chars:
+        return None
+    return End(state=WorkItemState.DONE, reason=f"nothing to write{told_unchanged(result.unchanged)}")
+
+
+def told_unchanged(names: Sequence[str]) -> str:
+    """Behind a reason; empty for none."""
+    return f"; left out, because it is so already: {', '.join(names)}"[:300] if names else ""
+
+
+def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, result: TurnResult) -> Ask | None:
     fields = fields_to_approve(agent, proposal)
     if not fields:
         return None
@@ -88,7 +101,7 @@ def _ask_approval(agent: AgentPolicy, proposal: ProposalRef, dropped: Sequence[s
         kind=EscalationKind.APPROVAL,
         severity=agent.approval_severity,
         summary=f"Agent {agent.name} wants to write {proposal.summary}; a human must approve {', '.join(fields)}.",
-        details="\n\n".join(filter(None, [_quoted(proposal), _left_out(dropped)])),
+        details="\n\n".join(filter(None, [_quoted(proposal), _left_out(result.dropped), _so(result.unchanged)])),
         allowed=verbs_for(EscalationKind.APPROVAL),
         proposal=proposal,
         retry=Stage.PUBLISHING,
@@ -106,6 +119,10 @@ def _quoted(proposal: ProposalRef) -> str:
 
 def _left_out(dropped: Sequence[str]) -> str:
     return f"Not allowed to it, and left out: {', '.join(dropped)}." if dropped else ""
+
+
+def _so(unchanged: Sequence[str]) -> str:
+    return f"So already, and left out: {', '.join(unchanged)}." if unchanged else ""
 
 
 def _ask(kind: EscalationKind, severity: Severity, summary: str, result: TurnResult) -> Ask:

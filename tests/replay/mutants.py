@@ -232,6 +232,18 @@ MUTANTS = {
         ("        for event in told.events:\n",),
         ("        for event in told.events[:0]:\n",),
     ),
+    "the patch that leaves out what is so already is dropped": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.nothing-to-write",
+        (" or not workflow.patched(NARROWS)",),
+        ("",),
+    ),
+    "what is so already is asked about": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.nothing-to-write",
+        ("        result = await self._narrow(result)\n",),
+        ("",),
+    ),
     PATCHED: Mutant(
         "work_items.py",
         "*",

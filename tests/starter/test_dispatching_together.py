@@ -72,11 +72,9 @@ OURS, ADA = "pointsman@harbour.example", "ada@harbour.example"
 
 def linked_to_41(by: str) -> bytes:
     """The event of item 42, which became the child of 41."""
-    parent = {
-        "rel": "System.LinkTypes.Hierarchy-Reverse",
-        "url": "https://dev.azure.com/harbour/_apis/wit/workItems/41",
-    }
-    return updated(9, 42, {}, relations={"added": [parent]}, revisedBy={"uniqueName": by})
+    url = "https://dev.azure.com/harbour/_apis/wit/workItems/41"
+    added: list[Json] = [{"rel": "System.LinkTypes.Hierarchy-Reverse", "url": url}]
+    return updated(9, 42, {}, relations={"added": added}, revisedBy={"uniqueName": by})
 
 
 async def write_link(rig: Rig, status: str) -> None:
