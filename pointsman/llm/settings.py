@@ -1,6 +1,10 @@
 """Settings of the model service, by the names that people know, from the environment and from a file `.env`."""
 
+import ast
+from collections.abc import Mapping
 from datetime import timedelta
+from inspect import cleandoc, getsource
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -64,9 +68,7 @@ WebUrl = Annotated[str, AfterValidator(_web_url)]
 class LLMSettings(BaseSettings):
     """Read once, where a service is made. Keys are never shown."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     openai_api_key: SecretStr | None = None
     """Key of OpenAI."""
@@ -130,6 +132,18 @@ class LLMSettings(BaseSettings):
     @property
     def timeout(self) -> timedelta:
         return timedelta(seconds=self.llm_request_timeout)
+
+
+def descriptions() -> Mapping[str, str]:
+    """What each setting is for: the text below it in this file. Looked up when somebody asks, as that takes 40 ms."""
+    (found,) = ast.parse(getsource(LLMSettings)).body
+    assert isinstance(found, ast.ClassDef)
+    return {
+        field.target.id: cleandoc(str(told.value.value))
+        for field, told in pairwise(found.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(told, ast.Expr) and isinstance(told.value, ast.Constant)
+    }
 
 
 def load_settings(env_file: Path | None = Path(".env")) -> LLMSettings:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import SecretStr
 
 from pointsman.config import MASK, Explained, Settings, unknown_variables
-from pointsman.llm.settings import LLMSettings, load_settings
+from pointsman.llm.settings import LLMSettings, descriptions, load_settings
 from starter.cli.call import Call
 from starter.cli.errors import not_found
 from starter.cli.output import Listing, Record
@@ -49,8 +49,8 @@ def _chosen(settings: Settings, name: str) -> list[Explained]:
 
 def _of_models(settings: Settings) -> Iterator[Explained]:
     """Settings of the model service as they are in force, which go by the names of their variables."""
-    llm, in_force = load_settings(), llm_settings(settings)
-    for name, field in LLMSettings.model_fields.items():
+    llm, in_force, described = load_settings(), llm_settings(settings), descriptions()
+    for name in LLMSettings.model_fields:
         value: object = getattr(in_force, name)
         secret, variable = isinstance(value, SecretStr), name.upper()
         told = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
@@ -58,4 +58,4 @@ def _of_models(settings: Settings) -> Iterator[Explained]:
         origin = f"environment {variable}" if os.environ.get(variable) else given
         if name in settings.origins:  # our own setting of that name comes before it
             origin = settings.origins[name]
-        yield Explained(variable, variable, MASK if secret else told, origin, field.description or "", secret)
+        yield Explained(variable, variable, MASK if secret else told, origin, described.get(name, ""), secret)

@@ -1,17 +1,16 @@
 """Pages and files of the documentation that are written from the code: `python -m tests.docs.reference` writes them."""
 
 import json
-from collections.abc import Callable, ItemsView, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import wrap
 
 from prometheus_client import Metric
-from pydantic.fields import FieldInfo
 
 from pointsman import config
 from pointsman.llm.metrics import LLMMetrics
 from pointsman.llm.registry import BUILT_IN, Registry
-from pointsman.llm.settings import LLMSettings
+from pointsman.llm.settings import LLMSettings, descriptions
 from pointsman.observability.metrics import Metrics
 from pointsman.policies import loading
 from starter.web.rpc.reference import reference_markdown
@@ -68,14 +67,10 @@ process; the environment comes first, and a variable that is empty counts as uns
 
 
 def _llm_rows() -> str:
-    rows = ((name.upper(), _llm_default(name), field.description or "") for name, field in _llm_fields())
+    rows = ((name.upper(), _llm_default(name), told) for name, told in descriptions().items())
     return "\n".join(
         f"| `{name}` | {f'`{default}`' if default else 'not set'} | {told} |" for name, default, told in rows
     )
-
-
-def _llm_fields() -> ItemsView[str, FieldInfo]:
-    return LLMSettings.model_fields.items()
 
 
 def _llm_default(name: str) -> str:
@@ -88,9 +83,9 @@ def _llm_default(name: str) -> str:
 def env_template() -> str:
     """Every setting of the model service, with its default; those without one are empty, which counts as unset."""
     parts = []
-    for name, field in _llm_fields():
+    for name, description in descriptions().items():
         default = _llm_default(name)
-        told = "\n".join(wrap(f"# {field.description}", 118, subsequent_indent="# "))
+        told = "\n".join(wrap(f"# {description}", 118, subsequent_indent="# "))
         parts.append(f"{told}\n{'# ' if default else ''}{name.upper()}={default}\n")
     return (
         "# Settings of the model service. Copy this file to `.env`, fill in what you have, and keep it to yourself:\n"
