@@ -208,20 +208,22 @@ _WHEN = {Period.EVER: "", Period.MONTH: " for this month", Period.DAY: " for tod
 
 def passed(budget: Budget, account: str, spending: Spending, claim: Claim) -> str:
     """How the claim would pass the budget; empty where it fits."""
-    where = f"{budget.scope.value} {account.removeprefix('/')!r}{_WHEN[budget.period]}"
-    spent = spending.spent[budget.period]
-    if budget.tokens is not None and spent.tokens + spending.reserved_tokens + claim.tokens > budget.tokens:
+    spent, limit, cost_limit = spending.spent[budget.period], budget.tokens, budget.cost_usd
+    if limit is not None and spent.tokens + spending.reserved_tokens + claim.tokens > limit:
         return (
-            f"the token budget of {where} is {budget.tokens}: {spent.tokens} are spent, {spending.reserved_tokens} "
-            f"reserved, and this call may take {claim.tokens}"
+            f"the token budget of {_whose(budget, account)} is {limit}: {spent.tokens} are spent, "
+            f"{spending.reserved_tokens} reserved, and this call may take {claim.tokens}"
         )
-    cost = spent.cost_usd + spending.reserved_usd
-    if budget.cost_usd is not None and cost + claim.cost_usd > budget.cost_usd:
+    if cost_limit is not None and spent.cost_usd + spending.reserved_usd + claim.cost_usd > cost_limit:
         return (
-            f"the budget of {where} is {budget.cost_usd} USD: {spent.cost_usd} are spent, {spending.reserved_usd} "
-            f"reserved, and this call may cost {claim.cost_usd}"
+            f"the budget of {_whose(budget, account)} is {cost_limit} USD: {spent.cost_usd} are spent, "
+            f"{spending.reserved_usd} reserved, and this call may cost {claim.cost_usd}"
         )
     return ""
+
+
+def _whose(budget: Budget, account: str) -> str:
+    return f"{budget.scope.value} {account.removeprefix('/')!r}{_WHEN[budget.period]}"
 
 
 Applying = Sequence[tuple[tuple[Scope, str], Sequence[Budget]]]
@@ -264,12 +266,17 @@ def uses_of(limits: Applying, claim: Claim, spendings: Mapping[tuple[Scope, str]
 
 def _share(budget: Budget, spending: Spending, claim: Claim) -> float:
     """Of tokens or money, whichever is nearer to its limit. A limit of zero is passed by anything."""
-    spent = spending.spent[budget.period]
-    tokens = spent.tokens + spending.reserved_tokens + claim.tokens
-    cost = spent.cost_usd + spending.reserved_usd + claim.cost_usd
-    pairs = ((float(tokens), budget.tokens), (float(cost), budget.cost_usd))
-    shares = [used / float(limit) if limit else 2.0 * bool(used) for used, limit in pairs if limit is not None]
-    return max(shares, default=0.0)
+    spent, share = spending.spent[budget.period], 0.0
+    if budget.tokens is not None:
+        share = _part(spent.tokens + spending.reserved_tokens + claim.tokens, budget.tokens)
+    if budget.cost_usd is not None:
+        cost = spent.cost_usd + spending.reserved_usd + claim.cost_usd
+        share = max(share, _part(float(cost), float(budget.cost_usd)))
+    return share
+
+
+def _part(used: float, limit: float) -> float:
+    return used / limit if limit else 2.0 * bool(used)
 
 
 def exceeded(claim: Claim, why: str) -> BudgetExceededError:

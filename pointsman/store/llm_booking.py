@@ -7,7 +7,7 @@ first, then those of accounts in order of their key, as everything does that cha
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_FLOOR
 from functools import cache, partial
@@ -155,10 +155,11 @@ def book(
     ends: Sequence[Settlement],
     entries: Sequence[Entry],
     limits: Mapping[Account, Limit],
+    wanted: Collection[Account],
     now: datetime,
 ) -> dict[Account, Spending]:
-    """Settle and hold all; returns how the accounts of the entries stood between the two. Those that were closed
-    before stay as they are. If all together pass a limit, nobody else changes the accounts until the end of the
+    """Settle and hold all; returns how the wanted accounts of the entries stood between the two. Those that were
+    closed before stay as they are. If all together pass a limit, nobody else changes the accounts until the end of the
     transaction, so that the caller may `give_back` what is too much; else all of it may be final already.
 
     Raises:
@@ -174,7 +175,7 @@ def book(
     return {
         (Scope(row[0]), row[1]): spending(row[2:_SUMS_END], today, before=held[row[0], row[1]])
         for row in after
-        if (row[0], row[1]) in held
+        if (row[0], row[1]) in wanted
     }
 
 

@@ -204,7 +204,8 @@ def _keep(connection: Connection, jobs: Sequence[_Asked | Settlement]) -> list[_
         known = most.setdefault(account, limit)
         if known != limit:
             most[account] = llm_booking.lowest(known, limit)
-    standing = llm_booking.book(connection, ends, entries, most, now)
+    wanted = {account for one in asked for account, budgets in one.limits if budgets}
+    standing = llm_booking.book(connection, ends, entries, most, wanted, now)
     answers = {one.entry.id: _answer(one, standing) for one in asked}
     refused = [entry for entry in entries if not isinstance(answers[entry.id], _Granted)]
     llm_booking.give_back(connection, refused, now)
@@ -218,8 +219,9 @@ def _answer(asked: _Asked, standing: dict[Account, Spending]) -> _Answer:
     except BudgetExceededError as error:
         return error
     uses = uses_of(asked.limits, claim, standing)
-    for account in claim.accounts:
-        standing[account].hold(claim.tokens, claim.cost_usd)
+    for account, budgets in asked.limits:
+        if budgets:
+            standing[account].hold(claim.tokens, claim.cost_usd)
     return _Granted(notes, uses)
 
 

@@ -394,14 +394,14 @@ async def test_postgresql_is_asked_once_for_any_number_of_calls(postgres_store_u
     ends = [Settlement(entry.id, START, used(7), Decimal("0.5"), "success") for entry in before]
     engine = create_engine(postgres_store_url, connect_args={"cursor_factory": Listened})
     with engine.begin() as connection:
-        llm_booking.book(connection, [], before, {}, START)
+        llm_booking.book(connection, [], before, {}, (), START)
         Listened.asked.clear()
-        found = llm_booking.book(connection, [*ends, *ends], after, {}, START)
+        found = llm_booking.book(connection, [*ends, *ends], after, {}, [RAIL], START)
         assert Listened.asked == ["WITH"]
         raw: Any = connection.connection.driver_connection
         assert raw.info.transaction_status == psycopg.pq.TransactionStatus.IDLE  # it is final already
     engine.dispose()
-    assert found.keys() == {account for entry in after for account in entry.claim.accounts}
+    assert found.keys() == {RAIL}
     assert (found[RAIL].tokens, found[RAIL].reserved_tokens) == (7 * count, 0)
 
 
@@ -416,15 +416,14 @@ async def test_postgresql_is_asked_for_a_verdict_only_where_a_limit_is_near(post
         Listened.asked.clear()
         with engine.begin() as connection:
             entries = [Entry(new_id(), START, life, claim(tokens, "0", ada))]
-            found = llm_booking.book(connection, [], entries, limits, START)
+            found = llm_booking.book(connection, [], entries, limits, limits, START)
             if found[ada].reserved_tokens + tokens > 100:
                 llm_booking.give_back(connection, entries, START)
         return Listened.asked.count("WITH")
 
     assert [asked(tokens) for tokens in (50, 51, 45, 6, 6, 5, 1)] == [1, 2, 1, 1, 1, 1, 1]
     with engine.begin() as connection:
-        (spent,) = llm_booking.book(
-            connection, [], [Entry(new_id(), START, life, claim(0, "0", ada))], {}, START
-        ).values()
+        last = Entry(new_id(), START, life, claim(0, "0", ada))
+        (spent,) = llm_booking.book(connection, [], [last], {}, [ada], START).values()
     engine.dispose()
     assert spent.reserved_tokens == 100
