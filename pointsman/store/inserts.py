@@ -56,15 +56,15 @@ class Insert:
     def _asked(self, connection: Connection, rows: Sequence[Row]) -> Iterator[tuple[str, list[Value]]]:
         is_sqlite = connection.dialect.name == "sqlite"
         mark, (start, end) = ("?", self._sqlite) if is_sqlite else ("%s", self._postgresql)
-        for some in _in_powers(rows):
+        for some in in_powers(rows):
             values = list(chain.from_iterable(some))
             if is_sqlite:
                 for column in self._moments:
                     values[column] = [None if at is None else microseconds(at) for at in values[column]]
-            yield f"{start} {_places(mark, self._width, len(some))} {end}", values
+            yield f"{start} {places(mark, self._width, len(some))} {end}", values
 
 
-def _in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+def in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     """The rows in runs of powers of two, so that there are few different statements, each prepared once."""
     at = 0
     while left := len(rows) - at:
@@ -74,5 +74,5 @@ def _in_powers(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 @cache
-def _places(mark: str, columns: int, rows: int) -> str:
+def places(mark: str, columns: int, rows: int) -> str:
     return ", ".join([f"({', '.join([mark] * columns)})"] * rows)

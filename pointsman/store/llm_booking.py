@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import ROUND_FLOOR
 from functools import cache, partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DataError
 from pointsman.llm.budgets import Budget, Period, Scope, Spending
 from pointsman.store import statements
 from pointsman.store.columns import microseconds
-from pointsman.store.inserts import Insert, Row
+from pointsman.store.inserts import Insert, Row, in_powers, places
 from pointsman.store.lists import Among
 from pointsman.store.llm_ledger import (
     ACCOUNT_COLUMNS,
@@ -49,9 +50,11 @@ _HELD_COLUMNS = ("scope", "account", "reserved_tokens", "reserved_nano_usd")
 
 _entries = Insert(metadata.tables["llm_ledger"], ENTRY_COLUMNS)
 _gone = Among("DELETE FROM llm_ledger WHERE id {among}")
-_SETTLE = (
-    f"UPDATE llm_ledger SET state = 'settled', {', '.join(f'{name} = ?' for name in SETTLED_COLUMNS[:-1])} "  # noqa: S608 - our names
-    "WHERE id = ? AND state = 'open' RETURNING accounts, reserved_tokens, reserved_nano_usd, total_tokens, nano_usd"
+_TOLD = [f"{name} = told.column{place}" for place, name in enumerate(SETTLED_COLUMNS, 1)]
+_SETTLING = f"UPDATE llm_ledger SET state = 'settled', {', '.join(_TOLD[:-1])} FROM (VALUES "  # noqa: S608 - our names
+_SETTLED = (
+    f") AS told WHERE llm_ledger.{_TOLD[-1]} AND state = 'open' "
+    "RETURNING accounts, reserved_tokens, reserved_nano_usd, total_tokens, nano_usd"
 )
 
 
@@ -291,8 +294,9 @@ def _booked(
 def _settled(connection: Connection, ends: Sequence[Settlement]) -> defaultdict[Account, Change]:
     """Close those that are open; returns what becomes of their accounts."""
     changes: defaultdict[Account, Change] = defaultdict(Change)
-    for one in ends:
-        at, *told = ended(one)
-        for accounts, held, held_nano, tokens, nano in statements.rows(connection, _SETTLE, (microseconds(at), *told)):
+    rows = [(microseconds(at), *told) for at, *told in map(ended, ends)]
+    for some in in_powers(rows):
+        statement = f"{_SETTLING}{places('?', len(SETTLED_COLUMNS), len(some))}{_SETTLED}"
+        for accounts, held, held_nano, tokens, nano in statements.rows(connection, statement, list(chain(*some))):
             close(changes, accounts, held, held_nano, tokens, nano)
     return changes
