@@ -51,7 +51,7 @@ import os, signal, socket, sys
 with socket.socket(socket.AF_UNIX) as line:
     line.connect({place!r})
     socket.send_fds(line, [{kind!r}], [0, 1, 2])
-    line.sendall(ascii([{name!r}, sys.argv[1:], dict(os.environ), os.getcwd()]).encode() + b"\\n")
+    line.sendall(ascii([{name!r}, {itself!r}, sys.argv[1:], dict(os.environ), os.getcwd()]).encode() + b"\\n")
     told = line.makefile()
     pid = int(told.readline())
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -125,7 +125,8 @@ def _started() -> tuple[Preloaded, socket.socket]:
     made = Preloaded(folder)
     place = str(folder / "socket")
     for file, name in ((made.python, ""), (made.pointsman, app.__name__)):
-        file.write_text(COMMAND.format(python=sys.executable, place=place, kind=PROGRAM, name=name), encoding="utf-8")
+        text = COMMAND.format(python=sys.executable, place=place, kind=PROGRAM, name=name, itself=str(made.python))
+        file.write_text(text, encoding="utf-8")
         file.chmod(0o700)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
@@ -149,7 +150,6 @@ def main(number: int, place: str) -> None:
     try:
         forks.load(*LOADED)
         gc.enable()
-        sys.executable = str(Preloaded(folder).python)  # programs that these programs start skip their imports, too
         while True:
             ready, _, _ = select.select([listener, *keepers], [], [])
             for one in ready:
@@ -199,10 +199,11 @@ def _run(line: socket.socket, files: Sequence[int]) -> NoReturn:
     said = b""
     while not said.endswith(b"\n"):
         said += line.recv(BYTES)
-    name, arguments, environment, folder = ast.literal_eval(said.decode())
+    name, python, arguments, environment, folder = ast.literal_eval(said.decode())
     pid = os.fork()
     if pid == 0:
         line.close()
+        sys.executable = python  # programs that this one starts skip their imports, too
         _become(name, arguments, environment, folder, files)
     for number in files:
         os.close(number)
