@@ -69,6 +69,8 @@ class Wiring:
     """For each of `ERRORS`, as far as the adapter tells them apart."""
     has_own_transport: bool = True
     """Whether its bytes go another way than those of the adapters that are tested beside it."""
+    long_stream_bytes: int = 40_000_000
+    """What is streamed to see that half of it is never held at once."""
     is_priced: bool = True
     """Whether the price of its models is known."""
     shows_reasoning: bool = True

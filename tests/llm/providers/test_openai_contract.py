@@ -25,4 +25,5 @@ class TestOpenAIResponses(ProviderContract):
         make=make,
         shows_reasoning=False,
         faults=FAULTS,
+        long_stream_bytes=100_000_000,
     )
