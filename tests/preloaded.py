@@ -31,6 +31,7 @@ from filelock import FileLock
 
 from bench.faults import forks
 from bench.faults.forks import Nursery
+from pointsman.llm.setup import ADAPTERS
 from starter.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -148,7 +149,7 @@ def main(number: int, place: str) -> None:
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # that a module is loaded is the point
     keepers: set[socket.socket] = set()
     try:
-        forks.load(*LOADED)
+        forks.load(*LOADED, *ADAPTERS.values())
         gc.enable()
         while True:
             ready, _, _ = select.select([listener, *keepers], [], [])
