@@ -173,3 +173,9 @@ async def status_told(item: Recording) -> None:
     await item.deliver()
     await item.decide(await item.asked(), "approve")
     await ended(item)
+
+
+@path(answer("", System__State="Active"), DeliverWorkItem=ITEM)
+async def nothing_to_write(item: Recording) -> None:
+    await item.deliver()
+    await ended(item)

@@ -391,12 +391,6 @@ async def not_told(item: Recording) -> None:
     await ended(item)
 
 
-@path(answer("", System__State="Active"), DeliverWorkItem=ITEM)
-async def nothing_to_write(item: Recording) -> None:
-    await item.deliver()
-    await ended(item)
-
-
 @path(LOOKS, CLOSING, impatient=True, DeliverWorkItem=ITEM)
 async def continued(item: Recording) -> None:
     await item.deliver()
