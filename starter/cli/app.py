@@ -102,11 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process with this exit code."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _let_go_of_stdout()
     if "temporalio.bridge.temporal_sdk_bridge" in sys.modules:
         # Threads of Temporal's SDK may still call into an interpreter that is being taken down, which aborts the
         # process with code 134 (temporalio/sdk-python, issue 300). What we opened is closed by now.
         with suppress(OSError):
-            sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
@@ -123,14 +126,21 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     except typer.Abort:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has seen enough (`| head`). Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as left:
+        # The reader has seen enough (`| head`). Typer ends with exit code 1 then, but it is no fault.
+        if not isinstance(left.__context__, BrokenPipeError):
+            raise
+        _let_go_of_stdout()
         return ExitCode.OK
     except Exception as error:  # the last frame of the process: people get a sentence and an exit code
         out.fail(unexpected(error))
         return ExitCode.FAILURE
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _let_go_of_stdout() -> None:
+    """Nobody reads it any more, and Python would complain once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @cache

@@ -14,7 +14,7 @@ from starter.cli import items, records
 from starter.cli.call import Call
 from starter.cli.choices import must_exist
 from starter.cli.context import opened, reading
-from starter.cli.errors import CliError, ExitCode, must_be_new, not_found
+from starter.cli.errors import CliError, ExitCode, must_be_new
 from starter.cli.output import Listing, Record, Single
 
 
@@ -68,7 +68,9 @@ async def verified(settings: Settings, kept: Sequence[Path]) -> Verified:
 def verified_archive(archive: Path, key: str) -> Verified:
     """Verify an export, offline. Without `key` it is only shown to agree with itself."""
     if not archive.is_file():
-        raise not_found(f"There is no file {archive}.", "pointsman audit export FILE.zip")
+        raise CliError(
+            "not_found", f"There is no file {archive}.", "Make one: pointsman audit export FILE.zip", ExitCode.NOT_FOUND
+        )
     report = offline_verifier.verify(archive.read_bytes(), key)
     trust = "" if key else "; the public key was taken from the export itself, compare it: " + ", ".join(report.keys)
     return Verified(

@@ -1,5 +1,6 @@
 """Exit codes of the command line, its one error type, and what the errors of other rooms mean to its user."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,11 +89,26 @@ def usage(message: str, hint: str) -> CliError:
     return CliError("usage", message, told, ExitCode.USAGE)
 
 
+def folder_must_exist(file: Path) -> None:
+    """
+    Raises:
+        CliError: there is no folder for the file.
+    """
+    if not file.parent.is_dir():
+        raise CliError(
+            "no_folder",
+            f"There is no folder {file.parent} for {file.name}. Nothing was written.",
+            f"Make it first: mkdir -p {shlex.quote(str(file.parent))}",
+            ExitCode.NOT_FOUND,
+        )
+
+
 def must_be_new(file: Path, command: str) -> None:
     """
     Raises:
-        CliError: the file is there already.
+        CliError: the file is there already, or its folder is not.
     """
+    folder_must_exist(file)
     if file.exists():
         another = file.with_stem(f"{file.stem}-2")
         raise CliError(

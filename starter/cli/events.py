@@ -25,7 +25,7 @@ from starter.chains import Chain, ChainBooks
 from starter.cli import inbox, items, times
 from starter.cli.choices import must_exist, nothing_of
 from starter.cli.context import policy, reading
-from starter.cli.errors import CliError, ExitCode, usage
+from starter.cli.errors import CliError, ExitCode, folder_must_exist, usage
 from starter.cli.output import Listing, Output, Record, Single, iso, tsv
 from starter.judging import Judge
 from starter.replays import Planned
@@ -166,6 +166,7 @@ def _things(found: Chain) -> list[Record]:
 
 
 def draw(found: Chain, target: Path) -> None:
+    folder_must_exist(target)
     target.write_text(drawn(found.walk, found.told), encoding="utf-8")
 
 

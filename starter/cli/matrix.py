@@ -36,7 +36,7 @@ from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
 from starter.cli.call import Call
 from starter.cli.context import policy
-from starter.cli.errors import CliError, ExitCode, not_found, usage
+from starter.cli.errors import CliError, ExitCode, folder_must_exist, not_found, usage
 from starter.cli.matrix_forms import About, Csv, Excel, Form, Json, flag, replaced, words
 from starter.cli.matrix_page import Page
 from starter.cli.organisations import chosen
@@ -151,6 +151,8 @@ def _check(wanted: Wanted) -> None:
         raise usage(f"--serves {wanted.serves!r} is no commit: write at least 7 hexadecimal digits.", "git log")
     if not wanted.project and not wanted.proves:
         raise usage("Name a project: --project NAME.", f"{COMMAND} --help")
+    if wanted.output:
+        folder_must_exist(Path(wanted.output))
     if wanted.format == "xlsx" and not wanted.output:
         raise usage("Excel goes into a file: --output matrix.xlsx.", f"{COMMAND} --help")
     if wanted.output and wanted.format == "table":

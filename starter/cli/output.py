@@ -109,7 +109,8 @@ class Output:
     def fail(self, error: CliError) -> None:
         """Print the error. `--quiet` does not silence it."""
         if self.as_json:
-            self.stderr.write(json.dumps(error.document(), ensure_ascii=False) + "\n")
+            document = {"schema_version": SCHEMA_VERSION, **error.document()}
+            self.stderr.write(json.dumps(document, ensure_ascii=False) + "\n")
             return
         message = printable(error.message.strip())
         # One paragraph that ends with the next command, unless the message has said it already.

@@ -116,7 +116,12 @@ async def _parts(client: AzureDevOps, known: Mapping[str, ProcessPolicy], wanted
 async def _projects(client: AzureDevOps, ids: Sequence[int]) -> Mapping[str, list[int]]:
     found = await client.work_items.batch(ids, ["System.TeamProject"])
     if missing := sorted(set(ids) - {one.id for one in found}):
-        raise not_found(f"There is no item {', '.join(map(str, missing))} that we may see. Nothing was checked.", NEXT)
+        raise CliError(
+            "not_found",
+            f"There is no item {', '.join(map(str, missing))} that we may see. Nothing was checked.",
+            "See as whom we ask: pointsman doctor --online",
+            ExitCode.NOT_FOUND,
+        )
     places: dict[str, list[int]] = {}
     for one in found:
         places.setdefault(string(one.fields.get("System.TeamProject")), []).append(one.id)

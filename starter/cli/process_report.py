@@ -15,11 +15,12 @@ from pointsman.domain.loose import string
 from pointsman.domain.matrix.reports import Kept, Span, report
 from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
+from pointsman.ports import Missing
 from pointsman.store.audit import Audit
 from pointsman.store.process_violations import ProcessViolations
 from starter.cli.call import Call
 from starter.cli.context import reading
-from starter.cli.errors import ExitCode, usage
+from starter.cli.errors import ExitCode, folder_must_exist, not_found, usage
 from starter.cli.matrix import Wanted, opened
 from starter.cli.matrix_forms import COVERAGE, coverage_rows, replaced
 from starter.cli.matrix_page import POLICY, STYLE
@@ -53,6 +54,8 @@ async def show(
         raise usage(f"There is no format {form!r}; there are: {', '.join(FORMATS)}.", f"{COMMAND} --help")
     if not wanted.project:
         raise usage("Name a project: --project NAME.", f"{COMMAND} --help")
+    if wanted.output:
+        folder_must_exist(Path(wanted.output))
     told = await made(call, settings, wanted, _span(since, until), matrix=matrix)
     text = {"md": markdown, "html": page, "json": document}[form](told)
     if not wanted.output:
@@ -79,6 +82,8 @@ async def made(call: Call, settings: Settings, wanted: Wanted, span: Span, *, ma
             policy = await process_of(client, wanted.project, load_processes(settings.policy_dir), wanted.process)
         except NoProcess as error:
             raise usage(f"Nothing is reported: {error}.", "pointsman process rules") from error
+        except Missing as error:
+            raise not_found(f"There is no project {wanted.project!r}: {error}.", "pointsman doctor --online") from error
     async with reading(settings) as store:
         found = await ProcessViolations(store).find(
             organisation=place.name, project=wanted.project, every=True, limit=ROWS_MAX

@@ -1,6 +1,8 @@
 """What is printed: a table for a terminal, TSV for a pipe, JSON when asked, errors on stderr."""
 
 import json
+import os
+import sys
 from datetime import UTC, datetime, timedelta, timezone
 from io import StringIO
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from starter.cli.app import run
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Listing, Output, Record, Single, human, output, tsv
 
@@ -119,13 +122,14 @@ def test_an_error_as_json_says_whether_trying_again_can_help() -> None:
     Output(as_json=True, stdout=stdout, stderr=stderr).fail(error)
     assert stdout.getvalue() == ""
     assert json.loads(stderr.getvalue()) == {
+        "schema_version": 1,
         "error": {
             "code": "busy",
             "message": "It is busy.",
             "hint": "Try: pointsman doctor",
             "correlation_id": "c-1",
             "retryable": True,
-        }
+        },
     }
 
 
@@ -136,3 +140,25 @@ def test_the_environment_switches_colour_off(monkeypatch: pytest.MonkeyPatch, va
     assert output(as_json=False, quiet=False, no_color=False).colour
     monkeypatch.setenv(variable, value)
     assert not output(as_json=False, quiet=False, no_color=False).colour
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert run(["process", "rules"]) == ExitCode.OK
+        monkeypatch.undo()
+
+
+def test_an_error_is_a_document_with_its_version_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "verify", "nowhere.zip", "--json"]) == ExitCode.NOT_FOUND
+    told = json.loads(capsys.readouterr().err)
+    assert (told["schema_version"], told["error"]["code"]) == (1, "not_found")
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_told_with_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "export", "nowhere/log.zip"]) == ExitCode.NOT_FOUND
+    assert "There is no folder nowhere for log.zip. Nothing was written.\nMake it first: mkdir -p nowhere" in (
+        capsys.readouterr().err
+    )
