@@ -61,7 +61,6 @@ class Store:
             raise Rejected(f"store URL of kind {kind!r}: expected sqlite:///path or postgresql+psycopg://…")
         if kind == "sqlite":
             return cls._open_sqlite(url, read_only)
-        schema.check(url)
         return cls._open_postgres(url, read_only)
 
     @classmethod
@@ -70,16 +69,17 @@ class Store:
         if not path.exists():
             raise Rejected(f"no database at {path}: create it with `pointsman db upgrade`")
         if read_only:
-            schema.check(url)
             reader = sqlite.reader_engine(path, read_only=True)
+            _check(reader)
             return cls(reader, None, None, [reader.dispose])
         lock = sqlite.ServiceLock(path)
+        reader = sqlite.reader_engine(path, read_only=False)
         try:
-            schema.check(url)
+            _check(reader)
         except Rejected:
             lock.release()
             raise
-        writer, reader = sqlite.writer_engine(path), sqlite.reader_engine(path, read_only=False)
+        writer = sqlite.writer_engine(path)
         committer = Committer(writer, threads=1, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=True)
         checkpoints = sqlite.Checkpoints(path, committer)
         closers = [committer.close, checkpoints.close, reader.dispose, writer.dispose, lock.release]
@@ -94,6 +94,8 @@ class Store:
         reader = engine.execution_options(isolation_level="REPEATABLE READ")
         if read_only:
             event.listen(engine, "connect", _look_only)
+        _check(engine)
+        if read_only:
             return cls(reader, None, None, [engine.dispose])
         committer = Committer(engine, threads=POSTGRES_WRITERS, jobs_per_commit=JOBS_PER_COMMIT, is_mixed=False)
         # Quick changes are many, small, and of few rows: several writers would only wait for each other's.
@@ -168,6 +170,15 @@ class Store:
     def _look(self, work: Callable[[Session], T]) -> T:
         with Session(self._reader) as session:
             return work(session)
+
+
+def _check(engine: Engine) -> None:
+    """On a connection that the store goes on with."""
+    try:
+        schema.check(engine)
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _look_only(raw: DBAPIConnection, _: ConnectionPoolEntry) -> None:
