@@ -103,16 +103,16 @@ _ENDED = f"""ended AS (
     FROM {_told("llm_ledger", "told")}
     WHERE told.state = 'settled' AND l.id = told.id AND l.state NOT IN ('settled', 'expired')
     RETURNING l.accounts, l.reserved_tokens, l.reserved_nano_usd, told.total_tokens, told.nano_usd
-)"""  # noqa: S608 - all names are ours, here and below
+)"""  # noqa: S608 - all names are ours
 """Planned for rows of unknown number, it would read all that is open, or all of a small ledger, to find a few: the
 condition on what is told makes the planner expect one, and `NOT IN` keeps it from the index of open rows."""
 _ENDED_SUMS = """SELECT one->>0, one->>1, -reserved_tokens, -reserved_nano_usd, total_tokens, nano_usd
     FROM ended, json_array_elements(accounts::json) AS one"""
-_HELD_SUMS = f"SELECT {', '.join(_HELD_COLUMNS)}, 0, 0 FROM {_told('llm_account', 'asked')}"  # noqa: S608
+_HELD_SUMS = f"SELECT {', '.join(_HELD_COLUMNS)}, 0, 0 FROM {_told('llm_account', 'asked')}"  # noqa: S608 - all names are ours
 _ADDED = f"""added AS (
     INSERT INTO llm_ledger ({", ".join(ENTRY_COLUMNS)})
     SELECT {", ".join(ENTRY_COLUMNS)} FROM {_told("llm_ledger", "fresh")}
-)"""  # noqa: S608
+)"""  # noqa: S608 - all names are ours
 
 
 def _after(sums: Sequence[str]) -> str:
@@ -125,7 +125,7 @@ def _after(sums: Sequence[str]) -> str:
         SELECT scope, account, held, held_nano, spent, spent_nano, %s::int, spent, spent_nano,
             %s::int, spent, spent_nano
         FROM sums ORDER BY scope, account {ADDING.replace("llm_account.", "l.")}
-    )"""  # noqa: S608
+    )"""  # noqa: S608 - all names are ours
 
 
 def _guard() -> str:
@@ -140,7 +140,7 @@ def _guard() -> str:
     )
     return f"""SELECT after.*, CASE WHEN {passed}
         THEN ('a hard limit is passed, so nothing changes and each call is checked apart: ' || scope)::int END
-        FROM after LEFT JOIN {_told("llm_account", "most")} USING (scope, account)"""  # noqa: S608
+        FROM after LEFT JOIN {_told("llm_account", "most")} USING (scope, account)"""  # noqa: S608 - all names are ours
 
 
 @cache
@@ -148,7 +148,7 @@ def _statement(*, ending: bool, beginning: bool, guarded: bool) -> str:
     """Parameters: what ended; what is held; month, day; what is new; limits. Of these the ones that are asked for."""
     sums = [_ENDED_SUMS] * ending + [_HELD_SUMS] * beginning
     parts = [_ENDED] * ending + [_after(sums)] + [_ADDED] * beginning
-    whole = f"WITH {', '.join(parts)} {_guard() if guarded else 'SELECT * FROM after'}"  # noqa: S608
+    whole = f"WITH {', '.join(parts)} {_guard() if guarded else 'SELECT * FROM after'}"  # noqa: S608 - all names are ours
     # In one line: psycopg remembers what it made of a statement only while that is shorter than 4,096 characters.
     return " ".join(whole.split())
 

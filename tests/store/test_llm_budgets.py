@@ -5,24 +5,19 @@ import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar, Self
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine
 
 from pointsman.llm.budgets import RESERVATION_LIFE, Budget, Period, Reservation, Scope, accounts_of
 from pointsman.llm.errors import BooksUnavailableError, BudgetExceededError
 from pointsman.llm.types import LLMRequest, Role, TokenUsage, text_message
 from pointsman.ports import Unavailable
-from pointsman.store import llm_booking, llm_ledger
+from pointsman.store import llm_ledger
 from pointsman.store.engine import Store
-from pointsman.store.ids import new_id
-from pointsman.store.llm_booking import Limit
 from pointsman.store.llm_budgets import StoreBudgets
-from pointsman.store.llm_ledger import Entry, Settlement, nano_usd, usd
+from pointsman.store.llm_ledger import nano_usd, usd
 from tests.store.llm_books import START, Clock, claim, rows, standing, used, user
 
 ROOT = Path(__file__).parents[2]
@@ -374,56 +369,3 @@ async def test_killed_processes_leave_reservations_that_expire_as_spent(url: str
         spent = await standing(store, ada, now)
         assert (spent.tokens, spent.reserved_tokens) == (1_000, 0)
         assert sum(row.total_tokens for row in await rows(store)) == 1_000
-
-
-class Listened(psycopg.Cursor[tuple[Any, ...]]):
-    """Tells what it was asked."""
-
-    asked: ClassVar[list[str]] = []
-
-    def execute(self, query: Any, *given: Any, **named: Any) -> Self:
-        self.asked.append(str(query).split()[0])
-        return super().execute(query, *given, **named)
-
-
-@pytest.mark.parametrize("count", [1, 13, 40])
-async def test_postgresql_is_asked_once_for_any_number_of_calls(postgres_store_url: str, count: int) -> None:
-    """Calls that wait together wait for each way to the server and back."""
-    life = START + RESERVATION_LIFE
-    before, after = ([Entry(new_id(), START, life, claim(10, "1", user(), RAIL)) for _ in range(count)] for _ in "ab")
-    ends = [Settlement(entry.id, START, used(7), Decimal("0.5"), "success") for entry in before]
-    engine = create_engine(postgres_store_url, connect_args={"cursor_factory": Listened})
-    with engine.begin() as connection:
-        llm_booking.book(connection, [], before, {}, (), START)
-        Listened.asked.clear()
-        found = llm_booking.book(connection, [*ends, *ends], after, {}, [RAIL], START)
-        assert Listened.asked == ["WITH"]
-        raw: Any = connection.connection.driver_connection
-        assert raw.info.transaction_status == psycopg.pq.TransactionStatus.IDLE  # it is final already
-    engine.dispose()
-    assert found.keys() == {RAIL}
-    assert (found[RAIL].tokens, found[RAIL].reserved_tokens) == (7 * count, 0)
-
-
-async def test_postgresql_is_asked_for_a_verdict_only_where_a_limit_is_near(postgres_store_url: str) -> None:
-    """A statement that fails is a line in the server's log: there are not many for an account that is used up."""
-    ada, life = user(), START + RESERVATION_LIFE
-    limits = {ada: Limit(tokens=100)}
-    engine = create_engine(postgres_store_url, connect_args={"cursor_factory": Listened})
-
-    def asked(tokens: int) -> int:
-        """How often."""
-        Listened.asked.clear()
-        with engine.begin() as connection:
-            entries = [Entry(new_id(), START, life, claim(tokens, "0", ada))]
-            found = llm_booking.book(connection, [], entries, limits, limits, START)
-            if found[ada].reserved_tokens + tokens > 100:
-                llm_booking.give_back(connection, entries, START)
-        return Listened.asked.count("WITH")
-
-    assert [asked(tokens) for tokens in (50, 51, 45, 6, 6, 5, 1)] == [1, 2, 1, 1, 1, 1, 1]
-    with engine.begin() as connection:
-        last = Entry(new_id(), START, life, claim(0, "0", ada))
-        (spent,) = llm_booking.book(connection, [], [last], {}, [ada], START).values()
-    engine.dispose()
-    assert spent.reserved_tokens == 100
