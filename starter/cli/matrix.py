@@ -242,7 +242,7 @@ async def _read(call: Call, reader: MatrixReading, scope: MatrixScope) -> None:
             count = progress.counts.get(before.phase, 0)
             if progress.phase is not before.phase:
                 if count:
-                    call.out.say(f"{count} {SAID[before.phase]}")
+                    call.out.say(f"{SAID[before.phase]}: {count}")
                 told = 0
             elif count >= told + SAY_EACH:
                 told = count

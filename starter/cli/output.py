@@ -62,7 +62,7 @@ class Output:
         elif isinstance(what, Listing):
             self._rows(what)
         else:
-            self._lines(what.record)
+            self.lines(what.record)
 
     def document(self, body: Record) -> None:
         """One JSON document."""
@@ -127,7 +127,8 @@ class Output:
             return
         _print_table(self, what)
 
-    def _lines(self, record: Record) -> None:
+    def lines(self, record: Record) -> None:
+        """One record, a line for each value that it has."""
         if not self.terminal:
             for name, value in record.items():
                 self.stdout.write(f"{name}\t{tsv(value)}\n")
@@ -196,7 +197,8 @@ def _plain(value: object) -> object:
 
 # A terminal shows how they begin, to leave room for words; TSV and JSON have all of them.
 REFERENCES = ("ref", "correlation_id")
-REFERENCE_CHARS_MAX = 14
+REFERENCE_CHARS_MAX = WORD_CHARS_MAX = 14
+COLUMN_GAP = "  "
 
 
 def _print_table(out: Output, what: Listing) -> None:
@@ -211,9 +213,30 @@ def _print_table(out: Output, what: Listing) -> None:
             table.add_column(title, overflow="ellipsis", no_wrap=True, max_width=REFERENCE_CHARS_MAX)
         else:
             table.add_column(title, overflow="fold")
+    console = Console(file=out.stdout, color_system="auto" if out.colour else None, highlight=False)
+    if _width_wanted(what) > console.width:
+        _print_blocks(out, what)
+        return
     for record in what.records:
         table.add_row(*(Text(human(record.get(column)), style=_style(column, record)) for column in what.columns))
-    Console(file=out.stdout, color_system="auto" if out.colour else None, highlight=False).print(table)
+    console.print(table)
+
+
+def _width_wanted(what: Listing) -> int:
+    """Where words stay whole, but for very long ones."""
+    widths = [max(map(len, column.split("_"))) for column in what.columns]
+    for record in what.records:
+        for place, column in enumerate(what.columns):
+            longest = max(map(len, human(record.get(column)).split()), default=0)
+            widths[place] = max(widths[place], min(longest, WORD_CHARS_MAX))
+    return sum(widths) + len(COLUMN_GAP) * (len(widths) - 1)
+
+
+def _print_blocks(out: Output, what: Listing) -> None:
+    """One record below the other: a terminal that is too narrow for a table would cut words into pieces."""
+    for number, record in enumerate(what.records):
+        out.stdout.write("\n" if number else "")
+        out.lines({column: record.get(column) for column in what.columns})
 
 
 STYLES = {

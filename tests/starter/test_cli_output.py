@@ -162,3 +162,13 @@ def test_a_file_in_a_folder_that_is_not_there_is_told_with_the_folder(capsys: py
     assert "There is no folder nowhere for log.zip. Nothing was written.\nMake it first: mkdir -p nowhere" in (
         capsys.readouterr().err
     )
+
+
+def test_a_terminal_too_narrow_for_whole_words_gets_one_record_below_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    Output(colour=False, stdout=terminal).show(LISTING)
+    first, second = terminal.getvalue().split("\n\n")
+    assert first.splitlines()[0] == "item        fabrikam/42"
+    assert "title       Login\tfails" in first
+    assert second.startswith("item        fabrikam/7\n")
