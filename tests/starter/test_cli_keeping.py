@@ -163,7 +163,7 @@ def test_a_body_comes_out_as_it_came_in(rig: Rig, preloaded: Preloaded) -> None:
         await Inbox(store).accept(cli_rig.delivery("d-1", body=body))
 
     rig.fill(garbled)
-    command = [preloaded.pointsman, "inbox", "show", "d-1", "--body"]
+    command = [str(preloaded.pointsman), "inbox", "show", "d-1", "--body"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True).stdout == body
 
 
