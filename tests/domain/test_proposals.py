@@ -123,7 +123,7 @@ def test_two_fences_are_no_answer() -> None:
         (document(fields=[field(PRIORITY, -NUMBER_MAX - 1)]), f"at most {NUMBER_MAX}"),
         (
             document(fields=[field(PRIORITY, "x" * (VALUE_CHARS_MAX + 1))]),
-            f"{VALUE_CHARS_MAX + 1} characters, the limit",
+            f"{VALUE_CHARS_MAX + 1:,} characters, the limit",
         ),
         (document(fields=[field(PRIORITY, "a\x07")]), r"control character U\+0007"),
         (document(fields=[field(f"Custom.x{i}", i) for i in range(FIELDS_MAX + 1)]), f"at most {FIELDS_MAX} items"),

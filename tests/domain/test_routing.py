@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pointsman.contracts.policy import Match, MatchFacts, Policy, Route, ScopeRule, Tenant
 from pointsman.domain.routing import DEFAULT_TENANT, in_scope, match_facts, route, tenant_of, why_matches
+from pointsman.domain.words import how_many
 from tests.domain.samples import FACTS
 
 ITEM = match_facts(FACTS)
@@ -62,7 +63,7 @@ def test_the_rule_that_is_named_is_the_first_that_matches(rules: list[Route], it
         assert decision.confidence == 1.0
     else:
         assert (decision.agent, decision.rule, decision.confidence) == ("", "", 0.0)
-        assert decision.reason == f"none of {len(rules)} rules matches"
+        assert decision.reason == f"none of {how_many(len(rules), 'rule')} matches"
 
 
 @given(matches, items)
