@@ -51,7 +51,7 @@ def test_a_picture_says_in_words_what_it_shows_and_follows_the_readers_colours()
     root = Xml.fromstring(drawn)  # noqa: S314 - of our own making, and small
     assert (root.get("role"), root.get("aria-labelledby")) == ("img", "title desc")
     assert root.findtext(f"{SVG}title") == "Chain of item:x/1"
-    assert root.findtext(f"{SVG}desc") == "8 things and 1 connections. item:x/1 child item:x/2"
+    assert root.findtext(f"{SVG}desc") == "8 things and 1 connection. item:x/1 child item:x/2"
     assert "prefers-color-scheme: dark" in drawn
     assert "child (removed)" in drawn
 
