@@ -151,7 +151,7 @@ async def test_a_comparison_brings_back_what_was_lost_and_shows_in_the_status(ri
         young = await rig.run("sync", "reconcile", "--project", "Fabrikam")
         assert (young.code, young.out, "1 pending" in young.err) == (0, "", True)
         tried = await rig.run("sync", "reconcile", "--project", "Fabrikam", "--dry-run", "--settle", "0")
-        assert (tried.code, tried.out) == (9, "fabrikam\tFabrikam\t1\tlost\tfalse\t1 event never came\n")
+        assert (tried.code, tried.out) == (9, "fabrikam\tFabrikam\tfabrikam/1\tlost\tfalse\t1 event never came\n")
         assert await rig.world.inbox.find(state="pending") == []
         done = await rig.run("sync", "reconcile", "--organisation", "Fabrikam", "--settle", "0", "--json")
         reports = {one["project"]: one for one in json.loads(done.out)["reports"]}
@@ -170,7 +170,7 @@ async def test_trouble_that_a_comparison_left_is_a_finding_of_the_status(rig: Co
     del rig.world.azure.world.items["fabrikam"][1]
     async with rig.world.worker():
         left = await rig.run("sync", "reconcile", "--project", "Fabrikam")
-    assert (left.code, "\t1\thidden\tfalse\tit cannot be read" in left.out) == (9, True)
+    assert (left.code, "\tfabrikam/1\thidden\tfalse\tit cannot be read" in left.out) == (9, True)
     assert (await rig.run("sync", "status", "--exit-status")).code == 9
 
 
