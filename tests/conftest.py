@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests.gates import sources
+from tests.loading import Loading
 from tests.not_run import NotRun
 from tests.ordering import arranged
 
@@ -54,6 +55,9 @@ def pytest_configure(config: pytest.Config) -> None:
         measuring = Measuring(config.rootpath)
         measuring.load()
         config.pluginmanager.register(measuring)
+    if sharing := getattr(config, "workerinput", None):
+        place = int(sharing["workerid"].removeprefix("gw"))
+        config.pluginmanager.register(Loading(config.rootpath, place, sharing["workercount"]))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
