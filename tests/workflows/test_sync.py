@@ -97,7 +97,7 @@ async def test_an_item_that_is_written_too_often_is_left_alone_until_a_human_say
         await item.deliver(rev=3, changed={"System.Title": "Login fails on Monday"})
         row = await item.asked()
         assert (row.escalation.severity, item.tracker.writes[1]) == ("critical", 1)
-        assert "1 writes of ours within 1440 minutes, the limit is 1" in row.escalation.summary
+        assert "1 write of ours within 1440 minutes, the limit is 1" in row.escalation.summary
         assert await item.sync.quarantines.get(item.key) is not None
         await item.decide(row, "approve")
         assert (await item.result()).state == "done"
