@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import structlog
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Caller, Delivery, DeliveryState
@@ -240,7 +240,7 @@ class Dispatcher:
         if len(rows) == 1 or any(one.replayed_by for one in rows):
             return False
         try:
-            with _about(rows[0]):
+            with _about(rows[0]) as first:
                 decisions = await self._judge.decide_all(rows, self._heard)
                 handed = together(decisions)
                 done = [await self._settled_by(*pair) for pair in zip(rows, decisions, strict=True)]
@@ -249,13 +249,15 @@ class Dispatcher:
                     self._lanes.handed(lane)
                 ended = zip(rows, done, strict=True)
                 await self._inbox.settle_all([Ended(row.id, *became) for row, became in ended])
+                self._tell(rows[0], done[0])
         except (TemporalAway, Unavailable):
             raise
         except Exception as error:  # each alone will tell whose fault it is
             LOG.warning("deliveries not handed over together", deliveries=len(rows), exc_info=error)
             return False
-        for row, became in zip(rows, done, strict=True):
-            with _about(row):
+        for row, became in zip(rows[1:], done[1:], strict=True):
+            with _about(row) as own:
+                own.add_link(first.get_span_context())  # the call of Temporal belongs to that one
                 self._tell(row, became)
         return True
 
@@ -323,18 +325,20 @@ class Dispatcher:
 
 
 @contextmanager
-def _about(delivery: Delivery) -> Generator[None]:
+def _about(delivery: Delivery) -> Generator[Span]:
     """Log lines, spans and calls of Temporal within the block say which delivery they are about."""
     item = f"{delivery.organisation}/{delivery.project}/{delivery.item_id}" if delivery.item_id else ""
     whose = {names.CHAIN_ID: delivery.chain_id, names.TENANT: delivery.tenant, names.ITEM: item}
     own = {names.CORRELATION_ID: delivery.id, names.EVENT_TYPE: delivery.event_type}
     with (
         bound(**own, **whose),
-        traces.span(names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=SpanKind.CONSUMER, **own, **whose),
+        traces.span(
+            names.SPAN_DISPATCH, traceparent=delivery.traceparent, kind=SpanKind.CONSUMER, **own, **whose
+        ) as span,
         # What the workflow does belongs to the item's chain, whichever delivery led to it.
         traces.carrying(**whose, **{names.CORRELATION_ID: delivery.chain_id}),
     ):
-        yield
+        yield span
 
 
 async def _give_way(until: float) -> float:
