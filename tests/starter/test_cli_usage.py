@@ -64,7 +64,7 @@ def test_answers_to_one_tenant_are_forgotten_and_the_audit_log_says_by_whom(rig:
     forgotten = rig.run(*words, "--by", "ada", "--yes", "--json").document()["forgotten"]
     assert forgotten == {"tenant": "rail", "answers": 2, "by": "ada"}
     assert "would forget 0 answers" in rig.run(*words, "--dry-run").err
-    assert "would forget 1 answers" in rig.run("llm", "forget", "--tenant", "", "--dry-run").err
+    assert "would forget 1 answer to" in rig.run("llm", "forget", "--tenant", "", "--dry-run").err
     events = rig.run("audit", "show", "--action", "model.books_forgotten", "--json").document()["events"]
     assert isinstance(events, list)
     assert [(event["actor"], event["data"]) for event in events] == [("ada", {"answers": 2})]

@@ -157,5 +157,5 @@ async def test_a_process_has_so_many_streams_and_no_more() -> None:
     streams.open(ADA, Counting(1).source)
     with pytest.raises(RpcError, match="Too many streams") as told:
         streams.open(Caller("south", "", b"2"), Counting(1).source)
-    assert told.value.data == {"reason": "1 streams of this process, the limit is 1", "retry_after": 15.0}
+    assert told.value.data == {"reason": "1 stream of this process, the limit is 1", "retry_after": 15.0}
     await streams.aclose()
