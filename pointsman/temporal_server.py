@@ -172,12 +172,19 @@ def _pinned(artifact: Artifact) -> str:
     return CLI_SERVER_VERSION if artifact is DEV_SERVER else artifact.version
 
 
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on, and that the system hands out to nobody for a while.
+def free_port(port: int = 0) -> int:
+    """A port of the loopback interface, this one if it is not 0, that nobody listens on, and that the system hands out
+    to nobody for a while.
 
     A connection that was closed on the listening side stays in TIME_WAIT, and so reserves the port.
+
+    Raises:
+        OSError: the port is taken or reserved.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    if port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))  # unlike a server's socket, it may not share what is reserved
+    with socket.create_server(("127.0.0.1", port)) as listener:
         address = listener.getsockname()
         with socket.create_connection(address):
             accepted, _ = listener.accept()

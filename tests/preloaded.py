@@ -27,12 +27,11 @@ from subprocess import Popen
 from types import ModuleType
 from typing import NoReturn
 
-from filelock import FileLock
-
 from bench.faults import forks
 from bench.faults.forks import Nursery
 from pointsman.llm.setup import ADAPTERS
 from starter.cli import app
+from tests.locks import alone
 
 ROOT = Path(__file__).parents[1]
 LOADED = (
@@ -92,7 +91,7 @@ class Preloaded:
 def shared(base: Path) -> Generator[Preloaded]:
     """One for all who name the same folder, until the last of them is done."""
     kept = base / "preloaded"
-    with FileLock(f"{kept}.lock"):
+    with alone(kept.with_suffix(".lock")):
         found = Preloaded(Path(kept.read_text())) if kept.exists() else None
         line = _keeping(found.folder) if found else None
         if found is None or line is None:

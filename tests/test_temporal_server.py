@@ -311,3 +311,9 @@ async def test_server_that_never_serves_is_stopped(folder: Path) -> None:
 
 def test_free_ports_differ() -> None:
     assert len({free_port() for _ in range(20)}) == 20
+
+
+def test_a_port_that_was_given_to_somebody_is_given_to_nobody_else() -> None:
+    port = free_port()
+    with pytest.raises(OSError, match="in use"):
+        free_port(port)

@@ -5,10 +5,10 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -245,14 +245,5 @@ def _two_ports() -> int:
     """A free port whose successor is free as well: one for each stand-in."""
     while True:
         port = free_port()
-        if _is_free(port + 1):
-            return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+        with suppress(OSError, OverflowError):  # 65536 is none
+            return free_port(port + 1) - 1

@@ -5,8 +5,8 @@ import pickle
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
+from tests.locks import alone
 from tests.observability.receiver import Receiver, receiving
 from tests.observability.watched import Run, watch
 from tests.preloaded import Preloaded
@@ -20,7 +20,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, worker_id: str, preloaded:
     if worker_id == "master":
         return _watched(folder, preloaded)
     kept = tmp_path_factory.getbasetemp().parent / "watched.pickle"
-    with FileLock(f"{kept}.lock"):
+    with alone(kept.with_suffix(".lock")):
         if not kept.exists():
             kept.write_bytes(pickle.dumps(_watched(folder, preloaded)))
         seen: Watched = pickle.loads(kept.read_bytes())  # noqa: S301 - written by a process of this very run
