@@ -3,12 +3,10 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := $(wildcard activities bench pointsman starter tests workflows worker.py)
-# Test processes: one more than there are processors, because a third of a test's time is waiting for servers.
-JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-# `make test PART=unit` runs the tests of the rules, PART=llm those of the model service that need no stand-in. Neither
-# waits for anything, so they share the processors evenly.
+# Test processes: one more than there are processors finds no more time in them, and each collects all tests again.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+# `make test PART=unit` runs the tests of the rules, PART=llm those of the model service that need no stand-in.
 PART ?=
-PART_JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 PART_unit := tests/contracts tests/domain tests/policies
 PART_llm := tests/llm -m "not stand_in and not slow and not live"
 # Lowest coverage of each of these rooms, in percent; `tests/gates/measuring.py` says which tests count.
@@ -48,7 +46,7 @@ ifeq ($(PART)$(ARGS),)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure
 	@$(MAKE) --no-print-directory coverage-gate
 else
-	@$(BIN)/python -m pytest -n $(if $(PART),$(PART_JOBS),$(JOBS)) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit or PART=llm))) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit or PART=llm))) $(ARGS)
 endif
 
 check: dev-ready ## lint, types, imports, secrets, licences, lock, tidiness
