@@ -102,9 +102,11 @@ $(VENV)/dev-ready: requirements/dev.txt requirements/uv.txt pyproject.toml | $(B
 	@$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/run-ready
 
+# The system's Python before one that a version manager built: distributions build theirs with the profile of real
+# programs, which runs the same tests in two thirds of the processor time. One without ensurepip makes no environment.
 $(BIN)/python:
-	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
-		if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	@for python in $(PYTHON) /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 			exec $$python -m venv $(VENV); \
 		fi; \
 	done; \
