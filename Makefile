@@ -43,7 +43,7 @@ test: dev-ready ## run every test on real servers, and hold the coverage of the 
 ifeq ($(PART)$(ARGS),)
 	@$(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.servers
 	@$(BIN)/coverage erase
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --measure --beside
 	@$(MAKE) --no-print-directory coverage-gate
 else
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(if $(PART),$(or $(PART_$(PART)),$(error there is no PART=$(PART): leave it out, or take PART=unit or PART=llm))) $(ARGS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tests.gates import sources
+from tests.gates import beside, sources
 from tests.loading import Loading
 from tests.not_run import NotRun
 from tests.ordering import arranged
@@ -44,6 +44,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--measure", action="store_true", help="measure how far tests of the inner rooms cover them")
+    parser.addoption("--beside", action="store_true", help="run tests of whole programs beside the others")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,6 +60,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if sharing := getattr(config, "workerinput", None):
         place = int(sharing["workerid"].removeprefix("gw"))
         config.pluginmanager.register(Loading(config.rootpath, place, sharing["workercount"]))
+    if config.getoption("beside"):
+        config.pluginmanager.register(beside.Elsewhere(config.rootpath))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if config.getoption("beside") and not config.getoption("collectonly") and not hasattr(config, "workerinput"):
+        base = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # xdist, too, takes it from here
+        config.pluginmanager.register(beside.Beside(config.rootpath, base))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -143,7 +154,8 @@ def preloaded(tmp_path_factory: pytest.TempPathFactory) -> "Generator[Preloaded]
     from tests import preloaded
 
     base = tmp_path_factory.getbasetemp()
-    with preloaded.shared(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) as found:
+    shares = "PYTEST_XDIST_WORKER" in os.environ or base.name == beside.FOLDER
+    with preloaded.shared(base.parent if shares else base) as found:
         yield found
 
 
