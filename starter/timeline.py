@@ -17,7 +17,7 @@ from pointsman.contracts.records import (
 )
 from pointsman.contracts.work_items import Transition, WorkItemState
 from pointsman.domain import links
-from pointsman.domain.sync.recognising import BY, LINKS, UNLINKS
+from pointsman.domain.sync.recognising import LINKS, UNLINKS, shown
 
 # What happens at the same moment is told in the order of cause and effect.
 KINDS = (
@@ -134,7 +134,7 @@ def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
 
 
 def _write(row: WriteRecord) -> TimelineRow:
-    fields = ", ".join(_written(name, value) for name, value in row.values.items() if name != BY) or "nothing"
+    fields = ", ".join(_written(name, value) for name, value in shown(row.values).items()) or "nothing"
     outcome = f"{row.status}, revision {row.rev}" if row.rev else f"{row.status}, no revision known: in doubt"
     if row.status == "abandoned":
         outcome = "abandoned: nothing was written"

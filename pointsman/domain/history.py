@@ -17,6 +17,7 @@ from pointsman.domain.chains import thing
 from pointsman.domain.echoes import write_told
 from pointsman.domain.events.reading import parse_bytes
 from pointsman.domain.loose import moment
+from pointsman.domain.sync.recognising import shown
 
 Changes = Mapping[str, tuple[Json, Json]]
 THEIRS, OURS = "theirs", "ours"
@@ -212,5 +213,5 @@ def _write(write: WriteRecord) -> Happening:
         cause=thing(ThingKind.WRITE, write.operation),
         ref=write.operation,
         rev=write.rev,
-        changes={name: (None, value) for name, value in write.values.items()},
+        changes={name: (None, value) for name, value in shown(write.values).items()},
     )

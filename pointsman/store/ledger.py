@@ -12,6 +12,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import Caller, WriteIntent, WriteRecord
 from pointsman.contracts.work_items import WorkItemKey
+from pointsman.domain.sync.recognising import shown
 from pointsman.ports import Missing, Rejected
 from pointsman.store import audit, edges
 from pointsman.store.chains import chain_of, columns_of, needed_key
@@ -49,7 +50,7 @@ class Ledger:
             )
             session.add(row)
             # Names only: values may be personal, and are in the row.
-            told: dict[str, Json] = {"base_rev": intent.base_rev, "fields": [*sorted(intent.values)]}
+            told: dict[str, Json] = {"base_rev": intent.base_rev, "fields": [*sorted(shown(intent.values))]}
             _tell(session, row, Action.WRITE_INTENDED, caller, told)
             _connect(session, row, caller)
             return _record(row)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AttemptKind, Delivery, DeliveryState
 from pointsman.contracts.work_items import WorkItemState
+from pointsman.domain.sync.recognising import HISTORY, TAGS, shown
 from pointsman.domain.words import how_many
 from pointsman.store.verification import Report
 from starter.demo.inside import Told
@@ -119,12 +120,12 @@ def answer_from_tools(seen: Evidence) -> Check:
     cited = {int(number) for number in re.findall(r"#(\d+)", comments)} - {seen.bug.row.key.id}
     known = {number for number in cited if re.search(rf'\\?"id\\?":\s*{number}\b', returned)}
     values = seen.bug.writes[-1].values if seen.bug.writes else {}
-    wanted = {"Microsoft.VSTS.Common.Priority", "Microsoft.VSTS.Common.Severity", "System.Tags", "System.History"}
-    shown = {name: value for name, value in values.items() if name != "System.History"}
+    wanted = {"Microsoft.VSTS.Common.Priority", "Microsoft.VSTS.Common.Severity", TAGS, HISTORY}
+    told = {name: value for name, value in shown(values).items() if name != HISTORY}
     return Check(
         "the answer is built from what the tools returned",
         bool(cited) and cited == known and wanted <= values.keys(),
-        f"cites {sorted(cited)}, tools returned {sorted(known)}; wrote {json.dumps(shown)}",
+        f"cites {sorted(cited)}, tools returned {sorted(known)}; wrote {json.dumps(told)}",
     )
 
 

@@ -134,7 +134,7 @@ def test_our_own_steps_stand_between_theirs() -> None:
         operation="op-1",
         key=KEY,
         base_rev=2,
-        values={"System.State": "Active"},
+        values={"System.State": "Active", "+by": "pointsman@fabrikam.example"},
         intended_at=at(2) + timedelta(seconds=5),
         rev=3,
         status="written",
@@ -148,6 +148,7 @@ def test_our_own_steps_stand_between_theirs() -> None:
         ("theirs", "updated"),
     ]
     assert (entries[2].cause, entries[3].cause) == ("run:ado/fabrikam/Web/42", "write:op-1")
+    assert entries[3].changes == {"System.State": (None, "Active")}, "the account is for telling its echoes alone"
     stands = standing_at(entries, at(2) + timedelta(seconds=30))
     assert (stands.state, stands.fields["System.State"]) == ("working", "New")
 

@@ -35,6 +35,8 @@ TRIAGED: Mapping[str, Json] = {
     "Microsoft.VSTS.Common.Severity": "2 - High",
     "System.Tags": "triaged",
     "System.History": "Like #1.",
+    "+links": ["System.LinkTypes.Duplicate-Reverse 1"],
+    "+by": "pointsman@fabrikam.example",
 }
 Doctor = Callable[[Evidence], Evidence]
 
@@ -194,6 +196,12 @@ def test_all_checks_hold_on_true_evidence() -> None:
     assert len(held) == 12
     assert len({check.name for check in held}) == 12
     assert [check for check in held if not check.ok] == []
+
+
+def test_evidence_of_a_write_says_what_it_changes_and_no_mark_of_the_ledger() -> None:
+    told = checks.answer_from_tools(evidence()).evidence
+    assert '"+links": ["System.LinkTypes.Duplicate-Reverse 1"]}' in told
+    assert "pointsman@" not in told
 
 
 def test_without_a_kill_no_request_may_be_repeated() -> None:

@@ -57,6 +57,11 @@ def values_of(change: ItemWrite) -> dict[str, Json]:
     return values
 
 
+def shown(values: Mapping[str, Json]) -> dict[str, Json]:
+    """What a write changes, as people read it: the account that it goes by is kept for telling its echoes alone."""
+    return {name: value for name, value in values.items() if name != BY}
+
+
 def write_of(
     writes: Sequence[WriteRecord], rev: int, changed: Changes, heard: Heard | None = None
 ) -> WriteRecord | None:
