@@ -8,6 +8,8 @@ Names are found when they are first wanted (PEP 562), so that whoever needs the 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from pointsman.llm.imports import collector_paused
+
 if TYPE_CHECKING:
     from pointsman.llm.errors import LLMError, ProviderError
     from pointsman.llm.service import LLMService
@@ -32,8 +34,9 @@ _MODULES = ("types", "errors", "service", "setup")
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        for module in _MODULES:
-            found = getattr(import_module(f"{__name__}.{module}"), name, None)
-            if found is not None:
-                return found
+        with collector_paused():
+            for module in _MODULES:
+                found = getattr(import_module(f"{__name__}.{module}"), name, None)
+                if found is not None:
+                    return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import AuthenticationError
+from pointsman.llm.imports import collector_paused
 from pointsman.llm.keys import Keys, how_to_set, limit_of
 
 CLIENTS_MAX = 64
@@ -95,7 +96,9 @@ class Pool(Generic[Client]):
         entry, loop = self._entries.get(place), asyncio.get_running_loop()
         # Connections belong to the loop that opened them: a script that runs a second one gets others.
         if entry is None or entry.loop is not loop:
-            entry = _Entry(f"{provider}/{key.name}", self._factories[provider](key.secret), loop)
+            with collector_paused():  # the first client of a provider imports its SDK
+                client = self._factories[provider](key.secret)
+            entry = _Entry(f"{provider}/{key.name}", client, loop)
             self._entries[place] = entry
             await self._end_with(loop)
         self._entries.move_to_end(place)

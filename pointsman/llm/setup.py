@@ -12,6 +12,7 @@ from pointsman.llm import governance_log
 from pointsman.llm.breakers import Breakers
 from pointsman.llm.client import LLMClient
 from pointsman.llm.governance import Governance, Violations
+from pointsman.llm.imports import collector_paused
 from pointsman.llm.keys import AWS_CHAIN, ENTRA, Keys, OperatorKeys
 from pointsman.llm.pool import ClientPool, Factory
 from pointsman.llm.registry import Registry
@@ -40,7 +41,8 @@ ADAPTERS: Mapping[str, str] = MappingProxyType(
 def load_adapter(provider: str) -> None:
     """Import a provider's SDK ahead of its first call: seconds on a busy machine, in which a loop does nothing else."""
     if provider in ADAPTERS:
-        import_module(ADAPTERS[provider])
+        with collector_paused():
+            import_module(ADAPTERS[provider])
 
 
 def factories(settings: LLMSettings, deployments: Mapping[str, str] = _NONE) -> Mapping[str, Factory]:

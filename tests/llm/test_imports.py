@@ -1,0 +1,105 @@
+"""The garbage collector rests while an SDK is imported, and runs afterwards if it ran before."""
+
+import gc
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from pydantic import SecretStr
+
+from pointsman.llm.client import LLMClient
+from pointsman.llm.imports import collector_paused
+from pointsman.llm.keys import OperatorKeys
+from pointsman.llm.pool import ClientPool
+
+
+@pytest.fixture(autouse=True)
+def running() -> Generator[None]:
+    """Whatever a test leaves, the next one finds the collector running."""
+    was_running = gc.isenabled()
+    gc.enable()
+    yield
+    (gc.enable if was_running else gc.disable)()
+
+
+def test_the_collector_rests_inside_and_runs_again_after_the_outermost_block() -> None:
+    with collector_paused():
+        with collector_paused():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_runs_again_after_an_import_that_fails() -> None:
+    with pytest.raises(ImportError, match="no SDK"), collector_paused():
+        raise ImportError("no SDK")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_is_off_stays_off() -> None:
+    gc.disable()
+    with collector_paused():
+        pass
+    assert not gc.isenabled()
+
+
+def test_it_rests_until_the_last_of_several_threads_is_done() -> None:
+    inside, one_left = Barrier(2, timeout=20), Barrier(2, timeout=20)
+
+    def first() -> None:
+        with collector_paused():
+            inside.wait()
+        one_left.wait()
+
+    def last() -> bool:
+        with collector_paused():
+            inside.wait()
+            one_left.wait()
+            return gc.isenabled()
+
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(first)
+        assert not threads.submit(last).result()
+    assert gc.isenabled()
+
+
+def test_what_is_there_afterwards_counts_as_old() -> None:
+    frozen_count = gc.get_freeze_count()
+    gc.unfreeze()
+    try:
+        with collector_paused():
+            kept: list[object] = [[] for _ in range(50)]
+        assert gc.get_freeze_count() == 0
+        assert not any(one is kept for one in gc.get_objects(0))
+        assert any(one is kept for one in gc.get_objects(2))
+    finally:
+        if frozen_count:
+            gc.freeze()
+
+
+def test_what_an_application_has_frozen_stays_so() -> None:
+    frozen_count = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        with collector_paused():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        if not frozen_count:
+            gc.unfreeze()
+
+
+async def test_a_client_is_made_with_the_collector_at_rest() -> None:
+    seen: list[bool] = []
+
+    def make(key: SecretStr) -> LLMClient:
+        seen.append(gc.isenabled())
+        raise ImportError("no SDK")
+
+    clients = ClientPool(OperatorKeys({"p": SecretStr("key")}), {"p": make})
+    with pytest.raises(ImportError):
+        async with clients.lease("p"):
+            pass
+    assert seen == [False]
+    assert gc.isenabled()
