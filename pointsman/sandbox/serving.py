@@ -49,8 +49,15 @@ def serve_app(app: ASGIApp, host: str, port: int, announce: Callable[[str], None
 @asynccontextmanager
 async def hosting(app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
     """The base URL of any application, served by the running loop for as long as the block lasts."""
+    async with hosting_as(_settings(app), host, port) as url:
+        yield url
+
+
+@asynccontextmanager
+async def hosting_as(settings: uvicorn.Config, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
+    """The same with settings other than those of a stand-in. Requests that are open at the end are given up."""
     listener = _listen(host, port)
-    server = _Guest(_settings(app))
+    server = _Guest(settings)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield _url(listener)

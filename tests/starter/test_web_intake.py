@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import httpx2
@@ -301,14 +302,17 @@ async def test_a_sender_that_goes_away_leaves_nothing(web: Web) -> None:
     assert len(await web.kept()) == 1
 
 
-async def test_a_sender_that_stalls_is_told_to_send_again(web: Web) -> None:
+async def test_a_sender_that_stalls_is_told_to_send_again(store: Store) -> None:
     async def stalling() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.sleep(60)
 
-    response = await first_answer(web, stalling())
-    assert response.status_code == 503
-    assert await web.kept() == []
+    given = services(store)
+    hasty = replace(given.intake, read_timeout=timedelta(milliseconds=20))
+    async with serving(replace(given, intake=hasty)) as web:
+        response = await first_answer(web, stalling())
+        assert response.status_code == 503
+        assert await web.kept() == []
 
 
 async def test_many_at_once_are_all_kept_in_one_order(web: Web) -> None:

@@ -1,9 +1,7 @@
 """The web process as tests meet it: a real server on a free loopback port, over a real store."""
 
-import asyncio
 import base64
 import json
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from pointsman.contracts.policy import Policy, ScopeRule, Tenant
 from pointsman.contracts.records import Delivery, NewDelivery, Receipt
 from pointsman.observability.metrics import Metrics
 from pointsman.ports import Unavailable
+from pointsman.sandbox.serving import hosting_as
 from pointsman.store.audit import Audit
 from pointsman.store.chain_walks import Chains
 from pointsman.store.engine import Store
@@ -123,15 +122,11 @@ def services(store: Store) -> Services:
 async def serving(given: Services) -> AsyncGenerator[Web]:
     woken: list[str] = []
     given = replace(given, accepted=lambda delivery_id, heard: woken.append("woken"))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(given), log_config=None, access_log=False, timeout_keep_alive=75, proxy_headers=False)
+    settings = uvicorn.Config(
+        create_app(given), log_config=None, access_log=False, timeout_keep_alive=75, proxy_headers=False
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:  # callers queue here until the server takes over
-        task = asyncio.create_task(server.serve(sockets=[listening]))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        try:
-            async with httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, timeout=60) as http:
-                yield Web(http, given, woken)
-        finally:
-            server.should_exit = True
-            await task
+    async with (
+        hosting_as(settings) as url,
+        httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, timeout=60) as http,
+    ):
+        yield Web(http, given, woken)
