@@ -75,9 +75,14 @@ def python_of(contender: str) -> str:
 
 
 def place(environment: str, lock: bytes) -> Path:
-    """Where the environment is kept: another lock or another Python has another folder."""
+    """Where the environment is kept: another lock has another folder, and so has another interpreter.
+
+    An interpreter is the same if it is the same file and says the same of how it was made: builds of one version differ
+    by half in what they take, so that peers would be measured by another yardstick than we.
+    """
+    base = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    key = sha256(lock).hexdigest()[:12]
+    key = sha256(b"\0".join((lock, str(base).encode(), sys.version.encode()))).hexdigest()[:12]
     return platformdirs.user_cache_path("pointsman") / "bench-llm" / f"{environment}-{version}-{key}"
 
 
