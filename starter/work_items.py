@@ -71,7 +71,14 @@ async def hand_over(
 
 
 async def start_by_hand(
-    client: Client, key: WorkItemKey, policy: Policy, tenant: str, by: str, *, known_workflow_id: str = ""
+    client: Client,
+    key: WorkItemKey,
+    policy: Policy,
+    tenant: str,
+    by: str,
+    *,
+    known_workflow_id: str = "",
+    task_queue: str = TASK_QUEUE,
 ) -> str:
     """Work on an item that no delivery announced. Returns the workflow's id; a running one goes on as it is.
 
@@ -87,7 +94,9 @@ async def start_by_hand(
         actor=by,
         replayed_by=by,
     )
-    return await hand_over(client, event, policy, tenant, name, known_workflow_id=known_workflow_id)
+    return await hand_over(
+        client, event, policy, tenant, name, known_workflow_id=known_workflow_id, task_queue=task_queue
+    )
 
 
 async def cancel(client: Client, name: str, reason: str) -> None:

@@ -62,7 +62,11 @@ PROBES = (
     Probe("web_port", "deliveries and pages come in there", probes_outside.web_port),
     Probe("azure_devops", "items are read there, and outcomes written", probes_here.azure_devops),
     Probe(
-        "azure_devops_online", "the token may be expired", probes_outside.azure_devops, ("azure_devops",), online=True
+        "azure_devops_online",
+        "without an account there nothing is read or written",
+        probes_outside.azure_devops,
+        ("azure_devops",),
+        online=True,
     ),
     Probe("model_key", "agents need a model", probes_models.model_key, ("policy",)),
     Probe("agent_keys", "agents elsewhere let us in by them", probes_agents.agent_keys, ("policy",)),

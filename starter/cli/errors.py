@@ -189,6 +189,11 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.clients.azure_devops.errors.NotSignedIn": Meaning(
         "not_signed_in", ExitCode.UNAUTHORISED, "See which account is refused, and why: pointsman doctor --online"
     ),
+    "pointsman.clients.azure_devops.errors.UnknownOrganisation": Meaning(
+        "unknown_organisation",
+        ExitCode.NOT_FOUND,
+        "See at which address it is asked: pointsman config explain azure_devops_url",
+    ),
     "sqlalchemy.exc.OperationalError": Meaning(
         "unavailable", ExitCode.FAILURE, "See that the database runs: pointsman doctor", retryable=True
     ),

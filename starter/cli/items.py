@@ -19,6 +19,7 @@ from starter.cli.choices import must_exist
 from starter.cli.context import Books, opened, policy, temporal
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.output import Listing, Single, iso
+from starter.cli.workers import served
 from starter.timeline import merge_timeline
 
 POLL_SECONDS = 0.5
@@ -220,13 +221,19 @@ async def meant(settings: Settings, named: WorkItemKey) -> tuple[WorkItemKey, st
     return named, ""
 
 
-async def start(settings: Settings, named: WorkItemKey, by: str) -> Single:
+async def start(settings: Settings, named: WorkItemKey, by: str, say: Callable[[str], None]) -> Single:
     """Start, or find running, the item's workflow."""
     item, known_id = await meant(settings, named)
     rules = policy(settings)
-    client = await temporal(settings)
+    client = await served(settings, say)
     workflow_id = await work_items.start_by_hand(
-        client, item, rules, tenant_of(rules, item.organisation), by, known_workflow_id=known_id
+        client,
+        item,
+        rules,
+        tenant_of(rules, item.organisation),
+        by,
+        known_workflow_id=known_id,
+        task_queue=settings.task_queue,
     )
     return Single(
         "started",

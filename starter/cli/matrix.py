@@ -39,7 +39,7 @@ from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode, folder_must_exist, not_found, usage
 from starter.cli.matrix_forms import About, Csv, Excel, Form, Json, flag, replaced, words
 from starter.cli.matrix_page import Page
-from starter.cli.organisations import chosen
+from starter.cli.organisations import chosen, no_project
 from starter.cli.output import Listing, Record
 from starter.matrix import all_rows, refresh, rows_for, serving
 from starter.matrix_reading import MatrixReading
@@ -220,7 +220,7 @@ async def _shape(client: AzureDevOps, settings: Settings, project: str, named: s
     try:
         has = named or await client.projects.process_name(project)
     except Missing as error:
-        raise not_found(f"There is no project {project!r}: {error}.", "pointsman doctor --online") from error
+        raise await no_project(client, project) from error
     rules = known.get(has) or next(
         (one for one in known.values() if has.casefold() in {name.casefold() for name in one.processes}), None
     )

@@ -1,8 +1,9 @@
-"""Which organisation a command means."""
+"""Which organisation a command means, and what it says of a project that is not there."""
 
+from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings, variable
 from pointsman.config.organisations import Organisation
-from starter.cli.errors import CliError, ExitCode, usage
+from starter.cli.errors import CliError, ExitCode, not_found, usage
 
 
 def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
@@ -19,10 +20,9 @@ def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
             f"Set it: export {variable('azure_devops_url')}=https://dev.azure.com/ORGANISATION",
         )
     if len(found) != 1:
-        raise usage(
-            f"{organisation!r} names none or several of the organisations: {', '.join(one.name for one in named)}.",
-            f"Name one: {command} --organisation NAME",
-        )
+        known = ", ".join(one.name for one in named)
+        wrong = f"{organisation!r} is none of the organisations of settings" if wanted else "Settings name several"
+        raise usage(f"{wrong}: {known}. Nothing was asked.", f"Name one: {command} --organisation NAME")
     if missing := found[0].missing():
         raise CliError(
             "no_token",
@@ -31,3 +31,15 @@ def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
             ExitCode.UNAUTHORISED,
         )
     return found[0]
+
+
+async def no_project(client: AzureDevOps, project: str) -> CliError:
+    """For a project that was not found. One request more, because that may be true of its organisation already.
+
+    Raises:
+        UnknownOrganisation: it is.
+        NotSignedIn: it does not know us.
+    """
+    who = (await client.connection_data()).authenticated_user.unique_name
+    told = f"There is no project {project!r} that {who} may see. Nothing was read or changed."
+    return not_found(told, "pointsman doctor --online")

@@ -8,6 +8,7 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.service import RPCError, RPCStatusCode
 
+from pointsman.clients.azure_devops.errors import NotSignedIn, UnknownOrganisation
 from pointsman.config import Settings, variable
 from pointsman.ports import Rejected, Unavailable
 from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable
@@ -93,6 +94,9 @@ async def azure_devops(settings: Settings) -> Finding:
         try:
             async with client_of(organisation) as client:
                 who = (await client.connection_data()).authenticated_user.unique_name
+        except (NotSignedIn, UnknownOrganisation) as error:
+            wrong = "azure_devops_url" if isinstance(error, UnknownOrganisation) else "azure_devops_token"
+            return fail(str(error), f"pointsman config explain {wrong}")
         except (Rejected, Unavailable) as error:
             return fail(f"{organisation.url}: {error}", "pointsman config explain")
         told.append(f"{organisation.url} knows us as {who} ({(time.perf_counter() - began) * 1_000:.0f} ms)")

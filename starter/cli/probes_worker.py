@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
 
 from pointsman.config import Settings
 from pointsman.domain.words import how_many
@@ -37,8 +38,8 @@ class Poller:
     seen_at: datetime
 
 
-async def pollers(settings: Settings) -> Finding:
-    client = await temporal(settings)
+async def pollers(settings: Settings, client: Client | None = None) -> Finding:
+    client = client or await temporal(settings)
     found: list[Poller] = []
     for kind, number in KINDS.items():
         request = DescribeTaskQueueRequest(

@@ -16,8 +16,8 @@ from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
 from starter.cli import items
 from starter.cli.call import Call
-from starter.cli.errors import CliError, ExitCode, not_found, usage
-from starter.cli.organisations import chosen
+from starter.cli.errors import CliError, ExitCode, usage
+from starter.cli.organisations import chosen, no_project
 from starter.cli.output import Listing, Record
 from starter.organisations import client_of
 from starter.process import NoProcess, check_items, items_of, process_of
@@ -110,7 +110,7 @@ async def _parts(client: AzureDevOps, known: Mapping[str, ProcessPolicy], wanted
     except NoProcess as error:
         raise CliError("no_process", f"Nothing was checked: {error}.", f"Name one: {NEXT}", ExitCode.USAGE) from error
     except Missing as error:
-        raise not_found(f"There is no project {wanted.project!r}: {error}.", "pointsman doctor --online") from error
+        raise await no_project(client, wanted.project) from error
 
 
 async def _projects(client: AzureDevOps, ids: Sequence[int]) -> Mapping[str, list[int]]:

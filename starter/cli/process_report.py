@@ -20,11 +20,11 @@ from pointsman.store.audit import Audit
 from pointsman.store.process_violations import ProcessViolations
 from starter.cli.call import Call
 from starter.cli.context import reading
-from starter.cli.errors import ExitCode, folder_must_exist, not_found, usage
+from starter.cli.errors import ExitCode, folder_must_exist, usage
 from starter.cli.matrix import Wanted, opened
 from starter.cli.matrix_forms import COVERAGE, coverage_rows, replaced
 from starter.cli.matrix_page import POLICY, STYLE
-from starter.cli.organisations import chosen
+from starter.cli.organisations import chosen, no_project
 from starter.cli.output import printable
 from starter.cli.times import moment
 from starter.organisations import client_of
@@ -83,7 +83,7 @@ async def made(call: Call, settings: Settings, wanted: Wanted, span: Span, *, ma
         except NoProcess as error:
             raise usage(f"Nothing is reported: {error}.", "pointsman process rules") from error
         except Missing as error:
-            raise not_found(f"There is no project {wanted.project!r}: {error}.", "pointsman doctor --online") from error
+            raise await no_project(client, wanted.project) from error
     async with reading(settings) as store:
         found = await ProcessViolations(store).find(
             organisation=place.name, project=wanted.project, every=True, limit=ROWS_MAX

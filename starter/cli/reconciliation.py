@@ -11,10 +11,11 @@ from pointsman.contracts.reconciliation import ReconcileReport, SyncStanding
 from pointsman.domain.words import how_many
 from starter import reconciliation, recovery
 from starter.cli.call import Call
-from starter.cli.context import policy, temporal
+from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Listing, Record
 from starter.cli.recovery import ended, organisations_of
+from starter.cli.workers import served
 
 COLUMNS = ("organisation", "project", "item", "standing", "repaired", "reason")
 COUNTED = tuple(one.value for one in SyncStanding)
@@ -32,7 +33,7 @@ class Wanted:
 async def reconcile(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     """Compare each organisation of the settings, or the one that is named, and wait for what came of it."""
     places = organisations_of(settings, wanted.organisation)
-    client = await temporal(settings)
+    client = await served(settings, call.out.say)
     rules = policy(settings)
     reports: list[ReconcileReport] = []
     for organisation in places:

@@ -13,10 +13,10 @@ from pointsman.domain.words import how_many
 from pointsman.store.recoveries import Recoveries
 from starter import recovery
 from starter.cli.call import Call
-from starter.cli.context import policy, reading, temporal
+from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Record
-from starter.cli.probes_worker import pollers
+from starter.cli.workers import served
 
 RECOVERED = ("organisation", "project", "event", "recovered", "reason")
 FOUND = ("organisation", "event", "subscription", "problem", "status", "since")
@@ -43,9 +43,7 @@ async def recover(
 ) -> ExitCode:
     """Recover each organisation of the settings, or the one that is named, and wait for what came of it."""
     places = organisations_of(settings, organisation)
-    client = await temporal(settings)
-    if (workers := await pollers(settings)).fix:
-        call.out.say(f"{workers.what}: it waits for a worker; start one: {workers.fix}")
+    client = await served(settings, call.out.say)
     rules = policy(settings)
     results: list[RecoverResult] = []
     for place in places:

@@ -9,9 +9,9 @@ from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackReques
 from starter import rollback
 from starter.cli import items, times
 from starter.cli.call import Call
-from starter.cli.context import temporal
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Record, Single
+from starter.cli.workers import served
 
 COLUMNS = ("field", "outcome", "now", "then", "reason")
 HELP = "pointsman sync rollback --help"
@@ -51,7 +51,7 @@ async def roll_back(
 ) -> ExitCode:
     """Show what it comes to, ask, and have it done."""
     row = await items.found(settings, named)
-    client = await temporal(settings)
+    client = await served(settings, call.out.say)
     ask = _request(row, scope, by, reason, force=force, comments=comments, dry_run=True)
     found = await _done(client, ask, settings.task_queue)
     if dry_run or found.status != "would":

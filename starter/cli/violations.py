@@ -30,11 +30,12 @@ from starter import process_checks
 from starter.cli import items, process_dry_run
 from starter.cli.call import Call
 from starter.cli.choices import must_exist, nothing_of
-from starter.cli.context import policy, reading, temporal
+from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, not_found, usage
 from starter.cli.organisations import chosen
 from starter.cli.output import Listing, Record, Single
 from starter.cli.times import moment
+from starter.cli.workers import served
 from starter.organisations import client_of
 from starter.process import NoProcess, process_of
 from starter.process_checks import Running
@@ -107,7 +108,7 @@ async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
         scope = await _scope(client, settings, place.name, wanted)
         if wanted.dry_run:
             return await process_dry_run.run(call, settings, client, scope)
-    running = await process_checks.start(await temporal(settings), scope, settings.task_queue)
+    running = await process_checks.start(await served(settings, call.out.say), scope, settings.task_queue)
     result = await _followed(call, running)
     whole = [one.model_dump(mode="json", exclude={"item", "update"}) for one in result.whole]
     told = {"workflow_id": running.id, "process": result.process, **result.tally.model_dump(), "whole": whole}
@@ -146,7 +147,7 @@ async def _followed(call: Call, running: Running) -> CheckResult:
 
 
 async def decide(
-    settings: Settings, named: str, verb: str, by: str, reason: str, until: str, *, dry_run: bool
+    call: Call, settings: Settings, named: str, verb: str, by: str, reason: str, until: str, *, dry_run: bool
 ) -> Single:
     """Send the decision through Temporal, and tell what stands."""
     async with reading(settings) as store:
@@ -163,7 +164,7 @@ async def decide(
         )
     try:
         told = await process_checks.decide(
-            await temporal(settings),
+            await served(settings, call.out.say),
             decision,
             settings.task_queue,
             tenant=known.tenant,

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps
-from pointsman.clients.azure_devops.errors import NotSignedIn, RuleBroken, TooManyResults
+from pointsman.clients.azure_devops.errors import NotSignedIn, RuleBroken, TooManyResults, UnknownOrganisation
 from pointsman.clients.azure_devops.patches import at_rev, set_field
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from pointsman.sandbox.azure_devops.fault_kinds import SIGN_IN_PAGE
@@ -27,8 +27,21 @@ async def test_unknown_token_is_rejected(azure: Azure) -> None:
     async with AzureDevOps(azure.base_url, SecretStr("expired")) as stranger:
         with pytest.raises(NotSignedIn, match=r"HTTP 401, TF400813.*token is not accepted") as refused:
             await stranger.work_items.get(1)
+    told = (
+        f"organisation 'fabrikam' at {azure.base_url} does not let us in: GET _apis/wit/workitems/1 was answered with"
+    )
+    assert str(refused.value).startswith(told)
     assert refused.value.code == "UnauthorizedRequestException"
     assert not isinstance(refused.value, (Missing, Conflict))
+
+
+async def test_an_organisation_that_is_not_there_is_told_from_a_thing_that_is_not(azure: Azure) -> None:
+    async with AzureDevOps(azure.base_url.replace("fabrikam", "nowhere"), SecretStr(SERVICE_TOKEN)) as elsewhere:
+        with pytest.raises(UnknownOrganisation, match=r"there is no organisation 'nowhere' at .*HTTP 404"):
+            await elsewhere.connection_data()
+    with pytest.raises(Missing) as missing:
+        await azure.service.work_items.get(9_999)
+    assert not isinstance(missing.value, UnknownOrganisation)
 
 
 @pytest.mark.parametrize(

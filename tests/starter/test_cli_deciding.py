@@ -202,12 +202,17 @@ def test_without_temporal_nothing_is_decided(rig: Rig, monkeypatch: pytest.Monke
     assert answer.error()["hint"] == "See what is missing: pointsman doctor"
 
 
-def test_an_item_started_by_hand_can_be_cancelled(rig: Rig, dev_server: DevServer) -> None:
+def test_an_item_started_by_hand_can_be_cancelled(
+    rig: Rig, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = f"P{uuid4().hex[:8]}"
+    monkeypatch.setenv("POINTSMAN_TASK_QUEUE", f"nobody-polls-{project}")
     key = WorkItemKey(organisation="fabrikam", project=project, id=42)
     rehearsed = rig.run("items", "start", "Fabrikam", project, "42", "--dry-run")
     assert "nothing was done" in rehearsed.err
-    started = rig.run("items", "start", "Fabrikam", project, "42", "--json").document()["started"]
+    told = rig.run("items", "start", "Fabrikam", project, "42", "--json")
+    assert "it waits for a worker; start one: pointsman serve" in told.err
+    started = told.document()["started"]
     assert isinstance(started, dict)
     workflow_id = f"ado/fabrikam/{project}/42"
     assert (started["workflow_id"], started["by"]) == (workflow_id, "ada")
@@ -226,6 +231,8 @@ def test_an_item_started_by_hand_can_be_cancelled(rig: Rig, dev_server: DevServe
     async def cancel_requested() -> bool:
         client = await dev_server.connect()
         history = await client.get_workflow_handle(workflow_id).fetch_history()
+        begun = history.events[0].workflow_execution_started_event_attributes
+        assert begun.task_queue.name == f"nobody-polls-{project}"
         await client.get_workflow_handle(workflow_id).terminate()  # no worker serves it
         reasons = [event.workflow_execution_cancel_requested_event_attributes.cause for event in history.events]
         return "ada: asked twice" in reasons

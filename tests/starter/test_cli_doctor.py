@@ -243,6 +243,13 @@ async def test_azure_devops_says_whose_token_it_is(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_TOKEN", "x" * 20)
         refused = await asked(tmp_path, "azure_devops", "azure_devops_online")
         assert refused["azure_devops_online"][0] is Status.FAIL
+        assert refused["azure_devops_online"][1].startswith(
+            f"organisation 'fabrikam' at {url}/fabrikam does not let us"
+        )
+        monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_URL", f"{url}/nowhere")
+        monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_TOKEN", "s" * 20)
+        lost = await asked(tmp_path, "azure_devops", "azure_devops_online")
+        assert lost["azure_devops_online"][1].startswith(f"there is no organisation 'nowhere' at {url}/nowhere")
 
 
 async def asked(folder: Path, *names: str) -> dict[str, tuple[Status, str]]:

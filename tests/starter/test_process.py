@@ -137,7 +137,7 @@ async def test_the_command_tells_what_is_broken_and_with_all_what_holds(azure: A
         ((), "", "", "Name items, or a project"),
         ((9_999,), "", "", "There is no item 9999 that we may see. Nothing was checked."),
         ((), "Fabrikam", "none", "Nothing was checked: there is no process 'none' in policy"),
-        ((), "Nowhere", "", "There is no project 'Nowhere'"),
+        ((), "Nowhere", "", "There is no project 'Nowhere' that pointsman@fabrikam.example may see"),
     ],
 )
 async def test_what_cannot_be_checked_is_told(

@@ -18,6 +18,7 @@ from pointsman.clients.azure_devops.caching import FRESH, Cache
 from pointsman.clients.azure_devops.connection import ITEM, Connection
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.discussions import DiscussionsApi
+from pointsman.clients.azure_devops.errors import WHO_WE_ARE
 from pointsman.clients.azure_devops.git import GitApi
 from pointsman.clients.azure_devops.graph import GraphApi
 from pointsman.clients.azure_devops.history import HistoryApi
@@ -110,8 +111,7 @@ class AzureDevOps:
 
     async def connection_data(self, max_age: timedelta = FRESH) -> ConnectionData:
         """Whose token this is."""
-        path = "_apis/connectionData"
-        return await self._connection.read(ConnectionData, path, "identity", max_age, version="7.1-preview.1")
+        return await self._connection.read(ConnectionData, WHO_WE_ARE, "identity", max_age, version="7.1-preview.1")
 
     async def heard(self, item_id: int) -> None:
         """An event told that the item has changed: nothing that was read of it until now is used again."""

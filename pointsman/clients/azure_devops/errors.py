@@ -11,11 +11,14 @@ import httpx2
 from pydantic import ValidationError
 
 from pointsman.clients.azure_devops.answers import Fault
+from pointsman.domain.organisations import organisation_of
 from pointsman.domain.texts import clean, read_json
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 
 RETRY_AFTER_MAX = timedelta(minutes=5)  # the window of the service's own rate limit: waiting longer gains nothing
 MESSAGE_CHARS_MAX = 600
+WHO_WE_ARE = "_apis/connectionData"
+"""What every organisation answers."""
 
 _NUMBER = re.compile(r"\b(?:TF|VS)\d{5,6}\b")
 _CONFLICTS = {"TF26071", "VS403351", "TestPatchOperationFailedException", "WorkItemRevisionMismatchException"}
@@ -29,6 +32,10 @@ _STATUSES_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 
 class NotSignedIn(Rejected):
     """The service does not know us: the token is unknown, expired, revoked, or of another organisation."""
+
+
+class UnknownOrganisation(Missing):
+    """Nothing answers for the organisation: its name, or the address that it is asked at, is wrong."""
 
 
 class TooManyResults(Rejected):
@@ -65,11 +72,7 @@ def is_sign_in_page(response: httpx2.Response) -> bool:
 
 
 def sign_in_refusal(response: httpx2.Response, what: str) -> NotSignedIn:
-    return NotSignedIn(
-        f"{what}: HTTP {response.status_code} with a sign-in page instead of an answer, nothing was changed. "
-        "The token is unknown, expired or revoked: make another one, and set it in place of this.",
-        code="SignInRequired",
-    )
+    return _shut_out(what, f"HTTP {response.status_code} with a sign-in page; nothing was changed", "SignInRequired")
 
 
 def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
@@ -77,19 +80,40 @@ def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
     fault = _fault(response)
     names = _names(fault)
     status = response.status_code
-    text = _text(response, what, fault)
+    said = _said(response, fault)
+    text = f"{what}: {said}"
     code = fault.type_key or next(iter(names), "") or _phrase(status)
     if names & _CONFLICTS or status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
         return Conflict(text, code)
     if names & _LATER or status in _STATUSES_LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(text, retry_after(response))
     if status == HTTPStatus.UNAUTHORIZED or names & _NOT_SIGNED_IN:
-        return NotSignedIn(f"{text}. The token is not accepted: check that it is valid and of this organisation.", code)
+        return _shut_out(what, said, code)
     if status == HTTPStatus.FORBIDDEN:
         return Rejected(f"{text}. The account lacks the permission or the token the scope.", code)
+    if status == HTTPStatus.NOT_FOUND and what.endswith(WHO_WE_ARE):
+        place, asked = _asked(what)
+        return UnknownOrganisation(f"there is no {place}: {asked}, which each has, was answered with {said}", code)
     if status == HTTPStatus.NOT_FOUND or names & _MISSING:
         return Missing(text, code)
     return _kept(text, code, names, fault)
+
+
+def _shut_out(what: str, said: str, code: str) -> NotSignedIn:
+    place, asked = _asked(what)
+    why = "The token is not accepted: it is unknown, expired, revoked, or of another organisation"
+    told = f"{place} does not let us in: {asked} was answered with {said}. {why}. Set another one in its place"
+    return NotSignedIn(told, code)
+
+
+def _asked(what: str) -> tuple[str, str]:
+    """The organisation that was asked, and for what."""
+    method, _, url = what.partition(" ")
+    address, found, path = url.partition("/_apis/")
+    try:
+        return f"organisation {organisation_of(url)!r} at {address}", f"{method} _apis/{path}" if found else method
+    except ValueError:
+        return "Azure DevOps", what
 
 
 def _kept(text: str, code: str, names: set[str], fault: Fault) -> Rejected:
@@ -144,13 +168,13 @@ def _names(fault: Fault) -> set[str]:
     return {name for name in (fault.type_key, number.group() if number else "") if name}
 
 
-def _text(response: httpx2.Response, what: str, fault: Fault) -> str:
+def _said(response: httpx2.Response, fault: Fault) -> str:
     said = " ".join(fault.message.split())[:MESSAGE_CHARS_MAX] or "no reason given"
     activity = response.headers.get("activityid", "")
     trace = f" (activity {activity})" if activity else ""
     refused = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     state = "nothing was changed" if refused else in_doubt(response.request.method)
-    return f"{what}: HTTP {response.status_code}, {said}{trace}; {state}"
+    return f"HTTP {response.status_code}, {said}{trace}; {state}"
 
 
 def _phrase(status: int) -> str:

@@ -83,8 +83,10 @@ class Tracker:
     def _client(self, organisation: str) -> AzureDevOps:
         client = self._clients.get(organisation.lower())
         if client is None:
+            configured = ", ".join(sorted(self._clients)) or "none"
             raise Rejected(
-                f"no access to organisation {organisation!r}; configured: {', '.join(sorted(self._clients)) or 'none'}",
+                f"no access to organisation {organisation!r}; configured: {configured}. "
+                "Nothing was read or changed; see what is: pointsman config explain azure_devops_url",
                 code="UnknownOrganisation",
             )
         return client

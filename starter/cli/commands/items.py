@@ -108,7 +108,7 @@ def start(
         return
     who = by or me()
     before = call.run(items.last_change(settings, key)) if wait else None
-    started = call.run(items.start(settings, key, who))
+    started = call.run(items.start(settings, key, who, call.out.say))
     if not wait:
         call.show(started)
         return

@@ -120,8 +120,9 @@ def acknowledge(
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of
 
+    who = by or me()
     call.show(
-        call.run(kept.decide(settings_of(call), violation, "acknowledge", by or me(), reason, "", dry_run=dry_run))
+        call.run(kept.decide(call, settings_of(call), violation, "acknowledge", who, reason, "", dry_run=dry_run))
     )
 
 
@@ -138,7 +139,8 @@ def waive(
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of
 
-    call.show(call.run(kept.decide(settings_of(call), violation, "waive", by or me(), reason, until, dry_run=dry_run)))
+    who = by or me()
+    call.show(call.run(kept.decide(call, settings_of(call), violation, "waive", who, reason, until, dry_run=dry_run)))
 
 
 @command(
