@@ -12,8 +12,8 @@ from pointsman.contracts.base import Contract
 
 BEAT = timedelta(seconds=10)
 TRACKER_TIME = timedelta(minutes=2)
-QUICK = timedelta(seconds=8)
-"""Below the time of a workflow task, which would have to be prolonged."""
+QUICK = timedelta(seconds=3)
+"""So long nothing else reaches the run: what people decide, cancel and say meanwhile is heard after it."""
 ONCE = RetryPolicy(maximum_attempts=1)
 AT_ONCE = "hear-at-once"
 """Runs that began before this judge events and check rules by activities of their own, three round trips each."""

@@ -7,6 +7,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
+import activities.outside
 from activities.outside import beating, caller, outside
 from pointsman.llm.errors import (
     AuthenticationError,
@@ -28,6 +29,7 @@ from pointsman.llm.errors import (
     TruncatedStreamError,
 )
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
+from workflows import hearing
 
 WAIT = timedelta(seconds=17)
 PASSING = [
@@ -99,14 +101,16 @@ def test_a_fault_of_our_own_stays_what_it_is() -> None:
         raise KeyError("ours")
 
 
-async def test_a_long_activity_beats_at_once_and_each_second() -> None:
+async def test_a_long_activity_beats_several_times_before_it_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 3 * timedelta(seconds=activities.outside.BEAT_SECONDS) < hearing.BEAT
+    monkeypatch.setattr(activities.outside, "BEAT_SECONDS", 0.01)
     environment, beats = ActivityEnvironment(), asyncio.Queue[None]()
     environment.on_heartbeat = lambda *details: beats.put_nowait(None)
 
     async def long() -> str:
         async with beating():
-            await beats.get()
-            await beats.get()
+            for _ in range(3):
+                await beats.get()
         return "done"
 
     assert await environment.run(long) == "done"

@@ -11,7 +11,8 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
-server: MCPServer[None] = MCPServer("edge", log_level="ERROR")
+# What it throws shall not get out, and to draw it on stderr takes half a second.
+server: MCPServer[None] = MCPServer("edge", log_level="CRITICAL")
 meeting = asyncio.Condition()
 waiting = 0
 stopped = 0

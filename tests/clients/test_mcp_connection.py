@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from mcp.client import stdio
 
 from pointsman.clients import mcp_connection
 from pointsman.clients.mcp import Mcp, ToolAnswer
@@ -79,7 +80,13 @@ async def test_answer_against_the_protocol_is_said_to_be() -> None:
         assert (await call(box, "pid")).ok
 
 
-@pytest.mark.slow
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK ends a server that does not end by itself after a shorter while."""
+    monkeypatch.setattr(stdio, "PROCESS_TERMINATION_TIMEOUT", 0.05)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_caller_who_does_not_wait_for_the_start_leaves_no_process(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     async with boxed(PLAIN_SERVER, SILENT=str(note)) as box:
@@ -169,7 +176,7 @@ async def test_secret_of_a_server_is_not_in_the_error() -> None:
     assert "cannot start: ***" in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("impatient")
 async def test_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(mcp_connection, "CONNECT_TIMEOUT_SECONDS", 0.3)
     async with boxed(PLAIN_SERVER, SILENT=str(tmp_path / "pid")) as box:

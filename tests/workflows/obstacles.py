@@ -8,7 +8,7 @@ from pointsman.contracts.escalations import Decision, Escalation, Resolution
 from pointsman.contracts.records import Caller, Delivery, EscalationRow
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.ports import Rejected
+from pointsman.ports import Rejected, Unavailable
 from tests.books import MemoryBodies, MemoryContents, MemoryEscalations
 from tests.worlds import FakePeople, FakeResult, FakeToolbox, FakeTracker
 
@@ -26,11 +26,17 @@ class Hold:
 
 
 class HeldBodies(MemoryBodies):
+    """Books that are away at first, so that an activity of its own asks them again; and that answers when it is let."""
+
     def __init__(self, hold: Hold) -> None:
         super().__init__()
         self._hold = hold
+        self._asked = 0
 
     async def get(self, delivery_id: str) -> Delivery | None:
+        self._asked += 1
+        if self._asked == 1:
+            raise Unavailable("the books are away")
         await self._hold.wait()
         return await super().get(delivery_id)
 
@@ -110,5 +116,5 @@ class HalfToolbox(FakeToolbox):
     async def call(self, allowed: Sequence[str], name: str, arguments: Json) -> FakeResult:
         if name != "known__look":
             raise Rejected("this server is gone")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.1)
         return await super().call(allowed, name, arguments)
