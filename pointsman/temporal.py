@@ -5,35 +5,39 @@ Client, worker and replayer all get `plugin()`, so that what one writes the othe
 
 import asyncio
 import os
-import sys
-from collections.abc import Callable, Container, Sequence
+import threading
+from collections.abc import Callable, Container, Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.metadata import version
-from importlib.util import find_spec, spec_from_file_location
+from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, ModuleType
 from typing import ClassVar, Final, TypedDict
-from weakref import WeakSet
 
 import pydantic
 from opentelemetry.trace import Tracer
 from temporalio import workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, SerializationContext, StorageDriverStoreContext
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker._command_aware_visitor import CommandInfo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox._importer import Importer
+from temporalio.worker.workflow_sandbox._in_sandbox import InSandbox
+from temporalio.worker.workflow_sandbox._restrictions import RestrictionContext
 
 from pointsman.contracts.search_attributes import SearchAttribute
 
@@ -46,8 +50,7 @@ SEARCH_ATTRIBUTES: Final = tuple(SearchAttributeKey.for_keyword(name) for name i
 # `activities` is passed through for its references only, and what it imports comes from outside with it. Passing
 # `workflows` or all of `pointsman` would hide `datetime.now`, `random` and `uuid4` from the sandbox (decision 2).
 PASSED_THROUGH: Final = ("activities", "pointsman.contracts", "pointsman.ports")
-# What the sandbox imports anew for each run of a workflow: these packages, and the modules in them.
-IMPORTED_ANEW: Final = frozenset({"workflows", "pointsman", "pointsman.domain"})
+RESTRICTIONS: Final = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
 
 
 class TemporalUnreachable(Exception):
@@ -91,63 +94,75 @@ def data_converter() -> DataConverter:
     return pydantic_data_converter
 
 
-class _KeptCode(SourceFileLoader):
-    """Compiles a module once."""
-
-    code: CodeType | None = None
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        self.code = self.code or super().get_code(fullname)
-        return self.code
+class _ByThread(threading.local, RestrictionContext):
+    """Whether a workflow runs, told apart by thread: all runs share one sandbox, and each has its thread meanwhile."""
 
 
-class _KeptModules(MetaPathFinder):
-    """Finds the code of workflows and domain on disk once for a process, and after that in memory.
+class _Run(WorkflowInstance):
+    """A run of a workflow, within the sandbox that all runs of the process share.
 
-    Every run imports these modules anew. So all runs of a process get the code that it began with, also while files
-    are replaced under it. The import costs a third less, and three quarters less where no bytecode can be written.
+    The SDK's own instance imports workflow and domain anew for each run, on the event loop, and enters the sandbox once
+    for each payload. Modules that keep nothing between two calls need no copy for each run (decision 23).
     """
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, ...], ModuleSpec] = {}
+    def __init__(self, details: WorkflowInstanceDetails, runner: type[WorkflowRunner], sandbox: Importer) -> None:
+        self._sandbox, self._info = sandbox, details.info
+        self._thread_id: int | None = None
+        defined = details.defn.cls
+        with self._entered(running=False):
+            loaded = __import__(defined.__module__, fromlist=[defined.__name__])
+        with self._entered(running=True):
+            self._inside = InSandbox(details, runner, getattr(loaded, defined.__name__))
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in IMPORTED_ANEW and fullname.rpartition(".")[0] not in IMPORTED_ANEW:
-            return None
-        place = (fullname, *(sys.path if path is None else path))
-        spec = self._kept.get(place) or PathFinder.find_spec(fullname, path)
-        if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
-            return None
-        if place not in self._kept:
-            spec.loader = _KeptCode(fullname, spec.origin)
-            self._kept[place] = spec
-        inside = spec.submodule_search_locations
-        return spec_from_file_location(fullname, spec.origin, loader=spec.loader, submodule_search_locations=inside)
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        with self._entered(running=True, activated=True):
+            return self._inside.activate(act)
 
+    @contextmanager
+    def _entered(self, *, running: bool, activated: bool = False) -> Generator[None]:
+        context = self._sandbox.restriction_context
+        context.is_runtime, context.in_activation = running, activated
+        workflow.unsafe._set_in_sandbox(True)
+        self._thread_id = threading.get_ident()
+        try:
+            with self._sandbox.applied():
+                yield
+        finally:
+            workflow.unsafe._set_in_sandbox(False)
+            context.is_runtime = context.in_activation = False
+            self._thread_id = None
 
-_kept_modules = _KeptModules()
+    # These two look at what the SDK keeps of a run, and at nothing of ours.
+
+    def get_serialization_context(self, command_info: CommandInfo | None) -> SerializationContext | None:
+        return self._inside.get_serialization_context(command_info)
+
+    def get_external_store_context(self, command_info: CommandInfo | None) -> StorageDriverStoreContext:
+        return self._inside.get_external_store_context(command_info)
+
+    def get_info(self) -> workflow.Info:
+        return self._info
+
+    def get_thread_id(self) -> int | None:
+        return self._thread_id
 
 
 class _Runner(SandboxedWorkflowRunner):
-    """Tries once for a process whether a workflow can be loaded in the sandbox, and not once for each worker.
+    """One sandbox for all runs of the process: each module in it is loaded once, and goes on as it was loaded, also
+    while files are replaced under the process."""
 
-    Each try loads the workflow with all that it imports, as a run does: 10 ms for each of ours.
-    """
+    sandboxes: ClassVar[list[Importer]] = []
 
-    prepared: ClassVar[WeakSet[type]] = WeakSet()
-
-    def prepare_workflow(self, defn: workflow._Definition) -> None:
-        if defn.cls not in self.prepared:
-            super().prepare_workflow(defn)
-            self.prepared.add(defn.cls)
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        sandbox = next((one for one in self.sandboxes if one.restrictions == self.restrictions), None)
+        if sandbox is None:
+            sandbox = Importer(self.restrictions, _ByThread())
+            self.sandboxes.append(sandbox)
+        return _Run(det, self.runner_class, sandbox)
 
 
 def workflow_runner() -> SandboxedWorkflowRunner:
-    if _kept_modules not in sys.meta_path:
-        sys.meta_path.insert(0, _kept_modules)
-    return _Runner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))
+    return _Runner(restrictions=RESTRICTIONS)
 
 
 def plugin(tracer: Tracer | None = None) -> SimplePlugin:

@@ -4,23 +4,19 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from importlib.util import module_from_spec
 from pathlib import Path
 from uuid import uuid4
-from weakref import WeakSet
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from temporalio import workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from pointsman import temporal
 from pointsman.contracts.work_items import WorkItemKey
@@ -52,34 +48,6 @@ async def test_invalid_contract_fails_the_workflow_and_does_not_hang_it(env: Wor
             await client.execute_workflow(NameAnItem.run, key, id=queue, task_queue=queue)
     assert isinstance(failure.value.cause, ApplicationError)
     assert failure.value.cause.type == "ValidationError"
-
-
-def test_runs_keep_the_code_that_the_process_began_with(tmp_path: Path) -> None:
-    temporal.workflow_runner()
-    file = tmp_path / "rails.py"
-    file.write_text("WORD = 'first'")
-    first = _word_of_a_run(tmp_path)
-    file.write_text("WORD = 'second, after the file was replaced'")
-    assert (first, _word_of_a_run(tmp_path)) == ("first", "first")
-
-
-def _word_of_a_run(folder: Path) -> object:
-    """What `workflows.rails` of that folder says, imported anew as the sandbox does."""
-    specs = (finder.find_spec("workflows.rails", [str(folder)]) for finder in sys.meta_path)
-    spec = next(spec for spec in specs if spec is not None)
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.WORD
-
-
-def test_a_workflow_is_tried_in_the_sandbox_once_for_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[type] = []
-    monkeypatch.setattr(SandboxedWorkflowRunner, "create_instance", lambda _, details: tried.append(details.defn.cls))
-    monkeypatch.setattr(type(temporal.workflow_runner()), "prepared", WeakSet())
-    for _ in range(2):
-        temporal.workflow_runner().prepare_workflow(workflow._Definition.must_from_class(WaitForWord))
-    assert tried == [WaitForWord]
 
 
 async def test_sandbox_refuses_the_clock(dev_server: DevServer) -> None:
