@@ -170,7 +170,7 @@ class Cache:
         if kept.value is not None:
             return cast(AnswerT, kept.value)
         if kept.missing is not None:
-            raise Missing(str(kept.missing), kept.missing.code)
+            raise type(kept.missing)(str(kept.missing), kept.missing.code)
         raise Missing(f"{key.kind} {key.name}: there was none at {kept.read_at:%H:%M:%S}", code="KnownMissing")
 
     async def each(
