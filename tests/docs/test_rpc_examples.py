@@ -14,7 +14,7 @@ from pointsman.sandbox.serving import hosting
 from pointsman.store import schema
 from pointsman.store.engine import Store
 from tests.docs.blocks import ROOT, Block, blocks
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.starter.rpc.rig import TOKEN, endpoint
 
 HERE = "tests/docs/test_rpc_examples.py::test_example_runs_as_it_is_printed"

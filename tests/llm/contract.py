@@ -37,9 +37,9 @@ from pointsman.llm.types import (
 )
 from pointsman.sandbox.models.control import FaultKind, Outcome
 from pointsman.sandbox.models.replies import Call, Reply
-from tests.llm.conftest import Provider
 from tests.llm.contract_text import TextContract
 from tests.llm.contract_wire import WireContract
+from tests.llm.standin import Provider
 from tests.llm.wiring import COLOUR, HELLO, LOOK, MODES, PIXEL, ask
 
 

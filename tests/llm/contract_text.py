@@ -27,7 +27,7 @@ from pointsman.llm.types import (
 )
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import ERRORS, HELLO, MODES, Wiring, ask, until
 
 

@@ -29,8 +29,8 @@ from pointsman.llm.types import (
 )
 from pointsman.sandbox.models.bedrock_converse import frames
 from pointsman.sandbox.models.replies import Call, Reply
-from tests.llm.conftest import KEY, Provider
 from tests.llm.replay import Pieces, Replay, cut_at_random, replaying, single, whole
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import HELLO, LOOK, PIXEL, Wiring, ask, until
 
 EVENT_BYTES, MORE_SHARE_MAX = 64 * 1024, 0.5

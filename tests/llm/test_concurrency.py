@@ -21,7 +21,7 @@ from pointsman.llm.setup import make_service, rules_of
 from pointsman.llm.types import LLMRequest, LLMResponse, Role, text_message
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.control import FaultKind, Hold
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -20,7 +20,7 @@ from pointsman.llm.providers.mistral.embeddings import MistralEmbedder
 from pointsman.llm.providers.openai.embeddings import OpenAIEmbedder
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.control import FaultKind, Outcome
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -32,7 +32,7 @@ from pointsman.llm.tracing import Traced
 from pointsman.observability import names
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.control import FaultKind
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

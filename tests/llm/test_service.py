@@ -31,7 +31,7 @@ from pointsman.llm.service import LLMService
 from pointsman.llm.types import LLMRequest, LLMResponse, Role, text_message
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -33,7 +33,7 @@ from pointsman.llm.types import LLMRequest, Role, text_message
 from pointsman.observability import names
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.replies import Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -28,7 +28,7 @@ from pointsman.llm.types import (
 )
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.replies import Call, Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -16,7 +16,7 @@ from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import AuthenticationError, ProviderConnectionError, ProviderError
 from pointsman.llm.providers.openai.azure import SCOPE, AzureOpenAI
 from pointsman.llm.types import LLMRequest, ReasoningPart, Role, text_message
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

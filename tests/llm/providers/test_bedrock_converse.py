@@ -20,7 +20,7 @@ from pointsman.sandbox.models.bedrock_converse.frames import STREAM_TYPE, event
 from pointsman.sandbox.models.bedrock_converse.signing import ACCESS_KEY_ID
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import MODES, ask, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from pointsman.llm import errors
 from pointsman.llm.providers.gemini.generate_content import GeminiGenerateContent
-from tests.llm.conftest import KEY
 from tests.llm.providers.test_gemini_transport import ask, request
+from tests.llm.standin import KEY
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -27,7 +27,7 @@ from pointsman.llm.types import (
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.formats import server_sent
 from pointsman.sandbox.models.replies import Call, Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.wiring import HELLO, LOOK, MODES, ask
 
 REQUEST = LLMRequest(model="mistral-medium-3-5", messages=(HELLO,), tools=(LOOK,))

@@ -22,7 +22,7 @@ from pointsman.llm.types import FinishReason, LLMRequest, LLMResponse, Message, 
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.formats import server_sent
 from pointsman.sandbox.models.replies import Call, Reply
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.llm.test_types import FEW, json_objects, json_values
 from tests.llm.wiring import HELLO, LOOK, MODES, ask
 

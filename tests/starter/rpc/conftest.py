@@ -13,7 +13,7 @@ from pointsman.sandbox.models.app import create_app
 from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.serving import hosting
 from pointsman.store.engine import Store
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.starter.rpc.rig import Rpc, endpoint
 
 

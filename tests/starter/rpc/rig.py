@@ -27,7 +27,7 @@ from starter.web.rpc.catalogue import Catalogue
 from starter.web.rpc.endpoint import RpcServices
 from starter.web.rpc.methods import ModelRoom
 from starter.web.rpc.streams import Streams
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.loopback import NO_AUTHORITIES
 from tests.starter.web_rig import services
 

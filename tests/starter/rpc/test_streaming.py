@@ -12,7 +12,7 @@ from pointsman.sandbox.models.control import FaultKind, Outcome, Script
 from pointsman.sandbox.models.replies import Call, Reply
 from pointsman.store.engine import Store
 from starter.web.rpc.streams import StreamRules, Streams
-from tests.llm.conftest import Provider
+from tests.llm.standin import Provider
 from tests.starter.rpc.rig import (
     HELLO,
     NEXT_TOKEN,

@@ -22,7 +22,7 @@ from starter.cli.through import parameters, through
 from starter.web.rpc.callers import token_for
 from starter.web.rpc.parameters import Ask
 from starter.web.rpc.streams import StreamRules, Streams
-from tests.llm.conftest import Provider
+from tests.llm.standin import Provider
 from tests.starter.rpc.rig import ADAS_TOKEN, ENTRIES, NEXT_TOKEN, OTHERS_TOKEN, TOKEN, Rpc, endpoint, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

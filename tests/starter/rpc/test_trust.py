@@ -15,7 +15,7 @@ from pointsman.sandbox.models.config import ModelsConfig
 from pointsman.sandbox.models.control import FaultKind
 from pointsman.sandbox.models.replies import Reply
 from pointsman.sandbox.serving import hosting
-from tests.llm.conftest import KEY, Provider
+from tests.llm.standin import KEY, Provider
 from tests.starter.rpc.rig import ENTRIES, HELLO, TOKEN, Document, Params, Rpc, bearer, call, events_of, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
