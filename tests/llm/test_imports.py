@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
-from pointsman.llm.imports import collector_paused
+from pointsman.llm.imports import IMPORTED_MIN, collector_paused
 from pointsman.llm.keys import OperatorKeys
 from pointsman.llm.pool import ClientPool
 
@@ -64,30 +64,26 @@ def test_it_rests_until_the_last_of_several_threads_is_done() -> None:
     assert gc.isenabled()
 
 
-def test_what_is_there_afterwards_counts_as_old() -> None:
-    frozen_count = gc.get_freeze_count()
-    gc.unfreeze()
-    try:
-        with collector_paused():
-            kept: list[object] = [[] for _ in range(50)]
-        assert gc.get_freeze_count() == 0
-        assert not any(one is kept for one in gc.get_objects(0))
-        assert any(one is kept for one in gc.get_objects(2))
-    finally:
-        if frozen_count:
-            gc.freeze()
-
-
-def test_what_an_application_has_frozen_stays_so() -> None:
-    frozen_count = gc.get_freeze_count()
+def test_what_is_imported_counts_as_old_unless_objects_are_frozen() -> None:
+    thresholds = gc.get_threshold()
     gc.freeze()
     try:
         with collector_paused():
-            pass
-        assert gc.get_freeze_count() > 0
+            young = imported()
+            gc.set_threshold(0)  # or the next collection would age it
+        assert any(one is young for one in gc.get_objects(0))
+        gc.unfreeze()
+        with collector_paused():
+            old = imported()
+        assert not any(one is old for one in gc.get_objects(0))
     finally:
-        if not frozen_count:
-            gc.unfreeze()
+        gc.set_threshold(*thresholds)
+        gc.freeze()  # as every run of tests has it
+
+
+def imported() -> list[object]:
+    """As many objects as an SDK has."""
+    return [[] for _ in range(IMPORTED_MIN)]
 
 
 async def test_a_client_is_made_with_the_collector_at_rest() -> None:

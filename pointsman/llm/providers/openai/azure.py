@@ -6,10 +6,8 @@ The wire is that of the Responses API. Models are called by the names of their d
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from azure.core.credentials_async import AsyncTokenProvider
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 from openai import AsyncAzureOpenAI
 from pydantic import SecretStr
 
@@ -18,6 +16,9 @@ from pointsman.llm.providers.openai.responses import OpenAIResponses
 from pointsman.llm.providers.openai.responses_request import Body
 from pointsman.llm.providers.openai.sdk import options
 from pointsman.llm.types import LLMRequest
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenProvider
 
 SCOPE = "https://ai.azure.com/.default"
 """What a token is asked for (Microsoft, "Azure OpenAI v1 API")."""
@@ -39,7 +40,7 @@ class AzureOpenAI(OpenAIResponses):
         self,
         endpoint: str,
         api_key: SecretStr | None = None,
-        credential: AsyncTokenProvider | None = None,
+        credential: "AsyncTokenProvider | None" = None,
         timeout: timedelta = timedelta(seconds=60),
         deployments: Mapping[str, str] = _NONE,
     ) -> None:
@@ -51,6 +52,8 @@ class AzureOpenAI(OpenAIResponses):
         if api_key is not None:
             key = api_key.get_secret_value()
         elif credential is not None:
+            from azure.identity.aio import get_bearer_token_provider  # 0.1 s that users of keys should not pay
+
             ask = self._asking(get_bearer_token_provider(credential, SCOPE))
         sdk = AsyncAzureOpenAI(
             api_key=key,
@@ -67,6 +70,7 @@ class AzureOpenAI(OpenAIResponses):
 
     def _asking(self, ask: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
         """The credential's token before each call; it never shows in an error, ours or Azure's."""
+        from azure.core.exceptions import AzureError, ClientAuthenticationError  # as above
 
         async def token() -> str:
             try:
@@ -81,7 +85,7 @@ class AzureOpenAI(OpenAIResponses):
         return token
 
     def _no_token(
-        self, kind: type[AuthenticationError] | type[ProviderConnectionError], error: AzureError
+        self, kind: type[AuthenticationError] | type[ProviderConnectionError], error: Exception
     ) -> AuthenticationError | ProviderConnectionError:
         reason = f"Microsoft Entra ID gave no token: {type(error).__name__}. Nothing was sent to the model"
         return kind(reason, provider=self.provider)
@@ -91,6 +95,8 @@ class AzureOpenAIByEntra(AzureOpenAI):
     """With whatever identity azure-identity finds (environment, workload, managed identity, command line)."""
 
     def __init__(self, endpoint: str, timeout: timedelta, deployments: Mapping[str, str] = _NONE) -> None:
+        from azure.identity.aio import DefaultAzureCredential  # as above
+
         self._credential = DefaultAzureCredential()
         super().__init__(endpoint, None, self._credential, timeout, deployments)
 
