@@ -32,7 +32,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
-from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import PollerBehaviorSimpleMaximum, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 from temporalio.worker._command_aware_visitor import CommandInfo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.worker.workflow_sandbox._importer import Importer
@@ -72,6 +72,26 @@ def worker_options() -> WorkerOptions:
         graceful_shutdown_timeout=timedelta(seconds=10),
         # For so long a killed worker's workflows wait for it to come back before another may take them.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+    )
+
+
+class ServingOptions(WorkerOptions):
+    max_concurrent_workflow_tasks: int
+    nonsticky_to_sticky_poll_ratio: float
+    workflow_task_poller_behavior: PollerBehaviorSimpleMaximum
+
+
+def serving_options() -> ServingOptions:
+    """`worker_options`, for a worker that has much to do.
+
+    Runs begin on the queue that one poll in five asks by default, two of them an item: that alone let them wait. What
+    is taken and waits for the processor cannot be overtaken, so no more is taken than keeps it busy.
+    """
+    return ServingOptions(
+        **worker_options(),
+        max_concurrent_workflow_tasks=32,
+        nonsticky_to_sticky_poll_ratio=0.5,
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(16),
     )
 
 

@@ -279,7 +279,7 @@ async def _work(rt: Runtime, connection: Connection) -> None:
             workflows=WORKFLOWS,
             activities=ours,
             interceptors=[Correlating()],
-            **temporal.worker_options(),
+            **temporal.serving_options(),
         )
         LOG.info("worker polls", task_queue=rt.settings.task_queue)
         started.set()

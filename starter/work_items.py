@@ -19,6 +19,7 @@ from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemEvents, WorkItemKey
 from pointsman.ports import Missing
 from pointsman.temporal import TASK_QUEUE
+from workflows.attributes import ITEMS_FIRST
 from workflows.work_items import DeliverWorkItem
 
 
@@ -58,7 +59,7 @@ async def hand_over(
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"{event.key.organisation}/{event.key.project} #{event.key.id}",
         # One tenant's flood does not hold up the others, where the server has fairness switched on.
-        priority=Priority(fairness_key=tenant[:64]),
+        priority=Priority(priority_key=ITEMS_FIRST, fairness_key=tenant[:64]),
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(SearchAttributeKey.for_keyword(SearchAttribute.PROJECT), event.key.project),

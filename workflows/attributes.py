@@ -1,13 +1,17 @@
-"""Search attributes of our workflows, so that Temporal's own lists answer who, what and where."""
+"""Search attributes of our workflows, so that Temporal's own lists answer who, what and where; and what goes first."""
 
 from collections.abc import Mapping
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
 from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.contracts.violations import ProcessViolation
+
+ITEMS_FIRST = 2
+"""Where tasks wait for a worker, an item that came in is taken up before turns and questions of others go on."""
+AFTER_ITEMS = Priority(priority_key=3)
 
 
 def show(carry: Carry) -> None:

@@ -179,6 +179,7 @@ class DeliverWorkItem(ItemRun):
             result_type=TurnResult,
             id=f"{workflow.info().workflow_id}/turn-{number}",
             search_attributes=attributes.of_child(request, self._carry),
+            priority=attributes.AFTER_ITEMS,
             static_summary=story.summary(f"turn {number} of {agent.name} on {story.item_name(request.key)}"),
         )
         if await self._attend(child, lambda instruction: child.signal(INSTRUCT, instruction)):
@@ -220,6 +221,7 @@ class DeliverWorkItem(ItemRun):
             escalation,
             id=f"{workflow.info().workflow_id}/escalation-{number}",
             search_attributes=attributes.of_child(request, self._carry, ask.severity),
+            priority=attributes.AFTER_ITEMS,
             static_summary=story.summary(f"{ask.kind}: {ask.summary}"),
         )
         resolution = await self._hear_out(question, escalation)
