@@ -124,7 +124,7 @@ class WorkItems:
         with outside(f"proposal for {ask.key}"):
             proposal = Proposal.model_validate_json(await self._contents.get(ask.proposal))
             agreed = await self._sync.agreements.get(ask.key)
-            left, unchanged = without_no_ops(proposal, agreed.fields) if agreed else (proposal, ())
+            left, unchanged = without_no_ops(proposal, agreed.fields, agreed.links) if agreed else (proposal, ())
             if unchanged:
                 await self._contents.put(proposals.canonical(left))
             return Narrowed(proposal=proposals.refer(left), unchanged=unchanged)

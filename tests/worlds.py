@@ -64,6 +64,11 @@ class FakeTracker:
         self.items[item_id] = TrackedItem(id=item_id, rev=1, fields={**defaults, **given}, url=f"https://ado/{item_id}")
         self.history[item_id] = [ItemUpdate(id=1, rev=1, revised_by=PERSON)]
 
+    def link(self, item_id: int, rel: str, url: str) -> None:
+        """It has been linked from its beginning."""
+        item = self.items[item_id]
+        self.items[item_id] = item.model_copy(update={"relations": (*item.relations, {"rel": rel, "url": url})})
+
     def edit(self, item_id: int, by: str = PERSON, **fields: Json) -> None:
         """Somebody changes fields: `System__Title="..."`."""
         self._apply(item_id, {name.replace("__", "."): value for name, value in fields.items()}, by)

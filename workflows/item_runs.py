@@ -59,8 +59,8 @@ HEARS_OTHER_ENDS = "hear-other-ends"
 """Runs that began before this take up an item of which nothing is heard but the other end of a link of ours."""
 GIVES_UP = "give-up-unread"
 """Runs that began before this ask once more about an item that cannot be read, when events of it are waiting."""
-NARROWS = "leave-out-no-ops"
-"""Runs that began before this ask people about a field that is to be set to what it is."""
+NARROWS, NARROWS_LINKS = "leave-out-no-ops", "leave-out-links-there"
+"""Runs that began before these ask people about a field that is to be set to what it is, and about links alone."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
 
@@ -299,7 +299,8 @@ class ItemRun(Listening):
         """A turn's result without what the item says already: policy and people look at what would change."""
         proposal, request = result.proposal, self._request
         self._keep(unchanged=())
-        if proposal is None or not (proposal.fields or proposal.tags) or not workflow.patched(NARROWS):
+        patch = NARROWS if proposal and (proposal.fields or proposal.tags) else NARROWS_LINKS
+        if proposal is None or not (patch == NARROWS or proposal.links) or not workflow.patched(patch):
             return result
         ask = Narrow(
             key=request.key, tenant=request.tenant, correlation_id=request.correlation_id, proposal=proposal.hash

@@ -217,7 +217,7 @@ class Narrow(Contract):
 
 
 class Narrowed(Contract):
-    """What is left of a proposal, and what is `unchanged`: fields by name, and tags as `tag triaged`."""
+    """What is left of a proposal, and what is `unchanged`: fields by name, `tag triaged`, `link Related 7`."""
 
     proposal: ProposalRef
     unchanged: tuple[str, ...] = ()

@@ -179,3 +179,14 @@ async def status_told(item: Recording) -> None:
 async def nothing_to_write(item: Recording) -> None:
     await item.deliver()
     await ended(item)
+
+
+@path(
+    answer("", links=[("Related", "8")]),
+    set_up=lambda item: item.tracker.link(1, "System.LinkTypes.Related", "https://ado/_apis/wit/workItems/8"),
+    wanted=policy(may_link=("Related",), approve_links=("Related",)),
+    DeliverWorkItem=ITEM,
+)
+async def nothing_to_link(item: Recording) -> None:
+    await item.deliver()
+    await ended(item)

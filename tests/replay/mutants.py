@@ -235,8 +235,14 @@ MUTANTS = {
     "the patch that leaves out what is so already is dropped": Mutant(
         "item_runs.py",
         "DeliverWorkItem.nothing-to-write",
-        (" or not workflow.patched(NARROWS)",),
+        (" or not workflow.patched(patch)",),
         ("",),
+    ),
+    "links that are there are left out under the patch of fields": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.nothing-to-link",
+        (" else NARROWS_LINKS\n",),
+        (" else NARROWS\n",),
     ),
     "what is so already is asked about": Mutant(
         "work_items.py",

@@ -3,7 +3,7 @@
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.work_items import WorkItemState
-from tests.workflows.rig import rig
+from tests.workflows.rig import policy, rig
 from tests.worlds import answer
 
 PRIORITY = "Microsoft.VSTS.Common.Priority"
@@ -37,6 +37,17 @@ async def test_the_question_says_what_was_left_out(env: WorkflowEnvironment) -> 
     assert "So already, and left out: tag old." in row.escalation.details
     assert row.escalation.proposal is not None
     assert row.escalation.proposal.tags == ()
+
+
+async def test_links_that_are_there_ask_nobody_alone_or_beside_others(env: WorkflowEnvironment) -> None:
+    wanted = policy(may_link=("Related",), approve_links=("Related",))
+    async with rig(env, answer("", links=[("Related", "8")]), wanted=wanted) as item:
+        item.tracker.link(1, "System.LinkTypes.Related", "https://ado/_apis/wit/workItems/8")
+        await item.deliver()
+        result = await item.result()
+    told = "nothing to write; left out, because it is so already: link Related 8"
+    assert (result.state, result.reason) == (WorkItemState.DONE, told)
+    assert (item.escalations.kept, item.tracker.writes[1], item.ledger.kept) == ({}, 0, {})
 
 
 async def test_what_somebody_changed_meanwhile_is_not_taken_back(env: WorkflowEnvironment) -> None:

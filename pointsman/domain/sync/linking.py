@@ -1,7 +1,10 @@
 """Whether an item has a link already, and why it cannot have one."""
 
+from collections.abc import Collection
+
 from pointsman.contracts.tracker import LinkWrite, TrackedItem
 from pointsman.contracts.work_items import ProposedLink
+from pointsman.domain.artifacts import ARTIFACT_LINK
 from pointsman.domain.links import CHILD, OF_CODE, OF_ITEMS, PARENT
 from pointsman.domain.sync.agreeing import link_name, links_of
 
@@ -13,12 +16,18 @@ def name_of_write(link: LinkWrite) -> str:
 
 def there_already(item: TrackedItem, link: ProposedLink | LinkWrite) -> bool:
     """Whether the item has it. A proposal names code by its page, which is known only when it was looked up."""
-    there = {name.casefold() for name in links_of(item.relations)}
+    return is_among(links_of(item.relations), link)
+
+
+def is_among(there: Collection[str], link: ProposedLink | LinkWrite) -> bool:
+    """As `there_already`, of links by their names."""
     if isinstance(link, LinkWrite):
-        return name_of_write(link) in there
-    if link.relation in OF_CODE:
-        return False
-    return f"{OF_ITEMS.get(link.relation, link.relation)} {link.target}".casefold() in there
+        wanted = name_of_write(link)
+    elif link.relation in OF_CODE:
+        wanted = link_name(ARTIFACT_LINK, link.target).casefold()
+    else:
+        wanted = f"{OF_ITEMS.get(link.relation, link.relation)} {link.target}".casefold()
+    return wanted in {name.casefold() for name in there}
 
 
 def parent_of(item: TrackedItem) -> int:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.work_items import Proposal
+from pointsman.contracts.work_items import Proposal, ProposedLink
 from pointsman.domain.sync.merging import merge
 from pointsman.domain.sync.no_ops import without_no_ops
 
@@ -63,6 +63,17 @@ def test_tags_that_are_there_are_left_out_and_the_rest_stays_as_it_is() -> None:
     left, gone = without_no_ops(proposal, THERE)
     assert left == Proposal(fields={PRIORITY: 1}, tags=("harbour",), comment="Seen.")
     assert gone == (STATE, "tag Triaged")
+
+
+def test_links_that_are_there_are_left_out_and_others_stay() -> None:
+    uri = "vstfs:///Git/PullRequestId/1f%2F2a%2F7"
+    page = "https://dev.azure.com/fabrikam/Web/_git/Till/pullrequest/7"
+    proposed = [("Related", "8"), ("Parent", "8"), ("Pull Request", uri), ("Pull Request", page), ("Hyperlink", page)]
+    links = tuple(ProposedLink(relation=relation, target=target) for relation, target in proposed)
+    linked = ("ArtifactLink vstfs:///Git/PullRequestId/1F/2A/7", f"Hyperlink {page}", "System.LinkTypes.Related 8")
+    left, gone = without_no_ops(Proposal(links=links), {}, linked)
+    assert left.links == (links[1], links[3])
+    assert gone == ("link Related 8", f"link Pull Request {uri}", f"link Hyperlink {page}")
 
 
 VALUES: st.SearchStrategy[Json] = st.one_of(
