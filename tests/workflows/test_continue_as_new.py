@@ -25,8 +25,8 @@ from tests.workflows.servers import ImpatientServer, runs_of
 from tests.workflows.test_events import Pause, instructed
 from tests.worlds import FakeTracker, answer, calls
 
-COMMENTS_MIN, COMMENTS_MAX = 30, 300
-WRITES = 3  # by as many turns
+COMMENTS_MIN, COMMENTS_MAX = 12, 300
+WRITES = 2  # by as many turns; what is said during one waits in the queue of the run that follows
 CLOSING = answer(System__State="Resolved")
 CHILD_ENDS = {
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED,
@@ -45,7 +45,7 @@ def impatient() -> Generator[DevServer]:
         try:
             yield server
         finally:
-            asyncio.run(server.stop())
+            server.kill()  # its order to end takes it a second, and nobody reads what it leaves
 
 
 class PacedTracker(FakeTracker):
