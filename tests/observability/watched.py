@@ -29,7 +29,7 @@ from starter import escalations, work_items
 from starter.demo import inside
 from starter.demo.inside import Inside
 from starter.demo.outside import Outside
-from starter.demo.processes import Stage
+from starter.demo.processes import Child, Stage
 from tests.observability.receiver import NOTIFICATIONS, Receiver
 from tests.observability.searching import tables
 
@@ -108,10 +108,12 @@ class Run:
 async def watch(folder: Path, receiver: Receiver, nursery: Nursery) -> Run:
     """Run it all, stop it all, and tell what was seen.
 
-    Pointsman begins as an interpreter that has loaded nothing; what starts later skips its imports.
+    Pointsman begins as an interpreter that has loaded nothing; the stand-ins, and what starts later, skip their
+    imports.
     """
     run = Run()
     stage = Stage(folder, live=False)
+    stage.sandbox = _forked(stage.sandbox, nursery)
     _plant(stage, receiver)
     try:
         await stage.start(lambda line: None)
@@ -124,10 +126,8 @@ async def watch(folder: Path, receiver: Receiver, nursery: Nursery) -> Run:
             await asyncio.to_thread(stage.pointsman.stop)  # in order, so that the last spans are sent
             run.log_bytes = stage.pointsman.log.read_bytes()
             run.exported_before_quiet = len(receiver.requests)
-            named = stage.pointsman
-            stage.pointsman = Forked(
-                named.name, named.arguments, _unset(named.environment), named.folder, nursery=nursery
-            )
+            stage.pointsman = _forked(stage.pointsman, nursery)
+            stage.pointsman.environment = _unset(stage.pointsman.environment)
             await _without_variables(run, stage, outside, books, client)
     finally:
         stage.pointsman.kill()
@@ -136,6 +136,10 @@ async def watch(folder: Path, receiver: Receiver, nursery: Nursery) -> Run:
             stage.temporal.kill()
     _read_files(run, stage)
     return run
+
+
+def _forked(child: Child, nursery: Nursery) -> Forked:
+    return Forked(child.name, child.arguments, child.environment, child.folder, nursery=nursery)
 
 
 def _plant(stage: Stage, receiver: Receiver) -> None:
