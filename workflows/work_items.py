@@ -178,6 +178,7 @@ class DeliverWorkItem(ItemRun):
             turn,
             result_type=TurnResult,
             id=f"{workflow.info().workflow_id}/turn-{number}",
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,  # it has a service to stop
             search_attributes=attributes.of_child(request, self._carry),
             priority=attributes.AFTER_ITEMS,
             static_summary=story.summary(f"turn {number} of {agent.name} on {story.item_name(request.key)}"),
@@ -220,6 +221,7 @@ class DeliverWorkItem(ItemRun):
             ResolveEscalation.run,
             escalation,
             id=f"{workflow.info().workflow_id}/escalation-{number}",
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,  # it has a row to close
             search_attributes=attributes.of_child(request, self._carry, ask.severity),
             priority=attributes.AFTER_ITEMS,
             static_summary=story.summary(f"{ask.kind}: {ask.summary}"),

@@ -105,6 +105,17 @@ async def test_task_that_waits_is_stopped_when_an_operator_cancels_the_run(clien
     assert said_last(item).startswith("cancelled; triage was told to stop: task ")
 
 
+async def test_task_at_work_is_stopped_when_the_run_of_its_item_is_terminated(client: Client) -> None:
+    async with remote_rig(client, "asks", says_status=False) as item:
+        item.service.may_go_on.clear()
+        await item.deliver()
+        await item.until(lambda: "GetTask" in item.service.calls)
+        await item.handle.terminate("by hand")
+        await item.until(lambda: stops(item) == ["stopped"])
+        item.service.may_go_on.set()
+        assert await states(item) == CANCELED
+
+
 async def test_task_of_a_turn_that_was_terminated_does_not_work_beside_that_of_the_next_one(client: Client) -> None:
     async with remote_rig(client, "asks", says_status=False) as item:
         item.service.may_go_on.clear()

@@ -64,6 +64,16 @@ async def test_a_terminated_question_is_closed_and_parks_the_item(client: Client
     assert (item.tracker.writes[1], await item.escalations.find(pending_only=True)) == (0, [])
 
 
+async def test_the_question_of_an_item_that_is_terminated_is_closed(client: Client) -> None:
+    async with waiting(client) as item:
+        await item.asked()
+        await item.handle.terminate("by hand")
+        await item.until(lambda: only(item).closed_at is not None)
+        resolution = only(item).resolution
+    assert resolution is not None
+    assert resolution.outcome == "withdrawn"
+
+
 async def test_a_question_that_is_terminated_while_people_are_told_is_closed(client: Client) -> None:
     hold = Hold()
 
