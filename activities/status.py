@@ -1,5 +1,6 @@
-"""One comment on the item that says where the work on it stands, edited in place."""
+"""One comment on the item that says where the work on it stands, edited in place, and under it what was done before."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -8,11 +9,17 @@ from temporalio import activity
 from activities.outside import beating, caller, chain, outside
 from activities.sync import rows_of
 from pointsman.contracts.lifecycle import TellStatus
-from pointsman.contracts.records import WriteIntent
+from pointsman.contracts.records import WriteIntent, WriteRecord
 from pointsman.contracts.tracker import CommentTold
 from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, mark_of, marked
 from pointsman.ports import Ledger, Missing, WorkTracker
 from pointsman.ports_sync import Agreements, Commenter, Quarantines
+
+ENTRIES_MAX = 20
+"""Of the work log: what is older is in the timeline, and a comment stays readable."""
+SAYS = re.compile(r"<p><em>(?:Pointsman: )?(.*?)</em></p>", re.DOTALL)
+STATUS = "/status."
+"""In the operations of what is said here."""
 
 
 class StatusComments:
@@ -49,10 +56,11 @@ class StatusComments:
         if await self._quarantines.get(ask.key) is not None:
             return 0
         known = agreed.status_comment if agreed else 0
-        rows = rows_of(await self._ledger.writes(ask.key), ask.operation)
+        writes = await self._ledger.writes(ask.key)
+        rows = rows_of(writes, ask.operation)
         if any(row.status == "written" for row in rows):
             return known
-        html = marked(f"<p><em>{escape(ask.text)}</em></p>", ask.operation)
+        html = marked(f"<p><em>{escape(ask.text)}</em></p>{_work_log(writes, ask.operation)}", ask.operation)
         if not known:
             known = self._lost(await self._comments.all(ask.key) if rows else (), ask)
         account = await self._tracker.identity(ask.key.organisation)
@@ -79,3 +87,14 @@ class StatusComments:
 
     def _lost(self, comments: Sequence[CommentTold], ask: TellStatus) -> int:
         return next((one.id for one in comments if mark_of(one.text) == ask.operation), 0)
+
+
+def _work_log(writes: Sequence[WriteRecord], now: str) -> str:
+    """What the comment said before, oldest first, as HTML; empty where this is the first that is said."""
+    said = [(one.intended_at, SAYS.match(str(one.values.get(HISTORY) or ""))) for one in writes if _is_before(one, now)]
+    lines = [f"<li>{at:%Y-%m-%d %H:%M} UTC: {found[1]}</li>" for at, found in said if found][-ENTRIES_MAX:]
+    return f"<p>Work log:</p><ul>{''.join(lines)}</ul>" if lines else ""
+
+
+def _is_before(write: WriteRecord, now: str) -> bool:
+    return STATUS in write.operation and write.operation != now and write.status != "abandoned"

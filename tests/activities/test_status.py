@@ -1,5 +1,6 @@
 """One comment that is kept up to date, over client, stand-in and store: found again, and never taken for news."""
 
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.status import StatusComments
+from activities.status import ENTRIES_MAX, StatusComments
 from pointsman.clients.azure_devops.comments import Comments
 from pointsman.contracts.lifecycle import Classify, TakeIn, TellStatus
 from pointsman.contracts.tracker import CommentTold
@@ -69,6 +70,27 @@ async def test_what_is_said_is_edited_in_place_and_causes_nothing(world: Both) -
         changed = told.changed | ({"System.History": (None, told.comment)} if told.comment else {})
         assert write_of(await world.ledger.writes(key), told.rev, changed, told) is not None, "the dispatcher knows it"
     assert set(await heard(world, key)) == {Verdict.ECHO}
+
+
+async def test_what_was_said_before_becomes_a_work_log_under_it(world: Both) -> None:
+    key = await taken_in(world)
+    for number, text in enumerate(("Pointsman: working. <turn> 1", "Pointsman: waiting", "Pointsman: done"), start=1):
+        await tell(world, key, number, text)
+    (comment,) = await world.person.work_items.comments(key.project, key.id)
+    now, _, log = comment.text.partition("Work log:")
+    assert "Pointsman: done" in now
+    assert re.findall(r"<li>[\d-]{10} [\d:]{5} UTC: (.*?)</li>", log) == ["working. &lt;turn&gt; 1", "waiting"]
+    await tell(world, key, 3, "Pointsman: done")
+    assert (await world.person.work_items.comments(key.project, key.id))[0].version == 3, "once"
+
+
+async def test_a_work_log_keeps_what_was_said_last(world: Both) -> None:
+    key = await taken_in(world)
+    for number in range(ENTRIES_MAX + 3):
+        await tell(world, key, number, f"Pointsman: note {number}")
+    (comment,) = await world.person.work_items.comments(key.project, key.id)
+    told = re.findall(r"UTC: note (\d+)</li>", comment.text)
+    assert told == [str(number) for number in range(2, ENTRIES_MAX + 2)]
 
 
 async def test_an_edit_of_our_comment_by_a_person_is_news(world: Both) -> None:
