@@ -75,7 +75,7 @@ def service(rig: Rig, status: int, body: dict[str, object], port: int) -> Genera
 
     lock = ServiceLock(rig.database)
     server = HTTPServer(("127.0.0.1", port), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield asked

@@ -270,6 +270,10 @@ class Rig:
         finally:
             await clock.lock_time_skipping(LockTimeSkippingRequest())
 
+    async def later(self, passed: timedelta) -> None:
+        """When so much has passed on the server's clock, which skips what nobody works in, as before a retry."""
+        await self.env.sleep(passed)
+
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait for something that happens in this process."""
         async with asyncio.timeout(PATIENCE):

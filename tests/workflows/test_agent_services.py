@@ -20,6 +20,8 @@ from starter import work_items
 from tests.workflows.remote_rig import TOKEN, RemoteRig, remote_rig
 
 RETITLED = "Login fails on Sundays"
+ASKED_AGAIN = timedelta(seconds=3)
+"""So late a service that did not answer has been asked a second time."""
 
 
 async def retitled(item: RemoteRig) -> None:
@@ -186,6 +188,7 @@ async def test_service_that_dies_and_comes_back_is_followed_on(env: WorkflowEnvi
     async with remote_rig(env, "works") as item:
         item.service.refuses["GetTask"] = 503
         await item.deliver()
+        await item.later(ASKED_AGAIN)
         await item.until(lambda: item.service.calls.count("GetTask") > 1)
         item.service.refuses.clear()
         assert (await item.result()).state is WorkItemState.DONE
@@ -206,6 +209,7 @@ async def test_what_nobody_can_tell_is_named_in_doubt_and_not_sent_again(env: Wo
     async with remote_rig(env, "works") as item:
         item.service.answers_lost, item.service.refuses["ListTasks"] = 1, 404
         await item.deliver()
+        await item.later(ASKED_AGAIN)
         row = await item.asked()
         await item.given_up(row)
     assert row.escalation.kind is EscalationKind.FAILURE

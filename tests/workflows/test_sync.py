@@ -9,6 +9,8 @@ from tests.workflows.rig import Rig, policy, rig
 from tests.worlds import answer
 
 PRIORITY = "Microsoft.VSTS.Common.Priority"
+TRIED_AGAIN = timedelta(seconds=2)
+"""So late every write that was overtaken has been tried again."""
 
 
 def overtake(item: Rig, *priorities: int) -> None:
@@ -26,6 +28,7 @@ async def test_a_human_types_another_value_and_that_is_written(env: WorkflowEnvi
     async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
         overtake(item, 4)
         await item.deliver()
+        await item.later(TRIED_AGAIN)
         row = await item.asked()
         assert "| Microsoft.VSTS.Common.Priority | (empty) | 1 | 4 | escalate |" in row.escalation.details
         await item.decide(row, "edit", edits={PRIORITY: 2})
@@ -38,6 +41,7 @@ async def test_a_human_leaves_theirs_and_nothing_is_written(env: WorkflowEnviron
     async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
         overtake(item, 4)
         await item.deliver()
+        await item.later(TRIED_AGAIN)
         await item.decide(await item.asked(), "edit", edits={PRIORITY: None})
         assert (await item.result()).reason.startswith("unchanged")
     assert (item.tracker.items[1].fields[PRIORITY], item.tracker.writes[1]) == (4, 0)
@@ -48,6 +52,7 @@ async def test_what_changes_behind_a_decision_is_asked_about_again(env: Workflow
     async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1)) as item:
         overtake(item, 4)
         await item.deliver()
+        await item.later(TRIED_AGAIN)
         row = await item.asked()
         item.tracker.edit(1, Microsoft__VSTS__Common__Priority=3)
         await item.decide(row, "approve")
@@ -80,6 +85,7 @@ async def test_a_write_that_others_overtake_again_and_again_becomes_a_question(e
 
         item.tracker.before_write = rename
         await item.deliver()
+        await item.later(TRIED_AGAIN)
         row = await item.asked()
         assert "others changed the item 2 times" in row.escalation.details
         await item.decide(row, "approve")
