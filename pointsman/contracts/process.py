@@ -165,6 +165,8 @@ class Complete(Contract):
     kind: Literal["complete"] = "complete"
     fields: tuple[str, ...] = Field(min_length=1)
     percent: int = Field(ge=1, le=100)
+    by_value: bool = False
+    """Count what they say, too: for lists of a few values, not for free text and people."""
 
 
 class AnyOf(Contract):

@@ -52,6 +52,15 @@ class TrendPoint(Contract):
     standing: int = 0
 
 
+class ValueTold(Contract):
+    """How many items of a type say this in a field of which a check asks that it is filled."""
+
+    type: str
+    field: str
+    value: str
+    items: int
+
+
 class ProcessReport(Contract):
     organisation: str
     project: str
@@ -73,6 +82,8 @@ class ProcessReport(Contract):
     checked_at: datetime | None = None
     """When all of the project was checked last before the end; None: never."""
     checked_items: int = 0
+    values: tuple[ValueTold, ...] = ()
+    """As of then, for example defects by root cause: most items first."""
     undecided: tuple[str, ...] = ()
     """What could not be decided, in sentences."""
     unknown: tuple[Column, ...] = ()

@@ -108,6 +108,8 @@ class CheckTally(Contract):
     """Items by type."""
     filled: dict[str, int] = Field(default_factory=dict)
     """Items that have a field, by `TYPE/FIELD`."""
+    values: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """And what they say there: items by value, for as many values as `tallies.VALUES_MAX`."""
     standings: dict[str, int] = Field(default_factory=dict)
     """Findings by how they stand."""
     doubts: dict[str, int] = Field(default_factory=dict)

@@ -41,6 +41,7 @@ DISCLAIMER = (
 PRACTICES = ("Practice", "Opened", "Resolved", "Waived", "Standing")
 TREND = ("Week from", "Opened", "Resolved", "Not resolved at its end")
 WHOLE = ("Violation", "Check", "Severity", "State", "Opened", "Found")
+VALUES = ("Type", "Field", "Value", "Items")
 WAIVERS = ("Violation", "Check", "By", "Until", "Reason")
 Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 """Heading, columns, rows."""
@@ -126,12 +127,14 @@ def tables(told: ProcessReport) -> list[Table]:
     waivers = [[w.violation, w.check, w.by, w.until, w.reason] for w in told.waivers]
     whole = [[w.violation, w.check, w.severity.value, w.state, _day(w.opened_at), w.evidence] for w in told.whole]
     severities = [[severity.value, str(count)] for severity, count in told.severities.items()]
+    values = [[v.type, v.field, v.value, str(v.items)] for v in told.values]
     coverage = list(coverage_rows(told.coverage)) if told.coverage else []
     return [
         ("Violations by practice", PRACTICES, practices),
         ("Standing at the end, by severity", ("Severity", "Violations"), severities),
         ("Trend", TREND, trend),
         ("Of the project as a whole", WHOLE, whole),
+        ("What items say in fields that are counted", VALUES, values),
         ("Waivers", WAIVERS, waivers),
         ("How work is traced", COVERAGE, [list(map(str, row)) for row in coverage]),
     ]

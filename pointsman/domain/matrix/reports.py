@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from pointsman.contracts.matrix import Column, MatrixCoverage
 from pointsman.contracts.process import Check, CheckSeverity, ProcessPolicy
-from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, Waiver, WholeTold
+from pointsman.contracts.process_report import PracticeTold, ProcessReport, TrendPoint, ValueTold, Waiver, WholeTold
 from pointsman.contracts.violations import Checked, ProcessViolation, ViolationState
 from pointsman.domain.matrix.coverage import of_column
+from pointsman.domain.process import naming
 from pointsman.domain.process.violations import resolution
 from pointsman.domain.words import how_many
 
@@ -77,6 +78,7 @@ def report(
         read_at=kept.read_at,
         checked_at=kept.checked.at if kept.checked else None,
         checked_items=kept.checked.tally.items if kept.checked else 0,
+        values=tuple(values(kept.checked)),
         undecided=(*_unchecked(policy.checks, kept.checked), *_undecided(kept)),
         unknown=tuple(kept.unknown),
     )
@@ -146,6 +148,14 @@ def trend(violations: Sequence[ProcessViolation], span: Span) -> Iterator[TrendP
             standing=sum(there(one, week.until) for one in violations),
         )
         since = week.until
+
+
+def values(checked: Checked | None) -> Iterator[ValueTold]:
+    """What items said in fields that are counted when the project was last checked, field by field."""
+    for name, counts in sorted(checked.tally.values.items() if checked else ()):
+        kind, _, field = name.partition("/")
+        for value, items in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            yield ValueTold(type=kind, field=naming.field(field), value=value, items=items)
 
 
 def _unchecked(checks: Iterable[Check], checked: Checked | None) -> Iterator[str]:

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Mapping
 
 from pointsman.contracts.process import Complete, Finding, ItemFacts, ProcessPolicy, ProjectFacts, Standing
 from pointsman.contracts.violations import CheckTally, Settlement
-from pointsman.domain.process.values import is_filled
+from pointsman.domain.process.values import is_filled, said
+
+VALUES_MAX, VALUE_CHARS_MAX = 50, 80
+OTHERS = "(others)"
 
 
 def counted(policy: ProcessPolicy, tally: CheckTally, item: ItemFacts, findings: Iterable[Finding]) -> CheckTally:
     """The tally with one more item in it."""
-    filled = {f"{item.type}/{name}": 1 for name in _completed(policy, item.type) if is_filled(item.fields.get(name))}
+    has = [name for name in _completed(policy, item.type) if is_filled(item.fields.get(name))]
+    says = {name: said(item.fields[name]) for name in _completed(policy, item.type, by_value=True) if name in has}
     standings: dict[str, int] = {}
     doubts: dict[str, int] = {}
     for one in findings:
@@ -20,11 +24,21 @@ def counted(policy: ProcessPolicy, tally: CheckTally, item: ItemFacts, findings:
         update={
             "items": tally.items + 1,
             "counts": _sum(tally.counts, {item.type: 1}),
-            "filled": _sum(tally.filled, filled),
+            "filled": _sum(tally.filled, {f"{item.type}/{name}": 1 for name in has}),
+            "values": _spread(tally.values, {f"{item.type}/{name}": value for name, value in says.items()}),
             "standings": _sum(tally.standings, standings),
             "doubts": _sum(tally.doubts, doubts),
         }
     )
+
+
+def _spread(values: Mapping[str, dict[str, int]], says: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Values beyond the limit are counted together: a tally does not grow with the number of items."""
+    found = dict(values)
+    for name, whole in says.items():
+        counts, value = found.get(name, {}), whole[:VALUE_CHARS_MAX]
+        found[name] = _sum(counts, {value if value in counts or len(counts) < VALUES_MAX else OTHERS: 1})
+    return found
 
 
 def settled(tally: CheckTally, settlement: Settlement) -> CheckTally:
@@ -47,10 +61,11 @@ def project_facts(policy: ProcessPolicy, tally: CheckTally, project: str) -> Pro
     return ProjectFacts(name=project, counts=tally.counts, filled=filled)
 
 
-def _completed(policy: ProcessPolicy, kind: str) -> set[str]:
-    """Fields of which it is asked how many items of a type have them."""
-    rules = [check.rule for check in policy.checks if kind in check.types]
-    return {name for rule in rules if isinstance(rule, Complete) for name in rule.fields}
+def _completed(policy: ProcessPolicy, kind: str, *, by_value: bool = False) -> set[str]:
+    """Fields of which it is asked how many items of a type have them, or only those of which it is asked what they
+    say."""
+    rules = [check.rule for check in policy.checks if kind in check.types and isinstance(check.rule, Complete)]
+    return {name for rule in rules if rule.by_value or not by_value for name in rule.fields}
 
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

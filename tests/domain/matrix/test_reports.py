@@ -101,12 +101,18 @@ def test_what_is_not_known_is_said() -> None:
         process="ours",
         version="3",
         at=MONDAY,
-        tally=CheckTally(items=9, doubts={"A": 4}),
+        tally=CheckTally(
+            items=9, doubts={"A": 4}, values={"Bug/Microsoft.VSTS.CMMI.RootCause": {"Coding Error": 2, "Design": 3}}
+        ),
         unknown={"C": "the audit log was not read"},
     )
     kept = Kept((), (), coverage, MONDAY, [Column.OUTCOME], checked)
     told = report("fabrikam", "Web", POLICY, SPAN, kept, MONDAY)
     assert (told.checked_at, told.checked_items) == (MONDAY, 9)
+    assert [(one.field, one.value, one.items) for one in told.values] == [
+        ("Root Cause", "Design", 3),
+        ("Root Cause", "Coding Error", 2),
+    ]
     assert told.undecided == (
         "Of 4 items it is not known whether A holds (A).",
         "Of the project as a whole it is not known whether C holds: the audit log was not read.",

@@ -10,7 +10,7 @@ from pointsman.contracts.process import (
     Standing,
 )
 from pointsman.contracts.violations import CheckTally, Settlement
-from pointsman.domain.process.tallies import counted, project_facts, settled
+from pointsman.domain.process.tallies import OTHERS, VALUES_MAX, counted, project_facts, settled
 
 POLICY = ProcessPolicy(
     name="ours",
@@ -43,6 +43,19 @@ def test_items_are_counted_with_the_fields_that_are_asked_for() -> None:
         tally = counted(POLICY, tally, one, ())
     assert (tally.items, tally.counts, tally.filled) == (3, {"Task": 3}, {"Task/Effort": 2, "Task/Owner": 1})
     assert project_facts(POLICY, tally, "Web").filled == {"Task/Effort": (2, 3), "Task/Owner": (1, 3)}
+
+
+def test_values_are_counted_where_that_is_asked_for_and_only_so_many_by_name() -> None:
+    (check,) = POLICY.checks
+    rule = Complete(fields=("Cause",), percent=90, by_value=True)
+    policy = POLICY.model_copy(update={"checks": (check, check.model_copy(update={"id": "MC-2", "rule": rule}))})
+    tally = CheckTally()
+    causes = ["Design", "Code", "Code", "", *(f"cause {number}" for number in range(VALUES_MAX))]
+    for number, cause in enumerate(causes):
+        tally = counted(policy, tally, task(number, Cause=cause, Owner="ada"), ())
+    assert list(tally.values) == ["Task/Cause"]
+    counts = tally.values["Task/Cause"]
+    assert (counts["Code"], counts["Design"], counts[OTHERS], len(counts)) == (2, 1, 2, VALUES_MAX + 1)
 
 
 def test_a_check_that_cannot_decide_is_counted_once_for_each_item() -> None:
