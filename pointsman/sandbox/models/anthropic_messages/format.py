@@ -1,16 +1,13 @@
 """Anthropic's Messages API: `POST /v1/messages`, under the path prefix `/anthropic`."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
-
-from fastapi import FastAPI
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.anthropic_messages.answers import marked_pieces, message, prompt_tokens
 from pointsman.sandbox.models.anthropic_messages.catalogue import MODELS
 from pointsman.sandbox.models.anthropic_messages.checks import check_headers, check_message, thinks
 from pointsman.sandbox.models.anthropic_messages.events import events
-from pointsman.sandbox.models.anthropic_messages.listing import add_listing
 from pointsman.sandbox.models.anthropic_messages.request import (
     CountTokens,
     CreateMessage,
@@ -29,6 +26,9 @@ from pointsman.sandbox.models.anthropic_messages.turns import turn_blocks
 from pointsman.sandbox.models.documents import Object
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Frame, Rendered, server_sent
 from pointsman.sandbox.models.replies import Reply
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI  # 0.1 s that who only reads requests should not pay
 
 PREFIX = "/anthropic"
 
@@ -77,7 +77,9 @@ class AnthropicMessagesFormat(Format):
     def broken_frame(self) -> bytes:
         return b'event: content_block_delta\ndata: {"type": "content_bl\n\n'
 
-    def add_routes(self, app: FastAPI) -> None:
+    def add_routes(self, app: "FastAPI") -> None:
+        from pointsman.sandbox.models.anthropic_messages.listing import add_listing  # loads FastAPI, as above
+
         add_listing(app, PREFIX, self.config)
 
     def headers(self) -> Mapping[str, str]:

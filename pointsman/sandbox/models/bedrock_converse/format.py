@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from uuid import uuid4
-
-from fastapi import FastAPI
 
 from pointsman.sandbox.models.anthropic_messages.checks import check_message
 from pointsman.sandbox.models.anthropic_messages.format import Prompt as NativePrompt
@@ -13,13 +11,15 @@ from pointsman.sandbox.models.anthropic_messages.format import read_asked
 from pointsman.sandbox.models.bedrock_converse import frames
 from pointsman.sandbox.models.bedrock_converse.answers import answer, events
 from pointsman.sandbox.models.bedrock_converse.faults import fault, of_model
-from pointsman.sandbox.models.bedrock_converse.listing import add_listing
 from pointsman.sandbox.models.bedrock_converse.native import asked as native_request
 from pointsman.sandbox.models.bedrock_converse.native import betas
 from pointsman.sandbox.models.bedrock_converse.request import Converse, read_request
 from pointsman.sandbox.models.bedrock_converse.signing import check_signature
 from pointsman.sandbox.models.formats import ApiFault, Asked, Format, Frame, Rendered, Sent
 from pointsman.sandbox.models.replies import Reply
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI  # 0.1 s that who only reads requests should not pay
 
 PREFIX = "/bedrock"
 
@@ -74,7 +74,9 @@ class BedrockConverseFormat(Format):
     def broken_frame(self) -> bytes:
         return frames.broken()
 
-    def add_routes(self, app: FastAPI) -> None:
+    def add_routes(self, app: "FastAPI") -> None:
+        from pointsman.sandbox.models.bedrock_converse.listing import add_listing  # loads FastAPI, as above
+
         add_listing(app, PREFIX, self.config)
 
 
