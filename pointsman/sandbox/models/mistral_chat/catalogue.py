@@ -1,12 +1,13 @@
 """Mistral's models, and `GET /v1/models` that lists them."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
-
-from fastapi import FastAPI, Request
+from typing import TYPE_CHECKING, NamedTuple
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.models.documents import Object
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 OPENED_AT = 1_777_500_000  # when the models were published, for lists
 
@@ -26,7 +27,9 @@ MODELS: Mapping[str, Model] = {
 }
 
 
-def add_listing(app: FastAPI, prefix: str, authorise: Callable[[Mapping[str, str]], None]) -> None:
+def add_listing(app: "FastAPI", prefix: str, authorise: Callable[[Mapping[str, str]], None]) -> None:
+    from fastapi import Request  # 0.1 s that who only looks a model up should not pay
+
     @app.get(f"{prefix}/v1/models")
     async def _models(request: Request) -> Object:
         authorise(request.headers)
