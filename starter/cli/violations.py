@@ -159,6 +159,7 @@ async def decide(
     )
     _check(known, decision)
     if dry_run:
+        call.out.say(f"would {verb} {known.id}; nothing was done")
         return Single(
             "would", {"violation": known.id, "verb": verb, "by": by, "reason": reason, "until": decision.until}
         )

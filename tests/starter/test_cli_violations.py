@@ -129,7 +129,9 @@ def test_without_a_name_in_the_environment_the_account_says_who_decides(
 ) -> None:
     monkeypatch.delenv("USER")
     monkeypatch.delenv("LOGNAME", raising=False)
-    told = rig.run("process", "acknowledge", "VIO-2", "--dry-run", "--json").document()["would"]
+    rehearsed = rig.run("process", "acknowledge", "VIO-2", "--dry-run", "--json")
+    assert rehearsed.err == "would acknowledge VIO-2; nothing was done\n"
+    told = rehearsed.document()["would"]
     assert isinstance(told, dict)
     assert told["by"] == pwd.getpwuid(os.getuid()).pw_name
 
