@@ -6,6 +6,7 @@ What they need is imported then, too: it takes two seconds that a run of unit te
 import gc
 import os
 import signal
+import sys
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,20 @@ gc.disable()
 
 
 def pytest_collection_finish() -> None:
+    if "structlog" in sys.modules:
+        _draw_no_tracebacks()
     gc.freeze()
     gc.enable()
     gc.set_threshold(10_000, 20, 50)  # a test makes thousands of objects and few circles of them
+
+
+def _draw_no_tracebacks() -> None:
+    """Until somebody sets it up, structlog draws each traceback in colours and frames, which takes 0.2 s."""
+    import structlog
+
+    for processor in structlog.get_config()["processors"]:
+        if isinstance(processor, structlog.dev.ConsoleRenderer):
+            processor.exception_formatter = structlog.dev.plain_traceback
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
