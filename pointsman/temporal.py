@@ -52,6 +52,9 @@ SEARCH_ATTRIBUTES: Final = tuple(SearchAttributeKey.for_keyword(name) for name i
 PASSED_THROUGH: Final = ("activities", "pointsman.contracts", "pointsman.ports")
 RESTRICTIONS: Final = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
 
+BEATS_APART: Final = timedelta(seconds=1)  # a cancellation travels with the heartbeat
+GRACE: Final = timedelta(seconds=10)
+
 
 class TemporalUnreachable(Exception):
     """No Temporal server answers at the address, or it refuses us. Nothing was started or changed."""
@@ -68,8 +71,8 @@ def worker_options() -> WorkerOptions:
     """Options that each of our workers shares, as keywords for `Worker`."""
     return WorkerOptions(
         build_id=build_id(),
-        max_heartbeat_throttle_interval=timedelta(seconds=1),  # a cancellation travels with the heartbeat
-        graceful_shutdown_timeout=timedelta(seconds=10),
+        max_heartbeat_throttle_interval=BEATS_APART,
+        graceful_shutdown_timeout=GRACE,
         # For so long a killed worker's workflows wait for it to come back before another may take them.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
@@ -82,14 +85,17 @@ class ServingOptions(WorkerOptions):
 
 
 def serving_options() -> ServingOptions:
-    """`worker_options`, for a worker that has much to do.
-
-    Runs begin on the queue that one poll in five asks by default, two of them an item: that alone let them wait. What
-    is taken and waits for the processor cannot be overtaken, so no more is taken than keeps it busy.
-    """
+    """`worker_options`, for a worker that may have more to do than it can (decision 24)."""
     return ServingOptions(
-        **worker_options(),
+        build_id=build_id(),
+        max_heartbeat_throttle_interval=BEATS_APART,
+        graceful_shutdown_timeout=GRACE,
+        # A task that waits longer goes to any worker, with its whole history: under load more work for less done.
+        # A killed worker's workflows wait as long; those that it was in the midst of wait ten seconds in any case.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
+        # What is taken and waits for the processor cannot be overtaken: no more is taken than keeps it busy.
         max_concurrent_workflow_tasks=32,
+        # Runs begin on the queue that one poll in five asks by default, two of them an item: that alone let them wait.
         nonsticky_to_sticky_poll_ratio=0.5,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(16),
     )

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+from temporalio.api.common.v1 import Priority
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.worker import Worker
 
@@ -157,7 +158,7 @@ async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: 
         task_queue=queue,
         workflows=[DeliverWorkItem, TakeTurn, ResolveEscalation],
         activities=rooms(contents, key.project),
-        **temporal.worker_options(),
+        **temporal.serving_options(),
     ):
         name = await work_items.hand_over(client, event(key), in_force, "north", "c-1", task_queue=queue)
         handle = client.get_workflow_handle(name, result_type=DeliverResult)
@@ -181,6 +182,15 @@ async def test_temporal_lists_an_item_by_what_became_of_it(client: Client, key: 
     history = await handle.fetch_history()
     summaries = [event.user_metadata.summary.data.decode() for event in history.events]
     assert any("write" in summary for summary in summaries)
+    # An item that comes in goes before the turns of others; which tenant's goes first is as fair for both.
+    item, turn = [await priority(client, run) for run in (name, f"{name}/turn-1")]
+    assert 0 < item.priority_key < turn.priority_key
+    assert (item.fairness_key, turn.fairness_key) == ("north", "north")
+
+
+async def priority(client: Client, name: str) -> Priority:
+    history = await client.get_workflow_handle(name).fetch_history()
+    return history.events[0].workflow_execution_started_event_attributes.priority
 
 
 def own(given: Policy, prompt: str) -> Policy:
