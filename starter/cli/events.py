@@ -93,11 +93,13 @@ async def shown(settings: Settings, named: str) -> Single:
     async with opened(settings) as books:
         found = await chains.find(books, chains.spelt(f"event:{row.id}"), tenant=row.tenant)
     start = found.walk.start
+    concerns = inbox.concerns(row)
     return Single(
         "event",
         {
             **_record(row),
-            **inbox.concerns(row),
+            **{name: value for name, value in concerns.items() if name != "event"},
+            "read_as": concerns["event"],
             "workflow_id": row.workflow_id,
             "causes": [f"{one.cause} {one.kind}" for one in found.walk.edges if one.effect == start],
             "effects": [f"{one.kind} {one.effect}" for one in found.walk.edges if one.cause == start],

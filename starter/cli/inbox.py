@@ -7,10 +7,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request
 
-from pointsman.config import Settings
+from pointsman.config import Settings, variable
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt
 from pointsman.domain.events.reading import parse_bytes
 from pointsman.domain.words import how_many
+from pointsman.store.sqlite import StoreInUse
 from starter.cli import items, records
 from starter.cli.choices import must_exist
 from starter.cli.context import opened, stored_in_sqlite, writing
@@ -75,9 +76,26 @@ async def replay_all(settings: Settings, rows: Sequence[Delivery], by: str, rece
             break
         receipts.append(receipt)
     if len(receipts) < len(rows):
-        async with writing(settings) as inbox:
-            for row in rows[len(receipts) :]:
-                receipts.append(await inbox.replay(row.id, by))
+        try:
+            async with writing(settings) as inbox:
+                for row in rows[len(receipts) :]:
+                    receipts.append(await inbox.replay(row.id, by))
+        except StoreInUse as error:
+            raise _not_asked(settings, error) from error
+
+
+def _not_asked(settings: Settings, error: StoreInUse) -> Exception:
+    """A service holds the file, and we could not ask it: without its secret, or at another address."""
+    if settings.webhook_secrets:
+        return error
+    name = variable("webhook_secrets")
+    return CliError(
+        "no_secret",
+        f"A service runs on this database, and takes a replay from whoever knows its secret: {name} is not set here. "
+        "Nothing was put into the queue.",
+        f"Set it as the service has it, or name a file that holds it: export {name}_FILE=PATH",
+        ExitCode.UNAUTHORISED,
+    )
 
 
 def _by_service(settings: Settings, row: Delivery, by: str) -> Receipt | None:

@@ -85,7 +85,8 @@ def test_an_event_is_shown_with_what_led_to_it_and_what_it_led_to(rig: Rig) -> N
     rig.fill(told_story)
     shown = rig.run("events", "show", "e-1", "--json").document()["event"]
     assert isinstance(shown, dict)
-    assert (shown["event"], shown["who"], shown["state"]) == ("WorkItemUpdated", "pointsman@fabrikam.example", "echo")
+    assert (shown["event"], shown["read_as"]) == ("e-1", "WorkItemUpdated")
+    assert (shown["who"], shown["state"]) == ("pointsman@fabrikam.example", "echo")
     assert shown["causes"] == ["write:op-1 echoed"]
     assert shown["effects"] == ["about item:fabrikam/42"]
     first = rig.run("events", "show", "d-1", "--json").document()["event"]

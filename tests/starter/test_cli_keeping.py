@@ -122,13 +122,17 @@ def test_a_service_that_refuses_is_told(rig: Rig, free_port: int, status: int, c
     assert SECRET not in answer.out + answer.err
 
 
-def test_a_service_that_holds_the_store_and_does_not_answer_is_named(rig: Rig) -> None:
+def test_a_service_that_holds_the_store_and_does_not_answer_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.fill(dead)
     lock = ServiceLock(rig.database)
     answer = rig.run("inbox", "replay", "d-1")
+    monkeypatch.delenv("POINTSMAN_WEBHOOK_SECRETS", raising=False)
+    stranger = rig.run("inbox", "replay", "d-1")
     lock.release()
     assert answer.code == ExitCode.CONFLICT
     assert "in use by process" in answer.err
+    assert stranger.code == ExitCode.UNAUTHORISED
+    assert "POINTSMAN_WEBHOOK_SECRETS is not set here. Nothing was put into the queue." in stranger.err
 
 
 def test_a_second_service_is_refused_before_it_says_where_it_is(
