@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from temporalio.client import Client
 
@@ -203,6 +203,8 @@ class DevServer:
     finds it again through the record in its folder. Killed at any point, it goes on where it was with `start`.
     """
 
+    sqlite_pragmas: ClassVar[Sequence[str]] = SQLITE_PRAGMAS
+
     def __init__(self, binary: Path, folder: Path, *, port: int = 0, ui_port: int = 0, ui: bool = True) -> None:
         """State, log and record live in `folder`. Ports of 0 mean free ones, kept over restarts of this object."""
         self.binary = binary
@@ -271,7 +273,7 @@ class DevServer:
             *(str(self.binary), "server", "start-dev", "--log-level", "warn", "--log-format", "text"),
             *("--ip", "127.0.0.1", "--port", str(self.port), *ui),
             *("--namespace", DEFAULT_NAMESPACE, "--db-filename", str(self.database)),
-            *_repeated("--sqlite-pragma", SQLITE_PRAGMAS),
+            *_repeated("--sqlite-pragma", self.sqlite_pragmas),
             *_repeated("--search-attribute", [f"{key.name}=Keyword" for key in SEARCH_ATTRIBUTES]),
             *_repeated("--dynamic-config-value", DYNAMIC_CONFIG),
         ]

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def _locked(lock: Path) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
+@cache  # its metadata is parsed for it, a millisecond each, and stays as it is
 def _installed(name: str) -> str:
     try:
         return version(name)

@@ -2,7 +2,7 @@
 
 from temporalio.client import Client, WorkflowHistory
 
-from pointsman.temporal_server import DevServer
+from tests.servers import UnsyncedServer
 
 DYNAMIC_CONFIG = (
     "limit.historyCount.suggestContinueAsNew=1",
@@ -10,7 +10,7 @@ DYNAMIC_CONFIG = (
 )
 
 
-class ImpatientServer(DevServer):
+class ImpatientServer(UnsyncedServer):
     """Suggests to continue as new from the first event on."""
 
     def command(self) -> list[str]:
