@@ -11,8 +11,8 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.chains import bare, item_of, kind_of, thing
 from pointsman.domain.events.reading import parse_bytes
 from pointsman.domain.loose import text
-from pointsman.domain.sync.recognising import shown
 from pointsman.ports import Escalations, Inbox, Items, Ledger, Missing
+from starter.timeline import wrote
 
 THINGS_MAX = 2_000
 THINGS = 200
@@ -119,7 +119,7 @@ async def _of_books(books: ChainBooks, name: str, writes: Mapping[str, WriteReco
         return ThingTold(thing=name, what=f"{named} ({row.state})", who=row.agent, at=row.first_at)
     if kind is ThingKind.WRITE and (write := writes.get(rest)):
         made = f", revision {write.rev}" if write.rev else ""
-        what = f"{', '.join(shown(write.values)) or 'nothing'} ({write.status}{made})"
+        what = f"{wrote(write)} ({write.status}{made})"
         return ThingTold(thing=name, what=what, at=write.intended_at)
     if kind is ThingKind.ESCALATION and (asked := await books.escalations.get(rest)):
         answered = f" ({asked.decision.verb})" if asked.decision else ""

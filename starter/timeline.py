@@ -17,7 +17,7 @@ from pointsman.contracts.records import (
 )
 from pointsman.contracts.work_items import Transition, WorkItemState
 from pointsman.domain import links
-from pointsman.domain.sync.recognising import LINKS, UNLINKS, shown
+from pointsman.domain.sync.recognising import COMMENT, LINKS, UNLINKS, shown
 
 # What happens at the same moment is told in the order of cause and effect.
 KINDS = (
@@ -134,17 +134,24 @@ def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
 
 
 def _write(row: WriteRecord) -> TimelineRow:
-    fields = ", ".join(_written(name, value) for name, value in shown(row.values).items()) or "nothing"
     outcome = f"{row.status}, revision {row.rev}" if row.rev else f"{row.status}, no revision known: in doubt"
     if row.status == "abandoned":
         outcome = "abandoned: nothing was written"
-    return TimelineRow(row.intended_at, "ledger", f"{fields} on revision {row.base_rev}: {outcome}", ref=row.operation)
+    told = f"{wrote(row)} on revision {row.base_rev}: {outcome}"
+    return TimelineRow(row.intended_at, "ledger", told, ref=row.operation)
+
+
+def wrote(row: WriteRecord) -> str:
+    """What a write is of: fields by their names, links by what they lead to."""
+    told = (_written(name, value) for name, value in shown(row.values).items())
+    return ", ".join(filter(None, told)) or "nothing"
 
 
 def _written(name: str, value: Json) -> str:
-    """A field by its name, links by what they lead to."""
     if name in (LINKS, UNLINKS):
         return f"{'links' if name == LINKS else 'links taken away'}: {links.told(value)}"
+    if name == COMMENT:  # of a new one its text tells
+        return f"comment {value}" if value else ""
     return name
 
 

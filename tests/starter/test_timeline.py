@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from pointsman.contracts.records import (
     WriteRecord,
 )
 from pointsman.contracts.work_items import Transition, Usage, WorkItemKey, WorkItemState
-from starter.timeline import TimelineRow, merge_timeline
+from starter.timeline import TimelineRow, merge_timeline, wrote
 
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=42)
 CHAIN = Chain(tenant="default", correlation_id="c-1", key=KEY)
@@ -185,6 +186,12 @@ def test_links_of_a_write_are_named_as_people_name_them() -> None:
     linked = write(1, "written", 4).model_copy(update={"values": values})
     told = "links: Parent 7, links taken away: Hyperlink https://x.example on revision 3: written, revision 4"
     assert only(merge_timeline(writes=[linked])).what == told
+
+
+@pytest.mark.parametrize(("comment", "told"), [(0, "System.History"), (7, "System.History, comment 7")])
+def test_a_comment_of_a_write_is_named_where_it_was_there_before(comment: int, told: str) -> None:
+    values: dict[str, Json] = {"System.History": "Working", "+comment": comment, "+by": "pointsman@fabrikam.example"}
+    assert wrote(write(1, "written", 0).model_copy(update={"values": values})) == told
 
 
 def test_the_log_adds_only_what_no_row_tells() -> None:
