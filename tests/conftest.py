@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # Properties are judged by their truth, not by the clock of a busy machine. Each run tries the same few examples, so
 # that a change is judged by what it changed; `--hypothesis-profile=thorough` looks for others, and does so each week.
-settings.register_profile("unhurried", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("unhurried", deadline=None, max_examples=20, derandomize=True)
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("unhurried")
 

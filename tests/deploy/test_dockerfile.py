@@ -119,7 +119,7 @@ class Answer(BaseHTTPRequestHandler):
 @contextmanager
 def server() -> Generator[str]:
     with HTTPServer(("127.0.0.1", 0), Answer) as http:
-        thread = Thread(target=http.serve_forever)
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{http.server_port}"
