@@ -86,19 +86,17 @@ class ServingOptions(WorkerOptions):
 
 def serving_options() -> ServingOptions:
     """`worker_options`, for a worker that may have more to do than it can (decision 24)."""
-    return ServingOptions(
-        build_id=build_id(),
-        max_heartbeat_throttle_interval=BEATS_APART,
-        graceful_shutdown_timeout=GRACE,
+    return {
+        **worker_options(),
         # A task that waits longer goes to any worker, with its whole history: under load more work for less done.
         # A killed worker's workflows wait as long; those that it was in the midst of wait ten seconds in any case.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
+        "sticky_queue_schedule_to_start_timeout": timedelta(seconds=5),
         # What is taken and waits for the processor cannot be overtaken: no more is taken than keeps it busy.
-        max_concurrent_workflow_tasks=32,
+        "max_concurrent_workflow_tasks": 32,
         # Runs begin on the queue that one poll in five asks by default, two of them an item: that alone let them wait.
-        nonsticky_to_sticky_poll_ratio=0.5,
-        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(16),
-    )
+        "nonsticky_to_sticky_poll_ratio": 0.5,
+        "workflow_task_poller_behavior": PollerBehaviorSimpleMaximum(16),
+    }
 
 
 @cache
