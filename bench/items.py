@@ -133,9 +133,7 @@ async def _paces(env: WorkflowEnvironment, count: int) -> tuple[Pace, Pace, list
             numbers = range(WARM_UP + number * each, WARM_UP + (number + 1) * each)
             await _measured(run_bare, numbers, bare)
             await _measured(run_ours, numbers, ours)
-    name = work_items.workflow_id(_key(rig, WARM_UP))
-    events = [event for part in (name, f"{name}/turn-1") for event in await _events(env.client, part)]
-    return bare, ours, events
+    return bare, ours, await _with_turn(env.client, work_items.workflow_id(_key(rig, WARM_UP)))
 
 
 async def _measured(run: Run, numbers: Sequence[int], pace: Pace) -> None:
@@ -168,6 +166,17 @@ async def deliver(rig: Rig, number: int) -> None:
         rev=1,
     )
     await work_items.hand_over(rig.client, event, rig.policy, "default", name, task_queue=rig.queue)
+
+
+async def _with_turn(client: Client, workflow_id: str) -> list[HistoryEvent]:
+    """Events of an item's run and of the one turn in it."""
+    item = await _events(client, workflow_id)
+    (turn,) = (
+        event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+        for event in item
+        if event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
+    )
+    return [*item, *await _events(client, turn)]
 
 
 async def _events(client: Client, workflow_id: str) -> list[HistoryEvent]:

@@ -143,10 +143,14 @@ class MemoryItems:
         return list(self.rows.values())[:limit]
 
     async def transitions(self, key: WorkItemKey) -> Sequence[ItemTransition]:
-        return [ItemTransition(run_id=run, transition=one) for (_, run, _), one in self.recorded.items()]
+        return [
+            ItemTransition(run_id=run, transition=one)
+            for (workflow_id, run, _), one in self.recorded.items()
+            if workflow_id == self.rows[key.id].workflow_id
+        ]
 
     async def counts(self, key: WorkItemKey) -> tuple[int, int]:
-        entered = [transition.after for transition in self.recorded.values()]
+        entered = [one.transition.after for one in await self.transitions(key)]
         return entered.count(WorkItemState.WAITING), entered.count(WorkItemState.WORKING)
 
     @property
