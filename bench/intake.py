@@ -135,9 +135,13 @@ def _measured(took: list[float], failures: int, seconds: float) -> Measured:
 
 @asynccontextmanager
 async def server(kind: str) -> AsyncGenerator[Send]:
-    """The server as a process of its own, and how to send to it."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, "-m", "bench.intake", "--serve", kind, "--fd", str(listening.fileno())]
+    """The server as a process of its own, and how to send to it. Its state is ours to remove: it ends by a signal."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-intake-") as folder,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        command = [sys.executable, "-m", "bench.intake", "--serve", kind, "--folder", folder]
+        command += ["--fd", str(listening.fileno())]
         process = subprocess.Popen(command, pass_fds=[listening.fileno()])  # noqa: ASYNC220 - returns at once
         url = f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
         headers = {"Authorization": aiohttp.encode_basic_auth("pointsman", SECRET)}
@@ -157,14 +161,13 @@ async def server(kind: str) -> AsyncGenerator[Send]:
                 await asyncio.to_thread(process.wait)
 
 
-def serve(kind: str, fd: int) -> None:
+def serve(kind: str, folder: Path, fd: int) -> None:
     """In the server's process."""
     logs.configure("error")
-    with tempfile.TemporaryDirectory(prefix="bench-intake-") as folder:
-        app = bare() if kind == "bare" else ours(Path(folder))
-        spare_the_collector()
-        config = uvicorn.Config(app, log_config=None, access_log=False)
-        uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+    app = bare() if kind == "bare" else ours(folder)
+    spare_the_collector()
+    config = uvicorn.Config(app, log_config=None, access_log=False)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
 
 
 def bare() -> FastAPI:
@@ -231,10 +234,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="how often to measure; the middle round counts")
     parser.add_argument("--serve", choices=("bare", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        serve(given.serve, given.fd)
+        serve(given.serve, given.folder, given.fd)
         return 0
     results = asyncio.run(measure(given.seconds, given.rounds))
     body_bytes = len(next(bodies()))
