@@ -36,7 +36,7 @@ from pointsman.llm.types import (
     ToolSpec,
     text_message,
 )
-from pointsman.ports import Attempts, Contents, Toolbox, ToolImage, Transcripts, Unavailable
+from pointsman.ports import Attempts, Contents, Rejected, Toolbox, ToolImage, Transcripts, Unavailable
 
 NOTHING = Usage()
 ATTEMPTS_BEFORE_FALLBACK = 3
@@ -233,8 +233,11 @@ class Turns:
         else:
             try:
                 result = await self._toolbox.call(request.agent.tools, wanted.name, wanted.arguments)
-            except Unavailable:
-                await self._attempts.end(attempt, "Unavailable")
+            except (Unavailable, Rejected) as error:
+                await self._attempts.end(attempt, type(error).__name__)
+                raise
+            except asyncio.CancelledError:
+                await self._attempts.end(attempt, "cancelled")
                 raise
             ok, text, images = result.ok, result.text, result.images
         part = ToolResultPart(

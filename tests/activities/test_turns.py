@@ -1,6 +1,7 @@
 """What a turn does outside, where the workflow tests do not look: open calls, repeated steps, attempts in doubt."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,13 +11,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.turns import Turns, close_calls
+from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import CallTool, Think, ToolCallRef, TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.errors import RateLimitedError
 from pointsman.llm.types import LLMResponse, Message, Role, TextPart, ToolCallPart, ToolResultPart, text_message
+from pointsman.ports import Rejected
 from tests.books import MemoryAttempts, MemoryContents, MemoryTranscripts
-from tests.worlds import FakeModel, FakeToolbox, answer, calls, says, served
+from tests.worlds import FakeModel, FakeResult, FakeToolbox, answer, calls, says, served
 
 KEY = WorkItemKey(organisation="fabrikam", project="Web", id=1)
 CALL_IDS = st.lists(st.sampled_from("abcdef"), unique=True, max_size=6)
@@ -50,9 +53,9 @@ def test_an_open_call_is_answered_right_after_the_reply_that_made_it() -> None:
 class Desk:
     """The turn's activities over fakes, and one request to them."""
 
-    def __init__(self, *script: LLMResponse | Exception) -> None:
+    def __init__(self, *script: LLMResponse | Exception, toolbox: FakeToolbox | None = None) -> None:
         self.model = FakeModel(*script)
-        self.toolbox = FakeToolbox()
+        self.toolbox = toolbox or FakeToolbox()
         self.transcripts = MemoryTranscripts()
         self.contents = MemoryContents()
         self.attempts = MemoryAttempts()
@@ -159,6 +162,52 @@ async def test_a_tool_server_that_does_not_answer_is_tried_again() -> None:
         )
     assert not raised.value.non_retryable
     assert desk.outcomes == ["ok", "Unavailable"]
+
+
+class Refusing(FakeToolbox):
+    """Policy names a tool that its server no longer has."""
+
+    async def call(self, allowed: Sequence[str], name: str, arguments: Json) -> FakeResult:
+        raise Rejected("tool server known has no tool look", code="UnknownTool")
+
+
+class Endless(FakeToolbox):
+    """Its call ends with whoever made it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def call(self, allowed: Sequence[str], name: str, arguments: Json) -> FakeResult:
+        self.reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nothing ends it but its caller")
+
+
+async def test_a_tool_call_that_is_refused_leaves_no_attempt_in_doubt() -> None:
+    desk = Desk(calls(("known__look", {})), toolbox=Refusing())
+    request = await desk.request()
+    thought = await ActivityEnvironment().run(desk.turns.think, Think(request=request, step=1))
+    with pytest.raises(ApplicationError, match="no tool look"):
+        await ActivityEnvironment().run(
+            desk.turns.call_tool, CallTool(request=request, step=1, call=thought.tool_calls[0])
+        )
+    assert desk.outcomes == ["ok", "Rejected"]
+
+
+async def test_a_tool_call_that_is_cancelled_says_so_in_the_books() -> None:
+    toolbox = Endless()
+    desk = Desk(calls(("known__look", {})), toolbox=toolbox)
+    request = await desk.request()
+    thought = await ActivityEnvironment().run(desk.turns.think, Think(request=request, step=1))
+    environment = ActivityEnvironment()
+    ask = CallTool(request=request, step=1, call=thought.tool_calls[0])
+    calling = asyncio.create_task(environment.run(desk.turns.call_tool, ask))
+    await toolbox.reached.wait()
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    assert desk.outcomes == ["ok", "cancelled"]
 
 
 async def test_arguments_that_are_no_json_are_told_to_the_model() -> None:
