@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from activities.outside import caller, outside
+from activities.outside import beating, caller, outside
 from pointsman.contracts.escalations import (
     Close,
     Decision,
@@ -43,9 +43,10 @@ class Asking:
     async def notify(self, ask: Notify) -> str:
         """Tell the people of one rung. At least once: an attempt that dies in between tells them again."""
         with outside(f"notification of {ask.target} on {ask.escalation_id}"):
-            told = await self._notifier.notify(ask.target, ask.subject, ask.text)
-            line = f"{datetime.now(UTC).isoformat(timespec='seconds')} rung {ask.rung}: {told}"
-            await self._escalations.notified(ask.escalation_id, ask.rung, line, caller())
+            async with beating():
+                told = await self._notifier.notify(ask.target, ask.subject, ask.text)
+                line = f"{datetime.now(UTC).isoformat(timespec='seconds')} rung {ask.rung}: {told}"
+                await self._escalations.notified(ask.escalation_id, ask.rung, line, caller())
         return line
 
     @activity.defn(name="escalations.settle")

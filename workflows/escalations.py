@@ -24,11 +24,13 @@ from pointsman.contracts.escalations import (
 )
 from pointsman.domain import decisions, story
 
+BEAT = timedelta(seconds=10)
 BOOKS_TIME = timedelta(seconds=10)  # without heartbeat: so long is a dead worker waited for
 NOTIFY_TIME = timedelta(seconds=30)
 NOTIFY_ATTEMPTS = 5  # a decision waits behind these
 NOTHING = RawValue(Payload())  # what a signal without input brings
 CLOSED = "nobody decided in time, or the item was withdrawn: nothing is asked any more"
+EXPIRED, WITHDRAWN = "nobody decided in time", "withdrawn"
 REFUSALS_MAX = 50  # a script gone wild must not fill the history
 
 
@@ -46,7 +48,8 @@ class ResolveEscalation:
         self._standing: Standing | None = None
         self._refusals: list[Refusal] = []
         self._kept = 0
-        self._closed = False
+        self._closed = ""
+        """Why nobody is asked any more."""
 
     @workflow.run
     async def run(self, escalation: Escalation) -> Resolution:
@@ -54,7 +57,7 @@ class ResolveEscalation:
         try:
             await self._open()
             await self._climb()
-            self._closed = True
+            self._closed = EXPIRED
             waited = (workflow.now() - workflow.info().workflow_start_time).total_seconds()
             resolution = await self._settle(self._resolution(waited))
             await self._keep_refusals()
@@ -128,7 +131,8 @@ class ResolveEscalation:
 
     async def _withdraw(self) -> None:
         """Close the question in the books. The first settlement stands, so a decision that was kept stays."""
-        self._closed = True
+        self._closed = WITHDRAWN
+        self._tell_story()
         if self._opened is None:
             await self._open()  # the attempt that was cancelled may have opened it
         await self._settle(Resolution(escalation_id=self._id(), outcome="withdrawn"))
@@ -166,6 +170,7 @@ class ResolveEscalation:
                     whose=self._whose,
                 ),
                 start_to_close_timeout=NOTIFY_TIME,
+                heartbeat_timeout=BEAT,
                 retry_policy=RetryPolicy(maximum_attempts=NOTIFY_ATTEMPTS),
                 summary=f"rung {self._rung}: tell {target}",
             )
@@ -217,6 +222,12 @@ class ResolveEscalation:
     def _tell_story(self) -> None:
         workflow.set_current_details(
             story.escalation(
-                workflow.info().workflow_id, self._asked, self._id(), self._rung, self._refusals, self._decision
+                workflow.info().workflow_id,
+                self._asked,
+                self._id(),
+                self._rung,
+                self._refusals,
+                self._decision,
+                self._closed,
             )
         )

@@ -97,8 +97,9 @@ def escalation(
     rung: int,
     refusals: list[Refusal],
     decision: Decision | None,
+    closed: str = "",
 ) -> str:
-    """The question, what came of it, and how to answer it from here."""
+    """The question, what came of it, and how to answer it from here. `closed` is why nobody is asked any more."""
     lines = [
         f"### {escalation_id or 'Escalation'}: {asked.kind}, {asked.severity}",
         _about(asked),
@@ -111,6 +112,8 @@ def escalation(
     if decision is not None:
         comment = f": {literal(decision.comment)}" if decision.comment else ""
         lines.append(f"**{decision.verb}** by {literal(decision.by)}{comment}")
+    elif closed:
+        lines.append(f"**{literal(closed)}**: nothing is asked any more, and nothing was approved.")
     else:
         lines += [
             f"Rung {rung} of {len(asked.ladder.rungs)}. Possible: {', '.join(asked.allowed)}.",

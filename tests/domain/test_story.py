@@ -95,6 +95,13 @@ def test_a_decided_question_tells_by_whom_and_what_was_not_taken() -> None:
     assert "temporal workflow signal" not in told
 
 
+def test_a_closed_question_asks_nobody_to_answer() -> None:
+    told = story.escalation(ID, APPROVAL, "ESC-7", 2, [], None, "nobody decided in time")
+    assert "**nobody decided in time**: nothing is asked any more" in told
+    assert "Possible" not in told
+    assert "signal" not in told
+
+
 def test_a_question_leads_to_its_work_item() -> None:
     asked = APPROVAL.model_copy(update={"title": "Bug 41: List<int> [sic]", "url": "https://ado.example/41"})
     told = story.escalation(ID, asked, "ESC-7", 1, [], None)
