@@ -17,6 +17,7 @@ import structlog
 from opentelemetry import trace
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
+from temporalio.exceptions import ApplicationError
 
 from pointsman.observability import names
 
@@ -149,9 +150,15 @@ def _renderer(style: str) -> Processor:
 
 
 def _without_words(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Of an activity's failure types and places only: the outside's words may quote content. The history has them."""
+    """Of an activity's failure types and places only: the outside's words may quote content. The history has them.
+
+    One that has a type of ours is no fault of the code, so that places help nobody.
+    """
     if event.get("logger") == FAILED_ACTIVITIES and isinstance(info := event.get("exc_info"), tuple):
-        event["exception"] = _places(info[1])
+        if isinstance(info[1], ApplicationError) and info[1].type:
+            event["error"] = info[1].type
+        else:
+            event["exception"] = _places(info[1])
         del event["exc_info"]
     return event
 

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from opentelemetry import trace
 from pydantic import SecretStr
+from temporalio.exceptions import ApplicationError
 
 from pointsman.observability import logs
 
@@ -114,6 +115,16 @@ def test_of_a_failed_activity_types_and_places_are_told_and_no_words(lines: io.S
     assert __name__.rpartition(".")[2] in told
     assert "says Quagga" not in told.replace('raise KeyError("the item says Quagga")', "")
     assert "Quagga was" not in told.replace('raise ValueError("Quagga was read") from error', "")
+
+
+def test_an_activity_that_fails_as_it_may_leaves_no_traceback(lines: io.StringIO) -> None:
+    try:
+        raise ApplicationError("no such item, says Quagga", type="Missing", non_retryable=True)
+    except ApplicationError:
+        logging.getLogger("temporalio.activity").warning("Completing activity as failed", exc_info=True)
+    (line,) = read(lines)
+    assert (line["error"], "exception" in line) == ("Missing", False)
+    assert "Quagga" not in lines.getvalue()
 
 
 def test_what_libraries_tell_of_content_on_level_debug_is_left_out(lines: io.StringIO) -> None:
