@@ -139,11 +139,10 @@ class Checking:
     async def _whole(self, batch: _Batch) -> Sequence[Finding]:
         """What only all items together can tell, and the rules of its branches."""
         scope = batch.scope
-        facts = project_facts(scope.policy, batch.tally, scope.project)
+        days, seen = days_asked(scope.policy), None
         if self._projects is not None:
-            seen = await self._projects.whole(scope.organisation, scope.project, days_asked(scope.policy))
-            facts = facts.model_copy(update={"policies": seen.policies, "bypasses": seen.bypasses})
-        findings = of_project(scope.policy, facts)
+            seen = await self._projects.whole(scope.organisation, scope.project, *days)
+        findings = of_project(scope.policy, project_facts(scope.policy, batch.tally, scope.project, seen))
         await self._settle(batch, 0, 0, findings)
         every = _inspection(batch, 0, 0, (), [one.id for one in scope.policy.checks])
         batch.take(0, await self._violations.retire(every))

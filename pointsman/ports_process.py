@@ -30,9 +30,10 @@ class RuledProjects(ProcessSource, Protocol):
 
 
 class WholeProjects(Protocol):
-    async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
-        """Policies of its branches, and who went past them within so many days (0: not asked). What may not be seen is
-        None. What is counted of items is not in it."""
+    async def whole(self, organisation: str, project: str, days: int, merged_days: int = 0) -> ProjectFacts:
+        """Policies of its branches, who went past them within so many days, and which pull requests were completed
+        without a work item within so many (0: not asked). What may not be seen is None. What is counted of items is
+        not in it."""
 
 
 class SettledViolations(Protocol):

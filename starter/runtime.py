@@ -208,7 +208,7 @@ def recovery_rooms(rt: Runtime, organisations: Mapping[str, AzureDevOps]) -> tup
     settings, recoveries = rt.settings, rt.books.recoveries
     secret = settings.webhook_secrets[-1] if settings.webhook_secrets else SecretStr("")
     keeper = HookKeeper(HookService(organisations, secret), settings, rt.policy.policy.hooks)
-    source = EventSource(organisations, receiver_url(settings) if settings.public_url else "")
+    source = EventSource(organisations, receiver_url(settings) if settings.public_url else "", rt.policy.policy.hooks)
     told = partial(count_recovered, rt.metrics)
     return Recovery(source, rt.books.inbox, recoveries, told), HookWatch(keeper, recoveries)
 

@@ -144,10 +144,13 @@ class Protected(Contract):
 
 
 class Unbypassed(Contract):
-    """Of the project: its audit log tells of nobody who went past branch policies within so many days."""
+    """Of the project: nothing went past the policies of its branches within so many days."""
 
     kind: Literal["unbypassed"] = "unbypassed"
     days: int = Field(default=30, ge=1, le=90)
+    told_by: Literal["audit_log", "pull_requests"] = "audit_log"
+    """The audit log tells of whoever went past them; pull requests tell which of those that were completed into a
+    default branch name no work item."""
 
 
 class Ratio(Contract):
@@ -228,7 +231,8 @@ class Check(Contract):
     when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Fields, and what they say where the check applies."""
     query: str = ""
-    """Condition in WIQL that finds the items which it concerns; empty: all of its types."""
+    """Condition in WIQL that finds the items which it concerns; empty: all of its types, or, of rules about branches
+    and the audit log, none."""
     rule: Rule
 
 
@@ -323,6 +327,8 @@ class ProjectFacts(Contract):
     """By repository: types of the policies that are on and blocking on its default branch."""
     bypasses: tuple[tuple[datetime, str], ...] | None = None
     """When somebody went past branch policies, and what the audit log says of it."""
+    unaccounted: tuple[tuple[str, int], ...] | None = None
+    """Repository and number of pull requests that went into its default branch without a work item."""
 
 
 class Standing(StrEnum):

@@ -195,6 +195,8 @@ class SubscriptionHistory(Contract):
     subscription: SubscriptionTold
     notifications: tuple[NotificationTold, ...] = ()
     """Oldest first, as far as the service keeps them."""
+    unseen: str = ""
+    """Why not all of it could be seen; empty: all was."""
 
 
 class Containers(Contract):

@@ -16,12 +16,12 @@ from pointsman.contracts.records import Delivery, DeliveryState, ItemTransition,
 from pointsman.domain.chains import thing
 from pointsman.domain.echoes import write_told
 from pointsman.domain.events.reading import parse_bytes
-from pointsman.domain.loose import moment
+from pointsman.domain.loose import moment, whole
 from pointsman.domain.sync.recognising import shown
 
 Changes = Mapping[str, tuple[Json, Json]]
 THEIRS, OURS = "theirs", "ours"
-CHANGED_DATE = "System.ChangedDate"
+CHANGED_DATE, COMMENT_COUNT = "System.ChangedDate", "System.CommentCount"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Happening:
     links_added: tuple[str, ...] = ()
     links_removed: tuple[str, ...] = ()
     comment: str = ""
+    comment_id: int = 0
     deleted: bool | None = None
     state: str = ""
     """Of our workflow after it."""
@@ -61,13 +62,20 @@ class Standing:
     fields: dict[str, Json] = field(default_factory=dict)
     rev: int = 0
     links: set[str] = field(default_factory=set)
-    comments: int = 0
+    said: dict[str, int] = field(default_factory=dict)
+    """Comments that were heard of, each with the revision that told it first."""
     deleted: bool = False
     state: str = ""
     """Of our workflow."""
     since: datetime | None = None
     """When it last changed before that moment; None where nothing was known of it yet."""
     entries: int = 0
+
+    @property
+    def comments(self) -> int:
+        """As the item counts them, who knows of those that were taken back; else as many as were heard of."""
+        told = self.fields.get(COMMENT_COUNT)
+        return len(self.said) if told is None else whole(told)
 
 
 def history(
@@ -103,9 +111,22 @@ def _apply(stands: Standing, one: Happening) -> None:
         stands.fields = {name: value for name, value in fields.items() if name not in cleared}
         stands.links = (stands.links | set(one.links_added)) - set(one.links_removed)
         stands.rev = max(stands.rev, one.rev)
-        stands.comments += bool(one.comment)
+        _hear(stands, one)
         stands.deleted = stands.deleted if one.deleted is None else one.deleted
     stands.since = one.at
+
+
+def _hear(stands: Standing, one: Happening) -> None:
+    """A comment comes as an event of its own and in the update that it makes, and again with each edit."""
+    if not one.comment:
+        return
+    named = f"comment {one.comment_id}" if one.comment_id else ""
+    unnamed = f"revision {one.rev}"
+    if named:
+        stands.said.pop(unnamed, None)
+        stands.said.setdefault(named, one.rev)
+    elif one.rev not in stands.said.values():
+        stands.said[unnamed] = one.rev
 
 
 def _order(one: Happening) -> tuple[datetime, int, int, str]:
@@ -144,6 +165,7 @@ def _delivery(event: WorkItemTold, delivery: Delivery) -> Happening:
         links_added=added,
         links_removed=removed,
         comment=event.comment,
+        comment_id=event.comment_id,
         deleted=_presence(event),
         marks=_marks(delivery, echo),
         sequence=delivery.sequence,

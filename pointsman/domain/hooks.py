@@ -44,10 +44,20 @@ def wanted(
     """
     found: dict[Key, WantedHook] = {}
     for rule in policy.subscriptions:
-        if not rule.organisations or organisation in {name.lower() for name in rule.organisations}:
+        if _is_of(rule, organisation):
             for hook in _of_rule(rule, policy, organisation, url, username, project_ids):
                 found.setdefault(_wanted_key(hook), hook)
     return tuple(found.values())
+
+
+def events_wanted(policy: HookPolicy, organisation: str) -> frozenset[str]:
+    """Types of events that policy subscribes to there."""
+    rules = (one for one in policy.subscriptions if _is_of(one, organisation))
+    return frozenset(event for rule in rules for event in rule.events)
+
+
+def _is_of(rule: HookRule, organisation: str) -> bool:
+    return not rule.organisations or organisation in {name.lower() for name in rule.organisations}
 
 
 def _of_rule(

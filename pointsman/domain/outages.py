@@ -41,6 +41,9 @@ def _spans(history: SubscriptionHistory) -> Iterator[Unrecovered]:
             is_down, begun = True, one.at
     if history.subscription.status != ENABLED:
         yield _span(history, begun if is_down else None, None)
+    if history.unseen:
+        oldest = min((one.at for one in history.notifications if one.at), default=None)
+        yield Unrecovered(what=history.subscription.event_type, reason=history.unseen, until=oldest)
 
 
 def _span(history: SubscriptionHistory, since: datetime | None, until: datetime | None) -> Unrecovered:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.actions import Action
@@ -137,12 +137,14 @@ class ProcessViolations:
         check: str = "",
         limit: int = 200,
     ) -> Sequence[ProcessViolation]:
-        """Newest first; those that are resolved only with `every`, with `whole` only those of projects as a whole."""
+        """Newest first; those that are resolved only with `every`, with `whole` only those of projects as a whole. A
+        project is meant in any case."""
         query = select(ViolationRow).order_by(col(ViolationRow.number).desc())
         if organisation:
             query = query.where(col(ViolationRow.organisation) == organisation)
         if project:
-            query = query.where(col(ViolationRow.project) == project)
+            named = col(ViolationRow.project)  # SQLite lowers ASCII alone
+            query = query.where(or_(named == project, func.lower(named) == project.lower()))
         if item_id:
             query = query.where(col(ViolationRow.item_id) == item_id)
         if whole:

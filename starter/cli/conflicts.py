@@ -24,9 +24,10 @@ MINE, THEIRS, BASE = "mine", "theirs", "base"
 
 
 async def listed(call: Call, settings: Settings, named: str, *, every: bool, limit: int, exit_status: bool) -> ExitCode:
-    item_id = (await items.found(settings, named)).key.id if named else 0
+    key = (await items.found(settings, named)).key if named else None
+    place, number = (key.organisation, key.id) if key else ("", 0)
     async with reading(settings) as store:
-        found = await Conflicts(store).find(item_id=item_id, every=every, limit=limit)
+        found = await Conflicts(store).find(organisation=place, item_id=number, every=every, limit=limit)
     call.show(Listing("conflicts", COLUMNS, [_row(one) for one in found]))
     standing = any(one.closed_at is None for one in found)
     return ExitCode.FINDINGS if standing and exit_status else ExitCode.OK

@@ -38,8 +38,9 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.TIMED_OUT: "timed out while waiting",
     ExitCode.PENDING: "still pending (`--exit-status`)",
     ExitCode.FINDINGS: (
-        "the check ran through and found something (`doctor`, `audit verify`, `policy check`, `process check`, "
-        "`process matrix --gaps`)"
+        "the check ran through and found something, or something is left that somebody has to look at (`doctor`, "
+        "`audit verify`, `policy check`, `process check`, `process matrix --gaps`, `hooks`, `sync reconcile`; others "
+        "with `--exit-status`)"
     ),
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }

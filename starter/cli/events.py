@@ -227,8 +227,10 @@ def _print(row: Delivery, out: Output) -> None:
     out.flush()
 
 
-async def planned(settings: Settings, ids: Sequence[str], what: Wanted, limit: int, by: str) -> list[Planned]:
-    """What a replay would come to: of the events named, else of all that fit."""
+async def planned(
+    settings: Settings, ids: Sequence[str], what: Wanted, limit: int, by: str
+) -> tuple[list[Planned], bool]:
+    """What a replay would come to: of the events named, else of all that fit; and whether more fit than `limit`."""
     if bool(ids) == (what != Wanted()):
         raise usage("Name events, or say which are meant, and not both.", "pointsman events replay --help")
     named = [await inbox.found(settings, one) for one in ids]
@@ -240,11 +242,12 @@ async def planned(settings: Settings, ids: Sequence[str], what: Wanted, limit: i
             ExitCode.CONFLICT,
         )
     async with opened(settings) as books:
-        rows = named or await search(books.inbox, what, limit, newest=False)
+        rows = named or await search(books.inbox, what, limit + 1, newest=False)
+        is_cut = not named and len(rows) > limit
         judge = Judge(books.inbox, books.ledger, policy(settings))
         # What waits in the queue is handed over anyway.
-        meant = [row for row in rows if row.state is not DeliveryState.PENDING]
-        return await replays.plan(books.inbox, judge, meant, by)
+        meant = [row for row in (rows[:limit] if is_cut else rows) if row.state is not DeliveryState.PENDING]
+        return await replays.plan(books.inbox, judge, meant, by), is_cut
 
 
 def listed_plan(plan: Sequence[Planned]) -> Listing:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pointsman.config import Settings, variable
-from pointsman.contracts.hooks import FoundHook, HookStatus, HookStep
+from pointsman.contracts.hooks import FoundHook, HookNotification, HookStatus, HookStep
 from pointsman.domain.hooks import filters_told
 from pointsman.domain.words import how_many
 from pointsman.ports import HookService
@@ -30,6 +30,7 @@ from starter.hooks import (
 COLUMNS = ("organisation", "subscription", "event", "status", "filters", "url")
 STEPS = ("organisation", "action", "event", "project", "subscription", "why")
 TESTS = ("organisation", "event", "result", "error")
+UNSENT = "would be sent"
 _SECRETS = variable("webhook_secrets")
 
 
@@ -63,7 +64,7 @@ async def ensure(call: Call, settings: Settings, *, prune: bool, dry_run: bool) 
     return _told_left(call, left, "take them into policy, or take them away: pointsman hooks ensure --prune")
 
 
-async def tested(call: Call, settings: Settings, events: Sequence[str]) -> ExitCode:
+async def tested(call: Call, settings: Settings, events: Sequence[str], *, dry_run: bool) -> ExitCode:
     """Have each organisation deliver an invented event of each type that policy subscribes to."""
     rows: list[Record] = []
     async with service(settings, newest_secret(settings)) as hooks:
@@ -71,7 +72,7 @@ async def tested(call: Call, settings: Settings, events: Sequence[str]) -> ExitC
             by_event = {want.event_type: want for want in one.wants}
             for event, want in by_event.items():
                 if not events or event in events:
-                    told = await hooks.test(want)
+                    told = HookNotification(id=0, result=UNSENT) if dry_run else await hooks.test(want)
                     row = {"organisation": one.organisation, "event": event, "result": told.result, "error": told.error}
                     rows.append(row)
     call.show(Listing("tests", TESTS, rows))
@@ -82,6 +83,9 @@ async def tested(call: Call, settings: Settings, events: Sequence[str]) -> ExitC
             "See what policy subscribes to: pointsman policy show",
             ExitCode.NOT_FOUND,
         )
+    if dry_run:
+        call.out.say(f"{how_many(len(rows), 'test')} would be asked for; nothing was done")
+        return ExitCode.OK
     if all(row["result"] == "succeeded" for row in rows):
         return ExitCode.OK
     call.out.say("not each was taken; see who answers under the public address: pointsman doctor --online")

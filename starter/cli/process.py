@@ -90,10 +90,8 @@ async def _findings(
             f"{how_many(tally.items, 'item')} of {part.project} checked by {part.policy.name} {part.policy.version}"
         )
         if part.whole:
-            seen = await read(client, part.project, days_asked(part.policy))
-            told = {"policies": seen.policies, "bypasses": seen.bypasses}
-            whole = project_facts(part.policy, tally, part.project).model_copy(update=told)
-            for one in of_project(part.policy, whole):
+            seen = await read(client, part.project, *days_asked(part.policy))
+            for one in of_project(part.policy, project_facts(part.policy, tally, part.project, seen)):
                 yield part.project, one
 
 

@@ -29,7 +29,7 @@ from pointsman.domain.links import read_links
 from pointsman.domain.proposals import canonical
 from pointsman.domain.sync.agreeing import links_of
 from pointsman.domain.sync.kinds import TAGS
-from pointsman.domain.sync.recognising import links_in
+from pointsman.domain.sync.recognising import HISTORY, links_in
 from pointsman.ports import Rejected
 from tests.activities.sync_rig import PLACE, Both, Killed, both
 
@@ -272,6 +272,7 @@ class TwoWriters(RuleBasedStateMachine):
         self.both_sides_agree()
         self.each_write_was_made_once_over_what_was_known()
         self.each_link_of_ours_was_made_once()
+        self.each_comment_of_ours_was_made_once()
 
     def both_sides_agree(self) -> None:
         item = self.run(self.both.tracker.get(self.key))
@@ -295,6 +296,12 @@ class TwoWriters(RuleBasedStateMachine):
         ours = [update for update in updates if update.revised_by == US]
         assert Counter(name for update in ours for name in links_of(update.links_added)) == intended
         assert not any(update.links_removed for update in ours), "nobody's link is taken away"
+
+    def each_comment_of_ours_was_made_once(self) -> None:
+        rows = self.run(self.both.ledger.writes(self.key))
+        intended = sum(row.status == "written" and HISTORY in row.values for row in rows)
+        said = self.both.held.world.items[self.key.organisation][self.key.id].comments
+        assert sum(one.versions[0].by.unique_name == US for one in said) == intended
 
     def each_write_was_made_once_over_what_was_known(self) -> None:
         rows = [row for row in self.run(self.both.ledger.writes(self.key)) if is_of_fields(row)]

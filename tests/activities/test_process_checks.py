@@ -145,8 +145,10 @@ class Seeded:
         assert answer.status_code == 200, answer.text
 
     async def standings(self, process: str, check: str, wanted: Case) -> set[Standing]:
-        """What the check says of an item of this kind."""
+        """What the check says of an item of this kind, which its query finds."""
         item = await self.make(PROJECTS[process], wanted)
+        query = next(one.query for one in POLICIES[process].checks if one.id == check)
+        assert item.id in await self.azure.service.queries.ids(query, item.project), query
         policy = await self.books.rules("fabrikam", PROJECTS[process])
         assert policy is POLICIES[process]
         facts = await self.books.item(WorkItemKey(organisation="fabrikam", project=item.project, id=item.id), policy)
@@ -227,6 +229,8 @@ async def test_each_check_of_a_project_holds_of_one_and_is_broken_by_another(see
     assert await whole(seeded, "Untidy") == dict.fromkeys(ours, Standing.VIOLATED)
 
 
-async def test_every_check_of_an_item_has_its_two_cases() -> None:
+async def test_every_check_of_an_item_has_its_two_cases_and_a_query() -> None:
+    of_items = [one for policy in POLICIES.values() for one in policy.checks if not of_a_project(one.rule)]
+    assert not [one.id for one in of_items if not one.query]
     ours = {name: {one.id for one in policy.checks if not of_a_project(one.rule)} for name, policy in POLICIES.items()}
     assert ours == {name: set(cases) for name, cases in CASES.items()}

@@ -130,6 +130,17 @@ async def test_a_log_without_any_entry_is_one_that_cannot_be_seen(azure: Azure) 
     assert (await read(azure.service, PROJECT, 0)).bypasses is None, "nobody asks for it"
 
 
+async def test_a_completed_pull_request_names_an_item_or_is_told(azure: Azure) -> None:
+    assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == ()
+    request = await merged(azure)
+    assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == ((REPOSITORY, request.number),)
+    assert (await read(azure.service, PROJECT, 0, 0)).unaccounted is None, "nobody asks for it"
+    story = await azure.make("User Story")
+    await azure.person.work_items.patch(story.id, [add_artifact(request)])
+    assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == ()
+    assert (await read(azure.service, "Nowhere", 0, 30)).unaccounted is None
+
+
 async def test_what_seldom_changes_is_asked_once_for_many_checks(azure: Azure) -> None:
     stories = [(await azure.make("User Story")).id for _ in range(2)]
     cache = Cache([MemoryLayer()])

@@ -100,6 +100,36 @@ def test_order_of_arrival_and_duplicates_change_no_moment(order: list[int], agai
     assert (disordered.deleted, disordered.since) == (in_order.deleted, in_order.since)
 
 
+def said(sequence: int, rev: int, kind: str, comment: int, version: int = 1, **fields: Json) -> Delivery:
+    """A comment as the service tells it: as an event of its own, and as the update that it makes."""
+    text: Json = {"System.History": "<p>Seen</p>", **fields}
+    told: dict[str, Json] = {"rev": rev, "commentVersionRef": {"commentId": comment, "version": version}}
+    if kind == "commented":
+        return delivery(sequence, {**told, "id": 42, "fields": text}, kind)
+    changed: Json = {"System.History": {"newValue": "<p>Seen</p>"}}
+    return delivery(
+        sequence, {**told, "id": sequence, "workItemId": 42, "fields": changed, "revision": {"fields": fields}}
+    )
+
+
+def test_a_comment_counts_once_whatever_tells_of_it() -> None:
+    twice = [
+        said(2, 2, "commented", 7),
+        said(3, 2, "updated", 7),
+        said(4, 3, "updated", 7, 2),
+        said(5, 4, "updated", 8),
+    ]
+    assert [standing_at(history(twice, (), ()), at(minute)).comments for minute in (1, 2, 3, 4)] == [0, 1, 1, 2]
+    unnamed = [said(2, 2, "commented", 0), said(3, 2, "updated", 0), said(4, 2, "updated", 7)]
+    assert standing_at(history(unnamed, (), ()), at(9)).comments == 1
+
+
+def test_the_item_itself_knows_of_comments_that_were_taken_back() -> None:
+    gone: dict[str, Json] = {"id": 4, "workItemId": 42, "rev": 3, "revision": {"fields": {"System.CommentCount": 0}}}
+    life = [said(2, 2, "updated", 7, **{"System.CommentCount": 1}), delivery(4, gone)]
+    assert [standing_at(history(life, (), ()), at(minute)).comments for minute in (2, 3)] == [1, 0]
+
+
 def test_a_replay_repeats_what_it_replays() -> None:
     first = updated(2, "System.Title", "a", "b", state=DeliveryState.DEAD)
     key = f"{first.idempotency_key}#replay-d-9"

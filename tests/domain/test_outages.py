@@ -49,3 +49,8 @@ def test_what_was_lost_before_we_listened_is_not_named() -> None:
 
 def test_what_failed_and_is_not_tried_again_can_be_brought_back() -> None:
     assert [one.id for one in failed(history("+-?-"))] == [1, 3]
+
+
+def test_what_the_service_keeps_and_does_not_tell_is_named() -> None:
+    (span,) = lost([history("++").model_copy(update={"unseen": "it keeps more"})], None)
+    assert (span.what, span.reason, span.until) == ("git.push", "it keeps more", at(0))

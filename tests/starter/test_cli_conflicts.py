@@ -66,6 +66,18 @@ def test_conflicts_are_listed_with_what_both_sides_have(rig: Rig) -> None:
     assert rig.run("sync", "conflicts", "--exit-status").code == ExitCode.FINDINGS
 
 
+def test_conflicts_of_an_item_are_not_those_of_its_namesake_elsewhere(rig: Rig) -> None:
+    rig.fill(namesake)
+    rows = json.loads(rig.run("sync", "conflicts", str(KEY), "--json").out)["conflicts"]
+    assert {row["organisation"] for row in rows} == {KEY.organisation}
+    assert len(json.loads(rig.run("sync", "conflicts", "--json").out)["conflicts"]) == 3
+
+
+async def namesake(store: Store) -> None:
+    other = chain().model_copy(update={"key": KEY.model_copy(update={"organisation": "contoso"})})
+    await Conflicts(store).open(other, "run/1.1", 4, CONFLICTS[:1])
+
+
 def test_settled_conflicts_are_listed_on_request_with_who_and_how(rig: Rig) -> None:
     rig.fill(settle)
     assert rig.run("sync", "conflicts", "--exit-status").out == ""

@@ -204,6 +204,14 @@ def test_a_dry_run_tells_what_would_happen_and_does_nothing(rig: Rig) -> None:
     assert rig.run("events", "replay", "--since", "2030-01-01", "--dry-run").err == "no event fits; nothing was done\n"
 
 
+def test_a_replay_of_the_oldest_says_that_there_are_more(rig: Rig) -> None:
+    rig.fill(three_dead)
+    cut = rig.run("events", "replay", "--state", "dead", "--limit", "2", "--dry-run")
+    assert [line.split("\t")[0] for line in cut.out.splitlines()] == ["d-1", "d-2"]
+    assert cut.err == "more than 2 fit, and these are the oldest: raise --limit\nnothing was done\n"
+    assert rig.run("events", "replay", "--state", "dead", "--limit", "3", "--dry-run").err == "nothing was done\n"
+
+
 def test_many_are_replayed_once_somebody_agreed_and_in_order(rig: Rig) -> None:
     rig.fill(three_dead)
     refused = rig.run("events", "replay", "--state", "dead")

@@ -117,6 +117,8 @@ async def test_test_says_of_each_event_whether_it_is_taken(rig: HooksRig) -> Non
         "fabrikam\tworkitem.updated\tfailed\tThe receiver answered 401.\n",
     )
     assert (await rig.run("test", "--event", "git.push")).code == 3
+    tried = await rig.run("test", "--event", "workitem.updated", "--dry-run")
+    assert (tried.code, tried.out) == (0, "fabrikam\tworkitem.updated\twould be sent\t\n")
 
 
 async def test_rotation_gives_each_the_new_secret(rig: HooksRig) -> None:

@@ -139,7 +139,7 @@ async def test_a_project_as_a_whole_has_violations_of_its_own_told_apart_by_what
     with pytest.raises(Rejected, match="VIO-2 was resolved on 20"):
         await kept.acknowledge("VIO-2", "ada")
     assert [violation.id for violation in await kept.find(whole=True)] == ["VIO-4", "VIO-3"]
-    (found,) = await kept.find(project="App", whole=True)
+    (found,) = await kept.find(project="app", whole=True)
     assert (str(found.key), found.key, found.about) == ("fabrikam/App", app, "")
     told = [event for event in await Audit(store).find(action="violation.opened") if event.data.get("project")]
     assert [(event.chain.key, event.data["project"]) for event in told] == [(None, "Web"), (None, "App"), (None, "Web")]

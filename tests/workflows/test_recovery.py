@@ -207,6 +207,7 @@ async def test_trouble_with_subscriptions_is_kept_told_and_repaired_before_the_g
 async def test_events_come_back_where_subscriptions_may_not_be_read(rig: Recovering) -> None:
     await before(rig)
     await rig.azure.make(title="Lamp")
+    await rig.azure.fail(method="GET", path="hooks/subscriptions", times=100, status=403)
     async with rig.worker(RefusedKeeper()):
         result = await rig.recover(watch=True)
     assert result.tally.recovered["workitem.created"] == 1

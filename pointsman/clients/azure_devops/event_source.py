@@ -7,15 +7,18 @@ import json
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from pointsman.clients.azure_devops.answers import Comment, FieldChange, Relation, Subscription, Update
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.errors import NotSignedIn
 from pointsman.clients.azure_devops.history import LinkBatch, Revision, RevisionBatch
-from pointsman.clients.azure_devops.service_hooks import Notification
+from pointsman.clients.azure_devops.service_hooks import Notification, NotificationResults, ServiceHooksApi
 from pointsman.contracts.base import Json
+from pointsman.contracts.hooks import HookPolicy
 from pointsman.contracts.recovery import (
     CommentVersionTold,
     Containers,
@@ -28,8 +31,9 @@ from pointsman.contracts.recovery import (
     UpdateTold,
 )
 from pointsman.domain.hook_events import PROJECT, beside, publisher_of
-from pointsman.domain.hooks import same_place
+from pointsman.domain.hooks import events_wanted, same_place
 from pointsman.domain.loose import moment
+from pointsman.domain.outages import ENABLED
 from pointsman.ports import Missing, Rejected
 
 BATCH_MAX, NOTIFICATIONS_MAX = 200, 1_000
@@ -42,11 +46,19 @@ _OBJECT: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
 
 class EventSource:
     """Finds the client of an organisation by its lower-case slug. `receiver` is the URL that our subscriptions post
-    to; without it none is ours, and nothing is known of deliveries."""
+    to; without it none is ours, and nothing is known of deliveries. `policy` says which events there are to be."""
 
-    def __init__(self, organisations: Mapping[str, AzureDevOps], receiver: str = "") -> None:
+    def __init__(
+        self,
+        organisations: Mapping[str, AzureDevOps],
+        receiver: str = "",
+        policy: HookPolicy | None = None,
+        page_max: int = NOTIFICATIONS_MAX,
+    ) -> None:
         self._clients = {slug.lower(): client.in_bulk() for slug, client in organisations.items()}
         self._receiver = receiver
+        self._policy = policy or HookPolicy()
+        self._page_max = page_max
 
     async def revisions(self, organisation: str, project: str, token: str, since: datetime | None) -> StreamBatch:
         history = self._client(organisation).history
@@ -113,17 +125,25 @@ class EventSource:
         return Containers(base_url=client.base_url, project_id=found.id if found else "")
 
     async def notifications(self, organisation: str) -> Sequence[SubscriptionHistory]:
-        """The newest thousand of each subscription, without their events."""
+        """All that is kept of each subscription, without their events; a request for each page. Of events that policy
+        wants and that may not be read it is said that they were not."""
         if not self._receiver:
             return []
-        hooks = self._client(organisation).hooks
-        found = []
-        for event_type in beside(frozenset()):
-            for one in await hooks.list(event_type, publisher_of(event_type)):
-                if same_place(one.consumer_inputs.get("url") or "", self._receiver):
-                    told = await hooks.query([one.id], limit=NOTIFICATIONS_MAX, publisher=one.publisher_id)
-                    found.append(_history(one, told.results))
+        hooks, events = self._client(organisation).hooks, events_wanted(self._policy, organisation.lower())
+        found: list[SubscriptionHistory] = []
+        for event_type in beside(events):
+            try:
+                found += [await _history(hooks, one, self._page_max) for one in await self._ours(hooks, event_type)]
+            except NotSignedIn:
+                raise
+            except Rejected as error:  # a permission of its own: items come back without it
+                if event_type in events:
+                    found.append(_unread(event_type, error))
         return found
+
+    async def _ours(self, hooks: ServiceHooksApi, event_type: str) -> list[Subscription]:
+        there = await hooks.list(event_type, publisher_of(event_type))
+        return [one for one in there if same_place(one.consumer_inputs.get("url") or "", self._receiver)]
 
     async def event(self, organisation: str, subscription: SubscriptionTold, number: int) -> bytes:
         hooks = self._client(organisation).hooks
@@ -145,7 +165,44 @@ class EventSource:
         return client
 
 
-def _history(one: Subscription, kept: Sequence[Notification]) -> SubscriptionHistory:
+async def _history(hooks: ServiceHooksApi, one: Subscription, page_max: int) -> SubscriptionHistory:
+    """Page by page, each behind the oldest of the one before: the service has no token for it."""
+    kept, total, unseen = dict[int, Notification](), 0, ""
+    until: datetime | None = None
+    while True:
+        page = await _page(hooks, one, until, page_max)
+        total = total or _count(page)
+        fresh = {told.id: told for told in page.results if told.id not in kept}
+        kept |= fresh
+        if len(page.results) < page_max and len(kept) >= total:
+            break
+        until = min((told.created_date for told in page.results if told.created_date), default=None)
+        if not fresh or until is None:  # more of one moment than it tells at once, or it tells the oldest first
+            if len(kept) < total or len(page.results) >= page_max:
+                unseen = f"the service told {len(kept)} deliveries of subscription {one.id}, and keeps more"
+            break
+    return _subscription_history(one, kept.values(), unseen)
+
+
+async def _page(
+    hooks: ServiceHooksApi, one: Subscription, until: datetime | None, page_max: int
+) -> NotificationResults:
+    """Without details the specification promises no more than how many there are."""
+    asked = partial(hooks.query, [one.id], until=until, limit=page_max, publisher=one.publisher_id)
+    page = await asked()
+    return page if page.results or not _count(page) else await asked(details=True)
+
+
+def _count(page: NotificationResults) -> int:
+    return sum(result.notification_count for of in page.summary for result in of.results)
+
+
+def _unread(event_type: str, error: Rejected) -> SubscriptionHistory:
+    hook = SubscriptionTold(id="", event_type=event_type, publisher=publisher_of(event_type), status=ENABLED)
+    return SubscriptionHistory(subscription=hook, unseen=f"its deliveries may not be looked through: {error}")
+
+
+def _subscription_history(one: Subscription, kept: Iterable[Notification], unseen: str) -> SubscriptionHistory:
     told = SubscriptionTold(
         id=one.id,
         event_type=one.event_type,
@@ -158,7 +215,7 @@ def _history(one: Subscription, kept: Sequence[Notification]) -> SubscriptionHis
         NotificationTold(id=n.id, at=n.created_date, succeeded=n.result == SUCCEEDED, pending=not n.over)
         for n in sorted(kept, key=lambda n: n.id)
     ]
-    return SubscriptionHistory(subscription=told, notifications=tuple(notifications))
+    return SubscriptionHistory(subscription=told, notifications=tuple(notifications), unseen=unseen)
 
 
 async def _first(stream: AsyncGenerator[BatchT]) -> BatchT:

@@ -64,8 +64,8 @@ class ProcessReader:
             return False
         return True
 
-    async def whole(self, organisation: str, project: str, days: int) -> ProjectFacts:
-        return await project_facts.read(self._client(organisation), project, days)
+    async def whole(self, organisation: str, project: str, days: int, merged_days: int = 0) -> ProjectFacts:
+        return await project_facts.read(self._client(organisation), project, days, merged_days)
 
     async def identity(self, organisation: str = "") -> str:
         return (await self._client(organisation).connection_data(TYPES_AGE)).authenticated_user.unique_name

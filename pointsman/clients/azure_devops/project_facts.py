@@ -1,20 +1,43 @@
-"""What checks of a process ask about a project as a whole, read from the service: branches, the audit log."""
+"""What checks of a process ask about a project as a whole, read from the service: branches, what went into them, the
+audit log."""
 
 from datetime import UTC, datetime, timedelta
 
-from pointsman.clients.azure_devops.answers_code import Repository
+from pointsman.clients.azure_devops.answers_code import PullRequestStatus, Repository
 from pointsman.clients.azure_devops.answers_policies import Scope
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.pull_requests import Criteria
 from pointsman.contracts.process import ProjectFacts
 from pointsman.ports import Missing, Rejected
 
 BYPASSED = "Git.RefUpdatePoliciesBypassed"
 
 
-async def read(client: AzureDevOps, project: str, days: int) -> ProjectFacts:
-    """`days`: how far back the audit log is looked through, 0 for not at all."""
+async def read(client: AzureDevOps, project: str, days: int, merged_days: int = 0) -> ProjectFacts:
+    """How far back the audit log is looked through, and how far completed pull requests; 0 for not at all."""
     policies, bypasses = await branch_policies(client, project), await policies_bypassed(client, project, days)
-    return ProjectFacts(name=project, policies=policies, bypasses=bypasses)
+    without = await unaccounted(client, project, merged_days)
+    return ProjectFacts(name=project, policies=policies, bypasses=bypasses, unaccounted=without)
+
+
+async def unaccounted(client: AzureDevOps, project: str, days: int) -> tuple[tuple[str, int], ...] | None:
+    """Pull requests that went into a default branch and name no work item; None where we may not see them. A request
+    for each that was completed."""
+    if not days:
+        return None
+    since = datetime.now(UTC) - timedelta(days=days)
+    asked, found = Criteria(status=PullRequestStatus.COMPLETED, since=since, by_closing=True), []
+    try:
+        places = {one.id: one for one in await client.git.repositories(project)}
+        async for request in client.pull_requests.each(project, asked):
+            place = places.get(request.repository.id if request.repository else "")
+            if place is None or request.target_ref_name != place.default_branch:
+                continue
+            if not await client.pull_requests.work_items(project, place.id, request.pull_request_id):
+                found.append((place.name, request.pull_request_id))
+    except (Missing, Rejected):
+        return None
+    return tuple(found)
 
 
 async def policies_bypassed(client: AzureDevOps, project: str, days: int) -> tuple[tuple[datetime, str], ...] | None:

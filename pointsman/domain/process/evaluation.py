@@ -145,9 +145,11 @@ def _asked(rule: Rule) -> Iterable[str]:
     return rule.values if isinstance(rule, rules.Linked) else ()
 
 
-def days_asked(policy: ProcessPolicy) -> int:
-    """How far back the audit log is looked through; 0 where no check asks for it."""
-    return max((check.rule.days for check in policy.checks if isinstance(check.rule, rules.Unbypassed)), default=0)
+def days_asked(policy: ProcessPolicy) -> tuple[int, int]:
+    """How far back the audit log is looked through, and how far completed pull requests; 0 where no check asks."""
+    found = [check.rule for check in policy.checks if isinstance(check.rule, rules.Unbypassed)]
+    log = max((rule.days for rule in found if rule.told_by == "audit_log"), default=0)
+    return log, max((rule.days for rule in found if rule.told_by == "pull_requests"), default=0)
 
 
 def types_asked(policy: ProcessPolicy) -> str:

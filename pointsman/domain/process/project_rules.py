@@ -28,6 +28,8 @@ def protected(rule: Protected, project: ProjectFacts) -> Verdicts:
 
 
 def unbypassed(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
+    if rule.told_by == "pull_requests":
+        return _accounted(rule, project)
     if project.bypasses is None:
         return unknown("the audit log was not read: it needs a right of its own, and may be switched off")
     violations = [
@@ -42,6 +44,22 @@ def unbypassed(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
         )
     ]
     return decided(violations, evidence=f"none within {how_many(rule.days, 'day')}")
+
+
+def _accounted(rule: Unbypassed, project: ProjectFacts) -> Verdicts:
+    if project.unaccounted is None:
+        return unknown("pull requests of its repositories were not read")
+    violations = [
+        verdict
+        for repository, number in sorted(project.unaccounted)
+        for verdict in broken(
+            f"pull request {number} went into the default branch of {repository} without a work item",
+            expected="each names the work that it serves",
+            mend=f"link pull request {number} to the item that it serves, and ask for a link by branch policy",
+            about=f"{repository}/{number}",
+        )
+    ]
+    return decided(violations, evidence=f"none without within {how_many(rule.days, 'day')}")
 
 
 def ratio(rule: Ratio, project: ProjectFacts) -> Verdicts:

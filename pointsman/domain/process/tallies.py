@@ -52,13 +52,17 @@ def settled(tally: CheckTally, settlement: Settlement) -> CheckTally:
     )
 
 
-def project_facts(policy: ProcessPolicy, tally: CheckTally, project: str) -> ProjectFacts:
+def project_facts(
+    policy: ProcessPolicy, tally: CheckTally, project: str, seen: ProjectFacts | None = None
+) -> ProjectFacts:
+    """What was counted of the project, beside what was seen of it."""
     filled = {
         f"{kind}/{name}": (tally.filled.get(f"{kind}/{name}", 0), count)
         for kind, count in tally.counts.items()
         for name in _completed(policy, kind)
     }
-    return ProjectFacts(name=project, counts=tally.counts, filled=filled)
+    facts = seen or ProjectFacts(name=project)
+    return facts.model_copy(update={"name": project, "counts": tally.counts, "filled": filled})
 
 
 def _completed(policy: ProcessPolicy, kind: str, *, by_value: bool = False) -> set[str]:

@@ -269,12 +269,21 @@ def comparison(name: str, operator: str, value: Value) -> Test:
     shape = FIELDS[name].shape
 
     def holds(item: Item) -> bool:
-        held = item.parent or None if name == "System.Parent" else item.fields.get(name)
+        held = _held(item, name)
         if held is None:
             return compare("", _text(value)) if isinstance(value, str) else operator == "<>"
         return _compare(compare, shape, held, value, operator)
 
     return holds
+
+
+def _held(item: Item, name: str) -> Value:
+    """What the item says in a field, or what its links say there."""
+    if name == "System.Parent":
+        return item.parent or None
+    if name == "System.ExternalLinkCount":
+        return sum(link.rel == "ArtifactLink" for link in item.relations)
+    return item.fields.get(name)
 
 
 def _compare(compare: "Compare", shape: Shape, held: Value, value: Value, operator: str) -> bool:

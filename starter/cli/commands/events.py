@@ -168,7 +168,9 @@ def replay(
     settings = settings_of(call)
     wanted = events.wanted(item, kind, actor, since, until, text, correlation, state)
     who = by or me()
-    planned = call.run(events.planned(settings, ids or [], wanted, limit, who))
+    planned, is_cut = call.run(events.planned(settings, ids or [], wanted, limit, who))
+    if is_cut:
+        call.out.say(f"more than {limit} fit, and these are the oldest: raise --limit")
     if dry_run or not planned:
         call.show(events.listed_plan(planned))
         why = "" if planned else call.run(events.unknown_kind(settings, kind)) or "no event fits"

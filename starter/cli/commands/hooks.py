@@ -55,6 +55,7 @@ def send_tests(
     event: Annotated[
         list[str] | None, typer.Option("--event", help="Only of this type. Repeat it.", show_default=False)
     ] = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Have Azure DevOps deliver an invented event of each type that policy subscribes to. Exit 9 if one is not taken.
 
@@ -65,7 +66,7 @@ def send_tests(
     from starter.cli import hooks
     from starter.cli.settings import settings_of
 
-    return call.run(hooks.tested(call, settings_of(call), event or ()))
+    return call.run(hooks.tested(call, settings_of(call), event or (), dry_run=dry_run))
 
 
 @command(app, "rotate", "pointsman hooks rotate --dry-run", "pointsman hooks rotate")

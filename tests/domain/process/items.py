@@ -227,6 +227,10 @@ PROJECTS: dict[str, tuple[ProjectFacts, ProjectFacts]] = {
         ProjectFacts(name="p", policies={"signals": (REVIEWERS, LINKING)}),
         ProjectFacts(name="p", policies={"signals": (REVIEWERS, LINKING), "points": (REVIEWERS,)}),
     ),
+    "CM-1.item": (
+        ProjectFacts(name="p", unaccounted=()),
+        ProjectFacts(name="p", unaccounted=(("signals", 7),)),
+    ),
     "CM-3.policy": (
         ProjectFacts(name="p", bypasses=()),
         ProjectFacts(name="p", bypasses=((NOW, 'Policies on "main" were bypassed'),)),

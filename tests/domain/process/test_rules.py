@@ -204,6 +204,7 @@ def test_a_project_without_what_is_counted_is_no_violation() -> None:
     empty = ProjectFacts(name="p", counts={}, filled={}, policies={})
     assert {one.check: one.standing for one in of_project(CMMI, empty)} == {
         "CM-1.branch": Standing.NO_DATA,
+        "CM-1.item": Standing.NO_DATA,
         "CM-3.policy": Standing.NO_DATA,
         "PQA-1.share": Standing.HELD,
     }
