@@ -139,7 +139,7 @@ async def _run(rt: Runtime, parts: frozenset[str], beside: Mapping[str, Callable
 def _core_port(settings: Settings, parts: frozenset[str]) -> int:
     """Where Temporal Core serves its metrics: on the port of the settings, unless ours are served there with them."""
     if "worker" not in parts or not settings.metrics_port:
-        return 0
+        return free_port() if parts >= {"web", "worker"} else 0  # `/metrics` of the web part passes them on
     try:
         socket.create_server(("127.0.0.1", settings.metrics_port)).close()
     except OSError as error:

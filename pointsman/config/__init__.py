@@ -179,7 +179,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     metrics_port: int = Field(
-        default=0, ge=0, le=65_535, description="Loopback port of the worker's own metrics; 0 switches them off."
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Loopback port of the worker's own metrics. 0: a free one where `/metrics` of the web process has "
+        "them, and none where a worker runs alone.",
     )
     origins: dict[str, str] = Field(default_factory=dict, exclude=True, repr=False)
     """Who set what, by name of the setting; those not in here have their default."""

@@ -100,9 +100,9 @@ def metrics() -> str:
 
 {WRITTEN}
 
-`GET /metrics` of the web process serves these in Prometheus' text format. Where a worker runs in the same process, and
-`POINTSMAN_METRICS_PORT` is set, Temporal's own follow: their names begin with `temporal_`. A worker of its own serves
-both on that port, on loopback. Counters count what the process did since it started; gauges are read from the store at
+`GET /metrics` of the web process serves these in Prometheus' text format. Where a worker runs in the same process,
+Temporal's own follow: their names begin with `temporal_`. A worker of its own serves both on loopback, on the port
+`POINTSMAN_METRICS_PORT`. Counters count what the process did since it started; gauges are read from the store at
 the moment of the request, so all processes tell the same.
 
 {_table(ours)}

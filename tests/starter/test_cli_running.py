@@ -81,10 +81,16 @@ def answers(url: str) -> int:
         return int(answer.status)
 
 
+def text_of(url: str) -> str:
+    with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
 def test_up_comes_back_after_a_kill_and_down_leaves_nothing(machine: Machine) -> None:
     first = json.loads(machine.run("up", "--detach", "--json").stdout)["up"]
     assert answers(f"{first['web']}/health/ready") == 200
     assert answers(first["temporal_ui"]) == 200
+    assert "\ntemporal_request" in text_of(f"{first['web']}/metrics"), "the worker's own are there unasked"
     checks = json.loads(machine.run("doctor", "--json").stdout)["checks"]
     assert [one for one in checks if one["status"] in ("warn", "fail")] == []
 
