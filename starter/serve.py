@@ -271,7 +271,7 @@ def _rpc(rt: Runtime) -> RpcServices:
 async def _work(rt: Runtime, connection: Connection) -> None:
     """Take workflow and activity tasks, from when Temporal first answers."""
     started = asyncio.Event()
-    async with activities(rt, started) as ours:
+    async with activities(rt, connection, started) as ours:
         client = await _patiently(lambda: _prepared(rt, connection))
         worker = Worker(
             client,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pointsman import config
 from pointsman.config import Misconfigured, load
@@ -34,6 +35,7 @@ def origin(name: str, settings: config.Settings) -> str:
 def test_nothing_set_gives_defaults_in_one_data_folder(tmp_path: Path) -> None:
     settings = load(data_dir=tmp_path)
     assert settings.database_url.get_secret_value() == f"sqlite:///{tmp_path}/pointsman.db"
+    assert make_url(load(data_dir="/x/50%41?").database_url.get_secret_value()).database == "/x/50%41?/pointsman.db"
     assert settings.key_dir == tmp_path / "keys"
     assert settings.webhook_max_bytes == 2 * 1024 * 1024 + 256 * 1024
     assert origin("web_port", settings) == "default"

@@ -33,6 +33,7 @@ from pointsman.config.values import (
     SubscriptionId,
     WebUrl,
     entries,
+    sqlite_in,
 )
 
 PREFIX = "POINTSMAN_"
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
         description="Folder of everything that Pointsman keeps on disk: database, keys, local Temporal state.",
     )
     database_url: DatabaseUrl = Field(
-        default_factory=lambda known: SecretStr(f"sqlite:///{known.get('data_dir', '')}/pointsman.db"),
+        default_factory=lambda known: sqlite_in(known.get("data_dir", "")),
         description="SQLAlchemy URL of the store: SQLite for one process, PostgreSQL (psycopg) for more.",
     )
     temporal_address: Address = Field(

@@ -107,6 +107,11 @@ def _database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def sqlite_in(folder: Path | str) -> SecretStr:
+    """URL of the database in a folder, whose name may hold what would mean something else in a URL."""
+    return SecretStr(f"sqlite:///{str(folder).replace('%', '%25').replace('?', '%3F')}/pointsman.db")
+
+
 def _notify_url(value: SecretStr) -> SecretStr:
     _web_url(value.get_secret_value())
     return value

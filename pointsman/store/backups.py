@@ -27,9 +27,9 @@ def backup(url: str, target: Path) -> None:
         raise Rejected(f"no database at {source}: nothing was written")
     if target.exists():
         raise Rejected(f"{target} exists already: nothing was written. Name another file.")
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(sqlite.uri_of(source, "ro"), uri=True)) as database:
         database.execute("VACUUM INTO ?", (str(target),))
-    with closing(sqlite3.connect(f"file:{target}?mode=ro", uri=True)) as copy:
+    with closing(sqlite3.connect(sqlite.uri_of(target, "ro"), uri=True)) as copy:
         (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
     if verdict != "ok":
         raise Rejected(f"the copy at {target} is damaged ({verdict}): do not rely on it, and check {source}")

@@ -197,7 +197,7 @@ def _prepare(raw: DBAPIConnection, statement: str) -> None:
 
 
 def _translated(error: DBAPIError) -> Exception:
-    """What may pass by itself is `Unavailable`; anything else is a fault of ours and stays what it is."""
+    """What may pass by itself is `Unavailable`; what is no fault of ours but the file's is `Damaged`."""
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         return Unavailable(f"the database cannot do this now: {error.orig}. Safe to repeat under the same key.")
-    return error
+    return sqlite.Damaged(error.orig) if sqlite.is_damage(error) else error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from pointsman.ports import Rejected
@@ -65,17 +66,27 @@ def current(url: str) -> str:
 
 def _found(engine: Engine) -> str:
     is_there = HAS_TABLE[engine.dialect.name]
-    with engine.connect() as connection:
-        if connection.scalar(text(is_there), {"name": VERSION_TABLE}) is None:
-            return ""
-        return connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) or ""  # noqa: S608 - a name of ours
+    try:
+        with engine.connect() as connection:
+            if connection.scalar(text(is_there), {"name": VERSION_TABLE}) is None:
+                return ""
+            return connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}")) or ""  # noqa: S608 - of ours
+    except DBAPIError as error:
+        if sqlite.is_damage(error):
+            raise sqlite.Damaged(error.orig) from error
+        raise
+
+
+def head() -> str:
+    """The revision that this version of the program needs."""
+    return revisions()[-1]
 
 
 @cache
-def head() -> str:
-    """The revision that this version of the program needs."""
+def revisions() -> tuple[str, ...]:
+    """All that this version of the program knows, in order."""
     found = (STEP.fullmatch(path.name) for path in (MIGRATIONS / "versions").iterdir())
-    return max(step[1] for step in found if step)
+    return tuple(sorted(step[1] for step in found if step))
 
 
 def check(engine: Engine) -> None:

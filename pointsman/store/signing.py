@@ -6,7 +6,7 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -86,7 +86,13 @@ class Signer(Verifier):
             _create(path)
         if (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
             raise Rejected(f"signing key {path} has mode {mode:o}, so others can read it: run `chmod 600 {path}`")
-        private = load_pem_private_key(path.read_bytes(), password=None)
+        try:
+            private = load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise Rejected(
+                f"signing key {path} holds no private key. Nothing was changed. Put it back from the backup: what "
+                "another key signs is another log"
+            ) from None
         if not isinstance(private, Ed25519PrivateKey):
             raise Rejected(f"signing key {path} is not an Ed25519 key")
         signer = cls(private)

@@ -10,8 +10,10 @@ import threading
 from pathlib import Path
 from sqlite3 import Connection as Sqlite
 from sqlite3 import OperationalError, connect
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from pointsman.ports import Rejected
@@ -40,6 +42,22 @@ class StoreInUse(Rejected):
         self.holder = holder
 
 
+class Damaged(Rejected):
+    """The file is no database any more, or has pages that do not fit together."""
+
+    def __init__(self, fault: object) -> None:
+        super().__init__(
+            f"the database is damaged: {fault}. Nothing was changed. Stop what runs on it, and keep a copy of the file "
+            "and of the key folder as they are; then go back to the last backup.",
+            code="Damaged",
+        )
+
+
+def is_damage(error: DBAPIError) -> bool:
+    """The driver has a kind of its own for everything else."""
+    return type(error) is DatabaseError
+
+
 def path_of(url: str) -> Path:
     """The file that a `sqlite:///` URL names.
 
@@ -50,6 +68,16 @@ def path_of(url: str) -> Path:
     if not database or database == ":memory:":
         raise Rejected(f"store URL {url!r} names no file: write it as sqlite:///path/to/file")
     return Path(database)
+
+
+def url_of(path: Path) -> URL:
+    """Made of its parts: in a text `?` and `%` of a path would mean something else."""
+    return URL.create("sqlite", database=str(path))
+
+
+def uri_of(path: Path, mode: str) -> str:
+    """How SQLite itself is told to open a file in no other than this way."""
+    return f"file:{quote(str(path))}?mode={mode}"
 
 
 class ServiceLock:
@@ -72,7 +100,7 @@ class ServiceLock:
 
 def writer_engine(path: Path) -> Engine:
     """Every transaction takes the write lock at once, so that none fails half way because of another."""
-    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
+    engine = create_engine(url_of(path), poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(raw: Sqlite, _: ConnectionPoolEntry) -> None:
@@ -93,7 +121,7 @@ def writer_engine(path: Path) -> Engine:
 def reader_engine(path: Path, read_only: bool) -> Engine:
     """Each transaction sees the database as it is when it begins. `read_only` opens the file itself that way."""
     mode = "ro" if read_only else "rw"
-    url = f"sqlite:///file:{path}?mode={mode}&uri=true"
+    url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": mode, "uri": "true"})
     engine = create_engine(url, poolclass=QueuePool, pool_size=READERS, max_overflow=0, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

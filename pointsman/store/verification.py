@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from pointsman.contracts.records import AuditEvent
 from pointsman.domain import merkle, tiles
 from pointsman.domain.checkpoints import NoteError
 from pointsman.ports import Rejected
-from pointsman.store import contents, subjects, witnesses
+from pointsman.store import contents, sqlite, subjects, witnesses
 from pointsman.store.engine import Store
 from pointsman.store.sequencer import LOG_NAME, origin_of
 from pointsman.store.signing import Verifier
@@ -25,6 +26,8 @@ from pointsman.store.tables import AuditPending, Content
 from pointsman.store.witnesses import Event, Leaf, Signed
 
 PENDING_MAX = timedelta(seconds=10)
+DATABASE = "database file"
+PAGES_TOLD_MAX = 20
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,15 @@ async def verify(
     """
 
     def look(session: Session) -> Report:
+        started = time.monotonic()
         with witnesses.any_text(session), session.no_autoflush:
-            return _verify(session, verifier, kept, pending_max)
+            try:
+                return _verify(session, verifier, kept, pending_max)
+            except DBAPIError as error:
+                if not sqlite.is_damage(error):
+                    raise
+                findings = (Finding("", DATABASE, str(error.orig)), *_misfits_of_pages(session))
+                return Report((), 0, findings, time.monotonic() - started)
 
     return await store.read(look)
 
@@ -96,6 +106,7 @@ def _verify(session: Session, verifier: Verifier, kept: Sequence[str], pending_m
     findings += _unlisted(session)
     findings += _deliveries(session)
     findings += _contents(session)
+    findings += _misfits_of_pages(session)
     pending = session.scalar(select(func.count()).select_from(AuditPending)) or 0
     return Report(tuple(logs), pending, tuple(findings), time.monotonic() - started)
 
@@ -249,6 +260,19 @@ def _repeated(event: Event) -> Iterator[str]:
     for column, value in told.items():
         if getattr(event, column) != value:
             yield f"column {column} is {getattr(event, column)!r}, the signed body says {value!r}"
+
+
+def _misfits_of_pages(session: Session) -> Iterator[Finding]:
+    """What SQLite finds in its own file: pages, and indexes that do not say what their tables say."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    try:
+        told = [str(row[0]) for row in session.execute(text(f"PRAGMA integrity_check({PAGES_TOLD_MAX})"))]
+    except DBAPIError as error:
+        if not sqlite.is_damage(error):
+            raise
+        told = [str(error.orig)]
+    yield from (Finding("", DATABASE, fault) for fault in told if fault != "ok")
 
 
 def _loose_events(session: Session) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.words import how_many
 from pointsman.store import exports, offline_verifier, verification
 from pointsman.store.signing import Verifier
+from pointsman.store.sqlite import Damaged
 from starter.cli import items, records
 from starter.cli.call import Call
 from starter.cli.choices import must_exist
@@ -45,8 +46,13 @@ async def _key(settings: Settings, named: str) -> WorkItemKey:
 async def verified(settings: Settings, kept: Sequence[Path]) -> Verified:
     """Verify the log in the store, and that it goes on from the checkpoints in the files `kept`."""
     verifier = Verifier.open(settings.key_dir)
-    async with reading(settings) as store:
-        report = await verification.verify(store, verifier, [_read(path) for path in kept])
+    checkpoints = [_read(path) for path in kept]
+    try:
+        async with reading(settings) as store:
+            report = await verification.verify(store, verifier, checkpoints)
+    except Damaged as error:
+        finding = {"log": "", "place": verification.DATABASE, "fault": str(error)}
+        return Verified("nothing, because the database cannot be opened", [finding], [])
     events = sum(log.size for log in report.logs)
     return Verified(
         f"{how_many(events, 'event')} in {how_many(len(report.logs), 'log')}, "

@@ -149,6 +149,9 @@ KNOWN: Mapping[str, Meaning] = {
         "policy_invalid", ExitCode.USAGE, "See all that is wrong with it: pointsman policy check"
     ),
     "pointsman.store.sqlite.StoreInUse": Meaning("in_use", ExitCode.CONFLICT, "Stop it: pointsman down"),
+    "pointsman.store.sqlite.Damaged": Meaning(
+        "damaged", ExitCode.FAILURE, "See what is wrong with it: pointsman audit verify"
+    ),
     "pointsman.store.schema.SchemaMismatch": Meaning(
         "schema", ExitCode.FAILURE, "Bring it up to date: pointsman db upgrade"
     ),

@@ -203,7 +203,7 @@ def place_of(settings: Settings) -> str:
     if make_url(url).get_backend_name() != "sqlite":
         return url
     path = sqlite.path_of(url)
-    return f"sqlite:///{path.with_name(f'{path.stem}-matrix{path.suffix}')}"
+    return sqlite.url_of(path.with_name(f"{path.stem}-matrix{path.suffix}")).render_as_string()
 
 
 async def _project_of(client: AzureDevOps, item_id: int) -> str:

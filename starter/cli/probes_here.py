@@ -107,10 +107,14 @@ async def database(settings: Settings) -> Finding:
     try:
         found = await asyncio.to_thread(schema.current, url)
         await asyncio.to_thread(_answers, url)
+    except sqlite.Damaged as error:
+        return fail(f"{shown}: {error}", "pointsman audit verify")
     except SQLAlchemyError as error:
         return fail(
             f"{shown} does not answer: {getattr(error, 'orig', error)}", "pointsman config explain database_url"
         )
+    if found > schema.head():
+        return fail(f"{shown} has schema {found}, this version knows {schema.head()}", "pointsman --version")
     if found != schema.head():
         return fail(f"{shown} has schema {found or 'none'}, needed is {schema.head()}", "pointsman db upgrade")
     return ok(f"{shown}, schema {found}{_holder(settings)}")

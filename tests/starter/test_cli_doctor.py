@@ -158,6 +158,12 @@ def test_a_missing_database_and_an_old_schema_are_told_apart(rig: Rig) -> None:
     old = checks(rig)["database"]
     assert (old["status"], old["fix"]) == ("fail", "pointsman db upgrade")
     assert "schema 0000" in old["what"]
+    with closing(sqlite3.connect(rig.database)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    assert checks(rig)["database"]["fix"] == "pointsman --version"
+    rig.database.write_bytes(b"no database at all " * 400)
+    assert checks(rig)["database"]["fix"] == "pointsman audit verify"
     rig.database.unlink()
     missing = checks(rig)["database"]
     assert (missing["status"], missing["fix"]) == ("warn", "pointsman db upgrade")

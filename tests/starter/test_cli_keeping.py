@@ -240,13 +240,51 @@ def test_the_schema_goes_up_and_down_and_only_with_consent(rig: Rig) -> None:
     assert rig.run("items", "list").code == ExitCode.OK
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("upgrade", "nonsense"), "no schema revision 'nonsense'"),
+        (("upgrade", "0001"), "pointsman db downgrade 0001"),
+        (("downgrade", "9999", "--yes"), "no schema revision '9999'"),
+        (("downgrade", "-1", "--dry-run"), "pointsman db"),
+    ],
+)
+def test_a_revision_that_cannot_be_reached_is_refused(rig: Rig, words: tuple[str, ...], said: str) -> None:
+    refused = rig.run("db", *words)
+    assert refused.code == ExitCode.USAGE
+    assert said in refused.err
+    assert schema.current(rig.url) == schema.head()
+
+
+def test_a_schema_that_this_version_does_not_know_is_left_alone(rig: Rig) -> None:
+    with closing(sqlite3.connect(rig.database)) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    for words in (("upgrade",), ("downgrade", "previous", "--yes")):
+        refused = rig.run("db", *words)
+        assert (refused.code, "which this version does not know" in refused.err) == (ExitCode.FAILURE, True)
+    assert schema.current(rig.url) == "9999"
+
+
+def test_a_file_that_is_damaged_is_told_and_not_taken_for_a_fault_of_ours(rig: Rig) -> None:
+    signed(rig)
+    rig.database.write_bytes(b"no database at all " * 400)
+    for words in (("items", "list"), ("db", "current"), ("db", "upgrade"), ("audit", "show")):
+        told = rig.run(*words)
+        assert (told.code, "the database is damaged: file is not a database" in told.err) == (ExitCode.FAILURE, True)
+        assert told.err.rstrip().endswith("pointsman audit verify")
+    verified = rig.run("audit", "verify")
+    assert (verified.code, verified.out.split("\t")[1]) == (ExitCode.FINDINGS, "database file")
+
+
 def test_a_backup_is_a_database_of_its_own(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.fill(cli_rig.item)
     copy = tmp_path / "copy.db"
     lock = ServiceLock(rig.database)  # a service may run meanwhile
     assert rig.run("db", "backup", str(copy)).code == ExitCode.OK
     lock.release()
-    assert rig.run("db", "backup", str(copy)).code != ExitCode.OK
+    assert rig.run("db", "backup", str(copy)).code == ExitCode.CONFLICT
+    assert "mkdir -p" in rig.run("db", "backup", str(tmp_path / "none" / "copy.db")).err
     monkeypatch.setenv("POINTSMAN_DATABASE_URL", f"sqlite:///{copy}")
     assert rig.run("items", "list").out.startswith("fabrikam/42\t")
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from pointsman.ports import Rejected, Unavailable
 from pointsman.store import schema, sqlite
+from pointsman.store.backups import backup
 from pointsman.store.engine import Store
 from pointsman.store.schema import SchemaMismatch
 from pointsman.store.sqlite import StoreInUse
@@ -281,3 +282,15 @@ async def test_quick_changes_begin_again_on_another_connection(postgres_store_ur
         assert await store.write_each(commits_how, None, is_quick=True) == "quick"
         await store.write(end)
         assert await store.write_each(commits_how, None, is_quick=True) == "quick"
+
+
+async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "50%41 of #1, really?" / "pointsman.db"
+    url = sqlite.url_of(file).render_as_string()
+    schema.upgrade(url)
+    async with Store.open(url) as store:
+        await store.write_each(put, "kept")
+        async with Store.open(url, read_only=True) as reader:
+            assert await names(reader) == ["kept"]
+    backup(url, file.with_name("copy.db"))
+    assert {one.name for one in file.parent.glob("*.db")} == {"pointsman.db", "copy.db"}

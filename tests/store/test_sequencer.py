@@ -126,6 +126,10 @@ def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     key.chmod(0o640)
     with pytest.raises(Rejected, match="mode 640, so others can read it: run `chmod 600"):
         Signer.open(tmp_path / "keys")
+    key.chmod(0o600)
+    key.write_text("no key")
+    with pytest.raises(Rejected, match="holds no private key"):
+        Signer.open(tmp_path / "keys")
 
 
 def test_a_verifier_without_a_key_says_where_it_looked(tmp_path: Path) -> None:
