@@ -28,13 +28,13 @@ from pointsman.domain import recovery
 from pointsman.domain.reconciliation import (
     after_look,
     compare,
-    counted,
     fields_asked,
     gone,
     is_over,
     settled_writes,
     window,
 )
+from pointsman.domain.reconciliation_tally import counted
 from pointsman.domain.recovery import Listened, Missed
 from pointsman.ports import EventSource, Inbox, Ledger, Missing, Recoveries, WorkTracker
 from pointsman.ports_reconciliation import ItemPages, Reconciliations, Tombstones

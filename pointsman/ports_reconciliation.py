@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from pointsman.contracts.reconciliation import OurItem, ReconcileReport, TheirItem, Tombstone
+from pointsman.contracts.reconciliation import (
+    Conversation,
+    EndedRun,
+    OpenItem,
+    OurItem,
+    ReconcileReport,
+    RunEnd,
+    TheirItem,
+    Tombstone,
+)
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.work_items import WorkItemKey
 
@@ -54,3 +63,26 @@ class Tombstones(Protocol):
 
     async def get(self, key: WorkItemKey) -> Tombstone | None:
         """The last one, cleared or not."""
+
+
+class ItemRuns(Protocol):
+    """Runs of items, as Temporal has them now."""
+
+    async def ended(self, workflow_ids: Sequence[str]) -> Mapping[str, RunEnd]:
+        """Those that are over, with how the last run of each ended. One that runs is absent."""
+
+
+class OpenItems(Protocol):
+    """Items that are not over in our books."""
+
+    async def find(
+        self, organisation: str, project: str, after: int, before: datetime, limit: int
+    ) -> Sequence[OpenItem]:
+        """Those above `after` that last changed earlier than `before`, by ascending id."""
+
+    async def conversations(self, item: OpenItem, limit: int) -> Sequence[Conversation]:
+        """With agents elsewhere, over all runs of the item, newest first."""
+
+    async def close(self, ended: EndedRun, caller: Caller) -> bool:
+        """Say how its run ended, withdraw what it asked people, and leave an audit event. False where the item has moved
+        on since it was found. Idempotent."""

@@ -39,7 +39,8 @@ def workflow_id(organisation: str, project: str) -> str:
 
 def request(policy: Policy, organisation: str, project: str, **told: object) -> ReconcileRequest:
     """Of policy only what a comparison asks: it travels through the history."""
-    asked = Policy(version=policy.version, hash=policy.hash, scope=policy.scope, sync=policy.sync)
+    agents = tuple(one for one in policy.agents if one.service)
+    asked = Policy(version=policy.version, hash=policy.hash, scope=policy.scope, sync=policy.sync, agents=agents)
     tenant = tenant_of(policy, organisation)
     return ReconcileRequest.model_validate(
         {"organisation": organisation, "project": project, "tenant": tenant, "policy": asked, **told}

@@ -59,6 +59,7 @@ from pointsman.store.transcripts import Transcripts
 from pointsman.temporal import activities_of
 from starter import toolbox
 from starter.agents import LateAgents, service_keys
+from starter.connection import Connection
 from starter.hook_keeping import HookKeeper
 from starter.hooks import receiver_url
 from starter.llm import governed
@@ -66,7 +67,7 @@ from starter.needs import known_models, likely_providers, llm_settings, model_ke
 from starter.organisations import clients, environment
 from starter.process_rooms import Outside, process_rooms
 from starter.sync_books import status_room, sync_books
-from starter.sync_rooms import reconciling, rollbacks
+from starter.sync_rooms import ended_runs, reconciling, rollbacks
 
 LOG = structlog.get_logger(__name__)
 OURSELVES = "pointsman"  # as a tool server's command: this installation
@@ -156,7 +157,9 @@ async def announce(loaded: LoadedPolicy, books: Books) -> None:
 
 
 @asynccontextmanager
-async def activities(rt: Runtime, started: asyncio.Event | None = None) -> AsyncGenerator[list[Callable[..., object]]]:
+async def activities(
+    rt: Runtime, connection: Connection, started: asyncio.Event | None = None
+) -> AsyncGenerator[list[Callable[..., object]]]:
     """All activities, over real clients that close at the end. What is loaded ahead of its use waits for `started`.
 
     Raises:
@@ -197,6 +200,7 @@ async def activities(rt: Runtime, started: asyncio.Event | None = None) -> Async
             status,
             back,
             both,
+            ended_runs(connection.client, rt.store),
             *ruled.all,
             *recovery_rooms(rt, organisations),
         )

@@ -1,7 +1,10 @@
 """The activities that keep both sides the same over time, put together from clients and books."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
+from temporalio.client import Client
+
+from activities.ended_runs import EndedRuns
 from activities.reconciliation import Books, Reconciling
 from activities.rollback import Rollbacks, WhyNot
 from pointsman.clients.azure_devops.client import AzureDevOps
@@ -11,8 +14,10 @@ from pointsman.clients.azure_devops.item_pages import ItemPages
 from pointsman.ports import Audit, Inbox, Ledger, Recoveries, WorkTracker
 from pointsman.ports_sync import SyncBooks
 from pointsman.store.engine import Store
+from pointsman.store.open_items import OpenItems
 from pointsman.store.reconciliations import Reconciliations
 from pointsman.store.tombstones import Tombstones
+from starter.item_runs import TemporalRuns
 
 
 def rollbacks(
@@ -37,3 +42,7 @@ def reconciling(
 ) -> Reconciling:
     books = Books(Reconciliations(store), Tombstones(store), recoveries, inbox, ledger)
     return Reconciling(ItemPages(organisations), EventSource(organisations), tracker, books)
+
+
+def ended_runs(connect: Callable[[], Awaitable[Client]], store: Store) -> EndedRuns:
+    return EndedRuns(TemporalRuns(connect), OpenItems(store))

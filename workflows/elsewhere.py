@@ -47,21 +47,29 @@ async def settle(request: DeliverRequest, carry: Carry, agents: Sequence[str]) -
     for name in agents:
         agent = request.policy.agent(name)
         assert agent is not None, "what is open was begun by an agent of the same policy"
-        try:
-            settled = await workflow.execute_activity_method(
-                RemoteTurns.settle,
-                SettleElsewhere(request=turn_of(request, carry, agent)),
-                start_to_close_timeout=SETTLE_TIME,
-                schedule_to_close_timeout=SETTLE_TIME,
-                heartbeat_timeout=BEAT,
-                retry_policy=SETTLING,
-                summary=story.summary(f"stop what {name} has open"),
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
+        told, words = await stop(turn_of(request, carry, agent))
+        said += words
+        if not told:
             failed.append(name)
-            said += f"; {name} could not be told to stop: {reason_of(error)}"
-        else:
-            said += remote_turns.settled(name, settled)
     return tuple(failed), said
+
+
+async def stop(turn: TurnRequest) -> tuple[bool, str]:
+    """Have the service of the turn's agent stop all that is open there of the conversation. Whether it could be told,
+    and what is to be said."""
+    name = turn.agent.name
+    try:
+        settled = await workflow.execute_activity_method(
+            RemoteTurns.settle,
+            SettleElsewhere(request=turn),
+            start_to_close_timeout=SETTLE_TIME,
+            schedule_to_close_timeout=SETTLE_TIME,
+            heartbeat_timeout=BEAT,
+            retry_policy=SETTLING,
+            summary=story.summary(f"stop what {name} has open"),
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
+        return False, f"; {name} could not be told to stop: {reason_of(error)}"
+    return True, remote_turns.settled(name, settled)

@@ -71,3 +71,5 @@ class Action(StrEnum):
     """It was found in the recycle bin."""
     ITEM_RETURNED = "item.returned"
     """It came back from there."""
+    ITEM_ENDED_OUTSIDE = "item.ended_outside"
+    """A comparison found that its run was over in Temporal without having said so: how, and who ended it."""

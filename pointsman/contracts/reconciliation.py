@@ -8,7 +8,8 @@ from pydantic import Field
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import WriteRecord
-from pointsman.contracts.work_items import WorkItemState
+from pointsman.contracts.turns import TurnRequest
+from pointsman.contracts.work_items import Facts, WorkItemKey, WorkItemState
 
 
 class SyncStanding(StrEnum):
@@ -34,9 +35,11 @@ class SyncStanding(StrEnum):
     """Ours by scope, and nothing has happened to it since we listen."""
     FOREIGN = "foreign"
     """Not ours, and never was."""
+    ENDED_OUTSIDE = "ended_outside"
+    """Its run was over in Temporal, and our books did not know. Told beside the standing that it has otherwise."""
 
 
-TROUBLE = frozenset({SyncStanding.CONFLICTING, SyncStanding.LOST, SyncStanding.HIDDEN})
+TROUBLE = frozenset({SyncStanding.CONFLICTING, SyncStanding.LOST, SyncStanding.HIDDEN, SyncStanding.ENDED_OUTSIDE})
 """Somebody has to look, unless it was repaired."""
 
 
@@ -135,6 +138,10 @@ class ReconcileCarry(Contract):
     project: str = ""
     after: int = 0
     """The highest item id that was dealt with."""
+    is_swept: bool = False
+    """Items of the project that are open in our books were looked for in Temporal."""
+    swept_to: int = 0
+    """The highest item id of those that were."""
     waiting: tuple[str, ...] = ()
     """Projects that come behind this one."""
     tally: ReconcileTally = ReconcileTally()
@@ -146,7 +153,8 @@ class ReconcileCarry(Contract):
 
 
 class ReconcileRequest(Contract):
-    """Compare a project, or each of an organisation. Of `policy` only scope and synchronisation are asked."""
+    """Compare a project, or each of an organisation. Of `policy` only scope, synchronisation and agents elsewhere are
+    asked."""
 
     organisation: str
     project: str = ""
@@ -163,3 +171,79 @@ class ReconcileRequest(Contract):
 
 class ReconcileResult(Contract):
     reports: tuple[ReconcileReport, ...] = ()
+
+
+class RunStatus(StrEnum):
+    """How a run is over; all but the last are Temporal's."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+    UNKNOWN = "unknown"
+    """Temporal has no such run: it was deleted there, or ended longer ago than it keeps."""
+
+
+class RunEnd(Contract):
+    """What Temporal tells of a run of an item that is over."""
+
+    status: RunStatus
+    at: datetime | None = None
+    reason: str = ""
+    by: str = ""
+    """Who ended it, as its client named itself."""
+    state: WorkItemState | None = None
+    """What a completed run said of the item itself."""
+    history_length: int = 0
+
+
+class Conversation(Contract):
+    """What was said to an agent elsewhere in a run. `turn` is the last of its turns."""
+
+    transcript: str
+    turn: int
+
+
+class OpenItem(Contract):
+    """An item that our books have open, as its run last told it."""
+
+    key: WorkItemKey
+    tenant: str
+    correlation_id: str
+    workflow_id: str
+    run_id: str
+    state: WorkItemState
+    changed_at: datetime
+    agent: str = ""
+    facts: Facts | None = None
+
+
+class EndedRun(Contract):
+    """An item that is open in our books, and whose run is over."""
+
+    item: OpenItem
+    end: RunEnd
+    state: WorkItemState
+    """What it is to be in our books."""
+    reason: str
+    at: datetime
+    turns: tuple[TurnRequest, ...] = ()
+    """Turns of agents elsewhere whose services may still have a task open."""
+
+
+class FoundEnded(Contract):
+    """`after` is the item behind which to go on; 0 for the end."""
+
+    ended: tuple[EndedRun, ...] = ()
+    after: int = 0
+
+
+class CloseEnded(Contract):
+    ended: tuple[EndedRun, ...]
+
+
+class ClosedItems(Contract):
+    """Numbers of the items that are closed now. One that moved on meanwhile is not."""
+
+    items: tuple[int, ...] = ()

@@ -9,11 +9,8 @@ from datetime import datetime, timedelta
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.reconciliation import (
-    TROUBLE,
     Compared,
     OurItem,
-    ReconcileFinding,
-    ReconcileTally,
     SyncStanding,
     TheirItem,
 )
@@ -28,8 +25,6 @@ from pointsman.domain.routing import in_scope, match_facts
 from pointsman.domain.sync.recognising import COMMENT, linked_by
 from pointsman.domain.words import how_many
 
-FINDINGS_MAX = 100
-"""Each step carries them through the history."""
 AREA, TITLE, TYPE, STATE, TAGS = (
     "System.AreaPath",
     "System.Title",
@@ -40,8 +35,6 @@ AREA, TITLE, TYPE, STATE, TAGS = (
 PROJECT, CHANGED = "System.TeamProject", "System.ChangedDate"
 FIELDS = (PROJECT, TYPE, TITLE, AREA, STATE, TAGS, CHANGED)
 TEXTS = ("System.Description", "Microsoft.VSTS.TCM.ReproSteps")
-QUIET = frozenset({SyncStanding.EQUAL, SyncStanding.PENDING, SyncStanding.UNHEARD, SyncStanding.FOREIGN})
-"""Nothing has to be said of these but how many they are."""
 
 
 def fields_asked(policy: Policy) -> tuple[str, ...]:
@@ -159,20 +152,6 @@ def _rev_of(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, wri
         return revision_made(write, updates, account)
     made = linked_by(write, updates, account, writes)
     return next((one.rev for one in updates if one.id == made), 0)
-
-
-def counted(tally: ReconcileTally, item_id: int, compared: Compared, *, repaired: bool = False) -> ReconcileTally:
-    """The tally with one item more."""
-    standing = compared.standing
-    counts = {**tally.counts, standing.value: tally.counts.get(standing.value, 0) + 1}
-    findings = tally.findings
-    if standing not in QUIET and len(findings) < FINDINGS_MAX:
-        one = ReconcileFinding(item_id=item_id, standing=standing, reason=compared.reason, repaired=repaired)
-        findings = (*findings, one)
-    trouble = tally.trouble + (standing in TROUBLE and not repaired)
-    return tally.model_copy(
-        update={"items": tally.items + 1, "counts": counts, "findings": findings, "trouble": trouble}
-    )
 
 
 def _scope(policy: Policy, organisation: str, theirs: TheirItem) -> str | None:

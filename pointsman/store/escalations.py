@@ -148,11 +148,13 @@ class Escalations:
 
 
 def close_left_open(session: Session, key: WorkItemKey, caller: Caller) -> None:
-    """Withdraw the item's open questions. For its runs when they begin, and no child of theirs is open: what is open
-    then was left by a run that was terminated, and its question with it."""
+    """Withdraw the open questions of the item's own workflow. For its runs when they begin, or have ended, and no child
+    of theirs is open: what is open then was left by a run that was terminated, and its question with it."""
     query = select(EscalationEntry).where(
         col(EscalationEntry.organisation) == key.organisation,
         col(EscalationEntry.item_id) == key.id,
+        # A question about a rule that the item breaks outlives its runs.
+        col(EscalationEntry.workflow_id).startswith(caller.workflow_id, autoescape=True),
         col(EscalationEntry.closed_at).is_(None),
     )
     for row in session.scalars(query.with_for_update()).all():

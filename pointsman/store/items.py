@@ -91,7 +91,7 @@ class Items:
                 session.delete(one)
             if lost:
                 session.flush()
-            session.add(_transition_row(transition, chain, caller, usage, waited_seconds))
+            session.add(transition_row(transition, chain, caller, usage, waited_seconds))
             session.flush()
             # The row is changed behind that, so that it is written once.
             total, row.waited_seconds = _used(session, needed_key(chain))
@@ -191,7 +191,7 @@ def _is_lost(row: TransitionRow, told: Transition) -> bool:
     return row.number >= told.number and kept.history_length < told.history_length
 
 
-def _transition_row(
+def transition_row(
     transition: Transition, chain: Chain, caller: Caller, usage: Usage, waited_seconds: float
 ) -> TransitionRow:
     key = needed_key(chain)

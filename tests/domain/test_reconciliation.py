@@ -20,11 +20,9 @@ from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.tracker import ItemUpdate
 from pointsman.contracts.work_items import EventKind, WorkItemKey, WorkItemState
 from pointsman.domain.reconciliation import (
-    FINDINGS_MAX,
     TEXTS,
     after_look,
     compare,
-    counted,
     fields_asked,
     gone,
     has_gap,
@@ -32,6 +30,7 @@ from pointsman.domain.reconciliation import (
     settled_writes,
     window,
 )
+from pointsman.domain.reconciliation_tally import FINDINGS_MAX, counted
 from pointsman.domain.recovery import Missed
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

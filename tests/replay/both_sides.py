@@ -3,11 +3,13 @@
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
 from temporalio.client import Client, WorkflowFailureError
 
+from activities import ended_runs
 from activities import reconciliation as room
 from pointsman.clients.azure_devops.patches import set_field
 from pointsman.contracts.policy import Policy
@@ -17,6 +19,7 @@ from starter import reconciliation
 from tests.replay.beside import beside
 from tests.replay.elsewhere import BESIDE
 from tests.replay.paths import CLOSING, ESCALATION, PATHS, Recording, ended, path
+from tests.workflows.ended_rig import delegating, waits_elsewhere
 from tests.workflows.obstacles import HeldTracker
 from tests.workflows.reconciling_rig import Reconciled, reconciling
 from tests.workflows.rig import policy
@@ -65,6 +68,21 @@ async def comparison_of_no_project(client: Client) -> str:
 @beside("ReconcileProject", impatient=True)
 async def compared_in_several_runs(client: Client) -> str:
     return await _compared(client)
+
+
+@beside("ReconcileProject")
+async def compared_and_closed(client: Client) -> str:
+    """The books have an item open that Temporal has no run of, and an agent elsewhere a task."""
+    with tempfile.TemporaryDirectory(prefix="pointsman-record-") as folder:
+        async with reconciling(Path(folder), client) as rig, delegating(rig):
+            rig.queue = "recorded-closing-comparisons"
+            made = await rig.azure.make()
+            await waits_elsewhere(rig, made.id, "recorded-and-ended-in-temporal")
+            with patch.object(ended_runs, "REST", timedelta()):
+                async with rig.worker():
+                    running = await reconciliation.start(client, rig.ask(), rig.queue)
+                    await running.result()
+    return running.id
 
 
 async def _rolled_back(client: Client, *, dry_run: bool = False, human: bool = False) -> str:

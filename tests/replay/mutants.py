@@ -48,6 +48,8 @@ NEXT_PAGE = "            if workflow.info().is_continue_as_new_suggested() and s
 CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
 GONE = "        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)\n"
 NOT_TOLD = '        return ""\n'
+SWEEPS = " or not workflow.patched(SWEEPS)"
+STOPPED = "        said = await asyncio.gather(*(self._stop_elsewhere(one) for one in ended))\n"
 TRIED = '        if ask.dry_run or found.status != "would":\n'
 QUICKLY = "            return await workflow.execute_local_activity_method(\n"
 SLOWLY = "            return await workflow.execute_activity_method(\n"
@@ -204,6 +206,18 @@ MUTANTS = {
     ),
     "a comparison does not continue as new": Mutant(
         "reconciliation.py", "ReconcileProject.compared-in-several-runs-1", (NEXT_PAGE,), ("            if False:\n",)
+    ),
+    "the patch that closes ended runs is dropped": Mutant(
+        "reconciliation.py", "ReconcileProject.compared-and-closed", (SWEEPS,), ("",)
+    ),
+    "what is over in Temporal stays open in the books": Mutant(
+        "reconciliation.py", "ReconcileProject.compared-and-closed", (SWEEPS,), (" or True",)
+    ),
+    "agents elsewhere are not told that a run was ended": Mutant(
+        "reconciliation.py",
+        "ReconcileProject.compared-and-closed",
+        (STOPPED,),
+        ('        said = [""] * len(ended)\n',),
     ),
     "a dry run of a rollback writes": Mutant(
         "rollback.py", "RollBackItem.rollback-tried", (TRIED,), ('        if found.status != "would":\n',)

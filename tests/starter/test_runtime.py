@@ -20,6 +20,7 @@ from pointsman.contracts.records import Chain
 from pointsman.contracts.turns import Think, TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.llm.types import Role, text_message
+from starter.connection import Connection
 from starter.needs import check
 from starter.runtime import Runtime, activities, runtime
 from tests.clients.mcp_rig import PLAIN, gone, until
@@ -80,7 +81,7 @@ async def test_only_our_own_tool_server_is_given_the_token_and_none_outlives_us(
     # As in a real process, the secrets are in our own environment, too.
     monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_TOKEN", TOKEN)
     monkeypatch.setenv("POINTSMAN_OPENAI_API_KEY", KEY)
-    async with runtime(settings) as rt, activities(rt):
+    async with runtime(settings) as rt, activities(rt, Connection()):
         await until(both_run)
         given = children()
         (our_process, ours), (foreign_process, foreign) = given["work-items"], given[PLAIN[1]]
@@ -124,7 +125,7 @@ async def listening() -> AsyncGenerator[tuple[str, Listening]]:
 async def test_what_the_composition_opened_is_closed_with_it(settings: Settings) -> None:
     async with listening() as (tracker_url, tracker), listening() as (model_url, model):
         given = {"azure_devops_url": (f"{tracker_url}/harbour",), "openai_base_url": f"{model_url}/v1"}
-        async with runtime(settings.model_copy(update=given)) as rt, activities(rt) as ours:
+        async with runtime(settings.model_copy(update=given)) as rt, activities(rt, Connection()) as ours:
             by_name = {one.__name__: cast(Activity, one) for one in ours}
             environment = ActivityEnvironment()
             take_in = TakeIn(key=ITEM, tenant="default", correlation_id="c-1")

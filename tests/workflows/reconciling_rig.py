@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
+from activities.ended_runs import EndedRuns
 from activities.reconciliation import Books, Reconciling
 from activities.recovery import recovered_delivery
 from activities.rollback import Rollbacks
@@ -36,11 +37,13 @@ from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
+from pointsman.store.open_items import OpenItems
 from pointsman.store.reconciliations import Reconciliations
 from pointsman.store.recoveries import Recoveries
 from pointsman.store.tombstones import Tombstones
 from pointsman.temporal import activities_of
 from starter import reconciliation
+from starter.item_runs import TemporalRuns
 from tests.sandbox.azure import Azure, azure_devops, config
 from tests.workflows.recovery_rig import migrated
 from workflows.reconciliation import ReconcileProject
@@ -59,6 +62,8 @@ class Reconciled:
     queue: str
     client: Client | None = None
     policy: Policy = BUGS
+    rooms: tuple[object, ...] = ()
+    """Further activities of the worker."""
 
     def __post_init__(self) -> None:
         self.inbox, self.items, self.ledger = Inbox(self.store), Items(self.store), Ledger(self.store)
@@ -90,11 +95,11 @@ class Reconciled:
         for item_id in sorted({one.item_id for one in waiting}):
             await self.take_in(item_id)
 
-    async def take_in(self, item_id: int, state: WorkItemState = WorkItemState.DONE) -> None:
-        """As a run that reads the item, and ends."""
+    async def take_in(self, item_id: int, state: WorkItemState = WorkItemState.DONE, *, workflow_id: str = "") -> None:
+        """As a run that reads the item, and ends or stands in that state."""
         found = await Tracker(self.clients).get(key(item_id))
         facts = facts_of(key(item_id), found.fields, found.rev, found.url, deleted=found.deleted)
-        run = Caller(workflow_id=f"ado/fabrikam/{item_id}", run_id=str(uuid4()))
+        run = Caller(workflow_id=workflow_id or f"ado/fabrikam/{item_id}", run_id=str(uuid4()))
         chain = chain_of(item_id)
         await self.items.take_in(facts, chain, run)
         step = Transition(number=1, before=None, after=state, reason="test", at=datetime.now(UTC))
@@ -134,13 +139,19 @@ class Reconciled:
         comments = Comments(self.clients)
         return Rollbacks(Tracker(self.clients), TypeGraphs(self.clients), self.ledger, *books, comments=comments)
 
+    async def connected(self) -> Client:
+        assert self.client is not None
+        return self.client
+
     def worker(self) -> Worker:
         assert self.client is not None
+        ended = EndedRuns(TemporalRuns(self.connected), OpenItems(self.store))
+        rooms = (self.room(), self.rollbacks(), ended, *self.rooms)
         return Worker(
             self.client,
             task_queue=self.queue,
             workflows=[ReconcileProject, RollBackItem],
-            activities=[*activities_of(self.room()), *activities_of(self.rollbacks())],
+            activities=[one for room in rooms for one in activities_of(room)],
             # One or two tasks at a time: further polls would only be opened and given up again.
             max_concurrent_workflow_task_polls=2,
             max_concurrent_activity_task_polls=2,

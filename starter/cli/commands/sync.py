@@ -156,6 +156,8 @@ def reconcile(
     Events that never came are put into the inbox, writes in doubt are settled, as policy allows. Exit 9 while something
     is left that somebody has to look at: conflicting, lost or hidden items.
 
+    Items that our books have open while nothing runs for them in Temporal are closed, with what Temporal says of it.
+
     In a pipe: organisation, project, item, standing, repaired, reason.
     """
     from starter.cli import reconciliation
