@@ -1,6 +1,7 @@
 """A backup is a whole database, made while another writes."""
 
 import asyncio
+import stat
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ async def test_a_backup_made_under_load_opens_and_holds_what_was_acknowledged(sq
     async with Store.open(f"sqlite:///{target}") as copy:
         kept = {row.id for row in await Inbox(copy).find(limit=1_000)}
     assert kept >= set(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_a_damaged_database_is_not_copied(tmp_path: Path) -> None:
+    source, target = tmp_path / "damaged.db", tmp_path / "backup.db"
+    source.write_bytes(b"no database at all " * 400)
+    with pytest.raises(Rejected, match="not a database"):
+        backup(f"sqlite:///{source}", target)
+    assert not target.exists()
 
 
 def test_a_backup_replaces_nothing(sqlite_url: str, tmp_path: Path) -> None:
