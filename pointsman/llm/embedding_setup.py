@@ -49,7 +49,7 @@ def embedding_factories(settings: LLMSettings) -> Mapping[str, Callable[[SecretS
         from pointsman.llm.providers.bedrock.credentials import credentials_of  # as above
         from pointsman.llm.providers.bedrock.embeddings import BedrockEmbedder  # as above
 
-        region = settings.aws_region or ""
+        region = settings.bedrock_region or ""
         return BedrockEmbedder(credentials_of(key), region, settings.bedrock_base_url, settings.timeout)
 
     def local(key: SecretStr) -> Embedder:
@@ -58,7 +58,7 @@ def embedding_factories(settings: LLMSettings) -> Mapping[str, Callable[[SecretS
         return LocalEmbedder()
 
     made = {"openai": openai, "gemini": gemini, "mistral": mistral, LOCAL: local}
-    return {**made, "bedrock": bedrock} if settings.aws_region else made
+    return {**made, "bedrock": bedrock} if settings.bedrock_region else made
 
 
 def make_embeddings(settings: LLMSettings, rules: Rules | None = None, keys: Keys | None = None) -> EmbeddingService:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pointsman.llm.aws_profile import region_of_profile
 from pointsman.llm.errors import LLMError
 from pointsman.llm.registry import BUILT_IN
 
@@ -61,6 +62,7 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+REGION = r"^[a-z]{2,}(-[a-z]+)+-\d+$"
 Names = Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 
@@ -92,8 +94,10 @@ class LLMSettings(BaseSettings):
     """Key of the resource at Azure OpenAI. Without one, Microsoft Entra ID is asked for tokens."""
     azure_openai_endpoint: WebUrl | None = None
     """`https://NAME.openai.azure.com`: Azure OpenAI is used where this is set."""
-    aws_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")
-    """Bedrock is used where this is set; its credentials are those of the AWS chain."""
+    aws_region: str | None = Field(default=None, pattern=REGION)
+    """Bedrock is used where this, the next or the profile of AWS_PROFILE names a region; the AWS chain has its keys."""
+    aws_default_region: str | None = Field(default=None, pattern=REGION)
+    """Taken where AWS_REGION is not set."""
 
     allowed_models: Names = ALLOWED_BY_DEFAULT
     """Models that may be used, by name or pattern (`gpt-6*`), separated by commas; nothing else is ever sent."""
@@ -128,6 +132,11 @@ class LLMSettings(BaseSettings):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
+
+    @property
+    def bedrock_region(self) -> str | None:
+        """Where Bedrock is asked; None where it is not used."""
+        return self.aws_region or self.aws_default_region or region_of_profile()
 
     @property
     def timeout(self) -> timedelta:

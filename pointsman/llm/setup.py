@@ -72,8 +72,8 @@ def factories(settings: LLMSettings, deployments: Mapping[str, str] = _NONE) -> 
         return MistralChat(key, settings.mistral_base_url, settings.timeout)
 
     made: dict[str, Factory] = {"openai": openai, "anthropic": anthropic, "gemini": gemini, "mistral": mistral}
-    if settings.aws_region:
-        made["bedrock"] = _bedrock(settings, settings.aws_region)
+    if settings.bedrock_region:
+        made["bedrock"] = _bedrock(settings, settings.bedrock_region)
     if settings.azure_openai_endpoint:
         made["azure_openai"] = _azure(settings, settings.azure_openai_endpoint, deployments)
     return made
@@ -119,7 +119,7 @@ def operator_secrets(settings: LLMSettings) -> Mapping[str, SecretStr | None]:
         "anthropic": settings.anthropic_api_key,
         "gemini": settings.google_api_key,
         "mistral": settings.mistral_api_key,
-        "bedrock": AWS_CHAIN if settings.aws_region else None,
+        "bedrock": AWS_CHAIN if settings.bedrock_region else None,
         "azure_openai": azure if settings.azure_openai_endpoint else None,
     }
 

@@ -58,4 +58,6 @@ def _of_models(settings: Settings) -> Iterator[Explained]:
         origin = f"environment {variable}" if os.environ.get(variable) else given
         if name in settings.origins:  # our own setting of that name comes before it
             origin = settings.origins[name]
+        if name == "aws_region" and not told and not in_force.aws_default_region and in_force.bedrock_region:
+            told, origin = in_force.bedrock_region, "profile of AWS_PROFILE"
         yield Explained(variable, variable, MASK if secret else told, origin, described.get(name, ""), secret)

@@ -58,7 +58,8 @@ def environment(providers: str, monkeypatch: pytest.MonkeyPatch) -> Generator[No
         "MISTRAL_BASE_URL": f"{providers}/mistral",
         "BEDROCK_BASE_URL": f"{providers}/bedrock",
     }
-    for name, value in {**keys, **aws, **urls}.items():
+    house = {"HOUSE_URL": f"{providers}/vllm/v1", "HOUSE_KEY": KEY}
+    for name, value in {**keys, **aws, **urls, **house}.items():
         monkeypatch.setenv(name, value)
     setup.llm_service.cache_clear()
     yield

@@ -15,6 +15,8 @@ from pointsman.llm.keys import KEY_VARIABLES
 from pointsman.llm.settings import ALLOWED_BY_DEFAULT, LLMSettings, SettingsError, load_settings
 from pointsman.llm.setup import factories, keys_of, make_service, rules_of
 
+OTHER_REGIONS = ("AWS_DEFAULT_REGION", "AWS_PROFILE")
+
 
 def test_defaults_are_those_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "ALLOWED_MODELS"):
@@ -53,6 +55,7 @@ def test_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.M
         ("OPENAI_BASE_URL", "gateway:8080", "is 'gateway:8080': allowed: an http:// or https:// URL"),
         ("MISTRAL_BASE_URL", "https://", "allowed: an http:// or https:// URL with a host"),
         ("AWS_REGION", "Ireland", "setting AWS_REGION is 'Ireland': String should match pattern"),
+        ("AWS_DEFAULT_REGION", "Ireland", "setting AWS_DEFAULT_REGION is 'Ireland'"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(
@@ -111,7 +114,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 async def test_a_provider_that_is_not_set_up_names_the_variable_that_it_wants(
     monkeypatch: pytest.MonkeyPatch, model: str, variable: str
 ) -> None:
-    for name in KEY_VARIABLES.values():
+    for name in (*KEY_VARIABLES.values(), *OTHER_REGIONS):
         monkeypatch.delenv(name, raising=False)
     async with make_service(load_settings(None)) as service:
         with pytest.raises(AuthenticationError, match=rf"set {variable}\b.*Nothing was sent"):
@@ -130,13 +133,55 @@ async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.Monke
 
 
 async def test_each_provider_that_has_a_key_has_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_REGION", raising=False)
+    for name in ("AWS_REGION", *OTHER_REGIONS):
+        monkeypatch.delenv(name, raising=False)
     assert "bedrock" not in factories(load_settings(None))
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     for provider, make in factories(load_settings(None)).items():
         client = make(SecretStr("sk-1:and-2"))
         assert client.provider == provider
         await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-east-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "us-gov-west-1", "AWS_PROFILE": "work"}, "us-gov-west-1"),
+        ({"AWS_REGION": "eusc-de-east-1"}, "eusc-de-east-1"),
+        ({"AWS_PROFILE": "work"}, "eu-central-1"),
+        ({"AWS_PROFILE": "default"}, "sa-east-1"),
+        ({"AWS_PROFILE": "bare"}, None),
+        ({"AWS_PROFILE": "none of that name"}, None),
+        ({}, None),
+    ],
+)
+def test_bedrock_is_used_where_the_environment_names_a_region(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], region: str | None
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nregion = sa-east-1\n[profile work]\ns3 =\n  a = b\nregion=eu-central-1\n[profile bare]\n"
+    )
+    for name in ("AWS_REGION", *OTHER_REGIONS):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**variables, "AWS_CONFIG_FILE": str(config)}.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(None)
+    assert settings.bedrock_region == region
+    assert ("bedrock" in factories(settings), keys_of(settings).has("bedrock")) == (region is not None,) * 2
+
+
+def test_a_file_of_profiles_that_cannot_be_read_switches_nothing_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    assert load_settings(None).bedrock_region is None
+    (tmp_path / "config").write_bytes(b"region = \xff before any profile")
+    assert load_settings(None).bedrock_region is None
 
 
 def test_the_package_gives_its_names_and_no_others() -> None:

@@ -322,6 +322,13 @@ def test_settings_of_the_model_service_are_explained_beside_the_others(
     key = rig.run("config", "explain", "mistral_api_key").out.split("\t")
     assert key[:3] == ["MISTRAL_API_KEY", "********", "environment MISTRAL_API_KEY"]
     assert rig.run("config", "show", "POINTSMAN_MODELS").out.startswith("POINTSMAN_MODELS\t")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "aws").write_text("[profile work]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "aws"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    region = rig.run("config", "explain", "AWS_REGION").out.split("\t")
+    assert region[:3] == ["AWS_REGION", "eu-west-3", "profile of AWS_PROFILE"]
     monkeypatch.setenv("LLM_MAX_RETRIES", "-7")
     assert "LLM_MAX_RETRIES is '-7'" in rig.run("config", "explain").err
 

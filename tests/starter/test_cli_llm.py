@@ -179,6 +179,8 @@ def test_without_names_the_models_of_the_tier_are_compared(
 ) -> None:
     for name in ("MISTRAL_API_KEY", "AWS_REGION", "AZURE_OPENAI_ENDPOINT"):
         monkeypatch.delenv(name)
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
     answer = rig.run("llm", "compare", "Which colour?", "--tier", "fast")
     assert [line.split("\t")[0] for line in answer.out.splitlines()] == list(FASTEST.values())[:3]
 
