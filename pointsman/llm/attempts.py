@@ -11,6 +11,7 @@ from pointsman.llm.budgets import SUCCESS, Claim, Reservation, accounts_of, host
 from pointsman.llm.client import LLMClient
 from pointsman.llm.errors import (
     InvalidResponseError,
+    ModelRetiredError,
     ProviderError,
     ProviderTimeoutError,
     RateLimitedError,
@@ -85,6 +86,8 @@ class Attempts:
                 rules.breakers.succeeded(circuit)
             except ProviderError as error:
                 failure = error
+                if isinstance(error, ModelRetiredError):
+                    rules.governance.name_successor(error, model)
                 rules.breakers.failed(circuit, error)
                 await settle.failed(error)
                 if isinstance(error, RateLimitedError) and error.retry_after:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Self
+from uuid import uuid4
 
 from pydantic import Field
 
@@ -118,6 +119,7 @@ class EmbeddingService:
             LLMError: typed alike for every provider. Nothing else is raised.
         """
         model = request.model or self._default_model
+        request = request if request.trace_id else request.model_copy(update={"trace_id": uuid4().hex})
         context, started, retrier = request.context(model), self._now(), Retrier(self._rules.retries, self._now)
         begun_ns, tries = time.time_ns(), list[Try]()
         provider, limit = "", ""
@@ -126,7 +128,7 @@ class EmbeddingService:
             while True:
                 try:
                     limit = await self._pool.limit(provider, request.tenant, request.user)
-                    await self._gate.enter(limit, _tokens(request))
+                    await self._gate.enter(limit, _tokens(request), retrier.left)
                     found = await self._attempt(request, context, provider, tries)
                     break
                 except ProviderError as error:
@@ -180,7 +182,11 @@ class EmbeddingService:
         rules, model = self._rules, context.model
         async with self._pool.lease(provider, request.tenant, request.user) as (circuit, embedder):
             rules.breakers.enter(circuit, provider)
-            reservation = await self._reserve(request, context, provider, circuit)
+            try:
+                reservation = await self._reserve(request, context, provider, circuit)
+            except BaseException:  # nothing is sent: whoever comes next may try a circuit that is half open
+                rules.breakers.abandoned(circuit)
+                raise
             rules.observer.started(provider)
             begun_ns, failure, told = time.time_ns(), None, Told(error=accounting.CANCELLED)
             try:

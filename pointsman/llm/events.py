@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pointsman.llm.errors import TruncatedStreamError
 from pointsman.llm.types import LLMResponse, TokenUsage, ToolCallPart, Value
 
 
@@ -54,11 +55,14 @@ class StreamFinished(Value):
 
 
 class Retrying(Value):
-    """The stream begins again: what it said until now is void. Only from the service, never from an adapter."""
+    """The stream begins again, perhaps with another model: what it said until now is void.
+
+    Only from the service, never from an adapter.
+    """
 
     kind: Literal["retrying"] = "retrying"
     attempt: int
-    """The one that begins, 2 or more."""
+    """The one that begins; 1 where nothing was sent before it, because a limit or a circuit of ours stood there."""
     error: str
     wait_seconds: float = 0.0
 
@@ -78,7 +82,16 @@ StreamEvent = Annotated[
 
 
 async def texts(events: AsyncIterable[StreamEvent]) -> AsyncGenerator[str]:
-    """The text alone, for those who want nothing else. Ends, or raises, when the stream does."""
+    """The text alone, for those who want nothing else. Ends, or raises, when the stream does.
+
+    Raises:
+        TruncatedStreamError: the stream begins again, and text is out already that cannot be taken back.
+    """
+    said: list[str] = []
     async for event in events:
         if isinstance(event, TextDelta):
+            said.append(event.text)
             yield event.text
+        elif isinstance(event, Retrying) and said:
+            told = f"the answer begins again, and what was said cannot be taken back: {event.error}"
+            raise TruncatedStreamError(told, received="".join(said))

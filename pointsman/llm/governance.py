@@ -13,6 +13,7 @@ from pointsman.llm.types import LLMRequest, Value
 
 LOG = logging.getLogger("pointsman.llm.governance")
 """A logger of its own, so that violations can be kept longer than other lines."""
+SERVICE_LOG = logging.getLogger("pointsman.llm")
 
 
 class Violation(Value):
@@ -59,6 +60,7 @@ class Governance:
         self._allowed = tuple(allowed)
         self._violations = violations or LoggedViolations()
         self._today = today
+        self._warned: dict[str, date] = {}
 
     def permits(self, name: str) -> bool:
         """Whether the list has the model. Says nothing of its lifecycle."""
@@ -69,7 +71,23 @@ class Governance:
         return self.permits(model.name) and not model.retired(self._today())
 
     def warning(self, model: Model) -> str:
-        return model.warning(self._today())
+        """What its users should hear of its end, if that is near. The log hears it once a day."""
+        today = self._today()
+        told = self._registry.check_lifecycle(model, today, self.permits)
+        if told and self._warned.get(model.name) != today:
+            self._warned[model.name] = today
+            SERVICE_LOG.warning(told)
+        return told
+
+    def name_successor(self, error: ModelRetiredError, model: Model) -> None:
+        """Complete what a provider says: that a model is gone, but seldom since when, and what takes its place."""
+        today = self._today()
+        error.since = error.since or min(today, model.shutdown_on or today)
+        error.replacement = error.replacement or model.replacement
+        successor = error.replacement
+        then = f"use {successor}" if successor else "ask for a tier, and look for a successor: pointsman models refresh"
+        first = ", and put it into ALLOWED_MODELS first" if successor and not self.permits(successor) else ""
+        error.reason = f"{error.reason.rstrip('.')}. Since {error.since} at the latest: {then}{first}"
 
     async def admit(self, request: LLMRequest, name: str) -> Model:
         """The model, if it may be used.
@@ -81,7 +99,7 @@ class Governance:
         model = self._registry.find(name)
         try:
             if model is not None:
-                self._registry.check_lifecycle(model, self._today())
+                self._registry.check_lifecycle(model, self._today(), self.permits)
             if model is None or not self.permits(model.name):
                 raise self._refusal(name, model)
         except (ModelNotAllowedError, ModelRetiredError) as error:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pydantic import Field
 
-from pointsman.llm.errors import QueueFullError
+from pointsman.llm.errors import QueueFullError, RateLimitedError
 from pointsman.llm.types import Value
 
 QUEUE_MAX = 100
@@ -103,12 +103,14 @@ class Gate:
         """How many wait for the provider, under any key."""
         return sum(count for name, count in self._waiting.items() if name.partition("/")[0] == provider)
 
-    async def enter(self, provider: str, tokens: int) -> None:
+    async def enter(self, provider: str, tokens: int, longest: timedelta = timedelta.max) -> None:
         """Return when the call may go out.
 
         Raises:
             QueueFullError: too many wait already; names their number and the wait.
+            RateLimitedError: it could not go out within `longest`; names the wait.
         """
+        ends = asyncio.get_running_loop().time() + longest.total_seconds()
         waiting = self.waiting(provider)
         wait = 0.0 if waiting else await self._limits.take(provider, tokens)
         if not waiting and not wait:
@@ -121,8 +123,10 @@ class Gate:
                 provider=provider.partition("/")[0],
                 retry_after=timedelta(seconds=wait),
             )
+        _check_wait(provider, wait, ends)
         async with self._queued(provider):
-            while wait := await self._limits.take(provider, tokens):  # noqa: ASYNC110 - time alone lets it through
+            while wait := await self._limits.take(provider, tokens):
+                _check_wait(provider, wait, ends)
                 await asyncio.sleep(wait)
 
     async def limited(self, provider: str, wait: timedelta) -> None:
@@ -140,3 +144,12 @@ class Gate:
             if not self._waiting[provider]:
                 # A lock belongs to the loop in which somebody waited for it; the next queue may be in another.
                 self._turns.pop(provider, None)
+
+
+def _check_wait(provider: str, wait: float, ends: float) -> None:
+    if asyncio.get_running_loop().time() + wait > ends:
+        raise RateLimitedError(
+            f"{provider} is limited for {wait:.0f} s more, longer than this call may wait. Nothing was sent.",
+            provider=provider.partition("/")[0],
+            retry_after=timedelta(seconds=wait),
+        )

@@ -1,6 +1,6 @@
 """The models that are known: whose they are, what they can do, how long they live. Data, checked when it is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -161,22 +161,24 @@ class Registry(_Strict):
         order = sorted(named, key=lambda provider: (self._rank(provider), provider))
         return [self.models[named[provider]] for provider in order]
 
-    def check_lifecycle(self, model: Model, today: date) -> str:
-        """A warning where the end is near.
+    def check_lifecycle(self, model: Model, today: date, permits: Callable[[str], bool] = lambda name: True) -> str:
+        """A warning where the end is near. `permits` tells which successor may be used as it is.
 
         Raises:
             ModelRetiredError: the end is past.
         """
+        successor = model.replacement
+        first = "" if not successor or permits(successor) else f"; put {successor} into ALLOWED_MODELS first"
         if model.retired(today):
             raise ModelRetiredError(
-                f"{model.name} is gone since {model.shutdown_on}"
-                + (f": use {model.replacement}" if model.replacement else ""),
+                f"{model.name} is gone since {model.shutdown_on}" + (f": use {successor}" if successor else "") + first,
                 provider=model.provider,
                 model=model.name,
-                replacement=model.replacement,
+                replacement=successor,
                 since=model.shutdown_on,
             )
-        return model.warning(today)
+        warning = model.warning(today)
+        return warning and warning + first
 
     def _rank(self, provider: str) -> int:
         return self.prefer.index(provider) if provider in self.prefer else len(self.prefer)

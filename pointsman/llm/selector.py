@@ -119,6 +119,10 @@ class Selector:
         if not able:  # let the call say which key is missing
             able, keyless = keyless[:1], []
         left_out += [f"no key for {model.provider}" for model in keyless]
+        houses = {CHEAPEST, *(model.provider for model in offered)}
+        left_out += [
+            f"{name!r}, which is preferred, has no model of this tier" for name in prefer if name not in houses
+        ]
         if not able:
             raise NoModelError(f"no model of tier {tier.value} can take this request: {'; '.join(left_out)}")
         first = next((model for model in able if self._healthy(model.provider)), able[0])

@@ -14,6 +14,7 @@ from contextlib import aclosing, contextmanager
 from contextvars import copy_context
 from datetime import timedelta
 from typing import Self
+from uuid import uuid4
 
 from pointsman.llm import accounting
 from pointsman.llm.attempts import Attempts
@@ -141,6 +142,8 @@ class _Run:
     ) -> None:
         self._rules = rules
         self._gate = gate
+        # Without a name, neither the log nor the books nor the provider's support could find it again.
+        request = request if request.trace_id else request.model_copy(update={"trace_id": uuid4().hex})
         self._request = request
         self._now = now
         self._started = now()
@@ -178,7 +181,15 @@ class _Run:
         if found is None:
             return None
         saved = f"from the cache: {found.cost_usd} USD saved"
-        return found.model_copy(update={"usage": TokenUsage(), "cost_usd": 0 * found.cost_usd, "notes": (saved,)})
+        return found.model_copy(
+            update={
+                "usage": TokenUsage(),
+                "cost_usd": 0 * found.cost_usd,
+                "latency_ms": self._ms(),
+                "trace_id": self._request.trace_id,
+                "notes": (*found.notes, saved),
+            }
+        )
 
     async def complete(self, selection: Selection) -> LLMResponse:
         failures: list[ProviderError] = []
@@ -227,10 +238,11 @@ class _Run:
     async def stream(self, selection: Selection) -> AsyncGenerator[StreamEvent]:
         self._is_streamed = True
         failures: list[ProviderError] = []
-        for model in (selection.model, *selection.fallbacks):
+        models = (selection.model, *selection.fallbacks)
+        for model in models:
             while True:
                 try:
-                    await self._gate.enter(await self._attempts.limit(model), self._attempts.tokens_max(model))
+                    await self._enter(model)
                     async with aclosing(self._attempts.stream(model)) as events:
                         async for event in events:
                             yield event
@@ -238,6 +250,8 @@ class _Run:
                     pause = self._retrier.wait(error)
                     if pause is None:
                         self._pass_on(error, failures)
+                        if model is not models[-1]:  # what this one said may be out: the next begins again
+                            yield self._retrying(error, timedelta(0))
                         break
                     yield self._retrying(error, pause)
                     await self._rest(error, pause)
@@ -258,13 +272,17 @@ class _Run:
     async def _persist(self, model: Model) -> LLMResponse:
         while True:
             try:
-                await self._gate.enter(await self._attempts.limit(model), self._attempts.tokens_max(model))
+                await self._enter(model)
                 return await self._attempts.complete(model)
             except ProviderError as error:
                 pause = self._retrier.wait(error)
                 if pause is None:
                     raise
                 await self._rest(error, pause)
+
+    async def _enter(self, model: Model) -> None:
+        tokens = self._attempts.tokens_max(model)
+        await self._gate.enter(await self._attempts.limit(model), tokens, self._retrier.left)
 
     async def _rest(self, error: ProviderError, pause: timedelta) -> None:
         if isinstance(error, RateLimitedError):
@@ -290,7 +308,7 @@ class _Run:
         record = accounting.record_of(
             self._request,
             end,
-            round((self._now() - self._started) * 1000, 3),
+            self._ms(),
             self._attempts.tries,
             model.provider if model else "",
             model.name if model else self._request.model,
@@ -299,6 +317,9 @@ class _Run:
             self._is_streamed,
         )
         self._context.run(self._spread, record)
+
+    def _ms(self) -> float:
+        return round((self._now() - self._started) * 1000, 3)
 
     def _spread(self, record: accounting.CallRecord) -> None:
         accounting.log(record)

@@ -126,6 +126,7 @@ def _asked(record: CallRecord, provider: str, model: str) -> Attributes:
         names.GEN_AI_CONVERSATION: record.session_id or None,
         names.GEN_AI_AGENT: record.source_agent or None,
         names.ATTRIBUTE_PREFIX + names.TENANT: record.tenant or None,
+        names.ATTRIBUTE_PREFIX + names.TRACE_ID: record.trace_id or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -277,6 +277,7 @@ class LLMRequest(Value):
     metadata: dict[str, str] = Field(default_factory=dict)
     """Sent to the provider where its API takes any."""
     trace_id: str = ""
+    """Empty: the service makes one up. It is in the response, the log line, the span and the books."""
     source_agent: str = ""
     session_id: str = ""
     tenant: str = ""

@@ -26,7 +26,7 @@ from pointsman.llm.types import (
     ToolSpec,
 )
 from starter.cli.call import Call
-from starter.cli.errors import CliError, ExitCode, translated, usage
+from starter.cli.errors import CliError, ExitCode, folder_must_exist, translated, usage
 from starter.cli.llm import Asked, Desk, opened
 from starter.cli.output import Listing, Record, Single
 
@@ -139,6 +139,8 @@ def _with_needs(request: LLMRequest, needs: Sequence[str]) -> LLMRequest:
 
 async def refreshed(call: Call, settings: Settings, providers: Sequence[str], write: Path | None) -> ExitCode:
     """Show what the providers list otherwise than the file of models says; write the file as it would be."""
+    if write is not None:
+        folder_must_exist(write)
     async with opened(settings, call.out, accounted=False) as desk:
         # Servers of one's own are in the policy, not in the file.
         registry = Registry.load(desk.llm.pointsman_models)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 if TYPE_CHECKING:
     from pointsman.llm.providers.openai.responses import OpenAIResponses
+    from tests.llm.service_rig import Bench
     from tests.llm.standin import Provider
 
 
@@ -50,3 +51,14 @@ async def client(provider: "Provider") -> "AsyncGenerator[OpenAIResponses]":
 
     async with OpenAIResponses(SecretStr(KEY), provider.url, timeout=timedelta(seconds=20)) as adapter:
         yield adapter
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def bench(provider: "Provider") -> "AsyncGenerator[Bench]":
+    from tests.llm.service_rig import Bench
+
+    made = Bench(provider)
+    yield made
+    for service in made.services:
+        await service.aclose()
+    assert made.observer.active == 0

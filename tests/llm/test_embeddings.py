@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 
 from pointsman.llm import errors
 from pointsman.llm.accounting import CallRecord, Unobserved
+from pointsman.llm.breakers import BreakerPolicy, Breakers
 from pointsman.llm.budgets import Budget, MemoryBudgets, Scope
 from pointsman.llm.embedder import InputKind
 from pointsman.llm.embedding_setup import make_embeddings
@@ -178,6 +180,21 @@ async def test_provider_that_fails_again_and_again_is_left_alone(provider: Provi
                 await service.embed(EmbeddingRequest(texts=("x",)))
         with pytest.raises(errors.CircuitOpenError):
             await service.embed(EmbeddingRequest(texts=("x",)))
+
+
+async def test_request_that_a_budget_refuses_keeps_nobody_from_trying_a_provider_again(provider: Provider) -> None:
+    now = [0.0]
+    breakers = Breakers(BreakerPolicy(failures_max=1, open_seconds=10), lambda: now[0])
+    budgets = MemoryBudgets([Budget(scope=Scope.TENANT, tokens=100)])
+    rules = replace(ruled(provider, budgets, Heard()), breakers=breakers, retries=RetryPolicy(retries_max=0))
+    provider.fails(FaultKind.STATUS, status=503)
+    async with make_embeddings(settings_of(provider.root), rules, keys()) as service:
+        with pytest.raises(errors.ProviderOverloadedError):
+            await service.embed(EmbeddingRequest(texts=("x",), tenant="acme"))
+        now[0] = 11.0
+        with pytest.raises(errors.BudgetExceededError):
+            await service.embed(EmbeddingRequest(texts=("x" * 3_000,), tenant="acme"))
+        assert (await service.embed(EmbeddingRequest(texts=("x",), tenant="acme"))).vectors
 
 
 async def test_request_says_whose_it_is_to_the_books() -> None:

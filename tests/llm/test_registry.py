@@ -61,7 +61,8 @@ def test_models_of_the_tiers_are_allowed_alive_priced_and_able() -> None:
     [
         ("claude-3-opus-20240229", "claude-opus-5-5"),
         ("claude-3-5-sonnet-latest", "claude-sonnet-5-5"),
-        ("gemini-1.5-pro", "gemini-3.1-pro-preview"),
+        ("gemini-1.5-pro", "gemini-3.8-flash"),
+        ("claude-3.5-sonnet", "claude-sonnet-5-5"),
         ("gemini-2.0-flash", "gemini-3.5-flash-lite"),
         ("gpt-3.5-turbo", "gpt-6-luna"),
     ],

@@ -98,6 +98,12 @@ async def test_the_cheapest_for_this_request_is_asked_first_where_price_is_prefe
     assert "gpt-6-luna may cost 0.0" in long.rationale
 
 
+async def test_a_preferred_provider_that_the_tier_does_not_know_is_named() -> None:
+    selection = await selector().select(request(tier="fast"), prefer=("antropic", "gemini"))
+    assert selection.model.provider == "gemini"
+    assert "'antropic', which is preferred, has no model of this tier" in selection.rationale
+
+
 async def test_a_provider_that_is_named_comes_before_the_cheapest() -> None:
     selection = await selector().select(request(tier="fast"), prefer=("gemini", "price"))
     assert selection.model.provider == "gemini"

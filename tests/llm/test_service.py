@@ -2,103 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-import pytest_asyncio
-from pydantic import SecretStr
 
 from pointsman.llm import errors
-from pointsman.llm.accounting import CallRecord
 from pointsman.llm.breakers import BreakerPolicy, Breakers, BreakerState
 from pointsman.llm.budgets import Budget, MemoryBudgets, Scope
 from pointsman.llm.errors import ProviderError
-from pointsman.llm.events import Retrying, StreamFinished, TextDelta
+from pointsman.llm.events import Retrying, StreamFinished, TextDelta, texts
 from pointsman.llm.governance import Governance
-from pointsman.llm.keys import OperatorKeys
 from pointsman.llm.limits import MemoryRateLimits, RateLimit
-from pointsman.llm.pool import ClientPool
-from pointsman.llm.providers.openai.responses import OpenAIResponses
-from pointsman.llm.registry import Registry
 from pointsman.llm.response_cache import MemoryResponseCache
 from pointsman.llm.retries import RetryPolicy
-from pointsman.llm.rules import Rules
-from pointsman.llm.selector import Selector
-from pointsman.llm.service import LLMService
-from pointsman.llm.types import LLMRequest, LLMResponse, Role, text_message
+from pointsman.llm.types import LLMResponse
 from pointsman.sandbox.models.control import FaultKind, Hold, Outcome
 from pointsman.sandbox.models.replies import Reply
-from tests.llm.standin import KEY, Provider
+from tests.llm.service_rig import REGISTRY, SECRET, Bench, request
+from tests.llm.standin import KEY
 from tests.llm.wiring import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-REGISTRY = Registry.load()
-SECRET = "the words of this conversation"
-HELLO = text_message(Role.USER, SECRET)
-BRISK = RetryPolicy(wait_seconds_max=0.02)
-
-
-@dataclass
-class Counting:
-    """An observer that remembers."""
-
-    active: int = 0
-    ends: list[str] = field(default_factory=list)
-    pauses: list[float] = field(default_factory=list)
-    records: list[CallRecord] = field(default_factory=list)
-
-    def started(self, provider: str) -> None:
-        self.active += 1
-
-    def ended(self, provider: str, model: str, error: ProviderError | None) -> None:
-        self.active -= 1
-        self.ends.append(type(error).__name__ if error else "well")
-
-    def waits(self, provider: str, seconds: float) -> None:
-        self.pauses.append(seconds)
-
-    def told(self, record: CallRecord) -> None:
-        self.records.append(record)
-
-
-@dataclass
-class Bench:
-    """A way to make services over the stand-in, and to close them."""
-
-    provider: Provider
-    observer: Counting = field(default_factory=Counting)
-    services: list[LLMService] = field(default_factory=list)
-
-    def service(self, fallbacks: Sequence[str] = (), keys: dict[str, str] | None = None, **rules: object) -> LLMService:
-        governance = Governance(REGISTRY, ("*",), today=lambda: date(2026, 11, 21))
-        selector = Selector(REGISTRY, governance, fallbacks={"gpt-6-luna": fallbacks})
-        given = {"governance": governance, "retries": BRISK, "observer": self.observer, **rules}
-        known = {name: SecretStr(key) for name, key in (keys or {"openai": KEY}).items()}
-        url = self.provider.url
-        pool = ClientPool(OperatorKeys(known), {"openai": lambda key: OpenAIResponses(key, url, timedelta(seconds=60))})
-        made = LLMService(pool, Rules(selector=selector, **given))  # type: ignore[arg-type]  # rules of the test
-        self.services.append(made)
-        return made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def bench(provider: Provider) -> AsyncGenerator[Bench]:
-    made = Bench(provider)
-    yield made
-    for service in made.services:
-        await service.aclose()
-    assert made.observer.active == 0
-
-
-def request(**fields: object) -> LLMRequest:
-    given = {"messages": (HELLO,), "trace_id": "t-1", "tenant": "rail", **fields}
-    if "tier" not in fields:
-        given.setdefault("model", "gpt-6-luna")
-    return LLMRequest.model_validate(given)
 
 
 async def test_an_answer_says_how_it_came_about(bench: Bench) -> None:
@@ -221,6 +146,66 @@ async def test_another_model_streams_where_the_first_cannot(bench: Bench) -> Non
     last = events[-1]
     assert isinstance(last, StreamFinished)
     assert last.response.model == "gpt-6.1-terra"
+
+
+async def test_a_stream_that_goes_over_to_another_model_says_that_it_begins_again(bench: Bench) -> None:
+    bench.provider.says(Reply(text="one two three four"), Reply(text="five six"))
+    bench.provider.fails(FaultKind.CUT, after=7, model="gpt-6-luna")
+    service = bench.service(["gpt-6.1-terra"], retries=RetryPolicy(retries_max=0))
+    said = ""
+    async for event in service.stream(request()):
+        match event:
+            case Retrying(wait_seconds=seconds):
+                assert said, "the first had begun to speak"
+                assert seconds == 0
+                said = ""
+            case TextDelta(text=text):
+                said += text
+            case StreamFinished(response=response):
+                assert (said, response.text, response.model) == ("five six", "five six", "gpt-6.1-terra")
+
+
+async def test_text_alone_is_never_two_answers_in_one(bench: Bench) -> None:
+    bench.provider.says(Reply(text="one two three four"), Reply(text="five six"))
+    bench.provider.fails(FaultKind.CUT, after=7)
+    said: list[str] = []
+
+    async def hear() -> None:
+        async for text in texts(bench.service().stream(request())):
+            said.append(text)
+
+    with pytest.raises(errors.TruncatedStreamError, match="begins again") as caught:
+        await hear()
+    assert said
+    assert caught.value.received == "".join(said)
+    assert [text async for text in texts(bench.service().stream(request()))]
+
+
+async def test_a_request_without_a_name_gets_one(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "pointsman.llm"):
+        response = await bench.service().complete(request(trace_id=""))
+    assert len(response.trace_id) == 32
+    assert bench.observer.records[-1].trace_id == response.trace_id
+    assert bench.provider.last.metadata["trace_id"] == response.trace_id
+
+
+async def test_a_wait_beyond_the_deadline_is_an_error_at_once_and_no_queue(bench: Bench) -> None:
+    limits = MemoryRateLimits()
+    await limits.limited("openai", timedelta(hours=1))
+    with pytest.raises(errors.RateLimitedError, match=r"longer than this call may wait\. Nothing was sent") as caught:
+        await bench.service(limits=limits).complete(request())
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after > timedelta(minutes=59)
+    assert bench.provider.control.seen == []
+
+
+async def test_a_model_that_its_provider_has_retired_has_its_successor_named(bench: Bench) -> None:
+    bench.provider.fails(FaultKind.STATUS, status=404, code="model_not_found", message="gpt-5-mini is retired.")
+    with pytest.raises(errors.ModelRetiredError) as caught:
+        await bench.service().complete(request(model="gpt-5-mini"))
+    assert caught.value.replacement == "gpt-6-luna"
+    assert caught.value.since == date(2026, 11, 21)
+    assert "retired. Since 2026-11-21 at the latest: use gpt-6-luna" in str(caught.value)
 
 
 async def test_a_tier_goes_to_a_provider_that_there_is_a_key_for(bench: Bench) -> None:
@@ -371,14 +356,16 @@ async def test_while_a_provider_limits_us_calls_wait_for_it(bench: Bench) -> Non
 
 async def test_a_kept_answer_costs_nothing_and_shows_what_it_saved(bench: Bench) -> None:
     service = bench.service(cache=MemoryResponseCache())
-    first = await service.complete(request())
-    second = await service.complete(request(trace_id="t-2"))
+    first = await service.complete(request(stop=("END",)))
+    second = await service.complete(request(stop=("END",), trace_id="t-2"))
     assert second.text == first.text
+    assert second.trace_id == "t-2"
+    assert set(first.notes) < set(second.notes), "what was left out of the question is left out of this answer, too"
     assert (second.attempts, second.usage.total_tokens) == (0, 0)
     assert second.cost_usd == 0
     assert f"from the cache: {first.cost_usd} USD saved" in second.notes
     assert bench.observer.records[-1].outcome == "cached"
-    await service.complete(request(tenant="road"))
+    await service.complete(request(stop=("END",), tenant="road"))
     assert len(bench.provider.control.seen) == 2
 
 

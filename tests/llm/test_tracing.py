@@ -132,6 +132,7 @@ async def test_a_call_says_what_the_conventions_ask_for(watched: Watched) -> Non
         "gen_ai.request.max_tokens": 300,
         "gen_ai.conversation.id": "s-1",
         "gen_ai.agent.name": "triage",
+        "pointsman.trace_id": response.trace_id,
         "gen_ai.response.id": response.response_id,
         "gen_ai.response.model": response.model,
         "gen_ai.response.finish_reasons": ("stop",),

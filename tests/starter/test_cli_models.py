@@ -62,7 +62,7 @@ def test_models_are_listed_with_what_decides(rig: Rig, monkeypatch: pytest.Monke
 def test_those_that_are_gone_are_listed_when_asked_for(rig: Rig) -> None:
     answer = rig.run("llm", "models", "--provider", "gemini", "--all", "--json")
     found = {str(row["model"]): row for row in rows(answer, "models")}
-    assert found["gemini-1.5-pro"]["lifecycle"] == "gone since 2025-09-24, then gemini-3.1-pro-preview"
+    assert found["gemini-1.5-pro"]["lifecycle"] == "gone since 2025-09-24, then gemini-3.8-flash"
     assert {row["provider"] for row in found.values()} == {"gemini"}
 
 
@@ -132,6 +132,12 @@ def test_a_new_model_a_changed_window_and_a_day_of_shutdown_are_shown_and_writte
     monkeypatch.setenv("POINTSMAN_MODELS", "new.yaml")
     again = rig.run("models", "refresh", "--provider", "anthropic", "--json")
     assert (again.code, rows(again, "differences")) == (ExitCode.OK, [])
+
+
+def test_a_folder_that_is_not_there_is_told_before_anybody_is_asked(rig: Rig) -> None:
+    answer = rig.run("models", "refresh", "--write", "not/there.yaml")
+    assert (answer.code, answer.out) == (ExitCode.NOT_FOUND, "")
+    assert "mkdir -p not" in answer.err
 
 
 def own_file(folder: Path) -> Path:

@@ -88,7 +88,7 @@ async def _prices(model: Model) -> Json:
         "cached": TokenUsage(prompt_tokens=1, cached_tokens=1, total_tokens=1),
         "completion": TokenUsage(completion_tokens=1, total_tokens=1),
     }
-    told = {name: await price(model.provider, model.name, usage) for name, usage in counts.items()}
+    told = {name: await price(model.provider, model.sent, usage) for name, usage in counts.items()}
     if any(one.note for one in told.values()):
         return None
     prices: dict[str, Json] = {name: _plain(one.cost_usd * MILLION) for name, one in told.items()}

@@ -242,6 +242,7 @@ async def test_models_are_told_with_what_they_can_do_and_cost(rpc: Rpc) -> None:
     assert (luna["provider"], luna["tiers"], luna["usable"]) == ("openai", ["fast"], True)
     assert luna["prices"]["prompt"] == "0.1"
     assert luna["prices"]["unit"] == "USD per million tokens"
+    assert models["azure/gpt-6-luna"]["prices"]["prompt"] == "0.1"
     assert "tools" in luna["can"]
     assert models["gpt-4"]["lifecycle"] == {
         "state": "retired",
