@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -141,6 +142,7 @@ class Stage:
                 **common,
                 "POINTSMAN_DATA_DIR": str(folder / "data"),
                 "POINTSMAN_WEB_PORT": str(web_port),
+                "POINTSMAN_PUBLIC_URL": self.web_url,
                 "POINTSMAN_WEBHOOK_SECRETS": self.hook_secret,
                 "POINTSMAN_AZURE_DEVOPS_URL": f"{self.azure_url}/{self.organisation}",
                 "POINTSMAN_METRICS_PORT": str(self.core_port),
@@ -197,6 +199,18 @@ class Stage:
             "POINTSMAN_UI_URL": self.temporal.ui_url,
         }
         return self.temporal
+
+    def write_settings(self) -> Path:
+        """The settings of Pointsman's process for a shell, for its user alone: secrets of this run are among them.
+
+        A real provider's key is not ours to write down, and the port of metrics is taken.
+        """
+        path = self.folder / "settings.env"
+        left_out = ("POINTSMAN_METRICS_PORT", *(LIVE_VARIABLES if self.live else ()))
+        told = {name: value for name, value in self.pointsman.environment.items() if name not in left_out}
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in told.items()), encoding="utf-8")
+        return path
 
     async def start_pointsman(self) -> None:
         self.pointsman.start()

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
@@ -96,13 +96,6 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 def kept(stage: Stage) -> Sequence[str]:
     """Where all of it is, and what a person can do with it. The token is one of this run, for the stand-in alone."""
-    settings = {
-        "POINTSMAN_CONFIG_FILE": stage.folder / "config.toml",
-        "POINTSMAN_DATA_DIR": stage.folder / "data",
-        "POINTSMAN_TEMPORAL_ADDRESS": stage.server.address,
-        "POINTSMAN_UI_URL": stage.ui_url,
-        "POINTSMAN_WEB_PORT": urlsplit(stage.web_url).port,
-    }
     new = json.dumps([{"op": "add", "path": "/fields/System.Title", "value": "Login fails"}])
     items = f"{stage.azure_url}/{stage.organisation}/{stage.project}/_apis/wit/workitems/$Bug?api-version=7.1"
     header = "Content-Type: application/json-patch+json"
@@ -110,8 +103,9 @@ def kept(stage: Stage) -> Sequence[str]:
     return (
         f"left running: Temporal UI {stage.ui_url} (process {stage.server.pid}), Pointsman {stage.web_url} (process "
         f"{stage.pointsman.pid}), stand-ins {stage.azure_url} (process {stage.sandbox.pid}); state in {stage.folder}",
-        f"look, in another shell: export {' '.join(f'{name}={value}' for name, value in settings.items())}",
+        f"look, in another shell: set -a; . {shlex.quote(str(stage.write_settings()))}; set +a",
         f"   then: {ourselves()} items list",
+        f"   or: {ourselves()} hooks list",
         f"file an item of your own: {shlex.join(file)}",
         "Ctrl-C ends it all",
     )

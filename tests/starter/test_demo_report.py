@@ -1,6 +1,7 @@
 """What the demo says to people at its end."""
 
 import shlex
+import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,14 +18,25 @@ def test_whoever_keeps_the_demo_is_told_how_to_look_and_how_to_file_an_item(tmp_
     stage.person_token = "of-this-run"
     stage.temporal = DevServer(tmp_path / "temporal-of-nobody", tmp_path / "temporal")
     told = report.kept(stage)
-    looking = next(line for line in told if "export" in line)
-    settings = dict(part.split("=", 1) for part in shlex.split(looking.partition("export ")[2]))
-    assert settings["POINTSMAN_DATA_DIR"] == stage.pointsman.environment["POINTSMAN_DATA_DIR"]
-    assert settings["POINTSMAN_WEB_PORT"] == stage.pointsman.environment["POINTSMAN_WEB_PORT"]
-    assert settings["POINTSMAN_TEMPORAL_ADDRESS"] == stage.temporal.address
+    looking = next(line for line in told if "set -a" in line).partition(": ")[2]
+    shown = subprocess.check_output(["/bin/sh", "-c", f"{looking}; exec env"], env={}, text=True)
+    settings = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith("POINTSMAN_"))
+    given = dict(stage.pointsman.environment)
+    assert given.pop("POINTSMAN_METRICS_PORT") != ""
+    assert settings == {name: value for name, value in given.items() if name.startswith("POINTSMAN_")}
+    assert settings["POINTSMAN_PUBLIC_URL"] == stage.web_url
+    assert settings["POINTSMAN_WEBHOOK_SECRETS"] == stage.hook_secret
+    assert (tmp_path / "settings.env").stat().st_mode & 0o077 == 0
     command = shlex.split(next(line for line in told if "curl" in line).partition(": ")[2])
     assert command[:3] == ["curl", "--user", ":of-this-run"]
     assert command[-1] == f"{stage.azure_url}/fabrikam/Fabrikam/_apis/wit/workitems/$Bug?api-version=7.1"
+
+
+def test_the_key_of_a_real_provider_is_not_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "a-real-key")
+    written = Stage(tmp_path, live=True).write_settings().read_text()
+    assert "POINTSMAN_WEBHOOK_SECRETS=" in written
+    assert "a-real-key" not in written
 
 
 def test_each_item_comes_with_its_link_whole_on_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
