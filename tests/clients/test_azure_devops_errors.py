@@ -78,8 +78,15 @@ async def test_code_falls_back_to_the_number_in_the_message(azure: Azure) -> Non
 
 
 async def test_unknown_item_is_missing(azure: Azure) -> None:
-    with pytest.raises(Missing, match="TF401232: Work item 999 does not exist"):
+    with pytest.raises(Missing, match="TF401232: Work item 999 does not exist") as missing:
         await azure.service.work_items.get(999)
+    told = str(missing.value)
+    assert told.startswith(
+        f"organisation 'fabrikam' at {azure.service.base_url} has no work item 999 for our account. "
+    )
+    assert "GET" not in told
+    assert "HTTP" not in told
+    assert missing.value.code == "WorkItemUnauthorizedAccessException"
 
 
 async def test_unknown_project_is_missing(azure: Azure) -> None:

@@ -20,9 +20,11 @@ MESSAGE_CHARS_MAX = 600
 WHO_WE_ARE = "_apis/connectionData"
 """What every organisation answers."""
 
+_ITEM = re.compile(r"/_apis/wit/workitems/(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\b(?:TF|VS)\d{5,6}\b")
 _CONFLICTS = {"TF26071", "VS403351", "TestPatchOperationFailedException", "WorkItemRevisionMismatchException"}
 _MISSING = {"TF401232", "TF200016", "WorkItemUnauthorizedAccessException", "ProjectDoesNotExistWithNameException"}
+_NO_ITEM = {"TF401232", "WorkItemUnauthorizedAccessException"}
 _LATER = {"TF400733", "VS402335"}  # usage blocked; query over its 30 s
 _TOO_MANY = {"VS402337", "WorkItemTrackingQueryResultSizeLimitExceededException"}
 _NOT_SIGNED_IN = {"TF400813", "UnauthorizedRequestException"}
@@ -95,8 +97,21 @@ def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
         place, asked = _asked(what)
         return UnknownOrganisation(f"there is no {place}: {asked}, which each has, was answered with {said}", code)
     if status == HTTPStatus.NOT_FOUND or names & _MISSING:
-        return Missing(text, code)
+        return Missing(_no_item(what, said, names) or text, code)
     return _kept(text, code, names, fault)
+
+
+def _no_item(what: str, said: str, names: set[str]) -> str:
+    """In words, where it is a work item that is not there. Empty for anything else."""
+    found = _ITEM.search(what)
+    if found is None or not names & _NO_ITEM:
+        return ""
+    place, _ = _asked(what)
+    told = said.partition(", ")[2]
+    return (
+        f"{place} has no work item {found[1]} for our account. Look whether number and organisation are right; else it "
+        f"was deleted, or its area is closed to the account. It says: {told}"
+    )
 
 
 def _shut_out(what: str, said: str, code: str) -> NotSignedIn:
