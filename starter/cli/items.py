@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pydantic
 
-from pointsman.config import Settings
+from pointsman.config import Settings, variable
 from pointsman.contracts.records import ItemRow
 from pointsman.contracts.work_items import ENDED, WorkItemKey, WorkItemState
 from pointsman.domain.history import standing_at
@@ -112,31 +112,58 @@ async def waited_for(
     Raises:
         CliError: it has not ended after `timeout_seconds`; it goes on.
     """
-    state = ""
+    state = question = ""
     try:
         async with asyncio.timeout(timeout_seconds):
             while True:
-                try:
-                    row = await found(settings, named)
-                except CliError as error:
-                    if error.exit_code is not ExitCode.NOT_FOUND:
-                        raise
-                else:
-                    fresh = after is None or row.changed_at > after
-                    if fresh and row.state in ENDED:
+                row, asked = await _looked_at(settings, named)
+                if row and (after is None or row.changed_at > after):
+                    if row.state in ENDED:
                         return row
-                    if fresh and row.state != state:
+                    if row.state != state:
                         state = row.state
                         say(f"{row.state}: {row.reason}")
+                    if asked != question and (question := asked):
+                        say(f"it waits for a human. {_decide(asked)}")
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise CliError(
             "timed_out",
             f"{named} has not ended after {timeout_seconds:.0f} s; it is {state or 'not known yet'} and goes on.",
-            f"See where it stands: pointsman items timeline {named}",
+            _next(named, state, question),
             ExitCode.TIMED_OUT,
             retryable=True,
         ) from None
+
+
+async def _looked_at(settings: Settings, named: str) -> tuple[ItemRow | None, str]:
+    """The item, None while it is not known, and the open question that it waits for."""
+    parse(named)
+    async with opened(settings) as books:
+        try:
+            row = await find(books, named, _organisations(settings))
+        except CliError as error:
+            if error.exit_code is not ExitCode.NOT_FOUND:
+                raise
+            return None, ""
+        if row.state is not WorkItemState.WAITING:
+            return row, ""
+        asked = [one for one in await books.escalations.find(limit=ROWS_MAX) if one.escalation.key == row.key]
+        # A question about a rule that it breaks may be open as well: that is none of its own workflow.
+        ours = [one.id for one in asked if one.workflow_id.startswith(f"{row.workflow_id}/")]
+        return row, ours[0] if ours else ""
+
+
+def _decide(question: str) -> str:
+    return f"See what is asked, then decide: pointsman escalations show {question}"
+
+
+def _next(named: str, state: str, question: str) -> str:
+    if question:
+        return _decide(question)
+    if state == WorkItemState.WAITING:
+        return "See what is asked: pointsman escalations list"
+    return f"See where it stands: pointsman items timeline {named}"
 
 
 async def timeline(settings: Settings, named: str) -> Listing:
@@ -188,6 +215,17 @@ async def _told_of(books: Books, named: str, organisations: tuple[str, ...]) -> 
         return WorkItemKey(organisation=name, project=project, id=item_id)
 
 
+async def _heard_of(settings: Settings) -> tuple[str, ...]:
+    """Organisations whose items our books know."""
+    try:
+        async with opened(settings) as books:
+            return tuple(sorted({row.key.organisation for row in await books.items.find(limit=ROWS_MAX)}))
+    except CliError as error:
+        if error.code != "no_database":
+            raise
+        return ()
+
+
 async def last_change(settings: Settings, item: WorkItemKey) -> datetime | None:
     """When the item last changed; None where nothing is known of it."""
     row = await _known(settings, item)
@@ -204,13 +242,20 @@ async def _known(settings: Settings, item: WorkItemKey) -> ItemRow | None:
         return None
 
 
-async def meant(settings: Settings, named: WorkItemKey) -> tuple[WorkItemKey, str]:
-    """The item as the books know it, and its workflow's id: people type a project's name as they like.
+async def meant(settings: Settings, named: WorkItemKey, say: Callable[[str], None]) -> tuple[WorkItemKey, str]:
+    """The item as the books know it, and its workflow's id: people type a project's name as they like. Where nothing
+    tells whether there is such an organisation, that is said.
 
     Raises:
         CliError: settings name no such organisation.
     """
     known = _organisations(settings)
+    if not known and named.organisation not in (heard := await _heard_of(settings)):
+        others = f" Our books know others: {', '.join(heard)}." if heard else ""
+        say(
+            f"organisation {named.organisation!r} is taken as it was typed, because {variable('azure_devops_url')} is "
+            f"not set here; the worker's settings are not known.{others} A worker without access to it asks a human."
+        )
     if known and named.organisation not in known:
         raise usage(
             f"{named.organisation!r} is none of the organisations of settings: {', '.join(known)}. Nothing was done.",
@@ -223,7 +268,7 @@ async def meant(settings: Settings, named: WorkItemKey) -> tuple[WorkItemKey, st
 
 async def start(settings: Settings, named: WorkItemKey, by: str, say: Callable[[str], None]) -> Single:
     """Start, or find running, the item's workflow."""
-    item, known_id = await meant(settings, named)
+    item, known_id = await meant(settings, named, say)
     rules = policy(settings)
     client = await served(settings, say)
     workflow_id = await work_items.start_by_hand(

@@ -103,7 +103,8 @@ def _rows(report: ReconcileReport) -> list[Record]:
 
 def _told(report: ReconcileReport) -> str:
     tally = report.tally
-    counts = ", ".join(f"{tally.counts[name]} {name.replace('_', ' ')}" for name in COUNTED if name in tally.counts) or "no items"
+    named = {name: name.replace("_", " ") for name in COUNTED if name in tally.counts}
+    counts = ", ".join(f"{tally.counts[name]} {words}" for name, words in named.items()) or "no items"
     mended = f"; {how_many(tally.events, 'event')} brought back, {how_many(tally.writes, 'write')} settled"
     return f"{report.organisation}/{report.project}: {counts}" + ("; nothing was done" if report.dry_run else mended)
 

@@ -149,6 +149,21 @@ def test_waiting_for_an_item_that_goes_on_exits_7(rig: Rig) -> None:
     assert "it is working and goes on" in answer.err
 
 
+def test_whoever_waits_for_an_item_that_waits_for_a_human_is_told_which_question(rig: Rig) -> None:
+    async def waiting(store: Store) -> None:
+        await cli_rig.question(store, workflow_id="process/question/VIO-1/escalation")
+        await cli_rig.item(store, state=WorkItemState.WAITING)
+
+    rig.fill(waiting)
+    early = rig.run("items", "show", "42", "--wait", "--timeout", "0.2")
+    assert early.err.rstrip().endswith("See what is asked: pointsman escalations list")
+    rig.fill(cli_rig.question)
+    answer = rig.run("items", "show", "42", "--wait", "--timeout", "0.2")
+    assert answer.code == ExitCode.TIMED_OUT
+    assert "it waits for a human. See what is asked, then decide: pointsman escalations show ESC-2" in answer.err
+    assert answer.err.rstrip().endswith("See what is asked, then decide: pointsman escalations show ESC-2")
+
+
 def test_waiting_for_an_item_that_has_ended_returns_at_once(rig: Rig) -> None:
     async def one(store: Store) -> None:
         await cli_rig.item(store, state=WorkItemState.DONE)
@@ -272,6 +287,17 @@ def test_an_item_of_an_organisation_that_is_not_set_is_not_started(rig: Rig, mon
     assert "'fabricam' is none of the organisations of settings: contoso, fabrikam. Nothing was done." in answer.err
     rig.fill(cli_rig.item)
     assert "would start fabrikam/Web/42 at" in rig.run("items", "start", "Fabrikam", "web", "42", "--dry-run").err
+
+
+def test_without_settings_it_is_said_which_organisation_was_taken(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POINTSMAN_AZURE_DEVOPS_URL", raising=False)
+    rig.fill(cli_rig.item)
+    told = rig.run("items", "start", "fabricam", "Web", "42", "--dry-run").err
+    assert (
+        "organisation 'fabricam' is taken as it was typed, because POINTSMAN_AZURE_DEVOPS_URL is not set here" in told
+    )
+    assert "Our books know others: fabrikam." in told
+    assert "as it was typed" not in rig.run("items", "start", "Fabrikam", "Web", "43", "--dry-run").err
 
 
 def test_an_export_never_replaces_a_file(rig: Rig, tmp_path: Path) -> None:

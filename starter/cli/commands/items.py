@@ -103,7 +103,7 @@ def start(
     settings = settings_of(call)
     key = items.key(organisation, project, item_id)
     if dry_run:
-        key, _ = call.run(items.meant(settings, key))
+        key, _ = call.run(items.meant(settings, key, call.out.say))
         call.out.say(f"would start {key} at {settings.temporal_address}; nothing was done")
         return
     who = by or me()
