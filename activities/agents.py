@@ -44,6 +44,7 @@ LOOKS_APART_SECONDS = 0.1
 LISTEN_AGAIN_SECONDS = 5.0
 SAID, BEGAN, ANSWERED = "say", "task", "answer"
 """Slots of a step: what was sent, the id of the task that came of it, and what that answered."""
+EARLIER_MAX = 5
 STOP = "stop"
 """Last part of what an attempt to stop a task is about."""
 IN_DOUBT = ("", "Unavailable")
@@ -78,6 +79,8 @@ class RemoteTurns:
                 tasks = await self._tasks(request)
                 task = await self._lost(ask, tasks)
                 if task is None:
+                    if not tasks:
+                        await self._stop_left(request)
                     message = await self._message(ask, tasks)
                     await self._note(request, _slot(request, ask.step, SAID), Role.USER, message.text)
                     task = await self._deliver(ask, message)
@@ -116,6 +119,25 @@ class RemoteTurns:
         if last.state in AT_WORK:
             await self._stop(request, last.id)
         return last.id if last.state in INTERRUPTED else ""
+
+    async def _stop_left(self, request: TurnRequest) -> None:
+        """Tasks that earlier runs of the item left open at the service: ended from outside, they could not call them
+        off. That it refuses is in the books, and holds nothing up."""
+        for task in await self._earlier(request):
+            with suppress(Rejected):
+                if (await self._services.get(_service(request), task)).state not in ENDED:
+                    await self._stop(request, task)
+
+    async def _earlier(self, request: TurnRequest) -> Sequence[str]:
+        """The last tasks of the item at the service of which our books do not say that they were stopped."""
+        told = [
+            one
+            for one in await self._attempts.of_item(request.key)
+            if (one.kind, one.target) == (AttemptKind.AGENT, request.agent.name) and one.request_id
+        ]
+        stopped = {one.request_id for one in told if one.subject.endswith(f"/{STOP}")}
+        begun = dict.fromkeys(one.request_id for one in reversed(told))
+        return [task for task in begun if task not in stopped][:EARLIER_MAX]
 
     async def _lost(self, ask: SendToService, tasks: Sequence[str]) -> RemoteTask | None:
         """The task that heard what an earlier attempt has sent, of which nobody knows the outcome."""

@@ -116,6 +116,20 @@ async def test_task_at_work_is_stopped_when_the_run_of_its_item_is_terminated(cl
         assert await states(item) == CANCELED
 
 
+async def test_task_that_waits_for_a_run_which_was_terminated_is_stopped_by_the_next_one(client: Client) -> None:
+    async with remote_rig(client, "asks", says_status=False) as item:
+        await item.deliver()
+        await item.asked()
+        await item.handle.terminate("by hand")
+        assert await states(item) == ["TASK_STATE_INPUT_REQUIRED"]
+        item.tracker.edit(1, System__Title="Login fails on Sundays, script: asks")
+        await item.deliver(EventKind.UPDATED, changed={"System.Title": "Login fails on Sundays, script: asks"})
+        row = await item.asked(2)
+        assert await states(item) == ["TASK_STATE_CANCELED", "TASK_STATE_INPUT_REQUIRED"]
+        await item.given_up(row)
+    assert stops(item) == ["stopped", "stopped"]
+
+
 async def test_task_of_a_turn_that_was_terminated_does_not_work_beside_that_of_the_next_one(client: Client) -> None:
     async with remote_rig(client, "asks", says_status=False) as item:
         item.service.may_go_on.clear()
