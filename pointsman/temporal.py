@@ -4,9 +4,10 @@ Client, worker and replayer all get `plugin()`, so that what one writes the othe
 """
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
@@ -32,7 +33,16 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
-from temporalio.worker import PollerBehaviorSimpleMaximum, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import (
+    HandleSignalInput,
+    Interceptor,
+    PollerBehaviorSimpleMaximum,
+    WorkflowInboundInterceptor,
+    WorkflowInstance,
+    WorkflowInstanceDetails,
+    WorkflowInterceptorClassInput,
+    WorkflowRunner,
+)
 from temporalio.worker._command_aware_visitor import CommandInfo
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.worker.workflow_sandbox._importer import Importer
@@ -189,6 +199,35 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     return _Runner(restrictions=RESTRICTIONS)
 
 
+class Fitting(Interceptor):
+    """Lets no signal stop a run. Anybody with Temporal's command line can send one with more or fewer inputs than its
+    handler takes; called with them it would fail the workflow task, again and again, for as long as the run lives.
+    """
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return _Fitting
+
+
+class _Fitting(WorkflowInboundInterceptor):
+    async def handle_signal(self, input: HandleSignalInput) -> None:
+        """Leave out a signal whose inputs do not fit; a workflow with a method `misfit` is told of it."""
+        handler = workflow.get_signal_handler(input.signal)
+        if handler is not None and not _takes(handler, input.args):
+            workflow.logger.warning("signal with %d inputs is left out: %s", len(input.args), input.signal)
+            if tell := getattr(workflow.instance(), "misfit", None):
+                tell(input.signal, len(input.args))
+            return
+        await super().handle_signal(input)
+
+
+def _takes(handler: Callable[..., object], inputs: Sequence[object]) -> bool:
+    try:
+        inspect.signature(handler).bind(*inputs)
+    except TypeError:
+        return False
+    return True
+
+
 def plugin(tracer: Tracer | None = None) -> SimplePlugin:
     """What client, worker and replayer must agree on. A worker inherits it from its client.
 
@@ -202,7 +241,7 @@ def plugin(tracer: Tracer | None = None) -> SimplePlugin:
         data_converter=data_converter(),
         workflow_runner=workflow_runner(),
         workflow_failure_exception_types=[pydantic.ValidationError],  # else the workflow task is retried for ever
-        interceptors=[TracingInterceptor(tracer)],
+        interceptors=[TracingInterceptor(tracer), Fitting()],
     )
 
 

@@ -27,6 +27,7 @@ from pointsman.domain import decisions, story
 BEAT = timedelta(seconds=10)
 BOOKS_TIME = timedelta(seconds=10)  # without heartbeat: so long is a dead worker waited for
 NOTIFY_TIME = timedelta(seconds=30)
+DECIDE = "decide"
 NOTIFY_ATTEMPTS = 5  # a decision waits behind these
 NOTHING = RawValue(Payload())  # what a signal without input brings
 CLOSED = "nobody decided in time, or the item was withdrawn: nothing is asked any more"
@@ -70,7 +71,7 @@ class ResolveEscalation:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return resolution
 
-    @workflow.update(name="decide", description="approve, edit, reject or respond; the first valid decision stands")
+    @workflow.update(name=DECIDE, description="approve, edit, reject or respond; the first valid decision stands")
     def decide(self, decision: Decision) -> Standing:
         """Take the decision, or say whose stands. Safe to send twice: the first one stands."""
         if self._standing is None:
@@ -88,7 +89,7 @@ class ResolveEscalation:
         if self._closed and self._standing is None:
             raise ApplicationError(CLOSED, type="Undecidable", non_retryable=True)
 
-    @workflow.signal(name="decide")
+    @workflow.signal(name=DECIDE)
     def decide_by_signal(self, raw: RawValue = NOTHING) -> None:
         """The same for people who work from Temporal's UI or CLI. What cannot be taken is kept and shown."""
         try:
@@ -104,6 +105,11 @@ class ResolveEscalation:
             self._refuse(f"late: {CLOSED}", decision.by)
             return
         self._take(decision if decision.channel else decision.model_copy(update={"channel": "temporal"}))
+
+    def misfit(self, signal: str, inputs: int) -> None:
+        """Such a signal reaches no handler: `pointsman.temporal.Fitting` says so."""
+        if signal == DECIDE:
+            self._refuse(f"one JSON object is wanted, {inputs} inputs came")
 
     @workflow.query
     def standing(self) -> Standing | None:
