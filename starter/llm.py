@@ -19,7 +19,7 @@ from pointsman.llm.rules import Rules
 from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
 from pointsman.llm.settings import LLMSettings
-from pointsman.llm.setup import cache_life_of, factories, retries_of
+from pointsman.llm.setup import cache_life_of, factories, load_adapter, retries_of
 from pointsman.llm.tracing import Traced
 from pointsman.observability import meters, traces
 from pointsman.observability.logs import Redaction
@@ -77,7 +77,7 @@ def governed(
     if counted is not None:
         rules = watched(rules, counted)
     made = {**factories(llm, policy.deployments), **servers_of(llm, policy)}
-    service = LLMService(ClientPool(keys, made), rules)
+    service = LLMService(ClientPool(keys, made, load=load_adapter), rules)
     if counted is not None:
         counted.watch(service)
     return service

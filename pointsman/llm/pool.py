@@ -38,12 +38,21 @@ class _Entry(Generic[Client]):
 
 
 class Pool(Generic[Client]):
-    """`factories` make a provider's client from a key. They import its SDK, so nobody pays for what is not used."""
+    """`factories` make a provider's client from a key. They import its SDK, so nobody pays for what is not used.
+
+    `load` imports it before that, in a thread: it takes seconds on a busy machine, in which the loop has other calls.
+    """
 
     def __init__(
-        self, keys: Keys, factories: Mapping[str, Callable[[SecretStr], Client]], clients_max: int = CLIENTS_MAX
+        self,
+        keys: Keys,
+        factories: Mapping[str, Callable[[SecretStr], Client]],
+        clients_max: int = CLIENTS_MAX,
+        load: Callable[[str], None] | None = None,
     ) -> None:
         self._keys = keys
+        self._load = load
+        self._loaded: set[str] = set()
         self._factories = dict(factories)
         self._clients_max = clients_max
         self._entries: OrderedDict[str, _Entry[Client]] = OrderedDict()
@@ -91,6 +100,9 @@ class Pool(Generic[Client]):
                 provider=provider,
             )
         key = await self._keys.find(provider, tenant, user)
+        if self._load is not None and provider not in self._loaded:
+            await asyncio.to_thread(self._load, provider)
+            self._loaded.add(provider)
         # By what the key is, not by its name: a key that was replaced under its name is another one.
         place = f"{provider}:{sha256(key.secret.get_secret_value().encode()).hexdigest()}"
         entry, loop = self._entries.get(place), asyncio.get_running_loop()

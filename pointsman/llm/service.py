@@ -310,7 +310,7 @@ class _Run:
             end,
             self._ms(),
             self._attempts.tries,
-            model.provider if model else "",
+            model.provider if model else end.provider if isinstance(end, ProviderError) else "",
             model.name if model else self._request.model,
             self._selection.rationale if self._selection else "",
             self._started_ns,

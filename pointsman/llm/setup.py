@@ -26,6 +26,7 @@ from pointsman.llm.settings import LLMSettings, load_settings
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
+CHAT = "pointsman.llm.providers.openai.chat"
 ADAPTERS: Mapping[str, str] = MappingProxyType(
     {
         "openai": "pointsman.llm.providers.openai.responses",
@@ -39,10 +40,12 @@ ADAPTERS: Mapping[str, str] = MappingProxyType(
 
 
 def load_adapter(provider: str) -> None:
-    """Import a provider's SDK ahead of its first call: seconds on a busy machine, in which a loop does nothing else."""
-    if provider in ADAPTERS:
-        with collector_paused():
-            import_module(ADAPTERS[provider])
+    """Import a provider's SDK ahead of its first call: seconds on a busy machine, in which a loop does nothing else.
+
+    A provider that is not known here is taken for a server of one's own, which is spoken to by OpenAI's.
+    """
+    with collector_paused():
+        import_module(ADAPTERS.get(provider, CHAT))
 
 
 def factories(settings: LLMSettings, deployments: Mapping[str, str] = _NONE) -> Mapping[str, Factory]:
@@ -163,7 +166,8 @@ def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rul
 
 def make_service(settings: LLMSettings, rules: Rules | None = None, keys: Keys | None = None) -> LLMService:
     """A service of its own; whoever makes it closes it."""
-    return LLMService(ClientPool(keys or keys_of(settings), factories(settings)), rules or rules_of(settings))
+    pool = ClientPool(keys or keys_of(settings), factories(settings), load=load_adapter)
+    return LLMService(pool, rules or rules_of(settings))
 
 
 @lru_cache(maxsize=1)

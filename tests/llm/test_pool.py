@@ -1,7 +1,8 @@
 """One client for each provider and key, made when it is wanted, and closed when nobody needs it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 from pydantic import SecretStr
@@ -55,12 +56,17 @@ def made() -> list[Client]:
     return []
 
 
-def pool(made: list[Client], keys: OwnKeys | None = None, clients_max: int = 2) -> ClientPool:
+def pool(
+    made: list[Client],
+    keys: OwnKeys | None = None,
+    clients_max: int = 2,
+    load: Callable[[str], None] | None = None,
+) -> ClientPool:
     def make(key: SecretStr) -> LLMClient:
         made.append(Client(key))
         return made[-1]
 
-    return ClientPool(keys or OwnKeys(), {"p": make}, clients_max)
+    return ClientPool(keys or OwnKeys(), {"p": make}, clients_max, load)
 
 
 async def test_the_same_key_gets_the_same_client(made: list[Client]) -> None:
@@ -113,6 +119,21 @@ def test_a_second_event_loop_gets_a_client_of_its_own_and_each_is_closed_with_it
     assert [client.is_closed for client in made] == [True]
     asyncio.run(use())
     assert [client.is_closed for client in made] == [True, True]
+
+
+async def test_an_sdk_is_loaded_once_and_beside_the_loop(made: list[Client]) -> None:
+    loaded: list[tuple[str, bool, int]] = []
+
+    def load(provider: str) -> None:
+        loaded.append((provider, threading.current_thread() is threading.main_thread(), len(made)))
+
+    clients = pool(made, load=load)
+    for user in ("ada", "grace"):
+        async with clients.lease("p", user=user):
+            pass
+    await clients.aclose()
+    assert loaded == [("p", False, 0)]
+    assert len(made) == 2
 
 
 async def test_a_provider_that_is_not_set_up_is_named(made: list[Client]) -> None:

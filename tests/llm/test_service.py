@@ -43,6 +43,7 @@ async def test_every_request_is_one_line_without_content_or_key(bench: Bench, ca
         await service.complete(request(source_agent="triage", session_id="s-1"))
         with pytest.raises(errors.ModelRetiredError):
             await service.complete(request(model="gpt-4"))
+    assert (bench.observer.records[-1].provider, bench.observer.records[-1].model) == ("openai", "gpt-4")
     lines = [record for record in caplog.records if record.name == "pointsman.llm"]
     assert [vars(line)["outcome"] for line in lines] == ["success", "ModelRetiredError"]
     told = vars(lines[0])

@@ -25,6 +25,14 @@ BATCH_AT_ONCE = 8
 """Calls of one batch that are under way at the same time."""
 PLACE_CHARS_MAX = 200
 """Of the name of a parameter that does not fit: it may be deep inside of what was sent."""
+# What pydantic says in words of Python.
+IN_JSON = {
+    "dict_type": "Input should be an object",
+    "extra_forbidden": "Nothing of that name is taken",
+    "model_type": "Input should be an object",
+    "too_short": "Array should not be empty",
+    "tuple_type": "Input should be an array",
+}
 # Half of a pair of escapes that stands for one character: no text that could be passed on.
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -153,7 +161,8 @@ def invalid(error: ValidationError) -> RpcError:
     """What is wrong with parameters, without the values: they may be anything."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(step) for step in first["loc"])[:PLACE_CHARS_MAX]
-    reason = f"{where}: {first['msg']}" if where else first["msg"]
+    told = IN_JSON.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    reason = f"{where}: {told}" if where else told
     return RpcError(INVALID_PARAMS, "Invalid params", {"reason": reason})
 
 

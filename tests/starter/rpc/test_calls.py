@@ -176,7 +176,7 @@ async def test_the_trace_of_the_header_goes_on_within(rpc: Rpc, monkeypatch: pyt
 
 async def test_a_tenant_is_its_token_and_nothing_else(rpc: Rpc) -> None:
     told = await rpc.error("llm.complete", {"messages": HELLO, "tenant": "south"})
-    assert told["data"]["reason"] == "tenant: Extra inputs are not permitted"
+    assert told["data"]["reason"] == "tenant: Nothing of that name is taken"
     told = await rpc.error("llm.complete", {"messages": HELLO, "user": "bob"}, **bearer(ADAS_TOKEN))
     assert told["data"]["reason"] == "user: the token speaks for another user"
     assert rpc.provider.control.seen == []
@@ -188,10 +188,10 @@ async def test_a_tenant_is_its_token_and_nothing_else(rpc: Rpc) -> None:
     ("params", "reason"),
     [
         ({}, "messages: Field required"),
-        ({"messages": []}, "messages: Tuple should have at least 1 item after validation, not 0"),
+        ({"messages": []}, "messages: Array should not be empty"),
         ({"messages": HELLO, "temperature": 3}, "temperature: Input should be less than or equal to 2"),
-        ({"messages": HELLO, "model": "gpt-6-luna", "tier": "fast"}, "Value error, give a model or a tier, not both"),
-        ({"messages": HELLO, "modell": "x"}, "modell: Extra inputs are not permitted"),
+        ({"messages": HELLO, "model": "gpt-6-luna", "tier": "fast"}, "give a model or a tier, not both"),
+        ({"messages": HELLO, "modell": "x"}, "modell: Nothing of that name is taken"),
         ({"messages": HELLO, "trace_id": "x" * 201}, "trace_id: String should have at most 200 characters"),
         ({"messages": [{"role": "user", "content": [1]}]}, "messages.0.parts: Field required"),
     ],
