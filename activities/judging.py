@@ -189,9 +189,9 @@ class Judge:
     async def _echo(self, now: _Pass, case: _Case) -> str:
         """Why the event is an echo, empty where it is none. A write in doubt is settled where the event proves it."""
         event, heard, key = case.event, case.heard, now.ask.key
-        if case.comment and own_comment(now.agreed, heard) and not await self._by_another(key, event):
-            return told(f"comment {heard.comment_id}")
         write = write_of(await self._writes(now), event.rev, case.changed, heard)
+        if case.comment and own_comment(now.agreed, heard) and not await self._by_another(key, event):
+            return told(write.operation) if write else f"our comment {heard.comment_id}"
         if write is None:
             return await self._other_end(key, case)
         # A revision that our PATCH made is ours. A link or an edited comment moves none, and a doubt is a doubt.

@@ -17,6 +17,7 @@ from pointsman.contracts.records import (
 )
 from pointsman.contracts.work_items import Transition, WorkItemState
 from pointsman.domain import links
+from pointsman.domain.echoes import is_in_doubt
 from pointsman.domain.sync.recognising import COMMENT, LINKS, UNLINKS, shown
 
 # What happens at the same moment is told in the order of cause and effect.
@@ -134,11 +135,16 @@ def _escalation(row: EscalationRow) -> Iterator[TimelineRow]:
 
 
 def _write(row: WriteRecord) -> TimelineRow:
-    outcome = f"{row.status}, revision {row.rev}" if row.rev else f"{row.status}, no revision known: in doubt"
-    if row.status == "abandoned":
-        outcome = "abandoned: nothing was written"
-    told = f"{wrote(row)} on revision {row.base_rev}: {outcome}"
+    told = f"{wrote(row)} on revision {row.base_rev}: {_outcome(row)}"
     return TimelineRow(row.intended_at, "ledger", told, ref=row.operation)
+
+
+def _outcome(row: WriteRecord) -> str:
+    if row.status == "abandoned":
+        return "abandoned: nothing was written"
+    if is_in_doubt(row):
+        return f"{row.status}, no revision known: in doubt"
+    return f"{row.status}, revision {row.rev}" if row.rev else row.status  # comments have versions of their own
 
 
 def wrote(row: WriteRecord) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from pointsman.config import Settings
 from pointsman.contracts.base import Json
@@ -21,6 +22,10 @@ from starter.cli.output import Listing, Record
 COLUMNS = ("conflict", "item", "field", "base", "mine", "theirs", "policy", "state", "by")
 HELP, LIST = "pointsman sync resolve --help", "pointsman sync conflicts"
 MINE, THEIRS, BASE = "mine", "theirs", "base"
+SIDES = (MINE, THEIRS, BASE)
+VALUE = "="
+"""Before a value that reads like the name of a side."""
+ALIKE = 0.7
 
 
 async def listed(call: Call, settings: Settings, named: str, *, every: bool, limit: int, exit_status: bool) -> ExitCode:
@@ -71,7 +76,7 @@ def choices(standing: Sequence[SyncConflict], fields: Sequence[str], takes: Sequ
     Raises:
         CliError: fields and choices do not pair up, or a field in conflict is left out.
     """
-    names = [one.conflict.field for one in standing]
+    names, takes = [one.conflict.field for one in standing], [_meant(take) for take in takes]
     if not fields and len(takes) == 1:
         return dict.fromkeys(names, takes[0])
     if len(fields) != len(takes):
@@ -87,6 +92,20 @@ def choices(standing: Sequence[SyncConflict], fields: Sequence[str], takes: Sequ
     return chosen
 
 
+def _meant(take: str) -> str:
+    """A side, or a value behind `=`. A slip of the pen must not be written to an item."""
+    if take.startswith(VALUE):
+        return take
+    word = take.strip().casefold()
+    if word == "ours":  # as the list of conflicts says of those that are settled
+        return MINE
+    if word in SIDES:
+        return word
+    if near := get_close_matches(word, SIDES, n=1, cutoff=ALIKE):
+        raise usage(f"--take {take!r}: is {near[0]!r} meant? Nothing was decided.", f"As a value: --take {VALUE}{take}")
+    return f"{VALUE}{take}"
+
+
 def edits_of(standing: Sequence[SyncConflict], chosen: Mapping[str, str]) -> dict[str, Json]:
     """The choices as an edit of what is to be written: null leaves what is there. Empty where all of ours stands."""
     found: dict[str, Json] = {}
@@ -97,7 +116,7 @@ def edits_of(standing: Sequence[SyncConflict], chosen: Mapping[str, str]) -> dic
         elif take == BASE:
             found[one.field] = _written(one.base)
         elif take != MINE:
-            found[one.field] = _typed(take)
+            found[one.field] = _typed(take.removeprefix(VALUE))
     return found
 
 
@@ -132,8 +151,9 @@ async def _asked(settings: Settings, key: WorkItemKey) -> EscalationRow:
 
 def _choice(one: SyncConflict, chosen: Mapping[str, str]) -> Record:
     conflict, take = one.conflict, chosen[one.conflict.field]
-    value = {MINE: conflict.ours, THEIRS: conflict.theirs, BASE: conflict.base}.get(take, take)
-    return {"field": conflict.field, "take": take, "value": value}
+    told = take.removeprefix(VALUE)
+    value = {MINE: conflict.ours, THEIRS: conflict.theirs, BASE: conflict.base}.get(take, told)
+    return {"field": conflict.field, "take": told, "value": value}
 
 
 def _row(one: SyncConflict) -> Record:

@@ -148,7 +148,10 @@ def _check(wanted: Wanted) -> None:
     if wanted.serves and wanted.proves:
         raise usage("Ask for a commit or for an item: --serves or --proves, not both.", f"{COMMAND} --help")
     if wanted.serves and not COMMIT.fullmatch(wanted.serves):
-        raise usage(f"--serves {wanted.serves!r} is no commit: write at least 7 hexadecimal digits.", "git log")
+        raise usage(
+            f"--serves {wanted.serves!r} is no commit: write at least 7 hexadecimal digits.",
+            "See them: git log --oneline",
+        )
     if not wanted.project and not wanted.proves:
         raise usage("Name a project: --project NAME.", f"{COMMAND} --help")
     if wanted.output:

@@ -40,7 +40,7 @@ from starter.organisations import client_of
 from starter.process import NoProcess, process_of
 from starter.process_checks import Running
 
-COLUMNS = ("violation", "item", "check", "severity", "state", "opened", "by", "evidence")
+COLUMNS = ("violation", "item", "check", "severity", "standing", "opened", "by", "evidence")
 LOOK = timedelta(seconds=2)
 DAY = "%Y-%m-%d"
 LIST, WAIVE = "pointsman process violations", "pointsman process waive --help"
@@ -204,12 +204,16 @@ def _check(violation: ProcessViolation, decision: ViolationDecision) -> None:
         raise usage("A waiver ends some day: --until wants a time to come. Nothing was changed.", WAIVE)
 
 
-def _row(one: ProcessViolation) -> Record:
-    state = one.state.value
+def _standing(one: ProcessViolation) -> str:
+    """Its state, as people want to know it."""
     if one.state is ViolationState.WAIVED and one.until:
-        state = f"waived until {one.until:{DAY}}"
+        return f"waived until {one.until:{DAY}}"
     if one.state is ViolationState.RESOLVED:
-        state = resolution(one).replace("in revision", "in")
+        return resolution(one).replace("in revision", "in")
+    return one.state.value
+
+
+def _row(one: ProcessViolation) -> Record:
     return {
         "violation": one.id,
         "organisation": one.key.organisation,
@@ -219,13 +223,15 @@ def _row(one: ProcessViolation) -> Record:
         "process": one.process,
         "check": one.check,
         "severity": one.severity.value,
-        "state": state,
+        "state": one.state.value,
+        "standing": _standing(one),
         "opened": one.opened_at,
         "by": one.by,
         "reason": one.reason,
         "until": one.until,
         "update": one.update,
         "resolved_at": one.resolved_at,
+        "resolved_rev": one.resolved_rev or None,
         "about": one.about,
         "evidence": one.evidence,
     }

@@ -11,9 +11,11 @@ from temporalio.testing import ActivityEnvironment
 from activities.status import ENTRIES_MAX, StatusComments
 from pointsman.clients.azure_devops.comments import Comments
 from pointsman.contracts.lifecycle import Classify, TakeIn, TellStatus
+from pointsman.contracts.records import DeliveryState
 from pointsman.contracts.tracker import CommentTold
 from pointsman.contracts.work_items import Verdict, WorkItemKey
 from pointsman.domain.deliveries import read
+from pointsman.domain.echoes import write_told
 from pointsman.domain.sync.recognising import write_of
 from pointsman.ports import Unavailable
 from pointsman.store.conflicts import Quarantines
@@ -59,6 +61,12 @@ async def heard(world: Both, key: WorkItemKey) -> list[Verdict]:
     return [one.verdict for one in await ActivityEnvironment().run(world.room.classify, ask)]
 
 
+async def causes(world: Both, key: WorkItemKey) -> set[str]:
+    """Operations that the echoes of the item are said to be of."""
+    rows = await world.inbox.find(item_id=key.id)
+    return {write_told(row.reason) for row in rows if row.state is DeliveryState.ECHO}
+
+
 async def test_what_is_said_is_edited_in_place_and_causes_nothing(world: Both) -> None:
     key = await taken_in(world)
     first = await tell(world, key, 1, "working & <looking>")
@@ -70,6 +78,7 @@ async def test_what_is_said_is_edited_in_place_and_causes_nothing(world: Both) -
         changed = told.changed | ({"System.History": (None, told.comment)} if told.comment else {})
         assert write_of(await world.ledger.writes(key), told.rev, changed, told) is not None, "the dispatcher knows it"
     assert set(await heard(world, key)) == {Verdict.ECHO}
+    assert await causes(world, key) == {f"{key.id}/status.{number}" for number in (1, 2)}
 
 
 async def test_what_was_said_before_becomes_a_work_log_under_it(world: Both) -> None:

@@ -106,11 +106,23 @@ def test_a_choice_is_shown_as_the_decision_that_it_is_and_a_dry_run_sends_none(r
         (("--field", TITLE, "--take", "mine"), f"left out: {PRIORITY}"),
         (("--field", "System.State", "--take", "mine"), "Not in conflict: System.State"),
         (("--take", "mine", "--take", "theirs"), "0 fields and 2 choices"),
+        (("--take", "their"), "is 'theirs' meant? Nothing was decided."),
     ],
 )
 def test_a_choice_that_does_not_cover_the_conflict_is_refused(rig: Rig, words: tuple[str, ...], why: str) -> None:
     answer = rig.run("sync", "resolve", "42", *words)
     assert (answer.code, why in answer.err) == (ExitCode.USAGE, True)
+
+
+@pytest.mark.parametrize(
+    ("take", "shown"), [("ours", ("mine", 1)), ("Theirs", ("theirs", 4)), ("=their", ("their", "their"))]
+)
+def test_a_side_is_known_in_any_spelling_and_a_value_behind_its_sign(
+    rig: Rig, take: str, shown: tuple[str, object]
+) -> None:
+    rig.fill(question)
+    rows = json.loads(rig.run("sync", "resolve", "42", "--take", take, "--dry-run", "--json").out)["choices"]
+    assert (rows[0]["take"], rows[0]["value"]) == shown
 
 
 def test_a_conflict_that_nobody_is_asked_about_is_told(rig: Rig) -> None:

@@ -171,6 +171,11 @@ def test_a_replay_says_who_asked() -> None:
     assert row.what == "workitem.updated (replay for ada, dispatched: echo)"
 
 
+def test_a_comment_that_was_written_has_no_revision_and_is_in_no_doubt() -> None:
+    row = only(merge_timeline(writes=[write(1, "written", 0)]))
+    assert row.what == "System.State on revision 3: written"
+
+
 def test_a_write_in_doubt_is_told_apart_from_an_abandoned_one() -> None:
     doubt = only(merge_timeline(writes=[write(1, "intended", 0)]))
     abandoned = only(merge_timeline(writes=[write(1, "abandoned", 0)]))

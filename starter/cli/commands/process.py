@@ -103,7 +103,7 @@ def list_violations(
 ) -> None:
     """List violations that were kept, newest first. A project as a whole stands in the place of its item.
 
-    In a pipe: violation, item, check, severity, state, opened, by, evidence.
+    In a pipe: violation, item, check, severity, standing, opened, by, evidence.
     """
     from starter.cli import violations as kept
     from starter.cli.settings import settings_of

@@ -59,7 +59,12 @@ def resolve(
     call: Call,
     item: Annotated[str, typer.Argument(metavar="ITEM", help="ID, or ORGANISATION/ID.", show_default=False)],
     take: Annotated[
-        list[str], typer.Option("--take", help="mine, theirs, base, or a value to write.", show_default=False)
+        list[str],
+        typer.Option(
+            "--take",
+            help="mine, theirs, base, or a value to write; =VALUE where it reads like one of them.",
+            show_default=False,
+        ),
     ],
     field: Annotated[
         list[str] | None,
