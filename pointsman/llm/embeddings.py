@@ -30,7 +30,7 @@ from pointsman.llm.errors import (
     RateLimitedError,
 )
 from pointsman.llm.governance import LoggedViolations, Violation, Violations
-from pointsman.llm.keys import OPERATOR
+from pointsman.llm.keys import OPERATOR, limit_of
 from pointsman.llm.limits import Gate
 from pointsman.llm.pool import Pool
 from pointsman.llm.prices import price
@@ -197,6 +197,8 @@ class EmbeddingService:
             except ProviderError as error:
                 failure = error
                 rules.breakers.failed(circuit, error)
+                if isinstance(error, RateLimitedError) and error.retry_after:
+                    await rules.limits.limited(limit_of(circuit), error.retry_after)
                 told = await self._settle_failed(reservation, error)
                 raise
             except BaseException:  # cancelled: the provider may bill what it has done

@@ -25,6 +25,8 @@ from pointsman.llm.errors import (
     ContextWindowExceededError,
     InvalidResponseError,
     LLMError,
+    ModelNotAllowedError,
+    ModelRetiredError,
     ProviderError,
     QueueFullError,
     RateLimitedError,
@@ -326,5 +328,11 @@ class _Run:
         self._rules.observer.told(record)
 
 
-# Errors that no repetition mends, but perhaps another model: it has another window, queue or key.
-_OTHERS_MAY = (AuthenticationError, ContextWindowExceededError, QueueFullError)
+# Errors of an attempt that no repetition mends, but perhaps another model: it has another window, queue, key or life.
+_OTHERS_MAY = (
+    AuthenticationError,
+    ContextWindowExceededError,
+    ModelNotAllowedError,
+    ModelRetiredError,
+    QueueFullError,
+)

@@ -182,6 +182,18 @@ async def test_provider_that_fails_again_and_again_is_left_alone(provider: Provi
             await service.embed(EmbeddingRequest(texts=("x",)))
 
 
+async def test_a_long_wait_that_the_provider_asks_for_holds_for_all(provider: Provider) -> None:
+    provider.fails(FaultKind.STATUS, status=429, retry_after="3600")
+    rules = ruled(provider, MemoryBudgets(), Heard())
+    async with make_embeddings(settings_of(provider.root), rules, keys()) as service:
+        for _ in range(2):
+            with pytest.raises(errors.RateLimitedError) as caught:
+                await service.embed(EmbeddingRequest(texts=("x",)))
+            assert caught.value.retry_after is not None
+            assert caught.value.retry_after.total_seconds() > 3_500
+    assert len(provider.control.seen) == 1
+
+
 async def test_request_that_a_budget_refuses_keeps_nobody_from_trying_a_provider_again(provider: Provider) -> None:
     now = [0.0]
     breakers = Breakers(BreakerPolicy(failures_max=1, open_seconds=10), lambda: now[0])

@@ -200,6 +200,14 @@ async def test_a_wait_beyond_the_deadline_is_an_error_at_once_and_no_queue(bench
     assert bench.provider.control.seen == []
 
 
+@pytest.mark.parametrize("said", ["The model does not exist.", "The model is retired."])
+async def test_another_model_answers_where_the_provider_has_the_first_no_more(bench: Bench, said: str) -> None:
+    bench.provider.fails(FaultKind.STATUS, status=404, code="model_not_found", message=said, model="gpt-6-luna")
+    response = await bench.service(["gpt-6.1-terra"]).complete(request())
+    assert (response.model, response.attempts) == ("gpt-6.1-terra", 2)
+    assert any(note.startswith("gpt-6-luna did not answer: HTTP 404") for note in response.notes)
+
+
 async def test_a_model_that_its_provider_has_retired_has_its_successor_named(bench: Bench) -> None:
     bench.provider.fails(FaultKind.STATUS, status=404, code="model_not_found", message="gpt-5-mini is retired.")
     with pytest.raises(errors.ModelRetiredError) as caught:
