@@ -252,12 +252,15 @@ class DevServer:
         """Start, and return when it serves.
 
         Raises:
-            DevServerFailed: it ended, does not serve within `timeout` (it is stopped then), or one serves already.
+            DevServerFailed: it ended, does not serve within `timeout` (it is stopped then), one serves already, or a
+                port is taken.
         """
         if other := DevServer.attach(self.folder):
             raise DevServerFailed(
                 f"Process {other.pid} already serves {self.folder} at {other.address}; stop it first."
             )
+        for port in filter(None, (self.port, self.ui_port)):
+            _must_be_free(port)  # else whoever answers there would be taken for this server
         self._spawn()
         try:
             async with asyncio.timeout(timeout.total_seconds()):
@@ -332,11 +335,24 @@ class DevServer:
                     return
             await asyncio.sleep(0.05)
 
+    def ended(self) -> DevServerFailed:
+        """What to tell of a server that is gone though nobody stopped it."""
+        return DevServerFailed(self._failure("has ended by itself"))
+
     def _failure(self, what: str) -> str:
         with suppress(OSError):
             last = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-5:]).strip()
             return f"The local Temporal server at {self.address} {what}. Its log {self.log} ends: {last or '(empty)'}"
         return f"The local Temporal server at {self.address} {what}, and wrote no log to {self.log}."
+
+
+def _must_be_free(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise DevServerFailed(
+            f"127.0.0.1:{port} cannot be listened on: {error.strerror}. Nothing was started; another port may be free."
+        ) from None
 
 
 def _repeated(flag: str, values: Sequence[str]) -> list[str]:

@@ -280,6 +280,15 @@ async def test_second_server_on_one_folder_is_refused(dev_server: DevServer) -> 
         await DevServer(dev_server.binary, dev_server.folder).start()
 
 
+async def test_a_port_that_another_server_has_is_refused_and_not_taken_for_ours(
+    dev_server: DevServer, folder: Path
+) -> None:
+    other = DevServer(dev_server.binary, folder, port=dev_server.port, ui=False)
+    with pytest.raises(DevServerFailed, match=f"127.0.0.1:{dev_server.port} cannot be listened on"):
+        await other.start()
+    assert DevServer.attach(folder) is None
+
+
 def test_record_of_a_process_that_is_somebody_elses_by_now_attaches_to_nothing(folder: Path) -> None:
     folder.mkdir()
     record = {"pid": os.getpid(), "port": 1, "ui_port": 2, "binary": "temporal"}

@@ -120,13 +120,23 @@ def _by_service(settings: Settings, row: Delivery, by: str) -> Receipt | None:
         return None
 
 
+def _said(answer: str) -> tuple[str, str]:
+    """What a service says of its refusal, and what it advises. Another than ours may say anything."""
+    try:
+        error = json.loads(answer)["error"]
+        return str(error["message"]), str(error.get("hint", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer, ""
+
+
 def _refused(url: str, error: HTTPError) -> CliError:
     codes = {401: ExitCode.UNAUTHORISED, 403: ExitCode.UNAUTHORISED, 404: ExitCode.NOT_FOUND, 409: ExitCode.CONFLICT}
-    told = error.read(2_000).decode("utf-8", errors="replace").strip()
+    told, hint = _said(error.read(2_000).decode("utf-8", errors="replace").strip())
+    same = "See whether service and command line have the same settings: pointsman config explain webhook_secrets"
     return CliError(
         "refused",
         f"{url} answered {error.code} {error.reason}: {told}. Nothing was put into the queue.",
-        "See whether service and command line have the same settings: pointsman config explain webhook_secrets",
+        same if error.code in (401, 403) or not hint else hint,
         codes.get(error.code, ExitCode.FAILURE),
         retryable=error.code >= 500,
     )

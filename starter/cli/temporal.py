@@ -35,7 +35,11 @@ def _show(call: Call, found: Found) -> None:
 
 
 async def run(call: Call, settings: Settings, port: int, ui_port: int) -> ExitCode:
-    """Serve until SIGINT or SIGTERM, or until the server ends by itself, which is a failure."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        DevServerFailed: it does not come up, or ended by itself.
+    """
     found = await asyncio.to_thread(find_server, say=call.out.say)
     server = DevServer(found.path, settings.data_dir / "temporal", port=port, ui_port=ui_port)
     stop = stopping()
@@ -45,7 +49,9 @@ async def run(call: Call, settings: Settings, port: int, ui_port: int) -> ExitCo
         while server.running and not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), POLL_SECONDS)
-    return ExitCode.OK if stop.is_set() else ExitCode.FAILURE
+        if not stop.is_set():
+            raise server.ended()
+    return ExitCode.OK
 
 
 def stopping() -> asyncio.Event:

@@ -117,7 +117,7 @@ def test_a_service_that_refuses_is_told(rig: Rig, free_port: int, status: int, c
     with service(rig, status, {"error": {"message": "not now"}}, free_port):
         answer = rig.run("inbox", "replay", "d-1", "--json")
     assert answer.code == code
-    assert "not now" in str(answer.error()["message"])
+    assert " not now. Nothing was put into the queue." in str(answer.error()["message"])
     assert answer.error()["retryable"] is (status == 503)
     assert SECRET not in answer.out + answer.err
 
