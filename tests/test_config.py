@@ -127,6 +127,8 @@ def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ("WEBHOOK_SECRETS", "tooshort"),
         ("WEBHOOK_SECRETS", f"{SECRET} with blanks"),
         ("DATABASE_URL", f"mysql://ada:{SECRET}@host/db"),
+        ("DATABASE_URL", f"postgresql+nobody://ada:{SECRET}@host/db"),
+        ("DATABASE_URL", f"postgresql+psycopg://ada:{SECRET}@host:port/db"),
         ("NOTIFY_WEBHOOK", f"ftp://host/{SECRET}"),
         ("RPC_TOKENS", SECRET[:20]),
         ("RPC_TOKENS", f"north:ada:{SECRET * 3}"),
@@ -151,6 +153,19 @@ def test_neither_repr_nor_explanation_shows_a_secret(monkeypatch: pytest.MonkeyP
     settings = load()
     assert SECRET not in repr(settings) + repr(settings.explain()) + settings.model_dump_json()
     assert "postgresql+psycopg://ada:********@host/db" in [line.value for line in settings.explain()]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////srv/a@b:c/pointsman.db",
+        "postgresql://ada:p:w#1@[::1]:5432/books",
+        "postgresql+psycopg://ada@/books?host=/run/postgresql",
+    ],
+)
+def test_any_url_of_a_database_that_can_be_opened_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("POINTSMAN_DATABASE_URL", url)
+    assert load().database_url.get_secret_value() == url
 
 
 def test_a_secret_in_the_config_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -100,10 +100,15 @@ def _rpc_token(value: SecretStr) -> SecretStr:
     return value
 
 
+DATABASES = ("sqlite", "postgresql", "postgresql+psycopg")
+
+
 def _database_url(value: SecretStr) -> SecretStr:
-    scheme = value.get_secret_value().partition(":")[0].partition("+")[0]
-    if scheme not in ("sqlite", "postgresql"):
-        raise ValueError("allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+    scheme, _, rest = value.get_secret_value().partition("://")
+    place = re.split(r"[/?]", rest.rpartition("@")[2], maxsplit=1)[0]
+    port = "" if scheme == "sqlite" else place.rpartition("]")[2].partition(":")[2]
+    if scheme not in DATABASES or (port and not port.isdecimal()):
+        raise ValueError("allowed: sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE")
     return value
 
 

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import make_url
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman import temporal as temporal_setup
-from pointsman.config import Settings
+from pointsman.config import Settings, variable
 from pointsman.contracts.policy import Policy
 from pointsman.policies import loading
 from pointsman.ports import Attempts as AttemptsPort
@@ -47,7 +49,21 @@ def policy(settings: Settings) -> Policy:
 
 
 async def temporal(settings: Settings) -> Client:
-    return await temporal_setup.connect(settings.temporal_address, settings.temporal_namespace)
+    """
+    Raises:
+        TemporalUnreachable: nobody answers at the address, or the namespace is not there: without this look each of its
+            workflows would be told to be closed.
+    """
+    client = await temporal_setup.connect(settings.temporal_address, settings.temporal_namespace)
+    try:
+        await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise temporal_setup.TemporalUnreachable(
+                f"Temporal at {settings.temporal_address} has no namespace {client.namespace!r}. Nothing was changed. "
+                f"Correct {variable('temporal_namespace')}, or make the namespace."
+            ) from error
+    return client
 
 
 def stored_in_sqlite(settings: Settings) -> bool:

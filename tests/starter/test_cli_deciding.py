@@ -202,6 +202,16 @@ def test_without_temporal_nothing_is_decided(rig: Rig, monkeypatch: pytest.Monke
     assert answer.error()["hint"] == "See what is missing: pointsman doctor"
 
 
+def test_a_namespace_that_is_not_there_is_no_closed_question(
+    rig: Rig, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_TEMPORAL_NAMESPACE", "nobodys")
+    rig.fill(cli_rig.question)
+    answer = rig.run("escalations", "approve", "ESC-1", "--json")
+    assert answer.error()["code"] == "temporal_unreachable"
+    assert "has no namespace 'nobodys'" in str(answer.error()["message"])
+
+
 def test_an_item_started_by_hand_can_be_cancelled(
     rig: Rig, dev_server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
