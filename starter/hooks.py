@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pointsman.clients.azure_devops.hook_service import HookService
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.hooks import FoundHook, HookAction, HookNotification, HookPolicy, HookStep, WantedHook
-from pointsman.domain.hook_events import beside
+from pointsman.domain.hook_events import WORK_ITEMS, beside
 from pointsman.domain.hooks import is_ours, plan, wanted
 from pointsman.domain.words import how_many
 from pointsman.ports import HookService as Service
@@ -23,6 +23,8 @@ from starter.organisations import clients
 RECEIVER_PATH = "/webhooks/azure-devops"
 NO_SECRET = SecretStr("")
 """For whoever only reads."""
+FAILED = "failed"
+KEPT_MAX = 1_000
 WRITES = (HookAction.CREATE, HookAction.REPLACE, HookAction.RECREATE, HookAction.REMOVE)
 
 
@@ -130,12 +132,21 @@ async def probe(hooks: Service, standing: Standing) -> HookNotification | None:
         return None
     want = standing.wants[0]
     told = await hooks.test(want)
-    if told.result == "failed":
+    if told.result == FAILED:
         raise NotTaken(
             f"{standing.organisation}: a test of {want.event_type} to {want.url} was not taken: "
             f"{told.error or 'no reason given'} Nothing was changed."
         )
     return told
+
+
+async def unrecovered(hooks: Service, steps: Sequence[HookStep]) -> list[tuple[FoundHook, int]]:
+    """Subscriptions that would be made anew although the service keeps deliveries that failed with them, and how many:
+    its history goes with a subscription. Events of work items come back without it."""
+    old = [step.found for step in steps if step.action is HookAction.RECREATE and step.found]
+    kept = [(hook, await hooks.notifications(hook, KEPT_MAX)) for hook in old if hook.event_type not in WORK_ITEMS]
+    failed = [(hook, sum(one.result == FAILED for one in told)) for hook, told in kept]
+    return [(hook, count) for hook, count in failed if count]
 
 
 async def carry_out(hooks: Service, steps: Sequence[HookStep]) -> None:

@@ -25,6 +25,7 @@ from starter.hooks import (
     rotating,
     service,
     standings,
+    unrecovered,
 )
 
 COLUMNS = ("organisation", "subscription", "event", "status", "filters", "url")
@@ -48,11 +49,13 @@ async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bo
     return ExitCode.FINDINGS if broken and exit_status else ExitCode.OK
 
 
-async def ensure(call: Call, settings: Settings, *, prune: bool, dry_run: bool) -> ExitCode:
+async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, dry_run: bool) -> ExitCode:
     """Make, replace and take away subscriptions until they are as policy wants them."""
     async with service(settings, newest_secret(settings)) as hooks:
         found = await standings(hooks, settings, policy(settings).hooks, prune=prune)
         steps = [step for one in found for step in one.steps]
+        if not discard:
+            await _keep_failed(call, hooks, steps, dry_run=dry_run)
         if not dry_run:
             await _change(hooks, found, [step for one in found for step in one.writes])
     call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
@@ -92,7 +95,7 @@ async def tested(call: Call, settings: Settings, events: Sequence[str], *, dry_r
     return ExitCode.FINDINGS
 
 
-async def rotate(call: Call, settings: Settings, *, dry_run: bool) -> ExitCode:
+async def rotate(call: Call, settings: Settings, *, discard: bool, dry_run: bool) -> ExitCode:
     """Give every subscription the newest secret, after a test has shown that the receiver takes it."""
     if len(settings.webhook_secrets) < 2:
         raise CliError(
@@ -107,6 +110,8 @@ async def rotate(call: Call, settings: Settings, *, dry_run: bool) -> ExitCode:
         found = await standings(hooks, settings, policy(settings).hooks)
         steps = rotating([step for one in found for step in one.steps])
         writes = [step for step in steps if step.action in WRITES]
+        if not discard:
+            await _keep_failed(call, hooks, steps, dry_run=dry_run)
         if not dry_run:
             await _change(hooks, found, writes)
             await _prove(hooks, found)
@@ -118,6 +123,26 @@ async def rotate(call: Call, settings: Settings, *, dry_run: bool) -> ExitCode:
     if not left:
         call.out.say(f"every subscription has the new secret: take the old one out of {_SECRETS}, and restart")
     return _told_left(call, left, "these still have the old secret: keep it until they have gone: pointsman hooks list")
+
+
+async def _keep_failed(call: Call, hooks: HookService, steps: Sequence[HookStep], *, dry_run: bool) -> None:
+    """
+    Raises:
+        CliError: what failed, and can still be brought back, would be gone.
+    """
+    if not (kept := await unrecovered(hooks, steps)):
+        return
+    named = ", ".join(f"{how_many(count, 'delivery')} of {hook.event_type}" for hook, count in kept)
+    lost = f"the service keeps what failed with the subscriptions that are to be made anew: {named}"
+    if dry_run:
+        call.out.say(f"{lost}; bring it back first: pointsman hooks recover")
+        return
+    raise CliError(
+        "unrecovered",
+        f"Nothing was changed: {lost}. It would be gone with them.",
+        "Bring it back first, which makes them anew, too: pointsman hooks recover; or let it go with --discard",
+        ExitCode.CONFLICT,
+    )
 
 
 async def _change(hooks: HookService, found: Sequence[Standing], steps: Sequence[HookStep]) -> None:

@@ -61,6 +61,23 @@ async def test_broken_ones_are_made_anew_and_no_event_is_missed(rig: HooksRig) -
     assert await rig.there() == FIVE
 
 
+async def test_what_failed_is_brought_back_before_its_subscription_goes(rig: HooksRig) -> None:
+    rig.policy("version: code\nhooks: {subscriptions: [{name: a, projects: [Fabrikam], events: [git.push]}]}\n")
+    await rig.run("ensure")
+    rig.gate.accepted.clear()
+    await rig.azure.service.git.first_commit("Fabrikam", "Fabrikam", "main", "Begin", {"/README.md": "Baskets."})
+    await rig.azure.control("POST", "clock", {"seconds": 0})
+    (held,) = await rig.azure.service.hooks.list("git.push")
+    await rig.azure.control("POST", f"subscriptions/{held.id}", {"status": "disabledBySystem"})
+    rig.gate.accepted.add(OLD)
+    told = "the subscriptions that are to be made anew: 1 delivery of git.push"
+    tried, refused = await rig.run("ensure", "--dry-run"), await rig.run("ensure")
+    assert (tried.code, told in tried.err) == (9, True)
+    assert (refused.code, told in refused.err, "pointsman hooks recover" in refused.err) == (5, True, True)
+    assert (await rig.run("ensure", "--discard")).code == 0
+    assert await rig.there() == [("git.push", "enabled")]
+
+
 async def test_what_a_person_disabled_is_left_and_told(rig: HooksRig) -> None:
     await rig.run("ensure")
     (held,) = await rig.azure.service.hooks.list("workitem.created")

@@ -6,6 +6,10 @@ import typer
 
 from starter.cli.call import Call, DryRun, WhoAsks, command, group, me
 
+Discard = Annotated[
+    bool, typer.Option("--discard", help="Let go what the service keeps of deliveries that failed, of code and builds.")
+]
+
 app = group(
     "hooks", "Service hooks of Azure DevOps: list, bring to what policy wants, test, rotate, recover what was lost."
 )
@@ -33,20 +37,21 @@ def ensure(
     prune: Annotated[
         bool, typer.Option("--prune", help="Take away those that post to us and policy does not want.")
     ] = False,
+    discard: Discard = False,
     dry_run: DryRun = False,
 ) -> int:
     """Make the subscriptions that policy wants, replace those that differ, make anew what is on probation or disabled.
 
     Everything is read first, and what cannot be read ends it. A test through the service comes before the first
     change. What posts elsewhere is never touched; what somebody disabled by hand is left. Exit 9 when something is
-    left, or, with `--dry-run`, to be done.
+    left, or, with `--dry-run`, to be done. Exit 5 where deliveries that failed would be gone: recover them first.
 
     In a pipe: organisation, action, event, project, subscription, why.
     """
     from starter.cli import hooks
     from starter.cli.settings import settings_of
 
-    return call.run(hooks.ensure(call, settings_of(call), prune=prune, dry_run=dry_run))
+    return call.run(hooks.ensure(call, settings_of(call), prune=prune, discard=discard, dry_run=dry_run))
 
 
 @command(app, "test", "pointsman hooks test", "pointsman hooks test --event workitem.updated")
@@ -70,7 +75,7 @@ def send_tests(
 
 
 @command(app, "rotate", "pointsman hooks rotate --dry-run", "pointsman hooks rotate")
-def rotate(call: Call, dry_run: DryRun = False) -> int:
+def rotate(call: Call, discard: Discard = False, dry_run: DryRun = False) -> int:
     """Give every subscription the newest secret: the last of POINTSMAN_WEBHOOK_SECRETS, which holds two meanwhile.
 
     A test through the service shows first that the receiver takes it. Then one subscription after another is
@@ -82,7 +87,7 @@ def rotate(call: Call, dry_run: DryRun = False) -> int:
     from starter.cli import hooks
     from starter.cli.settings import settings_of
 
-    return call.run(hooks.rotate(call, settings_of(call), dry_run=dry_run))
+    return call.run(hooks.rotate(call, settings_of(call), discard=discard, dry_run=dry_run))
 
 
 @command(
