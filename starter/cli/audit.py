@@ -78,7 +78,8 @@ def verified_archive(archive: Path, key: str) -> Verified:
             "not_found", f"There is no file {archive}.", "Make one: pointsman audit export FILE.zip", ExitCode.NOT_FOUND
         )
     report = offline_verifier.verify(archive.read_bytes(), key)
-    trust = "" if key else "; the public key was taken from the export itself, compare it: " + ", ".join(report.keys)
+    itself = "; the public key was taken from the export itself, compare it: "
+    trust = "" if key or not report.keys else itself + ", ".join(report.keys)
     return Verified(
         f"{how_many(report.events, 'event')}, {how_many(report.checkpoints, 'checkpoint')}{trust}",
         [{"log": "", "place": archive.name, "fault": fault} for fault in report.findings],
@@ -119,5 +120,8 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(
-            "unreadable", f"{path} cannot be read: {error}.", "pointsman audit verify --help", ExitCode.USAGE
+            "unreadable",
+            f"{path} cannot be read: {error}.",
+            "See how it is used: pointsman audit verify --help",
+            ExitCode.USAGE,
         ) from error

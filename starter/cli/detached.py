@@ -111,8 +111,20 @@ async def down(call: Call, settings: Settings) -> None:
 
 
 def made_folder(settings: Settings) -> Path:
-    """The data folder; made, for its owner alone, where it is missing."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The data folder; made, for its owner alone, where it is missing.
+
+    Raises:
+        CliError: it cannot be made.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CliError(
+            "no_folder",
+            f"The data folder {settings.data_dir} cannot be made: {error.strerror}. Nothing was started.",
+            f"Name another: export {variable('data_dir')}=$HOME/pointsman",
+            ExitCode.USAGE,
+        ) from error
     return settings.data_dir
 
 

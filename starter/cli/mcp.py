@@ -2,6 +2,7 @@
 
 from pointsman.config import Settings
 from starter.cli.call import Call
+from starter.cli.errors import CliError, ExitCode
 from starter.cli.organisations import chosen
 from starter.mcp import run_http, run_stdio, work_items_server
 from starter.organisations import client_of
@@ -16,7 +17,15 @@ async def serve_work_items(
         if http_port is None:
             await run_stdio(server)
         else:
-            await run_http(server, port=http_port, announce=lambda endpoint: _announce(call, endpoint))
+            try:
+                await run_http(server, port=http_port, announce=lambda endpoint: _announce(call, endpoint))
+            except OSError as error:
+                raise CliError(
+                    "port_taken",
+                    f"127.0.0.1:{http_port} cannot be listened on: {error.strerror}. Nothing was started.",
+                    "Take a free port: pointsman mcp work-items --http 0",
+                    ExitCode.CONFLICT,
+                ) from error
 
 
 def _announce(call: Call, endpoint: str) -> None:

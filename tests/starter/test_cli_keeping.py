@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -23,8 +24,8 @@ from pointsman.store.sequencer import Sequencer
 from pointsman.store.signing import Signer
 from pointsman.store.sqlite import ServiceLock
 from starter.cli.call import Call
-from starter.cli.detached import warn_of_no_intake
-from starter.cli.errors import ExitCode
+from starter.cli.detached import made_folder, warn_of_no_intake
+from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Output
 from tests.preloaded import Preloaded
 from tests.starter import cli_rig
@@ -287,6 +288,22 @@ def test_a_backup_is_a_database_of_its_own(rig: Rig, tmp_path: Path, monkeypatch
     assert "mkdir -p" in rig.run("db", "backup", str(tmp_path / "none" / "copy.db")).err
     monkeypatch.setenv("POINTSMAN_DATABASE_URL", f"sqlite:///{copy}")
     assert rig.run("items", "list").out.startswith("fabrikam/42\t")
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CliError, match="cannot be made: File exists") as told:
+        made_folder(config.load(data_dir=tmp_path / "file"))
+    assert "POINTSMAN_DATA_DIR" in told.value.hint
+
+
+def test_a_port_that_is_taken_is_told_by_the_mcp_server_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_URL", "https://dev.azure.com/fabrikam")
+    monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_TOKEN", SECRET)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        told = rig.run("mcp", "work-items", "--http", str(taken.getsockname()[1]))
+    assert told.code == ExitCode.CONFLICT
+    assert "cannot be listened on" in told.err
 
 
 def test_settings_say_who_set_them_and_hide_secrets(rig: Rig) -> None:
