@@ -13,7 +13,7 @@ from pointsman.llm.limits import RateLimit
 from pointsman.llm.pool import Factory
 from pointsman.llm.registry import Ability, Model, Registry
 from pointsman.llm.settings import LLMSettings
-from pointsman.llm.setup import operator_secrets, server
+from pointsman.llm.setup import check_models, operator_secrets, server
 from pointsman.llm.types import ModelTier
 
 # What a server of one's own gets that wants no key; its client must be given something.
@@ -22,7 +22,12 @@ AWS_SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
 
 
 def registry_of(llm: LLMSettings, policy: ModelPolicy) -> Registry:
-    """The models of the file and of the policy's servers, in the order in which policy prefers their providers."""
+    """The models of the file and of the policy's servers, in the order in which policy prefers their providers.
+
+    Raises:
+        RegistryError: the file and the policy do not fit together.
+        SettingsError: ALLOWED_MODELS or LLM_DEFAULT_MODEL names no model that there is.
+    """
     models = [
         Model(
             name=one.name,
@@ -39,7 +44,9 @@ def registry_of(llm: LLMSettings, policy: ModelPolicy) -> Registry:
         for one in house.models:
             if one.tier:
                 tiers.setdefault(ModelTier(one.tier), {})[house.name] = one.name
-    return Registry.load(llm.pointsman_models).with_servers(policy.prefer, models, tiers)
+    registry = Registry.load(llm.pointsman_models).with_servers(policy.prefer, models, tiers)
+    check_models(llm, registry)
+    return registry
 
 
 def keys_of(llm: LLMSettings, policy: ModelPolicy) -> ReferencedKeys:

@@ -53,12 +53,14 @@ def known_models(llm: LLMSettings, policy: Policy) -> Registry:
     """The models that agents and callers may name.
 
     Raises:
-        Misconfigured: the file of models cannot be used, or policy does not fit to it.
+        Misconfigured: the file of models cannot be used, or policy or settings do not fit to it.
     """
     try:
         return registry_of(llm, policy.models)
     except RegistryError as error:
         raise Misconfigured(f"{error}. Nothing was started.") from None
+    except SettingsError as error:
+        raise Misconfigured(str(error)) from None
 
 
 def model_keys(llm: LLMSettings, policy: Policy) -> None:

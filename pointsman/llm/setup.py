@@ -21,9 +21,10 @@ from pointsman.llm.retries import RetryPolicy
 from pointsman.llm.rules import Rules
 from pointsman.llm.selector import Selector
 from pointsman.llm.service import LLMService
-from pointsman.llm.settings import LLMSettings, load_settings
+from pointsman.llm.settings import LLMSettings, SettingsError, load_settings
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+HINT = "Nothing was started; the file of models has them all."
 
 
 CHAT = "pointsman.llm.providers.openai.chat"
@@ -145,11 +146,30 @@ def cache_life_of(settings: LLMSettings) -> timedelta:
     return timedelta(seconds=settings.llm_response_cache_seconds)
 
 
+def check_models(settings: LLMSettings, registry: Registry) -> None:
+    """Look whether the settings name models that there are: a name that is misspelt is told at the start.
+
+    Raises:
+        SettingsError: none of ALLOWED_MODELS is known, or LLM_DEFAULT_MODEL is not, or may not be used.
+    """
+    governance, default = Governance(registry, settings.allowed_models), settings.llm_default_model
+    if not any(governance.permits(name) for name in registry.models):
+        listed = ", ".join(settings.allowed_models)
+        raise SettingsError(f"setting ALLOWED_MODELS is {listed!r}: it names no model that is known. {HINT}")
+    if not default:
+        return
+    model = registry.find(default)
+    if model is None or not governance.permits(model.name):
+        why = "it is not among the known models" if model is None else "ALLOWED_MODELS does not have it"
+        raise SettingsError(f"setting LLM_DEFAULT_MODEL is {default!r}: {why}. {HINT}")
+
+
 def rules_of(settings: LLMSettings, violations: Violations | None = None) -> Rules:
     """The rules of the settings, in memory."""
     if settings.llm_governance_log is not None:
         governance_log.keep(settings.llm_governance_log, settings.llm_governance_log_days)
     registry = Registry.load(settings.pointsman_models)
+    check_models(settings, registry)
     governance = Governance(registry, settings.allowed_models, violations)
     breakers = Breakers()
     selector = Selector(

@@ -121,6 +121,23 @@ async def test_a_provider_that_is_not_set_up_names_the_variable_that_it_wants(
             await service.complete(LLMRequest(model=model, messages=(text_message(Role.USER, "Hello"),)))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ALLOWED_MODELS", "gpt6-luna,gtp-*", "ALLOWED_MODELS is 'gpt6-luna, gtp-*': it names no model that is known"),
+        ("LLM_DEFAULT_MODEL", "gpt-7", "LLM_DEFAULT_MODEL is 'gpt-7': it is not among the known models"),
+        ("LLM_DEFAULT_MODEL", "gpt-5.5", "LLM_DEFAULT_MODEL is 'gpt-5.5': ALLOWED_MODELS does not have it"),
+    ],
+)
+def test_a_setting_that_names_no_model_is_told_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"Nothing was started") as caught:
+        rules_of(load_settings(None))
+    assert told in str(caught.value)
+
+
 async def test_a_service_is_put_together_from_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     monkeypatch.setenv("ALLOWED_MODELS", "gpt-6-luna")

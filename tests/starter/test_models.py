@@ -11,7 +11,7 @@ from pointsman.llm.registry import RegistryError
 from pointsman.llm.settings import LLMSettings
 from starter import models
 from starter.llm import governed
-from starter.needs import model_keys
+from starter.needs import known_models, model_keys
 
 KEY = "sk-test-70ce"
 
@@ -50,6 +50,12 @@ def test_an_agent_without_a_provider_that_has_a_key_is_named_before_anything_sta
     none = bare.model_copy(update={"mistral_api_key": None})
     with pytest.raises(Misconfigured, match="nor ANTHROPIC_API_KEY, GOOGLE_API_KEY, MISTRAL_API_KEY, AWS_REGION"):
         model_keys(none, policy("balanced"))
+
+
+def test_a_default_that_is_no_model_ends_a_process_before_anything_is_opened() -> None:
+    settings = LLMSettings(_env_file=None, llm_default_model="gpt-7")
+    with pytest.raises(Misconfigured, match=r"LLM_DEFAULT_MODEL is 'gpt-7'.*Nothing was started"):
+        known_models(settings, Policy(version="1"))
 
 
 def test_policy_knows_the_providers_that_there_are_adapters_for() -> None:
