@@ -30,11 +30,13 @@ from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, SerializationContext, StorageDriverStoreContext
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker import (
     HandleSignalInput,
+    HandleUpdateInput,
     Interceptor,
     PollerBehaviorSimpleMaximum,
     WorkflowInboundInterceptor,
@@ -218,6 +220,14 @@ class _Fitting(WorkflowInboundInterceptor):
                 tell(input.signal, len(input.args))
             return
         await super().handle_signal(input)
+
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        """Refuse an update whose inputs do not fit, in other words than Python's."""
+        handler = workflow.get_update_handler(input.update)
+        if handler is not None and not _takes(handler, input.args):
+            told = f"update {input.update!r} does not take {len(input.args)} inputs. Nothing was changed"
+            raise ApplicationError(told, type="Misfit", non_retryable=True)
+        super().handle_update_validator(input)
 
 
 def _takes(handler: Callable[..., object], inputs: Sequence[object]) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.base import Json
@@ -80,18 +81,21 @@ async def test_a_signal_without_input_is_kept_and_shown(env: WorkflowEnvironment
     assert "Invalid JSON" in item.escalations.refused[0].reason
 
 
-async def test_a_signal_with_more_inputs_than_one_stops_nothing(env: WorkflowEnvironment) -> None:
+async def test_inputs_that_do_not_fit_stop_nothing(env: WorkflowEnvironment) -> None:
     async with rig(env, CLOSING) as item:
         await item.deliver()
         row = await item.asked()
         asked, run = item.client.get_workflow_handle(row.workflow_id), item.handle
         await asked.signal("decide", args=[{"verb": "approve"}, "by ada"])
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await asked.execute_update("decide")
         await run.signal("deliver")
         await run.signal("deliver", args=[1, 2])
         await item.until(lambda: item.escalations.refused)
         await item.decide(row, "approve")
         assert (await item.result()).state is WorkItemState.DONE
     assert "one JSON object is wanted, 2 inputs came" in item.escalations.refused[0].reason
+    assert "does not take 0 inputs" in str(refused.value.cause)
 
 
 async def test_a_signal_that_comes_after_the_decision_is_kept_as_late(env: WorkflowEnvironment) -> None:
