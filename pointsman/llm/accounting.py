@@ -12,7 +12,10 @@ from pointsman.observability import names
 LOG = logging.getLogger("pointsman.llm")
 CACHED, CANCELLED = "cached", "cancelled"
 NOTHING = TokenUsage()
-IN_WORDS = ("outcome", "provider", "model", "attempts", "latency_ms", "request_id", "trace_id")
+IN_WORDS = (
+    *("outcome", "provider", "model", "attempts", "latency_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
+    *("request_id", "trace_id"),
+)
 
 
 class Told(NamedTuple):
@@ -210,9 +213,18 @@ def log(record: CallRecord) -> None:
         "request_id": record.request_id,
     }
     told = {name: value for name, value in fields.items() if value != ""}
-    # Where nobody has set logging up, Python prints the message alone, and only of warnings.
-    text = "llm request" if LOG.hasHandlers() else f"llm request: {_in_words(told)}"
+    text = "llm request" if _are_fields_told() else f"llm request: {_in_words(told)}"
     LOG.log(level, text, extra=told)
+
+
+def _are_fields_told() -> bool:
+    """Whether a handler has a formatter that may find the fields. Python's own prints the message alone."""
+    logger: logging.Logger | None = LOG
+    while logger is not None:
+        if any(handler.formatter and type(handler.formatter) is not logging.Formatter for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False
 
 
 def _in_words(told: Mapping[str, object]) -> str:
