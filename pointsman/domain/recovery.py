@@ -145,14 +145,21 @@ def _loose(
 
 
 def _carried(told: Sequence[UpdateTold], comments: Sequence[CommentVersionTold]) -> dict[int, CommentVersionTold]:
-    """By update: the version that it tells of, which was made in the same save. The text decides between several."""
+    """By update: the version that it tells of, which was made in the same save. Between several the text decides, then
+    the moment: of some that were made within a breath the first may be told by an entry that was not read."""
+    near = [
+        (_text(update) != one.text, _apart(update, one), one.comment_id, one.version, update.id, one)
+        for update in told
+        if update.at and _is_of_comments(update)
+        for one in comments
+        if _apart(update, one) <= SAME_SAVE
+    ]
     found: dict[int, CommentVersionTold] = {}
-    candidates = [update for update in told if _is_of_comments(update) and update.at]
-    for one in sorted(comments, key=lambda version: (version.comment_id, version.version)):
-        near = [update for update in candidates if update.id not in found and _apart(update, one) <= SAME_SAVE]
-        if near:
-            nearest = min(near, key=lambda update: (_apart(update, one), _text(update) != one.text, update.id))
-            found[nearest.id] = one
+    placed: set[tuple[int, int]] = set()
+    for _, _, comment, version, update_id, one in sorted(near, key=lambda pair: pair[:5]):
+        if update_id not in found and (comment, version) not in placed:
+            found[update_id] = one
+            placed.add((comment, version))
     return found
 
 

@@ -29,6 +29,8 @@ class Item:
     comments: list[CommentVersionTold] = field(default_factory=list)
     rev: int = 0
     deleted: bool = False
+    pace: timedelta = timedelta(minutes=1)
+    """Between two entries."""
 
     def save(self, **changes: Json) -> None:
         self.rev += 1
@@ -55,7 +57,7 @@ class Item:
         self._add(at, {"fields": {"System.IsDeleted": {side: True}, "System.ChangedDate": {"newValue": str(at)}}})
 
     def _at(self) -> datetime:
-        return START + timedelta(minutes=len(self.updates))
+        return START + self.pace * len(self.updates)
 
     def _add(self, at: datetime | None, resource: dict[str, Json]) -> None:
         number = len(self.updates) + 1
@@ -65,9 +67,9 @@ class Item:
         self.updates.append(UpdateTold(id=number, rev=self.rev, at=at, resource=told))
 
 
-def history(steps: Sequence[str]) -> Item:
+def history(steps: Sequence[str], pace: timedelta = timedelta(minutes=1)) -> Item:
     """Steps that make no sense where they stand are passed over."""
-    item = Item()
+    item = Item(pace=pace)
     item.save(System__Title="Basket is empty", System__TeamProject="Web")
     for step in steps:
         last = {one.comment_id: one for one in item.comments}
@@ -100,7 +102,8 @@ def body(missed: Missed, fields: dict[str, Json] | None = None) -> bytes:
     return recovery.body_of(missed, Listened("fabrikam", 7), snapshot, WHERE)
 
 
-HISTORIES = st.lists(st.sampled_from(STEPS), max_size=25).map(history)
+PACES = st.sampled_from([timedelta(minutes=1), timedelta(milliseconds=300)])
+HISTORIES = st.builds(history, st.lists(st.sampled_from(STEPS), max_size=25), PACES)
 
 
 @given(HISTORIES, st.data())
@@ -146,6 +149,13 @@ def test_entries_before_the_front_need_not_be_read(item: Item, count: int, data:
     assert {one.key for one in recovery.missing(listened, item.updates[skip:], item.comments).missed} == {
         one.key for one in all_of(item, keys)
     }
+
+
+def test_of_edits_within_a_breath_each_is_told_by_its_own_entry() -> None:
+    item = history(["comment", "edit_comment", "edit_comment"], timedelta(milliseconds=300))
+    keys = frozenset(one.key for one in all_of(item))
+    later = recovery.missing(Listened("fabrikam", 7, keys, floor=START), item.updates[3:], item.comments)
+    assert later.missed == (), "the entry of the first edit was not read, and the second is told by its own"
 
 
 def test_what_happened_before_we_listened_is_not_missed() -> None:
