@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import aclosing, contextmanager
 from contextvars import copy_context
 from datetime import timedelta
+from decimal import Decimal
 from typing import Self
 from uuid import uuid4
 
@@ -186,7 +187,7 @@ class _Run:
         return found.model_copy(
             update={
                 "usage": TokenUsage(),
-                "cost_usd": 0 * found.cost_usd,
+                "cost_usd": Decimal(0),
                 "latency_ms": self._ms(),
                 "trace_id": self._request.trace_id,
                 "notes": (*found.notes, saved),
