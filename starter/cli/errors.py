@@ -193,6 +193,9 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.clients.azure_devops.errors.NotSignedIn": Meaning(
         "not_signed_in", ExitCode.UNAUTHORISED, "See which account is refused, and why: pointsman doctor --online"
     ),
+    "pointsman.clients.azure_devops.errors.NotPermitted": Meaning(
+        "not_permitted", ExitCode.UNAUTHORISED, "See which account is asked for: pointsman doctor --online"
+    ),
     "pointsman.clients.azure_devops.errors.UnknownOrganisation": Meaning(
         "unknown_organisation",
         ExitCode.NOT_FOUND,

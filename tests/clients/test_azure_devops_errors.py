@@ -10,7 +10,13 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.clients.azure_devops import AzureDevOps
-from pointsman.clients.azure_devops.errors import NotSignedIn, RuleBroken, TooManyResults, UnknownOrganisation
+from pointsman.clients.azure_devops.errors import (
+    NotPermitted,
+    NotSignedIn,
+    RuleBroken,
+    TooManyResults,
+    UnknownOrganisation,
+)
 from pointsman.clients.azure_devops.patches import at_rev, set_field
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
 from pointsman.sandbox.azure_devops.fault_kinds import SIGN_IN_PAGE
@@ -65,7 +71,7 @@ async def test_sign_in_page_means_that_the_token_is_bad(
 async def test_forbidden_is_rejected_with_the_code_of_the_service(azure: Azure) -> None:
     body = '{"message": "VS800075: No.", "typeKey": "AccessCheckException"}'
     await azure.fail(status=403, body=body)
-    with pytest.raises(Rejected, match="lacks the permission") as refused:
+    with pytest.raises(NotPermitted, match="lacks the permission") as refused:
         await azure.service.work_items.get(1)
     assert refused.value.code == "AccessCheckException"
 

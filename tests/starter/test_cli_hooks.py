@@ -107,6 +107,12 @@ async def test_list_that_fails_ends_it_before_anything_is_made(rig: HooksRig) ->
     assert "nothing was changed" in answer.err
 
 
+async def test_an_account_that_may_not_look_is_told_so_with_exit_4(rig: HooksRig) -> None:
+    await rig.azure.fail(method="GET", path="hooks/subscriptions", status=403)
+    answer = await rig.run("list", "--json")
+    assert (answer.code, answer.error()["code"]) == (4, "not_permitted")
+
+
 async def test_lost_answer_leads_to_no_double(rig: HooksRig) -> None:
     await rig.azure.fail(**LOST)
     broken = await rig.run("ensure")

@@ -36,6 +36,10 @@ class NotSignedIn(Rejected):
     """The service does not know us: the token is unknown, expired, revoked, or of another organisation."""
 
 
+class NotPermitted(Rejected):
+    """The service knows us, and the account may not do this."""
+
+
 class UnknownOrganisation(Missing):
     """Nothing answers for the organisation: its name, or the address that it is asked at, is wrong."""
 
@@ -92,7 +96,7 @@ def refusal(response: httpx2.Response, what: str) -> Rejected | Unavailable:
     if status == HTTPStatus.UNAUTHORIZED or names & _NOT_SIGNED_IN:
         return _shut_out(what, said, code)
     if status == HTTPStatus.FORBIDDEN:
-        return Rejected(f"{text}. The account lacks the permission or the token the scope.", code)
+        return NotPermitted(f"{text}. The account lacks the permission or the token the scope.", code)
     if status == HTTPStatus.NOT_FOUND and what.endswith(WHO_WE_ARE):
         place, asked = _asked(what)
         return UnknownOrganisation(f"there is no {place}: {asked}, which each has, was answered with {said}", code)
