@@ -122,6 +122,8 @@ class Rollbacks:
         self, ask: RollbackRequest, item: TrackedItem, found: RollbackPlan, values: dict[str, Json]
     ) -> TrackedItem:
         """Fields and links, in one PATCH."""
+        if found.links:  # they are told at their other ends too, and there the account alone says whose they are
+            values = {**values, BY: await self._tracker.identity(ask.key.organisation)}
         intent = WriteIntent(operation=ask.operation, chain=_chain(ask), base_rev=item.rev, values=values)
         await self._ledger.intend(intent, caller())
         try:
@@ -177,7 +179,7 @@ class Rollbacks:
         told: dict[str, Json] = {
             "operation": ask.operation,
             "rev": rev,
-            "fields": [*sorted(values)],
+            "fields": [*sorted(values.keys() - {BY})],
             "comments": [one.values[COMMENT] for one in await self._ledger.writes(ask.key) if _is_comment_of(ask, one)],
             "scope": ask.scope.model_dump(mode="json", exclude_defaults=True),
             "forced": ask.force,

@@ -67,6 +67,8 @@ async def test_a_link_goes_beside_those_of_others_and_comes_back_when_that_is_ta
     assert (agreed.links, "+unlinks" in agreed.fields) == ((f"{RELATED} {theirs.id}",), False)
     (event,) = await Audit(rig.store).find(action="item.rolled_back")
     assert event.data["fields"] == ["+unlinks", PRIORITY]
+    (row,) = [one for one in await rig.ledger.writes(key(made.id)) if one.operation == result.operation]
+    assert row.values[BY] == US, "by which the event at the other item is known for ours"
     back = await run(rig, request(made.id, write=result.operation))
     assert (back.status, sorted(await linked(rig, made.id))) == ("written", sorted([theirs.id, ours.id]))
     comments = [one.get("attributes") for one in (await rig.tracker.get(key(made.id))).relations]
