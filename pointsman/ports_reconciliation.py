@@ -84,5 +84,7 @@ class OpenItems(Protocol):
         """With agents elsewhere, over all runs of the item, newest first."""
 
     async def close(self, ended: EndedRun, caller: Caller) -> bool:
-        """Say how its run ended, withdraw what it asked people, and leave an audit event. False where the item has moved
-        on since it was found. Idempotent."""
+        """Say how its run ended, withdraw what it asked people, and leave an audit event. Idempotent.
+
+        False where the item has moved on since it was found.
+        """
