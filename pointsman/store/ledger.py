@@ -88,6 +88,16 @@ class Ledger:
         )
         return await self._store.read(lambda session: [_record(row) for row in session.scalars(query)])
 
+    async def doubtful(self, limit: int = 200) -> Sequence[WriteRecord]:
+        """Writes of which nobody knows whether they were carried out, or that are under way, oldest first."""
+        query = (
+            select(LedgerRow)
+            .where(col(LedgerRow.status) == INTENDED)
+            .order_by(col(LedgerRow.intended_at), col(LedgerRow.operation))
+            .limit(limit)
+        )
+        return await self._store.read(lambda session: [_record(row) for row in session.scalars(query)])
+
 
 def _connect(session: Session, row: LedgerRow, caller: Caller) -> None:
     write = edges.write(row.operation)

@@ -1,14 +1,19 @@
 """Synchronisation on the command line: how it stands."""
 
+from collections.abc import Sequence
+
 from pointsman.config import Settings
+from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import SyncState
 from pointsman.store.agreements import Agreements
+from pointsman.store.ledger import Ledger
 from pointsman.store.reconciliations import Reconciliations
 from starter.cli import reconciliation
 from starter.cli.call import Call
 from starter.cli.context import reading
 from starter.cli.errors import ExitCode
-from starter.cli.output import Listing, Record
+from starter.cli.output import Listing, Record, iso
+from starter.timeline import wrote
 
 STATES = (
     "organisation",
@@ -21,6 +26,7 @@ STATES = (
     "trouble",
     "compared",
 )
+DOUBTS_SAID_MAX = 20
 
 
 async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCode:
@@ -28,10 +34,17 @@ async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCo
     async with reading(settings) as store:
         states = await Agreements(store).states()
         found = await Reconciliations(store).latest()
+        doubts = await Ledger(store).doubtful()
     compared = reconciliation.compared(found)
     names = {(state.organisation, state.project): state for state in states}
-    rows = [_row(names.get(place) or _unknown(place), compared.get(place)) for place in sorted({*names, *compared})]
+    places = sorted({*names, *compared})
+    rows = [_row(names.get(one) or _unknown(one), compared.get(one), _of(doubts, one)) for one in places]
     call.show(Listing("projects", STATES, rows))
+    for one in doubts[:DOUBTS_SAID_MAX]:
+        call.out.say(
+            f"in doubt: {wrote(one)} of {_item(one)} on revision {one.base_rev}, intended {iso(one.intended_at)} "
+            f"as {one.operation}"
+        )
     waiting = sum(state.conflicts + state.quarantined for state in states) + reconciliation.in_trouble(found)
     return ExitCode.FINDINGS if waiting and exit_status else ExitCode.OK
 
@@ -40,7 +53,25 @@ def _unknown(place: tuple[str, str]) -> SyncState:
     return SyncState(organisation=place[0], project=place[1])
 
 
-def _row(state: SyncState, compared: Record | None) -> Record:
+def _of(doubts: Sequence[WriteRecord], place: tuple[str, str]) -> list[Record]:
+    return [
+        {
+            "item": _item(one),
+            "operation": one.operation,
+            "writes": wrote(one),
+            "base_rev": one.base_rev,
+            "intended": one.intended_at,
+        }
+        for one in doubts
+        if (one.key.organisation, one.key.project) == place
+    ]
+
+
+def _item(one: WriteRecord) -> str:
+    return f"{one.key.organisation}/{one.key.id}"
+
+
+def _row(state: SyncState, compared: Record | None, doubts: list[Record]) -> Record:
     return {
         "organisation": state.organisation,
         "project": state.project,
@@ -52,4 +83,5 @@ def _row(state: SyncState, compared: Record | None) -> Record:
         "trouble": compared["trouble"] if compared else None,
         "compared": compared["compared"] if compared else None,
         "comparison": compared,
+        "doubts": doubts,
     }

@@ -8,11 +8,13 @@ import pytest
 from pointsman.contracts.escalations import Escalation, EscalationKind, Verb
 from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.policy import Severity
+from pointsman.contracts.records import WriteIntent
 from pointsman.contracts.work_items import Facts
 from pointsman.store.conflicts import Conflicts, Quarantines
 from pointsman.store.engine import Store
 from pointsman.store.escalations import Escalations
 from pointsman.store.items import Items
+from pointsman.store.ledger import Ledger
 from starter.cli.errors import ExitCode
 from tests.starter import cli_rig
 from tests.starter.cli_rig import CALLER, KEY, LADDER, SUBJECT, Rig, chain
@@ -139,6 +141,21 @@ def test_status_counts_what_waits_for_a_human(rig: Rig) -> None:
     (row,) = json.loads(rig.run("sync", "status", "--json").out)["projects"]
     assert (row["project"], row["conflicts"], row["quarantined"]) == ("Web", 2, 1)
     assert rig.run("sync", "status", "--exit-status").code == ExitCode.FINDINGS
+
+
+def test_status_names_each_write_in_doubt(rig: Rig) -> None:
+    rig.fill(intended)
+    answer = rig.run("sync", "status", "--json")
+    (row,) = json.loads(answer.out)["projects"]
+    (doubt,) = row["doubts"]
+    assert (row["in_doubt"], doubt["item"], doubt["operation"]) == (1, "fabrikam/42", "run/1.1")
+    assert (doubt["writes"], doubt["base_rev"]) == (TITLE, 3)
+    assert f"in doubt: {TITLE} of fabrikam/42 on revision 3, intended 20" in answer.err
+
+
+async def intended(store: Store) -> None:
+    intent = WriteIntent(operation="run/1.1", chain=chain(), base_rev=3, values={TITLE: "Login fails"})
+    await Ledger(store).intend(intent, CALLER)
 
 
 async def quarantine(store: Store) -> None:

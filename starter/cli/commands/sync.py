@@ -18,7 +18,8 @@ def status(
 ) -> int:
     """Show how synchronisation stands in each project, and how it was found when it was last compared.
 
-    Conflicts and items in quarantine wait for a human; so do items that a comparison found lost or hidden.
+    Conflicts and items in quarantine wait for a human; so do items that a comparison found lost or hidden. Writes in
+    doubt, or under way, are named; the next comparison settles them by the item's history.
 
     In a pipe: organisation, project, items, conflicts, quarantined, in_doubt, newest, trouble, compared.
     """
