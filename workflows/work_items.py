@@ -36,7 +36,7 @@ from workflows.item_runs import (
     ItemRun,
     was_terminated,
 )
-from workflows.reasons import reason_of
+from workflows.reasons import reason_of, why_cancelled
 from workflows.turns import INSTRUCT
 
 
@@ -75,7 +75,7 @@ class DeliverWorkItem(ItemRun):
         except BaseException as error:
             # Cancelled by an operator: the books say so before the run ends.
             if is_cancelled_exception(error):
-                await self._enter(WorkItemState.WITHDRAWN, f"cancelled{await self._leave()}")
+                await self._enter(WorkItemState.WITHDRAWN, f"{why_cancelled()}{await self._leave()}")
             raise
 
     async def _continue_as_new_if_due(self) -> None:

@@ -247,10 +247,11 @@ async def test_an_operator_can_cancel(dev_server: DevServer) -> None:
     async with plain_rig(await dev_server.connect(), answer(System__State="Resolved")) as item:
         await item.deliver()
         row = await item.asked()
-        await work_items.cancel(item.client, work_items.workflow_id(item.key), "not needed")
+        await work_items.cancel(item.client, work_items.workflow_id(item.key), "ada:  not\n needed")
         with pytest.raises(WorkflowFailureError):
             await item.result()
     assert item.items.states[-1] == "withdrawn"
+    assert list(item.items.recorded.values())[-1].reason == "cancelled (ada: not needed)"
     assert item.escalations.kept[row.id].resolution == Resolution(escalation_id=row.id, outcome="withdrawn")
 
 
