@@ -48,6 +48,11 @@ def _last_of_runs() -> Select[str, float]:
 # Made once: making them takes longer than running them, and every step of an item runs both.
 _RECORDED, _LAST_OF_RUNS = _recorded(), _last_of_runs()
 
+REASONED = (WorkItemState.ROUTED, WorkItemState.WITHDRAWN)
+"""Why is evidence here: by which rule, or by whose word. Reasons of other states may quote an item or a model, and the
+log is kept for ever."""
+REASON_CHARS_MAX = 500
+
 
 class Items:
     """`ports.Items` over the store."""
@@ -106,6 +111,8 @@ class Items:
                 "after": transition.after.value,
                 "agent": transition.agent,
             }
+            if transition.after in REASONED:
+                told["reason"] = transition.reason[:REASON_CHARS_MAX]
             once: tuple[object, ...] = (caller.workflow_id, caller.run_id, transition.number)
             if lost:
                 told["instead_of"] = [one.after for one in lost]

@@ -54,6 +54,8 @@ async def test_an_item_stands_where_its_last_transition_put_it(store: Store) -> 
     assert row.facts == FACTS
     assert [found.transition.after for found in await items.transitions(KEY)] == ["routed", "working"]
     assert await log(store) == ["item.taken_in", "item.changed", "item.changed"]
+    routed, working = await Audit(store).find(action="item.changed")
+    assert (routed.data["reason"], "reason" in working.data) == ("step 1", False)
     assert await items.get("fabrikam", 43) is None
 
 

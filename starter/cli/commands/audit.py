@@ -15,7 +15,7 @@ def show(
     call: Call,
     item: Annotated[str, typer.Option(help="Only events of this item.", show_default=False)] = "",
     correlation_id: Annotated[str, typer.Option(help="Only events of this chain.", show_default=False)] = "",
-    action: Annotated[str, typer.Option(help="Only this action, for example item.routed.", show_default=False)] = "",
+    action: Annotated[str, typer.Option(help="Only this action, for example item.changed.", show_default=False)] = "",
     limit: Limit = 200,
 ) -> None:
     """Show events in the order of the log.
