@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from pointsman.clients.azure_devops.errors import NotSignedIn, UnknownOrganisation
 from pointsman.config import Settings, variable
 from pointsman.ports import Rejected, Unavailable
-from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable
+from pointsman.temporal import SEARCH_ATTRIBUTES, TemporalUnreachable, connect
 from pointsman.temporal_server import ServerNotFound, find_server
 from starter.accounts import tracker_accounts
 from starter.cli.context import temporal
@@ -33,7 +33,7 @@ async def temporal_binary(settings: Settings) -> Finding:
 async def temporal_server(settings: Settings) -> Finding:
     began = time.perf_counter()
     try:
-        client = await temporal(settings)
+        client = await connect(settings.temporal_address, settings.temporal_namespace)
     except TemporalUnreachable as error:
         return fail(str(error).split(". Nothing was changed")[0], "pointsman up")
     await client.service_client.check_health()
@@ -41,8 +41,8 @@ async def temporal_server(settings: Settings) -> Finding:
 
 
 async def namespace(settings: Settings) -> Finding:
-    client = await temporal(settings)
     name = settings.temporal_namespace
+    client = await connect(settings.temporal_address, name)
     try:
         found = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=name))
     except RPCError as error:
