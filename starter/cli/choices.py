@@ -22,7 +22,7 @@ def must_exist(what: str, told: str, known: Iterable[str], hint: str) -> None:
 
 def nothing_of(what: str, told: str, seen: Iterable[str]) -> str:
     """What is said beside an empty list that was asked for by a name which anybody may make up."""
-    names = sorted(seen)
+    names = sorted(filter(None, seen))  # what nobody could read has none
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
     there = f"seen so far: {', '.join(names[:NAMES_MAX])}{more}" if names else "none has been seen so far"
     return f"nothing of {what} {told!r}; {there}"
