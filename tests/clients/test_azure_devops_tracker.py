@@ -51,7 +51,7 @@ async def test_item_in_the_recycle_bin_comes_back_as_deleted(azure: Azure, track
 
 
 async def test_item_that_never_was_is_missing(tracker: WorkTracker) -> None:
-    with pytest.raises(Missing, match="workitems/77"):
+    with pytest.raises(Missing, match="no work item 77"):
         await tracker.get(key(77))
 
 
