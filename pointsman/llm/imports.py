@@ -47,6 +47,19 @@ def _age() -> None:
 _pause = _Pause()
 
 
+_alone = Lock()
+
+
+@contextmanager
+def importing_alone() -> Generator[None]:
+    """For imports in threads of their own: one after the other, with the collector paused.
+
+    Where two threads wait for each other's modules, Python lets one of them have a module that is half there.
+    """
+    with _alone, collector_paused():
+        yield
+
+
 @contextmanager
 def collector_paused() -> Generator[None]:
     """For the length of an import; may be nested, and entered by several threads at once.

@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
+from pointsman.llm.imports import importing_alone
 from pointsman.llm.types import TokenUsage
 
 MILLION = 1_000_000
@@ -29,7 +30,7 @@ class Price(NamedTuple):
 async def price(provider: str, model: str, usage: TokenUsage) -> Price:
     """The price now. The first call reads the table, about 0.7 s, in a thread of its own."""
     if not _version.cache_info().currsize:
-        await asyncio.to_thread(_version)
+        await asyncio.to_thread(_read)
     return price_now(provider, model, usage)
 
 
@@ -121,6 +122,11 @@ def _is_known(provider: str, model: str) -> bool:
     except LookupError:
         return False
     return True
+
+
+def _read() -> None:
+    with importing_alone():
+        _version()
 
 
 @lru_cache(maxsize=1)

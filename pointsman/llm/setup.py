@@ -12,7 +12,7 @@ from pointsman.llm import governance_log
 from pointsman.llm.breakers import Breakers
 from pointsman.llm.client import LLMClient
 from pointsman.llm.governance import Governance, Violations
-from pointsman.llm.imports import collector_paused
+from pointsman.llm.imports import importing_alone
 from pointsman.llm.keys import AWS_CHAIN, ENTRA, Keys, OperatorKeys
 from pointsman.llm.pool import ClientPool, Factory
 from pointsman.llm.registry import Registry
@@ -45,7 +45,7 @@ def load_adapter(provider: str) -> None:
 
     A provider that is not known here is taken for a server of one's own, which is spoken to by OpenAI's.
     """
-    with collector_paused():
+    with importing_alone():
         import_module(ADAPTERS.get(provider, CHAT))
 
 

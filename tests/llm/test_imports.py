@@ -1,6 +1,8 @@
 """The garbage collector rests while an SDK is imported, and runs afterwards if it ran before."""
 
 import gc
+import threading
+import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -9,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from pointsman.llm.client import LLMClient
-from pointsman.llm.imports import IMPORTED_MIN, collector_paused
+from pointsman.llm.imports import IMPORTED_MIN, collector_paused, importing_alone
 from pointsman.llm.keys import OperatorKeys
 from pointsman.llm.pool import ClientPool
 
@@ -99,3 +101,21 @@ async def test_a_client_is_made_with_the_collector_at_rest() -> None:
             pass
     assert seen == [False]
     assert gc.isenabled()
+
+
+def test_threads_import_one_after_the_other() -> None:
+    inside, most = [0], [0]
+
+    def load() -> None:
+        with importing_alone():
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.005)
+            inside[0] -= 1
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
