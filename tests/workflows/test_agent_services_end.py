@@ -102,7 +102,7 @@ async def test_task_that_waits_is_stopped_when_an_operator_cancels_the_run(clien
         with pytest.raises(WorkflowFailureError):
             await item.result()
         assert await states(item) == CANCELED
-    assert said_last(item).startswith("cancelled; triage was told to stop: task ")
+    assert said_last(item).startswith("cancelled (not needed); triage was told to stop: task ")
 
 
 async def test_task_at_work_is_stopped_when_the_run_of_its_item_is_terminated(client: Client) -> None:
