@@ -24,6 +24,7 @@ from starter.cli.settings import local
 START_SECONDS_MAX = 420.0  # a Temporal server that has to be built first takes five minutes
 READY_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 30.0
+ENDING_SECONDS_MAX = 5.0  # the system takes its time over a process that was killed while it wrote
 POLL_SECONDS, LOCK_POLL_SECONDS = 0.2, 0.05
 
 Record = dict[str, str | int]
@@ -72,7 +73,7 @@ def record_of(folder: Path) -> Path:
 def up(call: Call, settings: Settings) -> ExitCode:
     """As `up`, in a session of its own; returns when it is ready."""
     folder = made_folder(settings)
-    if _holds(folder):
+    if runs(folder):
         raise runs_already(folder)
     log = folder / "up.log"
     environment = {**os.environ, variable("data_dir"): str(settings.data_dir)}
@@ -126,6 +127,17 @@ def made_folder(settings: Settings) -> Path:
             ExitCode.USAGE,
         ) from error
     return settings.data_dir
+
+
+def runs(folder: Path) -> bool:
+    """Whether an `up` runs on the folder. One that was just killed is waited for, one that answers is not."""
+    deadline = time.monotonic() + ENDING_SECONDS_MAX
+    while _holds(folder):
+        web = _read(folder).get("web")
+        if time.monotonic() > deadline or (web and _ready(f"{web}/health/live")[0]):
+            return True
+        time.sleep(LOCK_POLL_SECONDS)
+    return False
 
 
 def runs_already(folder: Path) -> CliError:

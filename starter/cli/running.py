@@ -17,7 +17,7 @@ from starter import loading
 from starter.cli import local_temporal
 from starter.cli.call import Call
 from starter.cli.context import stored_in_sqlite
-from starter.cli.detached import Record, lock_of, made_folder, record_of, runs_already, warn_of_no_intake
+from starter.cli.detached import Record, lock_of, made_folder, record_of, runs, runs_already, warn_of_no_intake
 from starter.cli.errors import CliError, ExitCode
 from starter.cli.output import Single
 from starter.cli.settings import own_url
@@ -51,7 +51,7 @@ async def up(call: Call, settings: Settings) -> ExitCode:
     folder = made_folder(settings)
     lock = lock_of(folder)
     try:
-        lock.acquire(LOCK_SECONDS_MAX)
+        lock.acquire(0 if runs(folder) else LOCK_SECONDS_MAX)
     except TimeoutError:
         raise runs_already(folder) from None
     server: DevServer | None = None
