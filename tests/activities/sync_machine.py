@@ -240,16 +240,7 @@ class TwoWriters(RuleBasedStateMachine):
             # Nothing that it asks for is beyond it: no item has a parent but the one that it says.
             raise AssertionError(published.impossible)
         else:
-            self.know_what_was_written(self.asked.operation)
             self.asked = None
-
-    def know_what_was_written(self, operation: str) -> None:
-        """A later proposal goes over it: both sides agree on it, and it is nobody else's."""
-        for row in self.run(self.both.ledger.writes(self.key)):
-            if row.status == "written" and row.operation.partition("~")[0] == operation:
-                for name, value in row.values.items():
-                    if row.rev >= self.known_at.get(name, self.known_rev):
-                        self.knows[name], self.known_at[name] = value, row.rev
 
     def decide(self, conflicts: tuple[FieldConflict, ...], mine: bool) -> None:
         """A human sees both values, and takes one of them in each field."""
