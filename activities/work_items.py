@@ -1,6 +1,7 @@
 """The side effects of a work item's life: read it, judge what came in, write the outcome, keep the books."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from html import escape
@@ -211,12 +212,19 @@ class WorkItems:
         it can be seen whose value went."""
         standing = await self._sync.conflicts.find(organisation=ask.key.organisation, item_id=ask.key.id)
         decided = merging.outcomes(ask.decided, proposal.fields)
-        by_policy = {one.conflict.field: one.conflict.outcome for one in standing if one.conflict.outcome}
-        by_policy = {name: outcome for name, outcome in by_policy.items() if name not in decided}
-        left = {one.conflict.field: FieldOutcome.OVERTAKEN.value for one in standing}
-        for by, outcomes in ((POLICY, by_policy), (ask.decided_by or ask.agent or POLICY, left | decided)):
-            if outcomes and standing:
-                await self._sync.conflicts.settle(ask.key, outcomes, by)
+        us = ask.decided_by or ask.agent or POLICY
+        whose = {one.field: one.by or us for one in ask.decided}
+        closed: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for one in standing:
+            name, by_policy = one.conflict.field, one.conflict.outcome
+            if name in decided:
+                closed[whose[name]][name] = decided[name]
+            elif by_policy:
+                closed[POLICY][name] = by_policy
+            else:
+                closed[us][name] = FieldOutcome.OVERTAKEN.value
+        for by, outcomes in closed.items():
+            await self._sync.conflicts.settle(ask.key, outcomes, by)
 
 
 def comment_html(markdown: str, agent: str) -> str:

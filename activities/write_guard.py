@@ -35,7 +35,8 @@ class WriteGuard:
         self._audit = audit
 
     async def broken_by(self, ask: Publish, item: TrackedItem, change: ItemWrite) -> tuple[BrokenRule, ...]:
-        """Rules that the write would break; none where somebody let it pass. What there is, is told to the audit log.
+        """Rules that the write would break, but for those that somebody let pass. What there is, is told to the audit
+        log.
 
         Raises:
             Unavailable: the item moved on since it was read, or the service does not answer now.
@@ -44,10 +45,11 @@ class WriteGuard:
         if ask.enforce_from is None or not moves(change):
             return ()
         broken = await self._foresee(ask.key, item, change, ask.enforce_from)
+        held = tuple(one for one in broken if not _may_pass(ask, one))
         if broken:
-            action = Action.WRITE_ALLOWED if ask.despite else Action.WRITE_HELD_BACK
-            await self._tell(ask, item, action, [one.check for one in broken])
-        return () if ask.despite else broken
+            action = Action.WRITE_HELD_BACK if held else Action.WRITE_ALLOWED
+            await self._tell(ask, item, action, [one.check for one in held or broken])
+        return held
 
     async def tell_impossible(self, ask: Publish, item: TrackedItem, links: Sequence[ImpossibleLink]) -> None:
         """Tell the audit log of a write that is not sent because links of it cannot be made. Idempotent."""
@@ -99,17 +101,21 @@ class WriteGuard:
         return [one.model_copy(update={"evidence": f"work item {before.id}: {one.evidence}"}) for one in broken]
 
     async def _tell(self, ask: Publish, item: TrackedItem, action: Action, checks: list[Json]) -> None:
-        asked_by = caller()
+        asked_by, allowed_by = caller(), ask.despite if action is Action.WRITE_ALLOWED else ""
         await self._audit.append(
             AuditEvent(
                 id=f"{action.value}/{ask.operation}/{item.rev}",
                 action=action.value,
-                actor=ask.despite or f"{asked_by.workflow_id}/{asked_by.run_id}",
+                actor=allowed_by or f"{asked_by.workflow_id}/{asked_by.run_id}",
                 at=datetime.now(UTC),
                 chain=chain(ask.tenant, ask.correlation_id, ask.key),
                 data={"operation": ask.operation, "rev": item.rev, "checks": checks, "proposal": ask.proposal},
             )
         )
+
+
+def _may_pass(ask: Publish, broken: BrokenRule) -> bool:
+    return bool(ask.despite) and (not ask.let_pass or broken.check in ask.let_pass)
 
 
 def moves(change: ItemWrite) -> bool:

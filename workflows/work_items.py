@@ -13,14 +13,13 @@ from pointsman.contracts.lifecycle import (
     DeliverRequest,
     DeliverResult,
     End,
-    Publish,
     Published,
     Stage,
     TakeIn,
 )
 from pointsman.contracts.turns import Tell, TurnEnd, TurnResult
 from pointsman.contracts.work_items import WorkItemState
-from pointsman.domain import lifecycle, limits, linking, routing, story
+from pointsman.domain import lifecycle, limits, linking, routing, story, writes
 from pointsman.domain.process import questions
 from workflows import attributes, elsewhere
 from workflows.escalations import ResolveEscalation
@@ -167,7 +166,7 @@ class DeliverWorkItem(ItemRun):
         await self._leave(stay=agent.name)
         request, carry = self._request, self._carry
         number = carry.turns + 1
-        self._keep(turns=number, approved_by="", despite="", leave_out=())
+        self._keep(turns=number, approved_by="", despite="", let_pass=(), leave_out=(), decided=())
         turn = elsewhere.turn_of(request, self._carry, agent)
         opened = (agent.name,) if agent.service and agent.name not in carry.open_elsewhere else ()
         self._keep(instructions=(), open_elsewhere=(*carry.open_elsewhere, *opened))
@@ -248,6 +247,8 @@ class DeliverWorkItem(ItemRun):
             subject=subject,
             proposal=ask.proposal,
             choices=ask.choices,
+            fields=ask.fields,
+            checks=ask.checks,
             ladder=lifecycle.ladder_for(request.policy, ask.severity),
             agent=self._carry.agent,
             title=f"{facts.type} {facts.key.id}: {facts.title}" if facts else "",
@@ -264,12 +265,14 @@ class DeliverWorkItem(ItemRun):
             self._keep(queue=(), unjudged=0)
         if resolution.proposal is not None:
             self._keep(proposal=resolution.proposal)
+        if resolution.verb is Verb.EDIT:
+            self._keep(despite="", let_pass=())  # who let it pass has not seen what it says now
         if resolution.verb is Verb.APPROVE and ask.kind is not EscalationKind.FAILURE:
             self._keep(approved_by=resolution.by)
         if resolution.verb is Verb.APPROVE and ask.leave_out:
-            self._keep(leave_out=ask.leave_out)
+            self._keep(leave_out=(*self._carry.leave_out, *ask.leave_out))
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.RULE:
-            self._keep(despite=resolution.by)
+            self._keep(despite=resolution.by, let_pass=(*self._carry.let_pass, *ask.checks))
         self._keep_decided(ask, resolution)
         if resolution.verb is Verb.RESPOND and ask.kind is EscalationKind.ROUTING:
             await self._routed(resolution.comment.strip(), f"chosen by {resolution.by}")
@@ -301,33 +304,13 @@ class DeliverWorkItem(ItemRun):
         await self._enter(WorkItemState.PUBLISHING, f"{carry.proposal.summary[:400]}{left_out}")
         published = await workflow.execute_activity_method(
             WorkItems.publish,
-            Publish(
-                key=request.key,
-                tenant=request.tenant,
-                correlation_id=request.correlation_id,
-                operation=f"{workflow.info().first_execution_run_id}/{carry.turns}.{carry.writes + 1}",
-                proposal=carry.proposal.hash,
-                base=carry.facts.snapshot,
-                base_rev=carry.facts.rev,
-                agent=carry.agent,
-                force=carry.force,
-                decided=carry.conflicts if carry.decided_by else (),
-                decided_by=carry.decided_by,
-                heard_rev=carry.heard_rev,
-                proposed_at=carry.proposed_at,
-                released_by=carry.released_by,
-                sync=request.policy.sync,
-                enforce_from=request.policy.process.enforce_from,
-                despite=carry.despite,
-                leave_out=carry.leave_out,
-            ),
+            writes.write_of(request, carry, workflow.info().first_execution_run_id),
             start_to_close_timeout=TRACKER_TIME,
             heartbeat_timeout=BEAT,
             retry_policy=PATIENT,
             summary=story.summary(f"write {carry.proposal.summary}"),
         )
-        self._keep(writes=carry.writes + 1, force=(), despite="", decided_by="", released_by="")
-        self._keep(conflicts=published.conflicts, quarantine=published.quarantine)
+        self._carry = writes.after(self._carry, published)
         if published.status == "gone":
             return self._withdrawn()
         if published.quarantine:

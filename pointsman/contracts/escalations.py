@@ -56,6 +56,10 @@ class Escalation(OfItemOrProject):
     proposal: ProposalRef | None = None
     choices: tuple[str, ...] = ()
     """What a respond may name, for example agents; empty for free text."""
+    fields: tuple[str, ...] = ()
+    """Fields in conflict that are asked about; others may have been decided on before. Empty where it is not told."""
+    checks: tuple[str, ...] = ()
+    """Rules of the process that an approval lets be broken."""
     ladder: Ladder
     agent: str = ""
     title: str = ""

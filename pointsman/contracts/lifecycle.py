@@ -43,6 +43,10 @@ class Ask(Contract):
     allowed: tuple[Verb, ...]
     proposal: ProposalRef | None = None
     choices: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    """Fields in conflict that are asked about."""
+    checks: tuple[str, ...] = ()
+    """Rules of the process that an approval lets be broken."""
     leave_out: tuple[str, ...] = ()
     """Links of the proposal that an approval leaves out: they cannot be made."""
     retry: Stage = Stage.WORKING
@@ -68,6 +72,8 @@ class FieldConflict(Contract):
     """What came of it, one of `conflicts.FieldOutcome`; empty while it is open."""
     reason: str = ""
     """Why the strategy could not settle it, where it is not simply to ask."""
+    by: str = ""
+    """Who decided, of one that people have decided on."""
 
 
 class Carry(Contract):
@@ -82,6 +88,8 @@ class Carry(Contract):
     conflicts: tuple[FieldConflict, ...] = ()
     """What a human is asked to decide on, or has."""
     decided_by: str = ""
+    decided: tuple[FieldConflict, ...] = ()
+    """Conflicts of the proposal at hand that were decided on before: one write may take several questions."""
     quarantine: str = ""
     """Why nothing is written to the item, while a human is asked about it."""
     released_by: str = ""
@@ -97,6 +105,8 @@ class Carry(Contract):
     """Who let the proposal pass as it is: then it is people who are told why it is held back, and not the agent."""
     despite: str = ""
     """Who decided that it is written although it breaks rules of the process."""
+    let_pass: tuple[str, ...] = ()
+    """Those rules, by their checks. Empty where `despite` was decided before they were kept: all."""
     held_back: int = 0
     """Writes in a row that were held back because of such rules."""
     dropped: tuple[str, ...] = ()
@@ -241,6 +251,7 @@ class Publish(Contract):
     decided: tuple[FieldConflict, ...] = ()
     """Conflicts that a human has decided on: what stood there then may be overwritten, and nothing later."""
     decided_by: str = ""
+    """Who decided on those of them that do not say it themselves."""
     heard_rev: int = 0
     """Up to this revision the agent was told what happened, beyond `base_rev`."""
     proposed_at: datetime | None = None
@@ -252,6 +263,8 @@ class Publish(Contract):
     """A write that would break a rule of the process of at least this severity is not sent."""
     despite: str = ""
     """Who decided that it is written nevertheless."""
+    let_pass: tuple[str, ...] = ()
+    """Checks of which `despite` knew. Empty: all."""
     leave_out: tuple[str, ...] = ()
     """Links of the proposal, each as `relation target`, that a human decided to leave out: they cannot be made."""
 

@@ -161,6 +161,7 @@ def ask_conflict(conflicts: Sequence[FieldConflict], proposal: ProposalRef) -> A
         details=f"| Field | base | mine | theirs | policy |\n| --- | --- | --- | --- | --- |\n{rows}\n\n{how}",
         allowed=verbs_for(EscalationKind.CONFLICT),
         proposal=proposal,
+        fields=tuple(one.field for one in conflicts),
         retry=Stage.PUBLISHING,
     )
 

@@ -49,14 +49,15 @@ async def resolve(
     reason: str,
     dry_run: bool,
 ) -> ExitCode:
-    """Decide all conflicts of an item at once: its write waits for all of them."""
+    """Decide all conflicts of an item that are asked about at once: its write waits for all of them."""
     key = (await items.found(settings, named)).key
     async with reading(settings) as store:
         standing = await Conflicts(store).find(organisation=key.organisation, item_id=key.id)
     if not standing:
         raise not_found(f"{key} is in no conflict.", f"{LIST} --all")
-    chosen = choices(standing, fields, takes)
     row = await _asked(settings, key)
+    standing = [one for one in standing if not row.escalation.fields or one.conflict.field in row.escalation.fields]
+    chosen = choices(standing, fields, takes)
     edits = edits_of(standing, chosen)
     verb = Verb.EDIT if edits else Verb.APPROVE
     decision = escalations.decision(row, verb, by, reason, "", edits)
@@ -86,7 +87,7 @@ def choices(standing: Sequence[SyncConflict], fields: Sequence[str], takes: Sequ
         )
     chosen = dict(zip(fields, takes, strict=True))
     if unknown := [name for name in chosen if name not in names]:
-        raise usage(f"Not in conflict: {', '.join(unknown)}. In conflict are: {', '.join(names)}.", HELP)
+        raise usage(f"Not asked about: {', '.join(unknown)}. Asked about are: {', '.join(names)}.", HELP)
     if left := [name for name in names if name not in chosen]:
         raise usage(f"The write waits for all its fields, and these are left out: {', '.join(left)}.", HELP)
     return chosen

@@ -184,6 +184,7 @@ class TwoWriters(RuleBasedStateMachine):
         self.base, self.known_rev = facts.snapshot, facts.rev
         self.knows = json.loads(self.run(self.both.contents.get(facts.snapshot)))
         self.known_at: dict[str, int] = {}
+        self.has_read = True
 
     @precondition(lambda self: self.asked is None)
     @rule()
@@ -191,7 +192,8 @@ class TwoWriters(RuleBasedStateMachine):
         type(self).steps += 1
         self.take_in()
 
-    @precondition(lambda self: self.asked is None)
+    # A run reads the item anew after each proposal: no two are made from one reading.
+    @precondition(lambda self: self.asked is None and self.has_read)
     @rule(change=changes, names=tags, comment=st.sampled_from(["", "Done."]), linked=links)
     def the_agent_proposes(
         self, change: dict[str, Json], names: list[str], comment: str, linked: list[tuple[str, int]]
@@ -204,6 +206,7 @@ class TwoWriters(RuleBasedStateMachine):
         digest = self.run(self.both.contents.put(canonical(proposal)))
         self.ask(proposal=digest, base=self.base, base_rev=self.known_rev, heard_rev=self.news_rev)
         assert self.asked is not None
+        self.has_read = False
         self.knew[self.asked.operation] = dict(self.knows)
 
     def ask(self, **told: Any) -> None:
@@ -252,7 +255,8 @@ class TwoWriters(RuleBasedStateMachine):
             proposal = proposal.model_copy(update={"fields": left})
         digest = self.run(self.both.contents.put(canonical(proposal)))
         told = {"base": before.base, "base_rev": before.base_rev, "heard_rev": before.heard_rev}
-        self.ask(proposal=digest, decided=conflicts, decided_by="ada", **told)
+        decided = {one.field: one for one in (*before.decided, *conflicts)}
+        self.ask(proposal=digest, decided=tuple(decided.values()), decided_by="ada", **told)
         seen = {one.field: one.theirs for one in conflicts}
         self.knew[self.asked.operation] = {**self.knew[before.operation], **seen}
 

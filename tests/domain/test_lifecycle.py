@@ -184,6 +184,7 @@ def test_a_conflict_is_shown_as_a_table_that_no_value_can_break() -> None:
     assert rows[2] == "| f | (empty) | a\\|b | c d | escalate |"
     assert rows[3] == f"| g | (empty) | {'x' * 120} | 0 | escalate |"
     assert ask.summary == "Somebody else changed f, g meanwhile. Approve: ours stands."
+    assert ask.fields == ("f", "g")
 
 
 @pytest.mark.parametrize(

@@ -41,20 +41,22 @@ async def conflicts(store: Store) -> None:
     await Conflicts(store).open(chain(), "run/1.1", 4, CONFLICTS)
 
 
+ASKED = Escalation(
+    key=KEY,
+    tenant="default",
+    correlation_id="c-1",
+    number=1,
+    kind=EscalationKind.CONFLICT,
+    severity=Severity.MEDIUM,
+    summary="Somebody else changed both",
+    allowed=(Verb.APPROVE, Verb.EDIT, Verb.REJECT),
+    subject=SUBJECT,
+    ladder=LADDER,
+)
+
+
 async def question(store: Store) -> None:
-    asked = Escalation(
-        key=KEY,
-        tenant="default",
-        correlation_id="c-1",
-        number=1,
-        kind=EscalationKind.CONFLICT,
-        severity=Severity.MEDIUM,
-        summary="Somebody else changed both",
-        allowed=(Verb.APPROVE, Verb.EDIT, Verb.REJECT),
-        subject=SUBJECT,
-        ladder=LADDER,
-    )
-    await Escalations(store).open(asked, CALLER)
+    await Escalations(store).open(ASKED, CALLER)
 
 
 def test_conflicts_are_listed_with_what_both_sides_have(rig: Rig) -> None:
@@ -106,14 +108,25 @@ def test_a_choice_is_shown_as_the_decision_that_it_is_and_a_dry_run_sends_none(r
     ("words", "why"),
     [
         (("--field", TITLE, "--take", "mine"), f"left out: {PRIORITY}"),
-        (("--field", "System.State", "--take", "mine"), "Not in conflict: System.State"),
+        (("--field", "System.State", "--take", "mine"), "Not asked about: System.State"),
         (("--take", "mine", "--take", "theirs"), "0 fields and 2 choices"),
         (("--take", "their"), "is 'theirs' meant? Nothing was decided."),
     ],
 )
 def test_a_choice_that_does_not_cover_the_conflict_is_refused(rig: Rig, words: tuple[str, ...], why: str) -> None:
+    rig.fill(question)
     answer = rig.run("sync", "resolve", "42", *words)
     assert (answer.code, why in answer.err) == (ExitCode.USAGE, True)
+
+
+async def second_question(store: Store) -> None:
+    await Escalations(store).open(ASKED.model_copy(update={"fields": (TITLE,)}), CALLER)
+
+
+def test_a_field_that_was_decided_on_before_is_not_asked_about_again(rig: Rig) -> None:
+    rig.fill(second_question)
+    rows = json.loads(rig.run("sync", "resolve", "42", "--take", "theirs", "--dry-run", "--json").out)["choices"]
+    assert rows == [{"field": TITLE, "take": "theirs", "value": "No login"}]
 
 
 @pytest.mark.parametrize(

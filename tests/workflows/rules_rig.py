@@ -14,7 +14,9 @@ from tests.workflows.rig import Rig
 from tests.worlds import answer
 
 PRIORITY = "Microsoft.VSTS.Common.Priority"
-GRAPH = Graph(steps={"": {"Active": ()}, "Active": {"Resolved": ()}, "Resolved": {"Active": ()}})
+GRAPH = Graph(
+    steps={"": {"Active": ()}, "Active": {"Resolved": ()}, "Resolved": {"Active": ()}, "Closed": {"Active": ()}}
+)
 RULES = ProcessPolicy(
     name="ours",
     version="1",

@@ -60,6 +60,24 @@ async def test_people_are_asked_where_it_goes_on_and_may_let_the_rest_be_written
     assert (relations(item), item.tracker.items[1].fields["System.Tags"]) == ([RELATED], "x")
 
 
+async def test_a_link_that_people_left_out_stays_out_when_another_cannot_be_made_either(
+    env: WorkflowEnvironment,
+) -> None:
+    none = MAY.model_copy(update={"process": MAY.process.model_copy(update={"rewrites": 0})})
+    async with rig(env, answer("", tags=["x"], links=[("Related", "9"), ("Related", "8")]), wanted=none) as item:
+        there(item, 8)
+        await item.deliver()
+        row = await item.asked()
+        assert isinstance(item.sync.targets, FakeTargets)
+        item.sync.targets.items.clear()
+        await item.decide(row, "approve")
+        again = await item.asked(2)
+        assert again.escalation.summary.startswith("Not written: Related 8 cannot be made.")
+        await item.decide(again, "approve")
+        assert (await item.result()).state is WorkItemState.DONE
+    assert (relations(item), item.tracker.items[1].fields["System.Tags"]) == ([], "x")
+
+
 async def test_the_other_end_of_our_link_starts_no_work_and_a_human_s_link_does(env: WorkflowEnvironment) -> None:
     async with rig(env, answer(), wanted=MAY) as item:
         await item.hears_of_our_link()

@@ -72,6 +72,28 @@ async def test_people_are_asked_when_the_agent_proposes_it_again_and_their_word_
     assert list(item.rules.audit.kept.values())[-1].actor == "ada"
 
 
+async def test_people_let_pass_what_they_saw_and_what_breaks_later_is_asked_about_by_itself(
+    env: WorkflowEnvironment,
+) -> None:
+    control = ProcessControl(enforce_from=CheckSeverity.MAJOR, rewrites=0)
+    async with ruled(env, RESOLVED, control=control) as item:
+        await item.deliver()
+        row = await item.asked()
+        item.tracker.edit(1, System__State="Closed")
+        await item.decide(row, "approve")
+        conflict = await item.asked(2)
+        await item.decide(conflict, "approve", by="grace")
+        last = await item.asked(3)
+        await item.decide(last, "approve")
+        await item.result()
+    assert (row.escalation.checks, conflict.escalation.fields) == (("DONE",), ("System.State",))
+    assert (last.escalation.kind, last.escalation.checks) == (EscalationKind.RULE, ("FLOW",))
+    assert item.tracker.items[1].fields["System.State"] == "Resolved"
+    told = [(one.action, one.data["checks"]) for one in item.rules.audit.kept.values()]
+    held, allowed = "write.held_back", "write.allowed"
+    assert told == [(held, ["DONE"]), (held, ["FLOW"]), (allowed, ["DONE", "FLOW"])]
+
+
 async def test_what_a_rule_forbids_below_the_limit_is_written(env: WorkflowEnvironment) -> None:
     control = ProcessControl(enforce_from=CheckSeverity.CRITICAL)
     async with ruled(env, answer(System__State="Closed"), control=control) as item:

@@ -63,6 +63,46 @@ async def test_what_changes_behind_a_decision_is_asked_about_again(env: Workflow
     assert (item.tracker.items[1].fields[PRIORITY], item.tracker.writes[1]) == (1, 1)
 
 
+async def test_a_decision_holds_while_people_are_asked_about_another_field(env: WorkflowEnvironment) -> None:
+    wanted = policy(may_change=("System.Title", PRIORITY))
+    async with rig(env, answer("", System__Title="Ours", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:
+        overtake(item, 4)
+        await item.deliver()
+        await item.later(TRIED_AGAIN)
+        row = await item.asked()
+        item.tracker.edit(1, System__Title="Theirs")
+        await item.decide(row, "approve")
+        again = await item.asked(2)
+        assert (row.escalation.fields, again.escalation.fields) == ((PRIORITY,), ("System.Title",))
+        await item.decide(again, "edit", edits={"System.Title": None}, by="grace")
+        assert (await item.result()).state == "done"
+    fields = item.tracker.items[1].fields
+    assert (fields[PRIORITY], fields["System.Title"], item.tracker.writes[1]) == (1, "Theirs", 1)
+    settled = {one.conflict.field: (one.conflict.outcome, one.by) for one in item.conflicts}
+    assert settled == {PRIORITY: ("ours", "ada"), "System.Title": ("theirs", "grace")}
+
+
+async def test_decisions_hold_while_an_item_is_in_quarantine_and_in_conflict(env: WorkflowEnvironment) -> None:
+    breaker = LoopBreaker(writes=1, within=timedelta(days=1))
+    wanted = policy().model_copy(update={"sync": SyncPolicy(breaker=breaker)})
+    async with rig(env, answer("first"), answer("", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:
+        await item.deliver()
+        assert (await item.result()).state == "done"
+        item.tracker.edit(1, System__Title="Login fails on Monday")
+        await item.deliver(rev=3, changed={"System.Title": "Login fails on Monday"})
+        looping = await item.asked()
+        item.tracker.edit(1, Microsoft__VSTS__Common__Priority=4)
+        await item.decide(looping, "approve", by="grace")
+        conflict = await item.asked(2)
+        assert conflict.escalation.kind == "conflict"
+        await item.decide(conflict, "approve")
+        assert (await item.result()).state == "done"
+    assert (item.tracker.items[1].fields[PRIORITY], len(item.escalations.kept)) == (1, 2)
+    assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [("ours", "ada")]
+    (released,) = await item.sync.quarantines.find(every=True)
+    assert released.released_by == "grace"
+
+
 async def test_policy_lets_theirs_stand_without_asking_and_keeps_what_went(env: WorkflowEnvironment) -> None:
     wanted = policy().model_copy(update={"sync": SyncPolicy(fields={PRIORITY: FieldStrategy.REMOTE_WINS})})
     async with rig(env, answer("", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:

@@ -32,6 +32,7 @@ def ask_rule(broken: Sequence[BrokenRule], proposal: ProposalRef) -> Ask:
         details=f"| Check | Severity | Rule | Here |\n| --- | --- | --- | --- |\n{rows}",
         allowed=verbs_for(EscalationKind.RULE),
         proposal=proposal,
+        checks=tuple(dict.fromkeys(one.check for one in broken)),
         retry=Stage.PUBLISHING,
     )
 

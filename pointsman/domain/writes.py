@@ -1,0 +1,57 @@
+"""What a run asks to be written, and which decisions of people on it still hold after an attempt.
+
+A proposal may take several questions until it is written: on one field, on another, on a rule, on a quarantine. What
+was decided is not asked again: it holds until the proposal is written, edited, or makes way for that of another turn.
+"""
+
+from pointsman.contracts.lifecycle import Carry, DeliverRequest, FieldConflict, Publish, Published
+
+
+def write_of(request: DeliverRequest, carry: Carry, run_id: str) -> Publish:
+    """The next write of a run. `run_id` is that of the first of its chain, so that no other run's write is meant."""
+    assert carry.facts is not None, "facts are read before a write"
+    assert carry.proposal is not None, "there is a proposal before a write"
+    return Publish(
+        key=request.key,
+        tenant=request.tenant,
+        correlation_id=request.correlation_id,
+        operation=f"{run_id}/{carry.turns}.{carry.writes + 1}",
+        proposal=carry.proposal.hash,
+        base=carry.facts.snapshot,
+        base_rev=carry.facts.rev,
+        agent=carry.agent,
+        force=carry.force,
+        decided=decided(carry),
+        decided_by=carry.decided_by,
+        heard_rev=carry.heard_rev,
+        proposed_at=carry.proposed_at,
+        released_by=carry.released_by,
+        sync=request.policy.sync,
+        enforce_from=request.policy.process.enforce_from,
+        despite=carry.despite,
+        let_pass=carry.let_pass,
+        leave_out=carry.leave_out,
+    )
+
+
+def decided(carry: Carry) -> tuple[FieldConflict, ...]:
+    """Conflicts of the proposal that people have decided on: the last decision on each field, and whose it is."""
+    latest = [one.model_copy(update={"by": carry.decided_by}) for one in carry.conflicts] if carry.decided_by else []
+    return tuple({one.field: one for one in (*carry.decided, *latest)}.values())
+
+
+def after(carry: Carry, published: Published) -> Carry:
+    """The run's state after an attempt to write. A release from quarantine holds until it has been made use of: what
+    stops the write earlier leaves it as it is."""
+    released = published.status in ("conflict", "held_back")
+    return carry.model_copy(
+        update={
+            "writes": carry.writes + 1,
+            "force": (),
+            "decided": decided(carry),
+            "decided_by": "",
+            "released_by": carry.released_by if released else "",
+            "conflicts": published.conflicts,
+            "quarantine": published.quarantine,
+        }
+    )
