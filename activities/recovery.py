@@ -124,12 +124,14 @@ class Recovery:
                 return await self._from_stream(work)
 
     @activity.defn(name="recovery.finish")
-    async def finish(self, result: RecoverResult) -> None:
-        """Keep what came of it, with its audit event. Idempotent by the run; a dry run leaves nothing."""
+    async def finish(self, result: RecoverResult) -> RecoverResult | None:
+        """Keep what came of it, with its audit event; returns it with the gaps of earlier recoveries told apart.
+        Idempotent by the run; a dry run leaves nothing. Histories of before have None as its result."""
         with outside(f"result of recovery of {result.organisation}/{result.project or '*'}"):
-            await self._recoveries.finish(result, caller())
-        if not result.dry_run:
-            self._told(result)
+            kept = await self._recoveries.finish(result, caller())
+        if not kept.dry_run:
+            self._told(kept)
+        return kept
 
     # Streams
 
@@ -211,7 +213,9 @@ class Recovery:
                 f"it is in the recycle bin, or gone, so revisions {', '.join(map(str, unheard))} cannot be read; "
                 "they come back by themselves when it is restored"
             )
-            work.unrecovered.append(Unrecovered(what=f"work item {listened.item_id}", reason=reason))
+            item = f"work item {listened.item_id}"
+            gap = f"{item}, revisions {', '.join(map(str, unheard))}"
+            work.unrecovered.append(Unrecovered(what=item, reason=reason, gap=gap))
 
     # Notifications
 

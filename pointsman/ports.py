@@ -360,8 +360,8 @@ class Recoveries(Protocol):
     async def delivered_since(self, organisation: str, event_type: str, since: datetime | None) -> int:
         """How many deliveries of the type came by themselves."""
 
-    async def finish(self, result: RecoverResult, caller: Caller) -> None:
-        """Keep what a recovery came to, with its audit event. Idempotent by the run."""
+    async def finish(self, result: RecoverResult, caller: Caller) -> RecoverResult:
+        """Keep what a recovery came to, with its audit event; returns it as kept. Idempotent by the run."""
 
     async def latest(self, limit: int = 20) -> Sequence[tuple[datetime, RecoverResult]]: ...
     async def beat(self, name: str) -> datetime | None: ...

@@ -23,6 +23,7 @@ from pointsman.domain import recovery_story
 BOOKS_TIME = timedelta(seconds=30)
 BATCH_TIME = timedelta(minutes=30)  # 200 items, each with some requests, at a service that may slow us down
 WATCH_ATTEMPTS = 5
+SUBSCRIPTIONS = "subscriptions"
 HEARTBEAT = timedelta(seconds=10)
 PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5))  # for as long as the service is away
 
@@ -51,10 +52,14 @@ class RecoverEvents:
             await self._watch(ask, self._carry.tally)
         self._tell_story(ask)
         result = self._result(ask)
-        await workflow.execute_activity_method(
+        kept = await workflow.execute_activity_method(
             Recovery.finish, result, start_to_close_timeout=BOOKS_TIME, retry_policy=PATIENT
         )
-        return result
+        if kept is None:
+            return result
+        self._carry = self._carry.model_copy(update={"tally": kept.tally})
+        self._tell_story(ask)
+        return kept
 
     @workflow.query
     def progress(self) -> RecoverCarry:
@@ -94,12 +99,13 @@ class RecoverEvents:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            self._name(Unrecovered(what="subscriptions", reason=f"they were not looked after: {error.cause}"))
+            reason = f"they were not looked after: {error.cause}"
+            self._name(Unrecovered(what=SUBSCRIPTIONS, reason=reason, gap=SUBSCRIPTIONS, lasts=True))
 
     def _name(self, one: Unrecovered) -> None:
         """Once, however often it is found."""
         tally = self._carry.tally
-        if one in tally.unrecovered:
+        if any(one.what == named.what and one.gap == named.gap for named in tally.unrecovered):
             return
         named = {
             "unrecovered": (*tally.unrecovered, one),

@@ -48,6 +48,10 @@ class Unrecovered(Contract):
     since: datetime | None = None
     until: datetime | None = None
     """None: up to now."""
+    gap: str = ""
+    """Which gap it is: the same words each time it is found, whatever the reason says of today. Empty: see `what`."""
+    lasts: bool = False
+    """It is there until a recovery no longer finds it; what is found after that is another one."""
 
 
 class Tally(Contract):
@@ -62,6 +66,8 @@ class Tally(Contract):
     unrecovered: tuple[Unrecovered, ...] = ()
     unrecovered_count: int = 0
     """All of them; the list above has a limit."""
+    standing: tuple[Unrecovered, ...] = ()
+    """What was found again, and named and counted by an earlier recovery."""
 
     @property
     def events(self) -> int:

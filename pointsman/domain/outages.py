@@ -43,12 +43,24 @@ def _spans(history: SubscriptionHistory) -> Iterator[Unrecovered]:
         yield _span(history, begun if is_down else None, None)
     if history.unseen:
         oldest = min((one.at for one in history.notifications if one.at), default=None)
-        yield Unrecovered(what=history.subscription.event_type, reason=history.unseen, until=oldest)
+        hook = history.subscription
+        yield Unrecovered(
+            what=hook.event_type,
+            reason=history.unseen,
+            until=oldest,
+            gap=f"deliveries of {hook.id or hook.event_type}",
+            lasts=True,
+        )
 
 
 def _span(history: SubscriptionHistory, since: datetime | None, until: datetime | None) -> Unrecovered:
     hook = history.subscription
     state = f"subscription {hook.id} was on probation" if until else f"subscription {hook.id} is {hook.status}"
     return Unrecovered(
-        what=hook.event_type, reason=f"{state}: the service keeps no events meanwhile", since=since, until=until
+        what=hook.event_type,
+        reason=f"{state}: the service keeps no events meanwhile",
+        since=since,
+        until=until,
+        gap=f"subscription {hook.id}",
+        lasts=until is None,
     )

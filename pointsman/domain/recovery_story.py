@@ -19,4 +19,7 @@ def recovery(ask: RecoverRequest, carry: RecoverCarry) -> str:
     if tally.unrecovered:
         lines += ["", f"**Cannot be recovered ({tally.unrecovered_count}):**", ""]
         lines += [f"- {literal(one.what)}: {literal(one.reason)}" for one in tally.unrecovered[:20]]
+    if tally.standing:
+        lines += ["", f"**Cannot be recovered still ({len(tally.standing)}, counted before):**", ""]
+        lines += [f"- {literal(one.what)}: {literal(one.reason)}" for one in tally.standing[:20]]
     return "\n".join([*lines, *BOTTOM])

@@ -65,7 +65,7 @@ class Metrics:
         )
         self.events_unrecovered = Counter(
             names.EVENTS_UNRECOVERED,
-            "Items and spans of which a recovery could not bring all back.",
+            "Items and spans of which a recovery could not bring all back, each once.",
             organisation,
             registry=self.registry,
         )

@@ -10,7 +10,7 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Caller, Chain
 from pointsman.contracts.recovery import HookState, RecoverResult, WatchHooks, Watermark
-from pointsman.store import audit
+from pointsman.store import audit, gaps
 from pointsman.store.engine import Store
 from pointsman.store.tables import Heartbeat, HookStateRow, InboxRow, RecoveryRow, RecoveryWatermark, col
 
@@ -72,31 +72,34 @@ class Recoveries:
             query = query.where(col(InboxRow.received_at) >= since)
         return await self._store.read(lambda session: session.scalar(query) or 0)
 
-    async def finish(self, result: RecoverResult, caller: Caller) -> None:
+    async def finish(self, result: RecoverResult, caller: Caller) -> RecoverResult:
         """Idempotent by workflow and run. A dry run leaves nothing behind."""
         if result.dry_run:
-            return
+            return await self._store.read(lambda session: gaps.told_apart(session, result))
         there = select(RecoveryRow).where(
             col(RecoveryRow.workflow_id) == caller.workflow_id, col(RecoveryRow.run_id) == caller.run_id
         )
 
-        def change(session: Session) -> None:
-            if session.scalar(there) is not None:
-                return
+        def change(session: Session) -> RecoverResult:
+            if (row := session.scalar(there)) is not None:
+                return RecoverResult.model_validate_json(row.body)
+            kept = gaps.told_apart(session, result)
+            gaps.keep(session, kept)
             row = RecoveryRow(
                 workflow_id=caller.workflow_id,
                 run_id=caller.run_id,
                 tenant=result.tenant,
                 organisation=result.organisation,
                 project=result.project,
-                body=result.model_dump_json(),
+                body=kept.model_dump_json(),
                 at=datetime.now(UTC),
             )
             session.add(row)
             once = (caller.workflow_id, caller.run_id)
-            _tell(session, Action.EVENTS_RECOVERED, result.by, result.tenant, _told(result), once)
+            _tell(session, Action.EVENTS_RECOVERED, result.by, result.tenant, _told(kept), once)
+            return kept
 
-        await self._store.write(change)
+        return await self._store.write(change)
 
     async def latest(self, limit: int = 20) -> Sequence[tuple[datetime, RecoverResult]]:
         query = select(RecoveryRow).order_by(col(RecoveryRow.sequence).desc()).limit(limit)
@@ -170,6 +173,7 @@ def _told(result: RecoverResult) -> dict[str, Json]:
         "recovered": dict(result.tally.recovered),
         "items": result.tally.items,
         "unrecovered": result.tally.unrecovered_count,
+        "standing": len(result.tally.standing),
     }
 
 

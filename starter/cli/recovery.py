@@ -20,7 +20,7 @@ from starter.cli.workers import served
 
 RECOVERED = ("organisation", "project", "event", "recovered", "reason")
 FOUND = ("organisation", "event", "subscription", "problem", "status", "since")
-RESULTS_MAX = 200
+RESULTS_MAX, GAPS_MAX = 200, 20
 
 
 def since_of(text: str) -> datetime | None:
@@ -80,7 +80,8 @@ def organisations_of(settings: Settings, named: str) -> list[str]:
 
 
 async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCode:
-    """Subscriptions in trouble as they were last looked at, and when lost events were last looked for."""
+    """Subscriptions in trouble as they were last looked at, when lost events were last looked for, and what of them
+    cannot be brought back."""
     async with reading(settings) as store:
         recoveries = Recoveries(store)
         found, latest = await recoveries.hooks(), await recoveries.latest(RESULTS_MAX)
@@ -89,8 +90,13 @@ async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCo
     for at, result in latest:
         newest.setdefault((result.organisation, result.project), (at, result))
     for (organisation, project), (at, result) in newest.items():
-        told = f"{result.tally.events} recovered, {result.tally.unrecovered_count} not"
-        call.out.say(f"{organisation}/{project or recovery.ALL} was looked through {at:%Y-%m-%d %H:%M} UTC: {told}")
+        tally, place = result.tally, f"{organisation}/{project or recovery.ALL}"
+        told = f"{tally.events} recovered, {tally.unrecovered_count} not"
+        if tally.standing:
+            told += f", and {len(tally.standing)} not as an earlier recovery told"
+        call.out.say(f"{place} was looked through {at:%Y-%m-%d %H:%M} UTC: {told}")
+        for one in (*tally.unrecovered, *tally.standing)[:GAPS_MAX]:
+            call.out.say(f"{place} cannot recover {one.what}: {_why(one)}")
     if not newest:
         call.out.say("lost events were never looked for; do it now: pointsman hooks recover")
     return ExitCode.FINDINGS if found and exit_status else ExitCode.OK
@@ -130,6 +136,9 @@ def _told(call: Call, results: list[RecoverResult], *, dry_run: bool) -> ExitCod
     lost = sum(result.tally.unrecovered_count for result in results)
     verb = "would be recovered; nothing was done" if dry_run else "recovered"
     call.out.say(f"{how_many(events, 'event')} {verb}" + (f"; cannot be: {lost}, see reason" if lost else ""))
+    if standing := [one for result in results for one in result.tally.standing]:
+        named = ", ".join(dict.fromkeys(one.what for one in standing[:GAPS_MAX]))
+        call.out.say(f"as an earlier recovery told, cannot be: {named}; see pointsman hooks status")
     return ExitCode.FINDINGS if lost else ExitCode.OK
 
 

@@ -137,7 +137,7 @@ def test_the_store_keeps_all_content(places: Places, word: str) -> None:
 
 UNUSED = {
     *("llm_answer", "llm_rate"),
-    *("hook_state", "recovery", "recovery_watermark", "reconciliation", "tombstone"),
+    *("hook_state", "recovery", "recovery_gap", "recovery_watermark", "reconciliation", "tombstone"),
     *("process_violation", "sync_conflict", "sync_quarantine"),
     *(f"matrix_{what}" for what in ("reading", "item", "link", "code", "proof", "commit")),
 }

@@ -97,6 +97,13 @@ async def test_what_cannot_come_back_is_named_and_is_a_finding(rig: Commands) ->
     assert (what, count) == ("subscriptions", "0")
     assert why.endswith("no permission to view subscriptions of fabrikam")
     assert answer.err.endswith("0 events recovered; cannot be: 1, see reason\n")
+    async with rig.world.worker(RefusedKeeper()):
+        again = await rig.run("recover", "--since", "2020-01-01T00:00Z")
+    assert (again.code, again.out) == (0, "")
+    assert "as an earlier recovery told, cannot be: subscriptions; see pointsman hooks status" in again.err
+    told = (await rig.run("status")).err
+    assert "0 not, and 1 not as an earlier recovery told" in told
+    assert "fabrikam/* cannot recover subscriptions: they were not looked after" in told
 
 
 async def test_without_a_worker_it_says_so_and_waits(rig: Commands) -> None:

@@ -10,6 +10,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.patches import add_relation, remove_relation, set_field
 from pointsman.contracts.hooks import HookPolicy, HookRule
 from pointsman.contracts.policy import Policy
@@ -212,6 +213,22 @@ async def test_events_come_back_where_subscriptions_may_not_be_read(rig: Recover
         result = await rig.recover(watch=True)
     assert result.tally.recovered["workitem.created"] == 1
     assert [one.what for one in result.tally.unrecovered if "not looked after" in one.reason] == ["subscriptions"]
+
+
+async def test_what_cannot_come_back_is_counted_once_however_often_it_is_looked_for(rig: Recovering) -> None:
+    await before(rig)
+    await rig.azure.fail(method="GET", path="hooks/subscriptions", times=1_000, status=403)
+    policy = HookPolicy(subscriptions=(HookRule(name="code", events=("git.push", "build.complete")),))
+    source = EventSource({"fabrikam": rig.azure.service}, rig.receiver, policy)
+    async with rig.worker(RefusedKeeper(), source):
+        dry = await rig.recover(dry_run=True, watch=True)
+        first = await rig.recover(watch=True)
+        again = await rig.recover(watch=True)
+    assert {one.what for one in first.tally.unrecovered} == {"git.push", "build.complete", "subscriptions"}
+    assert dry.tally.unrecovered_count == first.tally.unrecovered_count == len(first.tally.unrecovered)
+    assert (again.tally.unrecovered_count, again.tally.standing) == (0, first.tally.unrecovered)
+    told = [event.data["unrecovered"] for event in await Audit(rig.store).find(action="events.recovered")]
+    assert told[-2:] == [3, 0]
 
 
 async def test_the_schedule_is_there_once_and_as_it_is_to_be_now(client: Client) -> None:

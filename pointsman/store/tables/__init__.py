@@ -22,7 +22,7 @@ from pointsman.store.tables.matrix import (
 )
 from pointsman.store.tables.process import ViolationRow
 from pointsman.store.tables.reconciliation import ReconciliationRow, TombstoneRow
-from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryRow, RecoveryWatermark
+from pointsman.store.tables.recovery import Heartbeat, HookStateRow, RecoveryGap, RecoveryRow, RecoveryWatermark
 from pointsman.store.tables.sync import AgreementRow, ConflictRow, QuarantineRow
 from pointsman.store.tables.tracker import TrackerAnswer, TrackerLease, TrackerPace
 
@@ -58,6 +58,7 @@ __all__ = [
     "Message",
     "QuarantineRow",
     "ReconciliationRow",
+    "RecoveryGap",
     "RecoveryRow",
     "RecoveryWatermark",
     "Setting",

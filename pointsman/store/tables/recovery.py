@@ -35,6 +35,22 @@ class RecoveryRow(SQLModel, table=True):
     at: datetime = Field(sa_type=UtcTime)
 
 
+class RecoveryGap(SQLModel, table=True):
+    """What was named as not to be brought back, so that it is counted once."""
+
+    __tablename__: ClassVar[str] = "recovery_gap"
+    organisation: str = Field(primary_key=True, sa_type=CleanText)
+    gap: str = Field(primary_key=True, sa_type=CleanText)
+    since: str = Field(primary_key=True, sa_type=CleanText)
+    """ISO 8601 as the service told it; empty: nobody knows."""
+    tenant: str = Field(sa_type=CleanText)
+    project: str = Field(sa_type=CleanText)
+    """Of the recovery that found it last: only one of the same project tells that it is over."""
+    lasts: bool
+    at: datetime = Field(sa_type=UtcTime)
+    """When it was first named."""
+
+
 class Heartbeat(SQLModel, table=True):
     """When a part of Pointsman last said that it is alive."""
 
