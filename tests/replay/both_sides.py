@@ -176,6 +176,21 @@ async def conflict_edited(item: Recording) -> None:
     await ended(item)
 
 
+@path(
+    answer(System__Title="Ours", Microsoft__VSTS__Common__Priority=1),
+    wanted=policy(may_change=("System.Title", "Microsoft.VSTS.Common.Priority")),
+    DeliverWorkItem=ITEM,
+)
+async def conflict_behind_a_decision(item: Recording) -> None:
+    item.model.on_request = lambda request: item.tracker.edit(1, Microsoft__VSTS__Common__Priority=4)
+    await item.deliver()
+    row = await item.asked()
+    item.tracker.edit(1, System__Title="Theirs")
+    await item.decide(row, "approve")
+    await item.decide(await item.asked(2), "approve")
+    await ended(item)
+
+
 @path(answer("first"), answer("second"), wanted=syncing(breaker=LoopBreaker(writes=1)), DeliverWorkItem=ITEM)
 async def quarantined(item: Recording) -> None:
     await item.deliver()
