@@ -1,6 +1,9 @@
 """What checks ask of code and tests is read from the service; what may not be read is no data."""
 
+import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -14,8 +17,11 @@ from pointsman.clients.azure_devops.policies import Wanted
 from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessReader
 from pointsman.clients.azure_devops.project_facts import branch_policies, covers, read
 from pointsman.clients.azure_devops.test_results import NewResult
-from pointsman.contracts.process import PullRequest
+from pointsman.contracts.base import Json
+from pointsman.contracts.process import PullRequest, Standing
 from pointsman.domain import artifacts
+from pointsman.domain.process.evaluation import of_project
+from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Rejected
 from pointsman.sandbox.azure_devops.config import ADA, POINTSMAN
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, at, azure_devops
@@ -139,6 +145,53 @@ async def test_a_completed_pull_request_names_an_item_or_is_told(azure: Azure) -
     await azure.person.work_items.patch(story.id, [add_artifact(request)])
     assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == ()
     assert (await read(azure.service, "Nowhere", 0, 30)).unaccounted is None
+
+
+async def test_items_of_many_pull_requests_are_asked_for_at_once(azure: Azure) -> None:
+    request = await merged(azure)
+    held = azure.world.code.pull_requests["fabrikam"]
+    held |= {number: replace(held[1], id=number) for number in range(2, 302)}
+    story = await azure.make("User Story")
+    linked = [replace(request, name=str(number)) for number in range(1, 300)]
+    await azure.person.work_items.patch(story.id, [add_artifact(one) for one in linked])
+    assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == ((REPOSITORY, 301), (REPOSITORY, 300))
+    asked = at(await azure.control("GET", "counters"), "requests")
+    assert isinstance(asked, dict)
+    assert asked["artifacts.items 200"] == 2
+    page = (Path(__file__).parents[2] / "docs/process-rules.md").read_text(encoding="utf-8")
+    assert "| whether each of 301 completed pull requests names an item | 301 | 2 |" in page
+    assert "pull_requests.work_items 200" not in asked
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"{uri}": [{"id": 7}]}, ()),
+        ({"{spelled}": [{"id": 7}]}, ()),
+        ({"{uri}": []}, ((REPOSITORY, 1),)),
+        ({"{uri}": None}, ((REPOSITORY, 1),)),
+        ({}, ((REPOSITORY, 1),)),
+        ({"vstfs:///Git/PullRequestId/p%2Fr%2F1": [{"id": 7}]}, None),
+        (None, None),
+    ],
+)
+async def test_only_what_the_service_tells_of_a_pull_request_accounts_for_it(
+    azure: Azure, told: dict[str, Json] | None, found: tuple[tuple[str, int], ...] | None
+) -> None:
+    uri = (await merged(azure)).uri
+    spelled = uri.upper().replace("%2F", "/")
+    body = {name.format(uri=uri, spelled=spelled): items for name, items in (told or {}).items()}
+    answer = {} if told is None else {"artifactUrisQueryResult": body}
+    await azure.fail(path="/artifacturiquery", status=200, body=json.dumps(answer))
+    assert (await read(azure.service, PROJECT, 0, 30)).unaccounted == found
+
+
+async def test_items_that_may_not_be_asked_for_are_no_data(azure: Azure) -> None:
+    await merged(azure)
+    await azure.fail(path="/artifacturiquery", status=403, body='{"message": "TF50309: no"}')
+    facts = await read(azure.service, PROJECT, 0, 30)
+    told = {one.check: one.standing for one in of_project(load_processes()["cmmi"], facts)}
+    assert (facts.unaccounted, told["CM-1.item"]) == (None, Standing.NO_DATA)
 
 
 async def test_what_seldom_changes_is_asked_once_for_many_checks(azure: Azure) -> None:

@@ -21,6 +21,7 @@ from pointsman.clients.azure_devops.nodes import Tree
 from pointsman.clients.azure_devops.patches import add_comment, add_relation, add_tags, at_rev, set_field
 from pointsman.clients.azure_devops.service_hooks import Draft
 from pointsman.contracts.base import Json
+from pointsman.domain import artifacts
 from pointsman.ports import Conflict, Missing, Rejected
 from tests.microsoft import FOLDER
 from tests.sandbox.azure import PERSON_TOKEN, SERVICE_TOKEN, Azure, azure_devops
@@ -97,6 +98,8 @@ async def _work_on_items(client: AzureDevOps) -> None:
     await items.comments("Fabrikam", bug.id)
     await items.query("SELECT [System.Id] FROM WorkItems ORDER BY [System.Id] DESC", "Fabrikam")
     await items.query("SELECT [System.Id] FROM WorkItems")
+    assert await items.linked_to([]) == {}
+    await items.linked_to([artifacts.build(7).uri])
     await items.type("Fabrikam", "User Story")
     await items.delete(bug.id)
     await items.deleted(bug.id)

@@ -126,6 +126,12 @@ class WorkItemReference(Answer):
     url: str = ""
 
 
+class ArtifactItems(Answer):
+    """By the URI of an artifact the items that link to it. One that none links to may be absent, or null."""
+
+    artifact_uris_query_result: dict[str, list[WorkItemReference] | None]
+
+
 class QueryResult(Answer):
     work_items: list[WorkItemReference] = Field(default_factory=list)
 

@@ -25,6 +25,7 @@ from pointsman.contracts.matrix import (
     OutcomeTold,
     RequestTold,
 )
+from pointsman.domain import artifacts
 from pointsman.domain.artifacts import ARTIFACT_LINK, ArtifactKind, parse
 from pointsman.domain.loose import string, truth
 from pointsman.ports import Missing, Rejected
@@ -83,17 +84,17 @@ class MatrixReader:
         return {one.id: [link for relation in one.relations if (link := _code(relation))] for one in found}
 
     async def touched(self, organisation: str, project: str, since: datetime) -> frozenset[int]:
-        """A request for each pull request that was made or closed since, and a page of commits per repository.
-
-        What may not be read names none.
-        """
-        client, found = self._client(organisation), set[int]()
+        """Pages of the pull requests that were made or closed since, a request for the items of 200 of them, and pages
+        of commits for each repository."""
+        client, uris = self._client(organisation), list[str]()
+        project_id = (await client.project(project)).id
         for by_closing in (False, True):
             criteria = Criteria(since=since, by_closing=by_closing)
             async for one in client.pull_requests.each(project, criteria):
                 if one.repository:
-                    named = await client.pull_requests.work_items(project, one.repository.id, one.pull_request_id)
-                    found |= {item.number for item in named}
+                    uris.append(artifacts.pull_request(project_id, one.repository.id, one.pull_request_id).uri)
+        named = await client.work_items.linked_to(uris)
+        found = {item_id for ids in named.values() for item_id in ids}
         for repository in await client.git.repositories(project):
             if repository.default_branch and not repository.is_disabled:
                 async for commit in client.git.linked_commits(project, repository.id, since=since):

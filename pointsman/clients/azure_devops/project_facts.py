@@ -8,6 +8,7 @@ from pointsman.clients.azure_devops.answers_policies import Scope
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.clients.azure_devops.pull_requests import Criteria
 from pointsman.contracts.process import ProjectFacts
+from pointsman.domain import artifacts
 from pointsman.ports import Missing, Rejected
 
 BYPASSED = "Git.RefUpdatePoliciesBypassed"
@@ -21,23 +22,26 @@ async def read(client: AzureDevOps, project: str, days: int, merged_days: int = 
 
 
 async def unaccounted(client: AzureDevOps, project: str, days: int) -> tuple[tuple[str, int], ...] | None:
-    """Pull requests that went into a default branch and name no work item; None where we may not see them. A request
-    for each that was completed."""
+    """Pull requests that went into a default branch and name no work item; None where we may not see them, or not the
+    items. A request for each page of those that were completed, and one for 200 of them."""
     if not days:
         return None
     since = datetime.now(UTC) - timedelta(days=days)
-    asked, found = Criteria(status=PullRequestStatus.COMPLETED, since=since, by_closing=True), []
+    asked = Criteria(status=PullRequestStatus.COMPLETED, since=since, by_closing=True)
+    merged: dict[str, tuple[str, int]] = {}
     try:
         places = {one.id: one for one in await client.git.repositories(project)}
+        project_id = (await client.project(project)).id
         async for request in client.pull_requests.each(project, asked):
             place = places.get(request.repository.id if request.repository else "")
             if place is None or request.target_ref_name != place.default_branch:
                 continue
-            if not await client.pull_requests.work_items(project, place.id, request.pull_request_id):
-                found.append((place.name, request.pull_request_id))
+            number = request.pull_request_id
+            merged[artifacts.pull_request(project_id, place.id, number).uri] = (place.name, number)
+        items = await client.work_items.linked_to(merged)
     except (Missing, Rejected):
         return None
-    return tuple(found)
+    return tuple(named for uri, named in merged.items() if not items[uri])
 
 
 async def policies_bypassed(client: AzureDevOps, project: str, days: int) -> tuple[tuple[datetime, str], ...] | None:

@@ -1,11 +1,13 @@
 """Work items over REST. Ids are unique in an organisation, so most calls need no project; it may have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from urllib.parse import unquote
 
 from pydantic import TypeAdapter
 
 from pointsman.clients.azure_devops.answers import (
+    ArtifactItems,
     Comment,
     Comments,
     Deleted,
@@ -23,8 +25,10 @@ from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import PAGE, by_skip, moved
 from pointsman.clients.azure_devops.patches import Operation
 from pointsman.contracts.base import Json
+from pointsman.ports import Rejected
 
-BATCH_MAX = 200  # the service refuses more with VS403474
+ARTIFACTS = "_apis/wit/artifacturiquery"
+BATCH_MAX = 200  # the service refuses more items with VS403474; of artifacts it does not say how many it takes
 COMMENTS_VERSION = "7.1-preview.4"
 MARKDOWN_VERSION = "7.2-preview.4"
 _BODY: TypeAdapter[Json] = TypeAdapter(Json)
@@ -121,6 +125,30 @@ class WorkItemsApi:
         result = await self._connection.call(QueryResult, "POST", path, query={"$top": top}, body={"query": wiql})
         return [reference.id for reference in result.work_items]
 
+    async def linked_to(self, uris: Iterable[str]) -> dict[str, list[int]]:
+        """By the URI of each artifact, as given, the ids of the items of any project that link to it; see
+        `domain.artifacts`. A request for 200 of them.
+
+        Raises:
+            Rejected: the service tells of an artifact that it was not asked for, so that it is not known which of those
+                that it does not tell of have no items.
+        """
+        wanted = list(dict.fromkeys(uris))
+        found: dict[str, list[int]] = {}
+        for start in range(0, len(wanted), BATCH_MAX):
+            asked = wanted[start : start + BATCH_MAX]
+            body: Json = {"artifactUris": [*asked]}
+            answer = await self._connection.call(ArtifactItems, "POST", ARTIFACTS, body=body)
+            told = {_artifact(uri): items or [] for uri, items in answer.artifact_uris_query_result.items()}
+            if strange := told.keys() - {_artifact(uri) for uri in asked}:
+                raise Rejected(
+                    f"POST {ARTIFACTS}: {len(asked)} artifacts were asked for, and {min(strange)} is none of them; "
+                    "nothing of the answer is used, and nothing was changed",
+                    "UnexpectedAnswer",
+                )
+            found |= {uri: [item.id for item in told.get(_artifact(uri), ())] for uri in asked}
+        return found
+
     async def type(self, project: str, name: str) -> WorkItemType:
         path = f"{segment(project)}/_apis/wit/workitemtypes/{segment(name)}"
         return await self._connection.call(WorkItemType, "GET", path)
@@ -153,6 +181,11 @@ class WorkItemsApi:
             body=body,
             content_type=JSON_PATCH,
         )
+
+
+def _artifact(uri: str) -> str:
+    """What it names, however its slashes and its ids are written."""
+    return unquote(uri).lower()
 
 
 def _comments(project: str, item_id: int) -> str:

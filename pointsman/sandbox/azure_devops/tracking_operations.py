@@ -7,6 +7,7 @@ from pointsman.sandbox.azure_devops import wiql, wiql_links
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.config import Identity
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid
+from pointsman.sandbox.azure_devops.linked import linked_items
 from pointsman.sandbox.azure_devops.process import FIELDS
 
 
@@ -73,6 +74,23 @@ def _require_few(call: Call, count: int) -> None:
         )
 
 
+def linked_to(call: Call) -> Reply:
+    """Of each artifact the items that link to it: none is an empty list. In a project only those that it has."""
+    uris = call.body.get("artifactUris") if isinstance(call.body, dict) else None
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        raise invalid("The request is invalid: artifactUris must be a list of URIs.")
+    items = call.world.items_of(call.organisation)
+    found: dict[str, Json] = {
+        uri: [
+            _reference(call, item_id)
+            for item_id in linked_items(call.world, call.organisation, uri)
+            if call.project in ("", items[item_id].project)
+        ]
+        for uri in map(str, uris)
+    }
+    return Reply({"artifactUrisQueryResult": found})
+
+
 def connection_data(call: Call) -> Reply:
     who = _account(call.identity)
     return Reply(
@@ -104,5 +122,6 @@ def _account(identity: Identity) -> dict[str, Json]:
 
 OPERATIONS = (
     Operation("wiql.query", "POST", "wit/wiql", query),
+    Operation("artifacts.items", "POST", "wit/artifacturiquery", linked_to),
     Operation("connection.data", "GET", "connectiondata", connection_data, scope="organisation", preview=True),
 )
