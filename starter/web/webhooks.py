@@ -69,6 +69,8 @@ def router(services: Services) -> APIRouter:
             "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
         },
     )
+    # Whoever types the URL may end it so. Answered with a redirect, deliveries would be lost: the service follows none.
+    routes.add_api_route(f"{PATH}/", receiver.receive, methods=["POST"], status_code=202, include_in_schema=False)
     return routes
 
 

@@ -62,6 +62,16 @@ async def test_what_is_acknowledged_is_kept_with_all_that_it_says(web: Web) -> N
     assert kept.body == created()
 
 
+async def test_a_slash_at_the_end_of_the_url_loses_nothing_and_lets_nobody_in(web: Web) -> None:
+    taken = await web.http.post(f"{HOOK}/", content=created(), headers=basic())
+    assert taken.status_code == 202
+    assert [row.id for row in await web.kept()] == [taken.json()["id"]]
+    refused = await web.http.post(f"{HOOK}/", content=created(42))
+    assert (refused.status_code, fault(refused)["code"]) == (401, "unauthorized")
+    large = await web.http.post(f"{HOOK}/", content=b" " * (BODY_BYTES_MAX + 1), headers=basic())
+    assert (large.status_code, len(await web.kept())) == (413, 1)
+
+
 async def test_the_dispatcher_is_woken_for_what_waits_and_for_nothing_else(web: Web) -> None:
     await web.deliver(created())
     await web.deliver(created())
