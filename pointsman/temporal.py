@@ -22,10 +22,11 @@ from opentelemetry.trace import Tracer
 from temporalio import workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
+from temporalio.common import RawValue, SearchAttributeKey
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, SerializationContext, StorageDriverStoreContext
@@ -35,6 +36,8 @@ from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from temporalio.worker import (
+    ExecuteWorkflowInput,
+    HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
@@ -204,6 +207,7 @@ def workflow_runner() -> SandboxedWorkflowRunner:
 class Fitting(Interceptor):
     """Lets no signal stop a run. Anybody with Temporal's command line can send one with more or fewer inputs than its
     handler takes; called with them it would fail the workflow task, again and again, for as long as the run lives.
+    One of a name that nobody takes would be kept for a handler that never comes, and told to nobody.
     """
 
     def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
@@ -211,15 +215,26 @@ class Fitting(Interceptor):
 
 
 class _Fitting(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> object:
+        workflow.set_dynamic_signal_handler(_unknown)
+        return await super().execute_workflow(input)
+
     async def handle_signal(self, input: HandleSignalInput) -> None:
         """Leave out a signal whose inputs do not fit; a workflow with a method `misfit` is told of it."""
         handler = workflow.get_signal_handler(input.signal)
         if handler is not None and not _takes(handler, input.args):
-            workflow.logger.warning("signal with %d inputs is left out: %s", len(input.args), input.signal)
-            if tell := getattr(workflow.instance(), "misfit", None):
-                tell(input.signal, len(input.args))
+            _leave_out(input.signal, len(input.args), known=True)
             return
         await super().handle_signal(input)
+
+    async def handle_query(self, input: HandleQueryInput) -> object:
+        """Temporal's UI offers the signals of this answer for a choice: none of them without a name."""
+        answer = await super().handle_query(input)
+        if isinstance(answer, WorkflowMetadata):
+            named = [one for one in answer.definition.signal_definitions if one.name]
+            del answer.definition.signal_definitions[:]
+            answer.definition.signal_definitions.extend(named)
+        return answer
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         """Refuse an update whose inputs do not fit, in other words than Python's."""
@@ -228,6 +243,17 @@ class _Fitting(WorkflowInboundInterceptor):
             told = f"update {input.update!r} does not take {len(input.args)} inputs. Nothing was changed"
             raise ApplicationError(told, type="Misfit", non_retryable=True)
         super().handle_update_validator(input)
+
+
+def _unknown(signal: str, inputs: Sequence[RawValue]) -> None:
+    _leave_out(signal, len(inputs), known=False)
+
+
+def _leave_out(signal: str, inputs: int, *, known: bool) -> None:
+    """It must give no command: runs that began before it was told go on as they did."""
+    workflow.logger.warning("signal with %d inputs is left out: %s", inputs, signal)
+    if tell := getattr(workflow.instance(), "misfit", None):
+        tell(signal, inputs, known=known)
 
 
 def _takes(handler: Callable[..., object], inputs: Sequence[object]) -> bool:

@@ -26,6 +26,7 @@ from pointsman.contracts.turns import Tell, TurnEnd, TurnRequest, TurnResult
 from pointsman.contracts.work_items import Usage, WorkItemState
 from pointsman.domain import limits, remote_turns, story
 from workflows.reasons import reason_of
+from workflows.showing import Showing
 
 BEAT = timedelta(seconds=10)
 BOOKS_TIME = timedelta(seconds=30)
@@ -42,7 +43,7 @@ TOLD_BEFORE_SLOWER = 20
 
 
 @workflow.defn
-class DelegateTurn:
+class DelegateTurn(Showing):
     """Child of `DeliverWorkItem` in place of `TakeTurn`. What is said to the service and by it is in the store."""
 
     @workflow.init
@@ -273,4 +274,4 @@ class DelegateTurn:
         return self._request.agent.service
 
     def _tell_story(self, doing: str) -> None:
-        workflow.set_current_details(story.turn(self._request, self._step, Usage(), doing))
+        self._show(story.turn(self._request, self._step, Usage(), doing))

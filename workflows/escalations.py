@@ -23,6 +23,7 @@ from pointsman.contracts.escalations import (
     Whose,
 )
 from pointsman.domain import decisions, story
+from workflows.showing import Showing
 
 BEAT = timedelta(seconds=10)
 BOOKS_TIME = timedelta(seconds=10)  # without heartbeat: so long is a dead worker waited for
@@ -36,7 +37,7 @@ REFUSALS_MAX = 50  # a script gone wild must not fill the history
 
 
 @workflow.defn
-class ResolveEscalation:
+class ResolveEscalation(Showing):
     """Child of `DeliverWorkItem`. Silence climbs the ladder and never approves; out of rungs it expires."""
 
     @workflow.init
@@ -106,10 +107,12 @@ class ResolveEscalation:
             return
         self._take(decision if decision.channel else decision.model_copy(update={"channel": "temporal"}))
 
-    def misfit(self, signal: str, inputs: int) -> None:
-        """Such a signal reaches no handler: `pointsman.temporal.Fitting` says so."""
-        if signal == DECIDE:
+    def misfit(self, signal: str, inputs: int, *, known: bool) -> None:
+        """A decision that does not fit is kept, as any that cannot be taken."""
+        if known:
             self._refuse(f"one JSON object is wanted, {inputs} inputs came")
+        else:
+            super().misfit(signal, inputs, known=known)
 
     @workflow.query
     def standing(self) -> Standing | None:
@@ -226,7 +229,7 @@ class ResolveEscalation:
         return self._opened.id if self._opened else ""
 
     def _tell_story(self) -> None:
-        workflow.set_current_details(
+        self._show(
             story.escalation(
                 workflow.info().workflow_id,
                 self._asked,

@@ -101,7 +101,7 @@ class ItemRun(Listening):
         number = self._carry.transitions + 1
         self._keep(state=state, reason=reason, transitions=number)
         attributes.show(self._carry)
-        workflow.set_current_details(story.item(self._request, self._carry))
+        self._show(story.item(self._request, self._carry))
         await workflow.execute_local_activity_method(
             WorkItems.record,
             RecordTransition(

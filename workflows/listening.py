@@ -5,9 +5,10 @@ from temporalio import workflow
 from pointsman.contracts.lifecycle import DeliverRequest
 from pointsman.contracts.work_items import WorkItemEvent, WorkItemEvents
 from pointsman.domain import lifecycle
+from workflows.showing import Showing
 
 
-class Listening:
+class Listening(Showing):
     """All that a run keeps, and the queue in it. Whoever looks at the queue takes all that is in it at once."""
 
     def __init__(self, request: DeliverRequest) -> None:

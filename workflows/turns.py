@@ -22,6 +22,7 @@ from pointsman.contracts.turns import (
 from pointsman.contracts.work_items import Usage
 from pointsman.domain import limits, story
 from workflows.reasons import reason_of
+from workflows.showing import Showing
 
 BEAT = timedelta(seconds=10)
 THINK_TIME = timedelta(minutes=10)
@@ -36,7 +37,7 @@ REPAIRS_MAX = 1  # a model that misses the schema twice needs a human more than 
 
 
 @workflow.defn
-class TakeTurn:
+class TakeTurn(Showing):
     """Child of `DeliverWorkItem`, one per turn. The conversation is in the store; here are references."""
 
     @workflow.init
@@ -168,7 +169,7 @@ class TakeTurn:
         )
 
     def _tell_story(self, doing: str) -> None:
-        workflow.set_current_details(story.turn(self._request, self._step, self._used, doing))
+        self._show(story.turn(self._request, self._step, self._used, doing))
 
 
 def _fallback(error: ActivityError) -> Fallback | None:

@@ -31,6 +31,7 @@ from pointsman.domain.lifecycle import DEFAULT_RUNGS
 from pointsman.domain.process import questions
 from workflows import attributes
 from workflows.escalations import ResolveEscalation
+from workflows.showing import Showing
 
 BOOKS_TIME = timedelta(seconds=30)
 CALLS_TIME = timedelta(minutes=2)
@@ -87,13 +88,13 @@ async def _put(violation: ProcessViolation, ladders: Sequence[Ladder]) -> None:
 
 
 @workflow.defn
-class AskAboutViolation:
+class AskAboutViolation(Showing):
     """One question about one violation; it outlives whoever put it, and is cancelled when the violation is resolved."""
 
     @workflow.run
     async def run(self, question: QuestionAbout) -> Resolution:
         violation = question.violation
-        workflow.set_current_details(questions.told(violation))
+        self._show(questions.told(violation))
         asked = await workflow.start_child_workflow(
             ResolveEscalation.run,
             questions.about(violation, question.ladder),

@@ -6,6 +6,7 @@ it; dollar signs for a formula, two hyphens for a dash. What others wrote must l
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from pointsman.contracts.escalations import Decision, Escalation, Refusal
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
@@ -138,6 +139,17 @@ def _not_taken(refusals: list[Refusal]) -> list[str]:
     shown = [f"- {literal(one.by) or 'somebody'}: {code(one.reason)}" for one in refusals[: -REFUSALS_SHOWN - 1 : -1]]
     earlier = len(refusals) - len(shown)
     return ["**Not taken:**", "", *shown, *([f"- and {earlier} before"] if earlier else []), ""]
+
+
+def left_out(signal: str, inputs: int, *, known: bool) -> str:
+    """A signal that a run did not take, and why."""
+    what = f"signal {code(signal)} with {inputs} input{'' if inputs == 1 else 's'}"
+    return f"{what}: it does not take so many" if known else f"{what}: no signal of that name is known here"
+
+
+def with_left_out(details: str, signals: Sequence[str]) -> str:
+    """The details below what somebody sent and expects to count."""
+    return "\n".join(["**Not taken:**", "", *(f"- {one}" for one in signals), "", details]) if signals else details
 
 
 def how_to_decide(workflow_id: str, asked: Escalation, escalation_id: str) -> list[str]:

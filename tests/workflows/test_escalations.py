@@ -1,9 +1,11 @@
 """`ResolveEscalation`: the first valid decision stands, by update or by signal, and none that is sent vanishes."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.base import Json
@@ -96,6 +98,34 @@ async def test_inputs_that_do_not_fit_stop_nothing(env: WorkflowEnvironment) -> 
         assert (await item.result()).state is WorkItemState.DONE
     assert "one JSON object is wanted, 2 inputs came" in item.escalations.refused[0].reason
     assert "does not take 0 inputs" in str(refused.value.cause)
+
+
+async def test_a_signal_of_no_known_name_is_shown_by_the_question_and_by_the_item(env: WorkflowEnvironment) -> None:
+    async with rig(env, CLOSING) as item:
+        await item.deliver()
+        row = await item.asked()
+        question = item.client.get_workflow_handle(row.workflow_id)
+        for handle in (question, item.handle):
+            await handle.signal("approve`", args=[{"by": "ada"}, 2])
+        await item.handle.signal("deliver", args=[1, 2])
+        asked, run = [await shown(handle) for handle in (question, item.handle)]
+        unknown = "- signal `` approve` `` with 2 inputs: no signal of that name is known here\n"
+        assert asked.startswith(f"**Not taken:**\n\n{unknown}\n### {row.id}")
+        assert run.startswith(
+            f"**Not taken:**\n\n{unknown}- signal `deliver` with 2 inputs: it does not take so many\n"
+        )
+        await item.decide(row, "approve")
+        assert (await item.result()).state is WorkItemState.DONE
+        assert unknown in await shown(item.handle)
+    assert item.escalations.refused == []
+
+
+async def shown(handle: WorkflowHandle[Any, Any]) -> str:
+    """What Temporal's UI shows; it offers no signal without a name."""
+    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert all(one.name for one in told.definition.signal_definitions)
+    details: str = told.current_details
+    return details
 
 
 async def test_a_signal_that_comes_after_the_decision_is_kept_as_late(env: WorkflowEnvironment) -> None:
