@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from sqlite3 import Connection as Sqlite
 from sqlite3 import OperationalError, connect
@@ -26,6 +27,7 @@ BUSY_TIMEOUT_MS = 10_000
 CHECKPOINT_SECONDS = 1.0
 WAL_BYTES_MAX = 64 * 1024 * 1024
 READERS = 8
+LOOKED_AT_SECONDS = 0.05  # whoever looks who has the database keeps its lock for less
 LEVEL = "synchronous"
 """What a connection was told last: at each statement, the driver hands the interpreter over to another thread."""
 
@@ -80,19 +82,46 @@ def uri_of(path: Path, mode: str) -> str:
     return f"file:{quote(str(path))}?mode={mode}"
 
 
+def holder(database: Path) -> str:
+    """Process id of the service that has the database, or empty. The lock tells whether there is one: the process that
+    its file names may have ended, and its number may be another's by now, or wait for a parent to collect it.
+
+    Raises:
+        OSError: the lock file may not be read.
+    """
+    try:
+        file = os.open(f"{database}.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(file, 32, 0).decode().strip() or "unknown"
+    finally:
+        os.close(file)
+    return ""
+
+
 class ServiceLock:
     """The lock file beside a database. The system lets go of it when the process ends, however it ends."""
 
     def __init__(self, database: Path) -> None:
         self._file = os.open(f"{database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except BlockingIOError:
             holder = os.pread(self._file, 32, 0).decode().strip()
             os.close(self._file)
             raise StoreInUse(database, holder or "unknown") from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOKED_AT_SECONDS)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def release(self) -> None:
         os.close(self._file)

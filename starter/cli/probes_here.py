@@ -128,13 +128,11 @@ def _answers(url: str) -> None:
 def _holder(settings: Settings) -> str:
     if not stored_in_sqlite(settings):
         return ""
-    lock = Path(f"{sqlite.path_of(settings.database_url.get_secret_value())}.lock")
     try:
-        pid = int(lock.read_text().strip())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
-        return ", held by no service"
-    return f", held by process {pid}"
+        pid = sqlite.holder(sqlite.path_of(settings.database_url.get_secret_value()))
+    except OSError:
+        return ", and we may not see who holds it"
+    return f", held by process {pid}" if pid else ", held by no service"
 
 
 async def clock(settings: Settings) -> Finding:

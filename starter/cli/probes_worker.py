@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
@@ -83,4 +84,13 @@ def lives(identity: str) -> bool:
         return False
     except (OSError, OverflowError):
         pass  # somebody else's, so it is there
-    return True
+    return not _has_ended(process)
+
+
+def _has_ended(process: str) -> bool:
+    """A zombie: it has ended, and its parent has not asked how. Where the system has no such files, we do not know."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] == ["Z"]  # behind the name, which may hold anything

@@ -3,6 +3,8 @@
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from pointsman.sandbox import azure_devops
 from pointsman.sandbox.azure_devops.config import demo_config
 from pointsman.sandbox.models import server as models
 from pointsman.sandbox.models.config import ModelsConfig
+from pointsman.store.sqlite import ServiceLock
 from pointsman.temporal import SEARCH_ATTRIBUTES
 from pointsman.temporal_server import DevServer
 from starter.cli.call import Call
@@ -136,6 +139,17 @@ def test_a_worker_that_was_killed_is_no_poller_although_the_server_still_tells_o
     killed = told("killed")
     assert (killed.status, killed.fix) == ("warn", "pointsman serve")
     assert f"0 for activity tasks; gone, and last seen 12 seconds ago: {gone}@" in killed.what
+
+
+def test_a_process_that_has_ended_holds_no_database_and_is_no_worker(rig: Rig) -> None:
+    lock = ServiceLock(rig.database)
+    assert checks(rig)["database"]["what"].endswith(f", held by process {os.getpid()}")
+    lock.release()
+    with subprocess.Popen([sys.executable, "-c", ""]) as zombie:
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        Path(f"{rig.database}.lock").write_text(f"{zombie.pid}\n")
+        assert checks(rig)["database"]["what"].endswith(", held by no service")
+        assert lives(f"{zombie.pid}@{socket.gethostname()}") is (sys.platform == "darwin")
 
 
 def test_a_wrong_setting_leaves_only_itself_to_mend(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
