@@ -1,4 +1,5 @@
-"""Hands events over to Temporal: starts the item's workflow with them, or signals the one that runs."""
+"""Hands events over to Temporal: starts the item's workflow with them, or signals the one that runs. An item that is
+not worked on is only checked against the rules of its process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,8 +8,10 @@ from datetime import timedelta
 from temporalio.service import RPCError, RPCStatusCode
 
 from pointsman.contracts.policy import Policy
+from pointsman.contracts.violations import CheckItem, InspectItem
+from pointsman.contracts.work_items import EventKind
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
-from starter import work_items
+from starter import process_checks, work_items
 from starter.connection import Connection
 from starter.judging import HandOver
 
@@ -32,7 +35,8 @@ class TemporalAway(Exception):
 
 
 Deliver = Callable[[HandOver], Awaitable[str]]
-"""Returns the workflow's id. Raises `TemporalAway`, or what is wrong with this one hand-over."""
+"""Returns the id of the item's workflow; nothing where it is only checked. Raises `TemporalAway`, or what is wrong with
+this one hand-over."""
 
 
 def deliver_by(connection: Connection, policy: Policy, task_queue: str = TASK_QUEUE) -> Deliver:
@@ -42,6 +46,9 @@ def deliver_by(connection: Connection, policy: Policy, task_queue: str = TASK_QU
         try:
             async with asyncio.timeout(HAND_OVER_TIMEOUT.total_seconds()):
                 client = await connection.client()
+                if what.only_checked:
+                    await process_checks.check_item(client, _check(what, policy), task_queue)
+                    return ""
                 return await work_items.hand_over(
                     client,
                     what.event,
@@ -60,3 +67,14 @@ def deliver_by(connection: Connection, policy: Policy, task_queue: str = TASK_QU
             raise TemporalAway(f"{error.status.name}: {error.message}") from error
 
     return deliver
+
+
+def _check(what: HandOver, policy: Policy) -> CheckItem:
+    item = InspectItem(
+        key=what.event.key,
+        tenant=what.tenant,
+        correlation_id=what.chain_id,
+        on_open=policy.process.on_open,
+        gone=what.events[-1].kind is EventKind.DELETED,
+    )
+    return CheckItem(item=item, ladders=policy.ladders, breaker=policy.sync.breaker)

@@ -21,13 +21,14 @@ from starter import work_items
 @dataclass(frozen=True)
 class HandOver:
     """An event on its way to the item's workflow, and the `others` that follow it. `known_workflow_id` is where earlier
-    events of the item went."""
+    events of the item went. An item that no scope rule takes may be `only_checked` against the rules of its process."""
 
     event: WorkItemEvent
     tenant: str
     chain_id: str
     known_workflow_id: str = ""
     others: tuple[WorkItemEvent, ...] = ()
+    only_checked: bool = False
 
     @property
     def events(self) -> tuple[WorkItemEvent, ...]:
@@ -68,6 +69,8 @@ class Judge:
         self._ledger = ledger
         self._policy = policy
         self._reads_text = any(rule.match.text for rule in policy.scope)
+        ruled = policy.process.projects if policy.process.on_events else ()
+        self._ruled = {(one.organisation.casefold(), one.project.casefold()) for one in ruled}
 
     async def decide(
         self, delivery: Delivery, supposed: Supposed | None = None, heard: Heard | None = None
@@ -117,7 +120,7 @@ class Judge:
         if known.workflow_id or delivery.replayed_by:
             return None
         why = self._out_of_scope(heard)
-        return Decision(DeliveryState.OUT_OF_SCOPE, why) if why else None
+        return Decision(DeliveryState.OUT_OF_SCOPE, why) if why and not self._is_ruled(heard) else None
 
     async def _writes(self, key: WorkItemKey, heard: Heard, known: Known) -> Sequence[WriteRecord] | None:
         """Of the item, oldest first; None where nobody asks for them."""
@@ -133,7 +136,8 @@ class Judge:
         writes: Sequence[WriteRecord] | None,
     ) -> Decision:
         if not known.workflow_id and (why := self._out_of_scope(heard)):
-            return Decision(DeliveryState.OUT_OF_SCOPE, why)
+            check = HandOver(_event(delivery, heard, kind, key), delivery.tenant, delivery.chain_id, only_checked=True)
+            return Decision(DeliveryState.OUT_OF_SCOPE, why, hand_over=check if self._is_ruled(heard) else None)
         if known.state and writes and (write := _echo(writes, known.state, heard)):
             is_proven = is_in_doubt(write) and proves(write, _changed(heard))
             proven = write if is_proven else None
@@ -155,6 +159,10 @@ class Judge:
             return ""
         return f"no scope rule of policy {self._policy.version} takes it"
 
+    def _is_ruled(self, heard: Heard) -> bool:
+        """Whether policy wants all items of its project checked as things happen to them."""
+        return (heard.organisation.casefold(), heard.project.casefold()) in self._ruled
+
     async def _other_end(self, key: WorkItemKey, heard: Heard, known: Known) -> str:
         """Our write to other items of which this shows the links' other ends, and nothing else; empty where it does
         not. A run that is open hears of them itself: they are what both sides agree on."""
@@ -170,8 +178,10 @@ class Judge:
 
 
 def together(decisions: Sequence[Decision]) -> HandOver | None:
-    """One hand-over of all events of an item that are handed over; None where none is."""
-    handed = [one.hand_over for one in decisions if one.hand_over is not None]
+    """One hand-over of all events of an item that are handed over; None where none is. An item that is worked on from
+    one of them on is checked there."""
+    every = [one.hand_over for one in decisions if one.hand_over is not None]
+    handed = [one for one in every if not one.only_checked] or every
     return replace(handed[0], others=tuple(one.event for one in handed[1:])) if handed else None
 
 

@@ -1,4 +1,4 @@
-"""Start checks of projects, and decide on violations. Owns the workflow ids of both."""
+"""Start checks of projects and of items, and decide on violations. Owns the workflow ids of all three."""
 
 from uuid import uuid4
 
@@ -6,9 +6,17 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
 
 from pointsman.contracts.search_attributes import SearchAttribute
-from pointsman.contracts.violations import CheckResult, CheckScope, CheckStep, ProcessViolation, ViolationDecision
+from pointsman.contracts.violations import (
+    CheckItem,
+    CheckResult,
+    CheckScope,
+    CheckStep,
+    ProcessViolation,
+    ViolationDecision,
+)
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.temporal import TASK_QUEUE
-from workflows.process import CheckProcess, DecideViolation
+from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
 
 Running = WorkflowHandle[CheckProcess, CheckResult]
 
@@ -33,6 +41,34 @@ async def start(client: Client, scope: CheckScope, task_queue: str = TASK_QUEUE)
         static_summary=summary(scope),
         search_attributes=attributes(scope),
     )
+
+
+def item_workflow_id(key: WorkItemKey) -> str:
+    """`process/item/fabrikam/42`: an item keeps it when it moves to another project."""
+    return f"process/item/{key.organisation}/{key.id}"
+
+
+async def check_item(client: Client, ask: CheckItem, task_queue: str = TASK_QUEUE) -> str:
+    """Have one item checked because something happened to it. Returns the workflow's id; one that runs checks it once
+    more.
+
+    Raises:
+        RPCError: Temporal did not take it, or its answer was lost.
+    """
+    item = ask.item
+    name = item_workflow_id(item.key)
+    await client.start_workflow(
+        CheckWorkItem.run,
+        ask,
+        id=name,
+        task_queue=task_queue,
+        start_signal="happened",
+        start_signal_args=[item],
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary=f"{item.key.organisation}/{item.key.project} #{item.key.id} by the rules of its process",
+        search_attributes=_places(item.tenant, item.key.project),
+    )
+    return name
 
 
 def summary(scope: CheckScope) -> str:

@@ -21,7 +21,7 @@ async def plan(inbox: Inbox, judge: Judge, deliveries: Sequence[Delivery], by: s
     supposed, planned = Supposed(), []
     for delivery in in_order(deliveries):
         decision = await judge.decide(delivery.model_copy(update={"replayed_by": by}), supposed)
-        if decision.hand_over is not None:
+        if decision.hand_over is not None and not decision.hand_over.only_checked:
             key = decision.hand_over.event.key
             supposed.workflows.setdefault((key.organisation, key.id), decision.workflow_id)
             supposed.effects.setdefault(await inbox.first_of(delivery.id), delivery.id)

@@ -54,7 +54,7 @@ from starter.web.rpc.methods import ModelRoom
 from starter.web.services import IntakeSettings, Services
 from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
-from workflows.process import CheckProcess, DecideViolation
+from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
 from workflows.reconciliation import ReconcileProject
 from workflows.recovery import RecoverEvents
 from workflows.rollback import RollBackItem
@@ -69,6 +69,7 @@ WORKFLOWS = (
     DelegateTurn,
     ResolveEscalation,
     CheckProcess,
+    CheckWorkItem,
     DecideViolation,
     AskAboutViolation,
     RecoverEvents,
@@ -105,13 +106,12 @@ def secrets_of(settings: Settings) -> list[SecretStr | None]:
     """Values that no log line may show."""
     policy = load(settings.policy_dir).policy
     single = (settings.azure_devops_token, settings.notify_webhook)
-    tokens = tokens_of(settings.rpc_tokens)
     accounts = [secret for one in settings.organisations() for secret in (one.token, one.client_secret)]
     return [
         *single,
         *accounts,
         *settings.webhook_secrets,
-        *tokens,
+        *tokens_of(settings.rpc_tokens),
         *secrets_named(llm_settings(settings), policy.models),
         *service_secrets(policy),
     ]

@@ -1,28 +1,38 @@
-"""Check a project against the rules of its process, item by item, and keep what became of each violation."""
+"""Check a project against the rules of its process, item by item, or one item to which something happened, and keep
+what became of each violation."""
 
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
+from activities.inspections import Inspections
 from activities.process import ProcessChecks
 from pointsman.contracts.violations import (
     ActOn,
     CheckCarry,
+    CheckItem,
     CheckResult,
     CheckScope,
     CheckStep,
+    Inspected,
+    InspectItem,
     ProcessViolation,
     ViolationDecision,
 )
 from pointsman.domain.process.calls import NO_PLACE
 from pointsman.domain.process.questions import told
+from workflows.hearing import at_once
+from workflows.reasons import reason_of
 from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
 BATCH_TIME = timedelta(minutes=30)  # a hundred items, each with some requests, at a service that may slow us down
 HEARTBEAT = timedelta(seconds=10)
 PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5))  # for as long as the service is away
+# What comes to nothing is made up for by the item's next event, or by the check on schedule.
+FEW = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 
 
 @workflow.defn
@@ -81,6 +91,54 @@ class CheckProcess:
             f"{tally.items} items inspected, up to {self._carry.after}. "
             f"Violations: {tally.standing} stand, {tally.opened} opened, {tally.resolved} resolved.{without}"
         )
+
+
+@workflow.defn
+class CheckWorkItem:
+    """One run per item at a time: `starter.process_checks.item_workflow_id`. What happens meanwhile has it checked once
+    more. An item that is worked on is checked by `DeliverWorkItem`."""
+
+    @workflow.init
+    def __init__(self, ask: CheckItem) -> None:
+        self._next: InspectItem | None = ask.item
+
+    @workflow.run
+    async def run(self, ask: CheckItem) -> Inspected:
+        found = Inspected()
+        while (item := self._next) is not None:
+            self._next = None
+            found = await self._check(item, ask)
+            if workflow.info().is_continue_as_new_suggested() and self._next is not None:
+                workflow.continue_as_new(ask.model_copy(update={"item": self._next}))
+        return found
+
+    @workflow.signal
+    def happened(self, item: InspectItem) -> None:
+        """Something happened to it again."""
+        self._next = item
+
+    async def _check(self, item: InspectItem, ask: CheckItem) -> Inspected:
+        try:
+            found = await at_once(Inspections.inspect, item, retry=FEW, summary="check the rules of its process")
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            workflow.set_current_details(f"It could not be checked: {reason_of(error)}")
+            return Inspected()
+        await call_off(found.called_off)
+        if found.act:
+            key = item.key
+            told = ActOn(
+                tenant=item.tenant,
+                correlation_id=item.correlation_id,
+                organisation=key.organisation,
+                project=key.project,
+                items=(key.id,),
+                on_open=item.on_open,
+                breaker=ask.breaker,
+            )
+            await follow(told, ask.ladders)
+        return found
 
 
 @workflow.defn

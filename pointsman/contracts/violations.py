@@ -189,6 +189,14 @@ class InspectItem(Contract):
     """It is in the recycle bin: what it broke is resolved by that."""
 
 
+class CheckItem(Contract):
+    """Check one item against the rules of its process, and do what policy wants about what opens."""
+
+    item: InspectItem
+    ladders: tuple[Ladder, ...] = ()
+    breaker: LoopBreaker = LoopBreaker()
+
+
 class Inspected(Contract):
     """`process` is empty where there are no rules for the item's project."""
 

@@ -1,5 +1,6 @@
 """Paths of workflows that are about no single item: each plays itself, and says under which id."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -15,6 +16,7 @@ from activities import checking
 from pointsman.contracts.process import Ratio
 from pointsman.contracts.recovery import HookProblem, HookState
 from pointsman.contracts.violations import CheckScope, ViolationDecision, ViolationVerb
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.loose import moment
 from pointsman.store.engine import Store
 from starter import process_checks
@@ -137,6 +139,29 @@ async def checked_and_told_of_the_whole(client: Client) -> str:
         await rig.asked(*await rig.violations.find())
         await rig.close_questions()
     return process_checks.workflow_id("fabrikam", PROJECT)
+
+
+@beside("CheckWorkItem")
+async def item_checked(client: Client) -> str:
+    """It breaks a rule, of which people are told."""
+    async with _checking(client) as rig:
+        await rig.happened(1, (TOLD,))
+        await rig.looked_at(1)
+        await rig.close_questions()
+    return process_checks.item_workflow_id(WorkItemKey(organisation="fabrikam", project=PROJECT, id=1))
+
+
+@beside("CheckWorkItem", impatient=True)
+async def item_checked_in_several_runs(client: Client) -> str:
+    """Something happens to it while a check of it takes long."""
+    async with _checking(client) as rig:
+        await rig.azure.fail(path="/updates", delay_seconds=6)
+        await rig.azure.fail(path="/updates", delay_seconds=2)
+        await rig.happened(1)
+        await asyncio.sleep(4)
+        await rig.happened(1)
+        await rig.looked_at(1)
+    return process_checks.item_workflow_id(WorkItemKey(organisation="fabrikam", project=PROJECT, id=1))
 
 
 async def _decided(client: Client, reason: str) -> str:

@@ -183,6 +183,15 @@ MUTANTS = {
     "a check does not continue as new": Mutant(
         "process.py", "CheckProcess.checked-in-several-runs-1", (SUGGESTED,), (NEVER,)
     ),
+    "people are not told of what a check of one item opens": Mutant(
+        "process.py", "CheckWorkItem.item-checked", ("        if found.act:\n",), ("        if False:\n",)
+    ),
+    "a check of one item does not continue as new": Mutant(
+        "process.py",
+        "CheckWorkItem.item-checked-in-several-runs-1",
+        ("_suggested() and self._next is not None:\n",),
+        ("_suggested() and False:\n",),
+    ),
     "a decision on a violation is asked for once more": Mutant(
         "process.py",
         "DecideViolation.waived",

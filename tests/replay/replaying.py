@@ -19,7 +19,7 @@ from pointsman.temporal import build_id, plugin
 from tests.replay import corpus
 from workflows.agent_services import DelegateTurn
 from workflows.escalations import ResolveEscalation
-from workflows.process import CheckProcess, DecideViolation
+from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
 from workflows.reconciliation import ReconcileProject
 from workflows.recovery import RecoverEvents
 from workflows.rollback import RollBackItem
@@ -33,6 +33,7 @@ WORKFLOWS = (
     DelegateTurn,
     ResolveEscalation,
     CheckProcess,
+    CheckWorkItem,
     DecideViolation,
     AskAboutViolation,
     RecoverEvents,

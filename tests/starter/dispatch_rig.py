@@ -60,7 +60,7 @@ class World:
                     raise error
             self.taken += [replace(what, event=event, others=()) for event in what.events]
             self.hand_overs.append(len(what.events))
-            return what.known_workflow_id or f"ado/{what.event.key}"
+            return "" if what.only_checked else what.known_workflow_id or f"ado/{what.event.key}"
         finally:
             self.at_once -= 1
 
@@ -72,14 +72,16 @@ class World:
 class Rig:
     """A dispatcher over a store of its own."""
 
-    def __init__(self, store: Store, inbox: Inbox | None = None, deliver: Deliver | None = None) -> None:
+    def __init__(
+        self, store: Store, inbox: Inbox | None = None, deliver: Deliver | None = None, policy: Policy = POLICY
+    ) -> None:
         self.inbox = inbox or Inbox(store)
         self.items, self.ledger, self.audit = Items(store), Ledger(store), Audit(store)
         self.world, self.metrics = World(), Metrics()
         self.dispatcher = Dispatcher(
             self.inbox,
             self.ledger,
-            POLICY,
+            policy,
             deliver or self.world.deliver,
             self.metrics,
             attempts_max=3,

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import pytest
 
 from pointsman.contracts.base import Json
+from pointsman.contracts.process_control import CheckedProject, ProcessControl
 from pointsman.contracts.records import DeliveryState, WriteIntent
 from pointsman.domain.sync.recognising import BY, LINKS
 from pointsman.observability import names
 from pointsman.ports_inbox import Ended
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
-from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, Rig, running, updated, write_title
+from tests.starter.dispatch_rig import CALLER, CHAIN, KEY, POLICY, Rig, running, updated, write_title
 from tests.starter.web_rig import created
 
 TITLE: dict[str, Json] = {"System.Title": {"oldValue": "a", "newValue": "Crane stops at one"}}
@@ -147,3 +148,28 @@ async def test_what_cannot_be_settled_together_is_settled_one_by_one(store: Stor
         rows = await rig.settled(*receipts)
     assert {(row.state, row.attempts) for row in rows} == {(DeliveryState.OUT_OF_SCOPE, 0)}
     assert inbox.batches == [3, 1, 1, 1]
+
+
+CHECKED = ProcessControl(
+    on_events=True, projects=(CheckedProject(organisation="Harbour", project="pier", process="ours"),)
+)
+
+
+async def test_an_item_that_no_scope_rule_takes_is_checked_where_policy_names_its_project(store: Store) -> None:
+    rig = Rig(store, policy=POLICY.model_copy(update={"process": CHECKED}))
+    receipts = [await rig.accept(updated(number, project=name)) for number, name in ((1, "Pier"), (2, "Pier"))]
+    receipts.append(await rig.accept(updated(1, 42, project="Dock")))
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+    assert {(row.state, row.workflow_id) for row in rows} == {(DeliveryState.OUT_OF_SCOPE, "")}
+    assert [(what.event.key.id, what.only_checked) for what in rig.world.taken] == [(41, True)] * 2
+    assert rig.world.hand_overs == [2]
+
+
+async def test_what_comes_into_scope_is_worked_on_with_no_check_beside_it(store: Store) -> None:
+    rig = Rig(store, policy=POLICY.model_copy(update={"process": CHECKED}))
+    receipts = [await rig.accept(updated(1, project="Pier")), await rig.accept(updated(2))]
+    async with running(rig):
+        rows = await rig.settled(*receipts)
+    assert [row.state for row in rows] == [DeliveryState.OUT_OF_SCOPE, DeliveryState.DISPATCHED]
+    assert [(what.event.rev, what.only_checked) for what in rig.world.taken] == [(2, False)]

@@ -16,7 +16,9 @@ from temporalio.worker import Worker
 
 from activities import checking as room
 from activities.escalations import Asking
+from activities.inspections import Inspections
 from activities.process import ProcessChecks
+from activities.rule_books import RuleBooks
 from activities.sync import Writer
 from activities.violation_calls import ViolationCalls
 from pointsman.clients.azure_devops.patches import add_relation, set_field
@@ -31,13 +33,16 @@ from pointsman.contracts.records import EscalationRow
 from pointsman.contracts.violations import (
     CheckCarry,
     Checked,
+    CheckItem,
     CheckResult,
     CheckScope,
+    InspectItem,
     ProcessViolation,
     ViolationDecision,
     ViolationState,
     ViolationVerb,
 )
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
 from pointsman.store import schema
@@ -57,7 +62,7 @@ from tests.books_sync import memory_sync
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops, config
 from tests.worlds import FakePeople
 from workflows.escalations import ResolveEscalation
-from workflows.process import CheckProcess, DecideViolation
+from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
 from workflows.violations import AskAboutViolation, question_id
 
 TOLD = OnOpen(severity=CheckSeverity.INFO, notify=("lead",), comment=True, escalate=True)
@@ -103,6 +108,17 @@ class Checking:
         assert (await handle.query(CheckProcess.progress)).done
         return result
 
+    async def happened(self, item_id: int, on_open: tuple[OnOpen, ...] = (), *, gone: bool = False) -> None:
+        """Check the item as the dispatcher does."""
+        key = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=item_id)
+        ask = InspectItem(key=key, tenant="default", correlation_id="c", on_open=on_open, gone=gone)
+        await process_checks.check_item(self.client, CheckItem(item=ask), self.queue)
+
+    async def looked_at(self, item_id: int) -> None:
+        """Wait until what happened to the item has been checked."""
+        key = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=item_id)
+        await self.client.get_workflow_handle(process_checks.item_workflow_id(key)).result()
+
     async def decide(self, violation_id: str, verb: ViolationVerb, **told: object) -> ViolationState:
         decision = ViolationDecision.model_validate({"violation_id": violation_id, "verb": verb, "by": "ada", **told})
         return (await process_checks.decide(self.client, decision, self.queue)).state
@@ -113,13 +129,14 @@ class Checking:
         tracker = Tracker({"fabrikam": self.azure.service})
         rooms = (
             ProcessChecks(source, self.violations, projects=source),
+            Inspections(RuleBooks(source, {"cmmi": CMMI}, {}), self.violations),
             ViolationCalls(self.violations, self.people, tracker, Writer(tracker, MemoryLedger(), memory_sync())),
             Asking(Escalations(self.store), MemoryContents(), self.people),
         )
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[CheckProcess, DecideViolation, AskAboutViolation, ResolveEscalation],
+            workflows=[CheckProcess, CheckWorkItem, DecideViolation, AskAboutViolation, ResolveEscalation],
             activities=[one for each in rooms for one in activities_of(each)],
         ):
             yield
@@ -254,6 +271,29 @@ async def test_a_waived_violation_stands_without_counting(checking: Checking) ->
     state = await checking.decide("VIO-1", ViolationVerb.WAIVE, reason="until the split", until=until)
     assert state is ViolationState.WAIVED
     assert (await checking.check()).tally.standing == 0
+
+
+async def test_an_item_that_nobody_works_on_is_checked_as_things_happen_to_it(checking: Checking) -> None:
+    risk = (await checking.azure.make("Risk", CMMI_Probability=50)).id
+    await checking.happened(risk, (TOLD.model_copy(update={"escalate": False}),))
+    await checking.looked_at(risk)
+    (opened,) = await checking.violations.find()
+    assert (opened.check, opened.key.id, opened.state) == ("RSK-1", risk, ViolationState.OPEN)
+    assert [target for target, text in checking.people.told if f"item {risk} breaks RSK-1" in text] == ["lead"]
+    await checking.azure.person.work_items.delete(risk)
+    await checking.happened(risk, gone=True)
+    await checking.looked_at(risk)
+    assert await checking.violations.find() == []
+
+
+async def test_what_happens_to_an_item_while_it_is_checked_has_it_checked_once_more(checking: Checking) -> None:
+    risk = (await checking.azure.make("Risk", CMMI_Probability=50)).id
+    await checking.azure.fail(path="/updates", delay_seconds=0.4)
+    await checking.happened(risk)
+    await checking.azure.person.work_items.delete(risk)
+    await checking.happened(risk, gone=True)
+    await checking.looked_at(risk)
+    assert await checking.violations.find() == []
 
 
 async def test_a_waiver_without_reason_or_for_nothing_is_refused(checking: Checking) -> None:
