@@ -1,9 +1,10 @@
 """What an agent's answer must look like, and what of it the agent may write."""
 
 import re
+from typing import Annotated
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import AgentPolicy
@@ -15,11 +16,11 @@ from pointsman.domain.proposals import (
     TAGS_MAX,
     InvalidAnswer,
     check_tag,
-    check_text,
     check_value,
     distinct,
     link_kind,
 )
+from pointsman.domain.texts import printable
 
 # Models wrap JSON into one fence of Markdown, whatever they are told.
 FENCED = re.compile(r"\s*```[a-zA-Z]*[ \t]*\r?\n(.*)\n[ \t]*```\s*", re.DOTALL)
@@ -75,26 +76,30 @@ ANSWER_SCHEMA: dict[str, Json] = {
 }
 
 
+Said = Annotated[StrictStr, AfterValidator(printable)]
+"""Text for people. It may quote the item, and what somebody pasted there."""
+
+
 class _Field(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: StrictStr
-    value: StrictStr | StrictInt | StrictFloat
+    value: Said | StrictInt | StrictFloat
 
 
 class _Link(BaseModel):
     model_config = ConfigDict(extra="forbid")
     relation: StrictStr
     target: StrictStr | StrictInt
-    comment: StrictStr = ""
+    comment: Said = ""
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    comment: str = Field(max_length=COMMENT_CHARS_MAX)
+    comment: Said = Field(max_length=COMMENT_CHARS_MAX)
     fields: list[_Field] = Field(max_length=FIELDS_MAX)
-    tags: list[str] = Field(max_length=TAGS_MAX)
+    tags: list[Said] = Field(max_length=TAGS_MAX)
     links: list[_Link] = Field(default=[], max_length=LINKS_MAX)
-    question: str = Field(max_length=COMMENT_CHARS_MAX)
+    question: Said = Field(max_length=COMMENT_CHARS_MAX)
 
 
 class Answer(Contract):
@@ -117,8 +122,6 @@ def read_answer(text: str, agent: AgentPolicy, about: WorkItemKey | None = None)
         answer = _Answer.model_validate_json(fenced[1] if fenced else text)
     except pydantic.ValidationError as error:
         raise InvalidAnswer(_faults(error)) from error
-    check_text("comment", answer.comment)
-    check_text("question", answer.question)
     fields, tags = _values(answer)
     dropped = tuple(name for name in fields if name not in agent.may_change)
     if tags and "System.Tags" not in agent.may_change:

@@ -11,6 +11,7 @@ from pointsman.contracts.turns import TurnRequest
 from pointsman.contracts.work_items import Facts, WorkItemKey
 from pointsman.domain.echoes import is_noise
 from pointsman.domain.markup import plain
+from pointsman.domain.texts import one_line, printable
 
 FACTS_CHARS_MAX = 2_000
 DESCRIPTION_CHARS_MAX = 40_000
@@ -21,23 +22,27 @@ LINKS_MAX, LINK_CHARS_MAX = 50, 500
 
 def text_field(fields: Mapping[str, Json], *names: str) -> str:
     """Plain text of the first of the named fields that has any."""
-    return next((plain(str(fields[name])) for name in names if fields.get(name)), "")
+    return printable(next((plain(str(fields[name])) for name in names if fields.get(name)), ""))
 
 
 def facts_of(key: WorkItemKey, fields: Mapping[str, Json], rev: int, url: str, *, deleted: bool) -> Facts:
     """What routing and policy look at, from an item's fields as the service sends them."""
     return Facts(
         key=key,
-        type=str(fields.get("System.WorkItemType") or ""),
-        title=str(fields.get("System.Title") or "")[:400],
+        type=_name(fields, "System.WorkItemType"),
+        title=_name(fields, "System.Title")[:400],
         text=text_field(fields, *TEXT_FIELDS)[:FACTS_CHARS_MAX],
-        area_path=str(fields.get("System.AreaPath") or ""),
-        tags=tuple(tag.strip() for tag in str(fields.get("System.Tags") or "").split(";") if tag.strip()),
-        state=str(fields.get("System.State") or ""),
+        area_path=_name(fields, "System.AreaPath"),
+        tags=tuple(tag.strip() for tag in _name(fields, "System.Tags").split(";") if tag.strip()),
+        state=_name(fields, "System.State"),
         rev=rev,
         deleted=deleted,
         url=url,
     )
+
+
+def _name(fields: Mapping[str, Json], field: str) -> str:
+    return one_line(str(fields.get(field) or ""))
 
 
 def placed(key: WorkItemKey, fields: Mapping[str, Json]) -> WorkItemKey:
@@ -90,7 +95,7 @@ def happened(actor: str, rev: int, changed: Mapping[str, tuple[Json, Json]], com
     ]
     told = f"Meanwhile {who} changed the item (revision {rev}):\n" + "\n".join(lines) if lines else ""
     if comment:
-        words = plain(comment)[:DESCRIPTION_CHARS_MAX] or "(a comment without text)"
+        words = printable(plain(comment))[:DESCRIPTION_CHARS_MAX] or "(a comment without text)"
         said = f"Meanwhile {who} commented (revision {rev}):\n{words}"
         return f"{said}\n\n{told}" if told else said
     return told
@@ -106,5 +111,5 @@ def linked(actor: str, added: Sequence[str], removed: Sequence[str]) -> str:
 def _short(value: Json) -> str:
     if isinstance(value, dict) and isinstance(value.get("displayName"), str):
         value = f"{value['displayName']} ({value.get('uniqueName') or 'no unique name'})"
-    text = plain(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = printable(plain(value)) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return json.dumps(text[:VALUE_CHARS_MAX], ensure_ascii=False) if value not in (None, "") else "(empty)"

@@ -5,7 +5,8 @@ import pydantic
 from pointsman.contracts.escalations import Decision, Escalation, EscalationKind, Verb
 from pointsman.contracts.work_items import Proposal, WorkItemKey
 from pointsman.domain.edits import edit
-from pointsman.domain.proposals import UNPRINTABLE, InvalidAnswer
+from pointsman.domain.proposals import InvalidAnswer
+from pointsman.domain.texts import UNPRINTABLE
 
 SUBJECT_CHARS_MIN = 8  # of the hash that a human repeats: 32 bits, enough to tell two proposals of one item apart
 

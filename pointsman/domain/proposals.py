@@ -10,6 +10,7 @@ from hashlib import sha256
 from pointsman.contracts.base import Json
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.work_items import Proposal, ProposalRef
+from pointsman.domain.texts import UNPRINTABLE
 from pointsman.domain.words import how_many
 
 COMMENT_CHARS_MAX = 20_000
@@ -20,7 +21,6 @@ FIELDS_MAX, TAGS_MAX = 50, 20
 NUMBER_MAX = 2**53  # beyond it JSON does not carry every whole number (RFC 8259, section 6)
 
 FIELD_NAME = re.compile(r"[A-Za-z][\w.-]{0,254}", re.ASCII)  # hyphens: inherited processes make `Custom.<uuid>`
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class InvalidAnswer(ValueError):

@@ -5,11 +5,25 @@ and NUL when somebody pastes one. Whatever is behind the edge may rely on text w
 """
 
 import json
+import re
 from math import isfinite
 
 from pointsman.contracts.base import Json
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+BREAK = re.compile(r"[\t\r\n]+")
+
+
+def printable(text: str) -> str:
+    """The text without control characters, but for tabs and ends of lines: people do not see them, terminals obey them,
+    and no service takes them all. Whoever quotes an item must not fail because of what somebody pasted there."""
+    return text if text.isprintable() else UNPRINTABLE.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The same, for a name: without tabs and ends of lines, too."""
+    return printable(text if text.isprintable() else BREAK.sub(" ", text)).strip()
 
 
 def clean(text: str) -> str:

@@ -16,6 +16,7 @@ from pointsman.domain.briefing import (
     opening,
     text_field,
 )
+from pointsman.domain.texts import UNPRINTABLE
 from tests.domain.samples import FACTS, KEY, values
 
 FIELDS: dict[str, Json] = {
@@ -38,6 +39,21 @@ def test_facts_are_what_rules_look_at() -> None:
         "Quay\\Cranes",
     )
     assert (facts.text, facts.tags, facts.rev, facts.deleted) == ("Wait.\nLook.", ("crane", "Noon"), 3, False)
+
+
+def test_control_characters_of_a_title_are_told_to_nobody() -> None:
+    fields: dict[str, Json] = {
+        **FIELDS,
+        "System.Title": "\x07Crane\tstops\r\nat \x1b[31mnoon\x9b\x00",
+        "Microsoft.VSTS.TCM.ReproSteps": "<p>Wa\x01it.</p>",
+    }
+    facts = facts_of(KEY, fields, 3, "https://x", deleted=False)
+    assert (facts.title, facts.text) == ("Crane stops at [31mnoon", "Wait.")
+    assert facts_of(KEY, {"System.Title": "\x07"}, 3, "", deleted=False).title == ""
+    told = opening(facts, fields) + happened("ada", 4, {"System.Title": ("\x07", "\x1bB")}, "Loo\x02k")
+    assert '- System.Title: "" -> "B"' in told
+    assert "Look" in told
+    assert not UNPRINTABLE.search(told)
 
 
 @given(st.dictionaries(st.sampled_from([*FIELDS]), values))

@@ -106,8 +106,6 @@ def test_two_fences_are_no_answer() -> None:
         (document(extra=1), "extra: Extra inputs are not permitted"),
         (document(comment=7), "comment: Input should be a valid string"),
         (document(comment="x" * (COMMENT_CHARS_MAX + 1)), f"comment: String should have at most {COMMENT_CHARS_MAX}"),
-        (document(comment="a\x00b"), r"comment: holds the control character U\+0000 at character 1 of 3"),
-        (document(question="a\x1b[31m"), r"question: holds the control character U\+001B"),
         (document(comment="", question=" "), "the answer is empty"),
         (document(comment="", fields=[field("System.Title", "x")]), "nothing is left of the answer: System.Title may"),
         (document(fields=[field(PRIORITY, 1), field(PRIORITY, 2)]), f"field {PRIORITY}: is given twice"),
@@ -125,7 +123,6 @@ def test_two_fences_are_no_answer() -> None:
             document(fields=[field(PRIORITY, "x" * (VALUE_CHARS_MAX + 1))]),
             f"{VALUE_CHARS_MAX + 1:,} characters, the limit",
         ),
-        (document(fields=[field(PRIORITY, "a\x07")]), r"control character U\+0007"),
         (document(fields=[field(f"Custom.x{i}", i) for i in range(FIELDS_MAX + 1)]), f"at most {FIELDS_MAX} items"),
         (document(tags=["x"] * (TAGS_MAX + 1)), f"at most {TAGS_MAX} items"),
         (document(tags=["a;b"]), "tag 'a;b': a tag is one line"),
@@ -133,13 +130,23 @@ def test_two_fences_are_no_answer() -> None:
         (document(tags=["a\nb"]), "a tag is one line"),
         (document(tags=[" "]), "tag ' ': a tag is one line"),
         (document(tags=["x" * (TAG_CHARS_MAX + 1)]), f"1 to {TAG_CHARS_MAX} characters"),
-        (document(tags=["a\x00"]), r"tag: holds the control character U\+0000"),
+        (document(tags=["\x00"]), "tag '': a tag is one line"),
         ('{"comment": "\\ud800", "fields": [], "tags": [], "question": ""}', "Invalid JSON"),
     ],
 )
 def test_an_answer_that_does_not_hold_says_why(text: str, told: str) -> None:
     with pytest.raises(InvalidAnswer, match=told):
         read(text)
+
+
+def test_what_an_answer_quotes_of_an_item_does_not_stop_it() -> None:
+    answer = read(
+        document(
+            comment="Known\x07:\n\tcrane", question="a\x1b[31m?", tags=["a\x00"], fields=[field(PRIORITY, "a\x9b")]
+        )
+    )
+    assert (answer.proposal.comment, answer.question) == ("Known:\n\tcrane", "a[31m?")
+    assert (answer.proposal.tags, answer.proposal.fields) == (("a",), {PRIORITY: "a"})
 
 
 def test_what_is_just_within_the_limits_holds() -> None:
