@@ -19,6 +19,7 @@ from pointsman.sandbox.azure_devops.config import ADA, POINTSMAN
 from tests.sandbox.azure import Azure, azure_devops, config, receiver
 
 PROJECT = REPOSITORY = "Fabrikam"
+EMPTY = '{"count": 0, "value": []}'
 
 
 @pytest.fixture
@@ -69,11 +70,11 @@ async def test_page_of_builds_that_fails_fails_the_list(azure: Azure) -> None:
     shop = await pipeline(azure)
     for _ in range(3):
         await azure.service.builds.queue(PROJECT, shop.id)
-    await azure.fail(path="/builds", status=200, body="{}", headers={"x-ms-continuationtoken": "2"})
+    await azure.fail(path="/builds", status=200, body=EMPTY, headers={"x-ms-continuationtoken": "2"})
     await azure.fail(path="/builds", status=503)
     with pytest.raises(Unavailable):
         assert [build async for build in azure.service.builds.each(PROJECT)]
-    await azure.fail(path="/builds", status=200, body="{}", headers={"x-ms-continuationtoken": "2"}, times=2)
+    await azure.fail(path="/builds", status=200, body=EMPTY, headers={"x-ms-continuationtoken": "2"}, times=2)
     with pytest.raises(Rejected, match="does not go on behind"):
         assert [build async for build in azure.service.builds.each(PROJECT)]
 

@@ -31,6 +31,8 @@ class Service:
         oldest_first: bool = False,
         needs_details: bool = False,
         refused: bool = False,
+        uncounted: bool = False,
+        page: int = PAGE,
     ) -> None:
         moments = [(BEGUN + timedelta(minutes=minute)).isoformat() for minute in minutes]
         self.kept: list[dict[str, Json]] = [
@@ -38,6 +40,7 @@ class Service:
         ]
         self.event = event
         self._oldest_first, self._needs_details, self._refused = oldest_first, needs_details, refused
+        self._uncounted, self._page = uncounted, page
         self.asked = 0
 
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
@@ -58,10 +61,10 @@ class Service:
     def _query(self, asked: dict[str, str]) -> Json:
         until = asked.get("maxCreatedDate", "9")
         found = [one for one in self.kept if str(one["createdDate"]) <= until]
-        told = found[:PAGE] if self._oldest_first else found[-PAGE:]
+        told = found[: self._page] if self._oldest_first else found[-self._page :]
         if self._needs_details and not asked["includeDetails"]:
             told = []
-        counted: Json = [{"result": "succeeded", "notificationCount": len(found)}]
+        counted: Json = [] if self._uncounted else [{"result": "succeeded", "notificationCount": len(found)}]
         results: Json = [*told]
         return {"results": results, "summary": [{"subscriptionId": "s", "results": counted}]}
 
@@ -78,6 +81,12 @@ async def test_the_history_of_deliveries_is_read_to_its_end(minutes: tuple[int, 
     (found,) = await read(Service(minutes))
     assert [one.id for one in found.notifications] == [*range(1, len(minutes) + 1)]
     assert not found.unseen
+
+
+@pytest.mark.parametrize("uncounted", [False, True])
+async def test_a_service_that_tells_fewer_than_it_is_asked_for_is_read_to_its_end(uncounted: bool) -> None:
+    (found,) = await read(Service((1, 2, 3, 4, 5), uncounted=uncounted, page=PAGE - 1))
+    assert ([one.id for one in found.notifications], found.unseen) == ([1, 2, 3, 4, 5], "")
 
 
 async def test_a_service_that_counts_only_is_asked_for_details() -> None:

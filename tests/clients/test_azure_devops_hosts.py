@@ -86,7 +86,7 @@ async def test_each_area_is_asked_at_its_own_host() -> None:
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(f"{request.method} {request.url.host}{request.url.path}")
-        return httpx2.Response(200, json={"count": 0, "value": []})
+        return httpx2.Response(200, json={"count": 0, "value": [], "decoratedAuditLogEntries": []})
 
     now = datetime.now(UTC)
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:

@@ -1,5 +1,6 @@
 """What the traceability matrix reads of the service: items as they are, links from their forward end, code by name."""
 
+import json
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -7,9 +8,13 @@ import pytest
 from pointsman.clients.azure_devops.history import LinkChange
 from pointsman.clients.azure_devops.matrix_facts import MatrixReader, _link
 from pointsman.clients.azure_devops.patches import add_artifact, set_field
+from pointsman.contracts.base import Json
 from pointsman.contracts.matrix import CodeKind, CodeLink, LinkKind, LinkTold
 from pointsman.domain import artifacts
 from pointsman.ports import Rejected
+from pointsman.sandbox.azure_devops import git_edits
+from pointsman.sandbox.azure_devops.config import ADA
+from pointsman.sandbox.azure_devops.git_state import NO_COMMIT, FileChange, Moved
 from tests.sandbox.azure import Azure, azure_devops
 
 PROJECT = "Fabrikam"
@@ -47,6 +52,32 @@ async def test_links_to_code_are_told_by_name_and_others_are_left_out(azure: Azu
     }
     assert [one.id for one in await reader.some("fabrikam", [99, bug.id])] == [bug.id]
     assert await reader.build("fabrikam", PROJECT, 7) is None
+
+
+async def test_a_completed_pull_request_has_all_that_it_brought_or_is_no_data(azure: Azure) -> None:
+    organisation = azure.world.organisation("fabrikam")
+    assert organisation
+    (repository,) = azure.world.code.repositories(organisation, PROJECT)
+    changes = [(f"Commit {number}", [FileChange(f"/{number}", "add", "a")]) for number in range(601)]
+    first = git_edits.push(azure.world, repository, Moved("refs/heads/main", NO_COMMIT, ""), changes[:1], ADA)
+    begin = Moved("refs/heads/basket", NO_COMMIT, first.commits[0])
+    git_edits.moved(azure.world, repository, [begin], [], ADA)
+    git_edits.push(azure.world, repository, Moved(begin.name, first.commits[0], ""), changes[1:], ADA)
+    made = await azure.person.pull_requests.create(PROJECT, PROJECT, "basket", "main", "Much")
+    assert made.last_merge_source_commit
+    seen = made.last_merge_source_commit.commit_id
+    await azure.person.pull_requests.complete(PROJECT, PROJECT, made.pull_request_id, seen)
+    project_id = (await azure.person.project(PROJECT)).id
+    place = f"{project_id}/{repository.id}"
+    reader = MatrixReader({"fabrikam": azure.service})
+    wanted = [CodeLink(kind=CodeKind.PULL_REQUEST, name=str(made.pull_request_id), place=place)]
+    ((_, told),) = [one async for one in reader.requests("fabrikam", wanted)]
+    assert told
+    assert len(told.commits) == 601, "and the commit that the merge made"
+    page: Json = {"value": [{"commitId": "a" * 40}]}
+    round_and_round: Json = {"x-ms-continuationtoken": "1"}
+    await azure.fail(path="/commits", status=200, body=json.dumps(page), headers=round_and_round, times=2)
+    assert [one async for one in reader.requests("fabrikam", wanted)] == [(wanted[0], None)], "no data"
 
 
 @pytest.mark.parametrize(

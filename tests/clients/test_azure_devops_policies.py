@@ -19,6 +19,7 @@ from tests.sandbox.azure import Azure, azure_devops, config
 
 PROJECT = REPOSITORY = "Fabrikam"
 AGILE = "adcc42ab-9882-485e-a3ed-7678f01f66bc"
+EMPTY = '{"count": 0, "value": []}'
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_policy_is_made_beside_those_for_other_branches_and_of_other_types
 
 async def test_nothing_is_made_when_the_list_fails(azure: Azure) -> None:
     comments = await wanted(azure, PolicyKind.COMMENTS)
-    await azure.fail(path="/configurations", status=200, body="{}", headers={"x-ms-continuationtoken": "2"})
+    await azure.fail(path="/configurations", status=200, body=EMPTY, headers={"x-ms-continuationtoken": "2"})
     await azure.fail(path="/configurations", status=503)
     with pytest.raises(Unavailable):
         await azure.service.policies.get_or_create(PROJECT, comments)

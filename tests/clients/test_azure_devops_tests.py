@@ -13,6 +13,7 @@ from tests.sandbox.azure import Azure, azure_devops, config
 
 PROJECT = "Fabrikam"
 TESTED_BY = "Microsoft.VSTS.Common.TestedBy-Forward"
+EMPTY = '{"count": 0, "value": []}'
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ async def test_last_outcome_of_a_case_is_the_newest_of_any_suite(azure: Azure) -
 
 async def test_page_of_points_that_fails_fails_the_outcomes(azure: Azure) -> None:
     plan, _ = await planned(azure)
-    await azure.fail(path="/testpoint", status=200, body="{}", headers={"x-ms-continuationtoken": "2"})
+    await azure.fail(path="/testpoint", status=200, body=EMPTY, headers={"x-ms-continuationtoken": "2"})
     await azure.fail(path="/testpoint", status=503)
     with pytest.raises(Unavailable):
         await azure.service.test_plans.last_outcomes(PROJECT, plan.id)

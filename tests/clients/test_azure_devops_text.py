@@ -64,8 +64,10 @@ async def test_whatever_an_item_holds_can_be_kept_and_sent_on(fields: dict[str, 
 @given(texts)
 async def test_whatever_a_history_holds_can_be_told_to_an_agent(text: str) -> None:
     change: Json = {"oldValue": text, "newValue": [text]}
-    update: Json = {"id": 1, "rev": 2, "revisedBy": {"displayName": text}, "fields": {"System.Title": change}}
-    (found,) = await tracked({"value": [update]}).updates(KEY)
+    who: Json = {"displayName": text}
+    never = "9999-01-01T00:00:00Z"
+    entry: Json = {"id": 1, "rev": 2, "revisedBy": who, "revisedDate": never, "fields": {"System.Title": change}}
+    (found,) = await tracked({"value": [entry]}).updates(KEY)
     assert is_ours(happened(found.revised_by, found.rev, found.changed, ""))
     assert is_ours(found.model_dump_json())
 

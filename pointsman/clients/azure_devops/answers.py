@@ -59,12 +59,6 @@ class WorkItem(Answer):
         return self.links.get("html", Link()).href
 
 
-class WorkItems(Answer):
-    """A batch: an id that nobody finds is a null in it."""
-
-    value: list[WorkItem | None] = Field(default_factory=list)
-
-
 class FieldChange(Answer):
     old_value: Json = None
     new_value: Json = None
@@ -86,10 +80,6 @@ class Update(Answer):
     revised_date: datetime | None = None
     fields: dict[str, FieldChange] = Field(default_factory=dict)
     relations: RelationChanges = RelationChanges()
-
-
-class Updates(Answer):
-    value: list[Update] = Field(default_factory=list)
 
 
 class Comment(Answer):
@@ -116,9 +106,9 @@ class Comment(Answer):
 
 
 class Comments(Answer):
-    total_count: int = 0
-    comments: list[Comment] = Field(default_factory=list)
+    comments: list[Comment]
     continuation_token: str = ""
+    next_page: str = ""
 
 
 class WorkItemReference(Answer):
@@ -133,7 +123,7 @@ class ArtifactItems(Answer):
 
 
 class QueryResult(Answer):
-    work_items: list[WorkItemReference] = Field(default_factory=list)
+    work_items: list[WorkItemReference]
 
 
 class Deleted(Answer):
@@ -182,10 +172,6 @@ class Subscription(Answer):
     created_by: dict[str, Json] | str = ""
     created_date: datetime | None = None
     url: str = ""
-
-
-class Subscriptions(Answer):
-    value: list[Subscription] = Field(default_factory=list)
 
 
 class Project(Answer):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from pointsman.clients.azure_devops.answers_builds import Approval
 from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import Listed, whole
 from pointsman.contracts.base import Json
@@ -20,7 +21,7 @@ class ApprovalsApi:
         """Approvals in a state (`pending`, `approved`, ...; empty: any), with their steps, of users or of everybody.
 
         Raises:
-            Rejected: there may be more than the service tells at once; nothing of the list is used.
+            NotWhole: there may be more than the service tells at once; nothing of the list is used.
         """
         query: dict[str, str | int | bool] = {"$expand": "steps", "top": APPROVALS_MAX}
         if state:
@@ -29,7 +30,7 @@ class ApprovalsApi:
             query["userIds"] = ",".join(user_ids)
         found = await whole(self._connection, Listed[Approval], _approvals(project), query)
         if len(found) >= APPROVALS_MAX:
-            raise Rejected(f"{project}: {len(found)} approvals or more; the list is cut, none is used", "ListCut")
+            raise NotWhole(f"{project}: {len(found)} approvals or more; the list is cut, none is used", "ListCut")
         return found
 
     async def get(self, project: str, approval_id: str) -> Approval:

@@ -9,10 +9,10 @@ from pydantic import Field
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.hosts import Host
 from pointsman.clients.azure_devops.paging import Listed
 from pointsman.contracts.base import Json
-from pointsman.ports import Rejected
 
 VERSION = "7.1-preview.1"
 BATCH = 1_000
@@ -44,7 +44,7 @@ class AuditEntry(Answer):
 class AuditBatch(Answer):
     """`continuation_token` goes on behind the batch; keep it once all of `entries` are dealt with."""
 
-    decorated_audit_log_entries: list[AuditEntry] = Field(default_factory=list)
+    decorated_audit_log_entries: list[AuditEntry]
     continuation_token: str = ""
     has_more: bool = False
 
@@ -69,7 +69,7 @@ class AuditApi:
         """Entries of a time, or those of it behind `token`; in which order is not documented.
 
         Raises:
-            Rejected: the log does not go on although it says so; what came before is right, and not all.
+            NotWhole: the log does not go on although it says so; what came before is right, and not all.
         """
         query: dict[str, str | int | bool] = {
             "startTime": since.isoformat(),
@@ -83,7 +83,7 @@ class AuditApi:
                 AuditBatch, "GET", "_apis/audit/auditlog", query=asked, version=VERSION, host=Host.AUDIT
             )
             if batch.has_more and batch.continuation_token in ("", token):
-                raise Rejected(
+                raise NotWhole(
                     f"GET _apis/audit/auditlog: there is more behind {token!r} and no way to it; it is not whole",
                     "StuckList",
                 )

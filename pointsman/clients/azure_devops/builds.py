@@ -7,11 +7,11 @@ from datetime import datetime
 from pointsman.clients.azure_devops.answers_builds import Build, Definition
 from pointsman.clients.azure_devops.answers_code import Reference
 from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.git import full_name
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import Listed, each_by_header, whole
 from pointsman.contracts.base import Json
-from pointsman.ports import Rejected
 
 PAGE = 500
 ITEMS_MAX = 1_000  # of a build; the service takes a limit and gives no token
@@ -78,12 +78,12 @@ class BuildsApi:
         """Items of the commits that it is the first to build.
 
         Raises:
-            Rejected: there may be more than the service tells at once; nothing of the list is used.
+            NotWhole: there may be more than the service tells at once; nothing of the list is used.
         """
         path = f"{_build(project)}/builds/{build_id}/workitems"
         found = await whole(self._connection, Listed[Reference], path, {"$top": ITEMS_MAX})
         if len(found) >= ITEMS_MAX:
-            raise Rejected(f"build {build_id}: {len(found)} items or more; the list is cut, none is used", "ListCut")
+            raise NotWhole(f"build {build_id}: {len(found)} items or more; the list is cut, none is used", "ListCut")
         return found
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.caching import Cache, Key
 from pointsman.clients.azure_devops.credentials import Credential, credential_of
-from pointsman.clients.azure_devops.errors import in_doubt, is_sign_in_page, refusal, sign_in_refusal
+from pointsman.clients.azure_devops.errors import NotWhole, in_doubt, is_sign_in_page, refusal, sign_in_refusal
 from pointsman.clients.azure_devops.hosts import NEWEST, VERSION, Host, beside, organisation_url, version_for
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace, Priority
 from pointsman.clients.tls import tls_context
@@ -126,7 +126,11 @@ class Connection:
         """
 
         async def load() -> AnswerT:
-            return await self.call(answer, "GET", path, query=query, version=version, host=host)
+            found, following = await self.page(answer, "GET", path, query=query, version=version, host=host)
+            if following:
+                what = f"GET {path}: the list goes on behind {following!r}, and is read as one that does not"
+                raise NotWhole(f"{what}; nothing of it is used", "ListCut")
+            return found
 
         if self._cache is None:
             return await load()

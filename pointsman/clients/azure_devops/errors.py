@@ -48,6 +48,10 @@ class TooManyResults(Rejected):
     """A query found more than the service answers with: ask in slices."""
 
 
+class NotWhole(Rejected):
+    """A list that cannot be read to its end, so that nothing of it may be taken for all of it."""
+
+
 @dataclass(frozen=True)
 class BrokenRule:
     """A rule of the process. `flags` are the service's names, for example `required`, `invalidListValue`."""

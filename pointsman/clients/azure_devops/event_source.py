@@ -174,7 +174,8 @@ async def _history(hooks: ServiceHooksApi, one: Subscription, page_max: int) -> 
         total = total or _count(page)
         fresh = {told.id: told for told in page.results if told.id not in kept}
         kept |= fresh
-        if len(page.results) < page_max and len(kept) >= total:
+        # Where it does not count them, only a page without any is known to be the last.
+        if len(page.results) < page_max and len(kept) >= total and (total or not page.results):
             break
         until = min((told.created_date for told in page.results if told.created_date), default=None)
         if not fresh or until is None:  # more of one moment than it tells at once, or it tells the oldest first

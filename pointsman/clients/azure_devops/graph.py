@@ -12,7 +12,7 @@ from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.hosts import Host
 from pointsman.clients.azure_devops.names import segment
-from pointsman.clients.azure_devops.paging import Listed, by_header
+from pointsman.clients.azure_devops.paging import Listed, whole
 from pointsman.contracts.base import Json
 from pointsman.ports import Missing
 
@@ -146,16 +146,11 @@ class GraphApi:
 
     async def _memberships(self, descriptor: str, direction: str) -> list[Membership]:
         path, query = f"_apis/graph/memberships/{segment(descriptor)}", {"direction": direction}
-        found = await self._connection.call(
-            Listed[Membership], "GET", path, query=query, version=VERSION, host=Host.GRAPH
-        )
-        return found.value
+        return await whole(self._connection, Listed[Membership], path, query, VERSION, Host.GRAPH)
 
     async def _all(self, answer: type[Listed[EntryT]], what: str, scope: str) -> list[EntryT]:
         query: Query = {"scopeDescriptor": scope} if scope else {}
-        return await by_header(
-            self._connection, answer, lambda page: page.value, f"_apis/graph/{what}", query, VERSION, Host.GRAPH
-        )
+        return await whole(self._connection, answer, f"_apis/graph/{what}", query, VERSION, Host.GRAPH)
 
     async def _read(self, answer: type[AnswerT], what: str, max_age: timedelta, *, version: str = VERSION) -> AnswerT:
         path = f"_apis/graph/{what}"

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from pointsman.clients.azure_devops.answers import Answer, Relation
 from pointsman.clients.azure_devops.connection import Connection, Query
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.names import segment
-from pointsman.clients.azure_devops.paging import by_skip, moved
+from pointsman.clients.azure_devops.paging import Listed, each_by_skip, moved
 from pointsman.contracts.base import Json
-from pointsman.ports import Rejected
 
 LINKS = "_apis/wit/reporting/workitemlinks"
 REVISIONS = "_apis/wit/reporting/workitemrevisions"
@@ -46,21 +46,17 @@ class LinkChange(Answer):
     target_project_id: str = ""
 
 
-class _Revisions(Answer):
-    value: list[Revision] = Field(default_factory=list)
-
-
 class RevisionBatch(Answer):
     """`continuation_token` is the watermark to keep, also of the last batch."""
 
-    values: list[Revision] = Field(default_factory=list)
+    values: list[Revision]
     continuation_token: str = ""
     next_link: str = ""
     is_last_batch: bool = False
 
 
 class LinkBatch(Answer):
-    values: list[LinkChange] = Field(default_factory=list)
+    values: list[LinkChange]
     continuation_token: str = ""
     next_link: str = ""
     is_last_batch: bool = False
@@ -71,9 +67,10 @@ class HistoryApi:
         self._connection = connection
 
     async def revisions(self, item_id: int, skip: int = 0) -> list[Revision]:
-        """Each revision whole, oldest first, with the links of its time; a request per 200."""
+        """Each revision whole, oldest first, with the links of its time; a request per 200, and one."""
         path = f"_apis/wit/workitems/{item_id}/revisions"
-        return await by_skip(self._connection, _Revisions, lambda page: page.value, path, {"$expand": "all"}, skip)
+        found = each_by_skip(self._connection, Listed[Revision], path, {"$expand": "all"}, skip=skip)
+        return [revision async for revision in found]
 
     async def revision_stream(
         self,
@@ -132,17 +129,17 @@ def from_token(token: str, since: datetime | None) -> Query:
 
 def following_of(path: str, batch: RevisionBatch | LinkBatch, token: str) -> str:
     """The token behind a batch: its own, or the one in its next link, which is all that some examples carry."""
-    following = batch.continuation_token or _in_link(batch.next_link) or (token if batch.is_last_batch else "")
+    following = batch.continuation_token or in_link(batch.next_link) or (token if batch.is_last_batch else "")
     if batch.is_last_batch:
         return following
     if not following:
-        raise Rejected(
+        raise NotWhole(
             f"GET {path}: a batch that is not the last has no token; nothing behind it is known", "LostPlace"
         )
-    return moved(path, token, following)
+    return moved(path, [token], following)
 
 
-def _in_link(link: str) -> str:
+def in_link(link: str) -> str:
     try:
         return parse_qs(urlsplit(link).query).get("continuationToken", [""])[0]
     except ValueError:

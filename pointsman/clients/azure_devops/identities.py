@@ -9,6 +9,7 @@ from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.hosts import Host
+from pointsman.clients.azure_devops.paging import Listed
 from pointsman.contracts.base import Json
 
 KIND = "identity"
@@ -50,12 +51,6 @@ class FoundIdentity(Answer):
         return value if isinstance(value, str) else ""
 
 
-class _Identities(Answer):
-    """An id that nobody finds is a null in it."""
-
-    value: list[FoundIdentity | None] = Field(default_factory=list)
-
-
 class IdentitiesApi:
     """At a host of its own in the service; a server of one's own has it at its main one."""
 
@@ -85,7 +80,8 @@ class IdentitiesApi:
         return found
 
     async def _found(self, query: Query, max_age: timedelta) -> list[FoundIdentity]:
+        # An id that nobody finds is a null in it.
         answer = await self._connection.read(
-            _Identities, "_apis/identities", KIND, max_age, query=query, host=Host.GRAPH
+            Listed[FoundIdentity | None], "_apis/identities", KIND, max_age, query=query, host=Host.GRAPH
         )
         return [one for one in answer.value if one]

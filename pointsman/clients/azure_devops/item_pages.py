@@ -23,11 +23,15 @@ class ItemPages:
     async def page(
         self, organisation: str, project: str, after: int, limit: int, fields: Sequence[str]
     ) -> Sequence[TheirItem]:
-        """Two requests, whatever the project's size."""
-        wanted = f"WHERE [System.TeamProject] = @project AND [System.Id] > {after}"
-        wiql = " ".join(["SELECT [System.Id] FROM WorkItems", wanted, "ORDER BY [System.Id]"])
-        ids = await self._client(organisation).work_items.query(wiql, project, limit)
-        return await self.items(organisation, ids, fields)
+        """Two requests, whatever the project's size; two more where an item went while they were asked."""
+        queries, found = self._client(organisation).queries, list[TheirItem]()
+        while missing := limit - len(found):
+            ids = await queries.first("", project, after, missing)
+            found += await self.items(organisation, ids, fields)
+            if len(ids) < missing:
+                break
+            after = ids[-1]
+        return found
 
     async def items(self, organisation: str, ids: Sequence[int], fields: Sequence[str]) -> Sequence[TheirItem]:
         """A request for 200 ids; none for none."""

@@ -10,6 +10,7 @@ from pointsman.clients.azure_devops.answers_code import PullRequest
 from pointsman.clients.azure_devops.answers_tests import UNTESTED
 from pointsman.clients.azure_devops.builds import BuildCriteria
 from pointsman.clients.azure_devops.client import AzureDevOps
+from pointsman.clients.azure_devops.errors import NotPermitted
 from pointsman.clients.azure_devops.history import LinkChange, Revision
 from pointsman.clients.azure_devops.names import unique_name
 from pointsman.clients.azure_devops.pull_requests import Criteria
@@ -32,7 +33,6 @@ from pointsman.ports import Missing, Rejected
 
 BATCH_MAX = 1_000
 TITLE_CHARS = 255  # the service allows no more
-COMMITS_MAX = 500  # of a pull request
 LISTED_FROM = 20  # so many pull requests of a project are found sooner in its list than one by one
 TYPE, STATE, TITLE, PROJECT = "System.WorkItemType", "System.State", "System.Title", "System.TeamProject"
 REV, DELETED, CODE_LINKS = "System.Rev", "System.IsDeleted", "System.ExternalLinkCount"
@@ -173,20 +173,19 @@ async def _request(client: AzureDevOps, project: str, number: int) -> RequestTol
         return None
 
 
-async def _with_commits(client: AzureDevOps, link: CodeLink, told: RequestTold) -> RequestTold:
+async def _with_commits(client: AzureDevOps, link: CodeLink, told: RequestTold) -> RequestTold | None:
     """A completed one with all that it brought, so that each commit leads to what it serves."""
     if told.status != COMPLETED:
         return told
     project, _, repository = link.place.partition("/")
     found = dict.fromkeys(told.commits)
     try:
-        async with aclosing(client.pull_requests.commits(project, repository, told.number)) as commits:
-            async for commit in commits:
-                found[commit.commit_id] = None
-                if len(found) >= COMMITS_MAX:
-                    break
-    except (Missing, Rejected):  # its repository is gone, or not for us to see
+        async for commit in client.pull_requests.commits(project, repository, told.number):
+            found[commit.commit_id] = None
+    except (Missing, NotPermitted):  # its repository is gone, or not for us to see
         return told
+    except Rejected:
+        return None  # no data, and asked for again: some of its commits would pass for all
     return told.model_copy(update={"commits": tuple(found)})
 
 

@@ -1,24 +1,38 @@
-"""Lists that come in pages, each kind by its own token. A page that fails fails the list: none is ever short."""
+"""Lists that come in pages, each kind by its own token. A page that fails fails the list: none is ever short.
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+Lists by `$top` and `$skip` have no token: no page says that it is the last, and the service may give fewer entries than
+it is asked for. So they end at an empty page. Lists that come back to where they were are an error.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
-from pydantic import Field
+from pydantic import model_validator
 
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.connection import Connection, Query
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.hosts import VERSION, Host
-from pointsman.ports import Rejected
 
 PAGE = 200
-AnswerT = TypeVar("AnswerT", bound=Answer)
 EntryT = TypeVar("EntryT")
 
 
 class Listed(Answer, Generic[EntryT]):
-    """A list as the service wraps it."""
+    """A list as the service wraps it. An answer without one is none, unless it counts no entries."""
 
-    value: list[EntryT] = Field(default_factory=list)
+    value: list[EntryT]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_counted(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("value") is None and data.get("count") == 0:
+            return {**data, "value": []}
+        return data
+
+
+def _never(page: Sequence[object]) -> bool:
+    return False
 
 
 async def each_by_header(
@@ -27,17 +41,22 @@ async def each_by_header(
     path: str,
     query: Query | None = None,
     version: str = VERSION,
+    host: Host = Host.MAIN,
 ) -> AsyncGenerator[EntryT]:
-    """As `by_header`, one page in memory at a time. Whoever reads on after an error has not read the whole list."""
-    token = ""
+    """The next page's token is in `x-ms-continuationtoken`: projects, builds, graph, policies, access lists.
+
+    One page in memory at a time. Whoever reads on after an error has not read the whole list.
+    """
+    token, passed = "", set[str]()
     while True:
         asked = {**(query or {}), **({"continuationToken": token} if token else {})}
-        page, following = await connection.page(answer, "GET", path, query=asked, version=version)
+        page, following = await connection.page(answer, "GET", path, query=asked, version=version, host=host)
         for entry in page.value:
             yield entry
-        token = moved(path, token, following)
+        token = moved(path, passed, following)
         if not token:
             return
+        passed.add(token)
 
 
 async def each_by_skip(
@@ -46,21 +65,27 @@ async def each_by_skip(
     path: str,
     query: Query | None = None,
     version: str = VERSION,
+    *,
     prefix: str = "$",
+    skip: int = 0,
+    is_last: Callable[[Sequence[EntryT]], bool] = _never,
 ) -> AsyncGenerator[EntryT]:
-    """As `by_skip`, one page in memory at a time. `prefix` stands before `top` and `skip`."""
-    count = 0
+    """Without the first `skip`: updates, revisions, teams, what is in repositories. As `each_by_header` in memory.
+
+    `prefix` stands before `top` and `skip`. Where the entries themselves show that a page is the last, `is_last` says
+    so, and saves the request for an empty one.
+    """
     last: Sequence[EntryT] = ()
     while True:
-        asked: Query = {**(query or {}), f"{prefix}top": PAGE, f"{prefix}skip": count}
+        asked: Query = {**(query or {}), f"{prefix}top": PAGE, f"{prefix}skip": skip}
         page = (await connection.call(answer, "GET", path, query=asked, version=version)).value
         if page and page == last:
-            raise Rejected(f"GET {path}: entries {count} and on are those before; the list does not go on", "StuckList")
+            raise NotWhole(f"GET {path}: entries {skip} and on are those before; the list does not go on", "StuckList")
         for entry in page:
             yield entry
-        if len(page) < PAGE:
+        if not page or is_last(page):
             return
-        count, last = count + len(page), page
+        skip, last = skip + len(page), page
 
 
 async def whole(
@@ -69,56 +94,18 @@ async def whole(
     path: str,
     query: Query | None = None,
     version: str = VERSION,
-) -> list[EntryT]:
-    """A list that the service gives in one piece: it has no pages to ask for."""
-    return (await connection.call(answer, "GET", path, query=query, version=version)).value
-
-
-async def by_header(
-    connection: Connection,
-    answer: type[AnswerT],
-    entries: Callable[[AnswerT], Sequence[EntryT]],
-    path: str,
-    query: Query | None = None,
-    version: str = VERSION,
     host: Host = Host.MAIN,
 ) -> list[EntryT]:
-    """The next page's token is in `x-ms-continuationtoken`: projects, builds, graph, policies, access lists."""
-    found: list[EntryT] = []
-    token = ""
-    while True:
-        asked = {**(query or {}), **({"continuationToken": token} if token else {})}
-        page, following = await connection.page(answer, "GET", path, query=asked, version=version, host=host)
-        found += entries(page)
-        token = moved(path, token, following)
-        if not token:
-            return found
+    """All of a list, in memory: of one that goes on behind a token, or that the service gives in one piece."""
+    return [entry async for entry in each_by_header(connection, answer, path, query, version, host)]
 
 
-async def by_skip(
-    connection: Connection,
-    answer: type[AnswerT],
-    entries: Callable[[AnswerT], Sequence[EntryT]],
-    path: str,
-    query: Query | None = None,
-    skip: int = 0,
-) -> list[EntryT]:
-    """Pages are `$top` and `$skip`, and the last is the one that is not full: updates, revisions, teams."""
-    found: list[EntryT] = []
-    while True:
-        asked: Query = {**(query or {}), "$top": PAGE, "$skip": skip + len(found)}
-        page = entries(await connection.call(answer, "GET", path, query=asked))
-        found += page
-        if len(page) < PAGE:
-            return found
-
-
-def moved(path: str, token: str, following: str) -> str:
+def moved(path: str, passed: Collection[str], following: str) -> str:
     """The next token.
 
     Raises:
-        Rejected: it is the one that we come from, so the list would never end.
+        NotWhole: it is one that we come from, so the list would never end.
     """
-    if following and following == token:
-        raise Rejected(f"GET {path}: the list does not go on behind {token!r}; nothing of it is used", "StuckList")
+    if following in passed:
+        raise NotWhole(f"GET {path}: the list does not go on behind {following!r}; nothing of it is used", "StuckList")
     return following

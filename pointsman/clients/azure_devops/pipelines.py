@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator
 
 from pointsman.clients.azure_devops.answers_builds import Pipeline, Run
 from pointsman.clients.azure_devops.connection import Connection
+from pointsman.clients.azure_devops.errors import NotWhole
 from pointsman.clients.azure_devops.git import full_name
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import Listed, each_by_header, whole
 from pointsman.contracts.base import Json
-from pointsman.ports import Rejected
 
 PAGE = 500
 RUNS_MAX = 10_000  # the service's own limit of the list, which has no pages
@@ -38,11 +38,11 @@ class PipelinesApi:
         """Newest first, in one answer. Of a pipeline with a long past ask `builds.each`, which has pages.
 
         Raises:
-            Rejected: there may be more than the service tells at once; nothing of the list is used.
+            NotWhole: there may be more than the service tells at once; nothing of the list is used.
         """
         found = await whole(self._connection, Listed[Run], f"{_pipelines(project)}/{pipeline_id}/runs")
         if len(found) >= RUNS_MAX:
-            raise Rejected(
+            raise NotWhole(
                 f"pipeline {pipeline_id}: {len(found)} runs or more; the list is cut, none is used", "ListCut"
             )
         return found

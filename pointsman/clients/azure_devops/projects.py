@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 
-from pydantic import Field
-
 from pointsman.clients.azure_devops.answers import Answer, Nothing, Project
 from pointsman.clients.azure_devops.answers_policies import Operation
 from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.names import segment
-from pointsman.clients.azure_devops.paging import by_header, by_skip
+from pointsman.clients.azure_devops.paging import Listed, each_by_skip, whole
 from pointsman.contracts.base import Json
 
 
@@ -40,18 +38,6 @@ class _Capable(Answer):
     capabilities: _Capabilities = _Capabilities()
 
 
-class _Projects(Answer):
-    value: list[Project] = Field(default_factory=list)
-
-
-class _Teams(Answer):
-    value: list[Team] = Field(default_factory=list)
-
-
-class _Members(Answer):
-    value: list[Member] = Field(default_factory=list)
-
-
 class ProjectsApi:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -59,7 +45,7 @@ class ProjectsApi:
     async def all(self, state: str = "wellFormed") -> list[Project]:
         """Projects in a state; `deleted` are those that can still be restored, `all` is everything."""
         query: Query = {"stateFilter": state, "$top": 100}
-        return await by_header(self._connection, _Projects, lambda page: page.value, "_apis/projects", query)
+        return await whole(self._connection, Listed[Project], "_apis/projects", query)
 
     async def get(self, name: str, max_age: timedelta = FRESH) -> Project:
         """By name or id, as it was up to `max_age` ago."""
@@ -95,7 +81,7 @@ class ProjectsApi:
         return await self._connection.call(Operation, "DELETE", f"_apis/projects/{segment(project_id)}")
 
     async def teams(self, project: str) -> list[Team]:
-        return await by_skip(self._connection, _Teams, lambda page: page.value, _teams(project))
+        return [team async for team in each_by_skip(self._connection, Listed[Team], _teams(project))]
 
     async def team(self, project: str, name: str) -> Team:
         return await self._connection.call(Team, "GET", f"{_teams(project)}/{segment(name)}")
@@ -110,7 +96,7 @@ class ProjectsApi:
 
     async def members(self, project: str, team: str) -> list[Member]:
         path = f"{_teams(project)}/{segment(team)}/members"
-        return await by_skip(self._connection, _Members, lambda page: page.value, path)
+        return [member async for member in each_by_skip(self._connection, Listed[Member], path)]
 
 
 def _teams(project: str) -> str:

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from pydantic import Field, SecretStr
 
-from pointsman.clients.azure_devops.answers import Answer, Nothing, Subscription, Subscriptions
+from pointsman.clients.azure_devops.answers import Answer, Nothing, Subscription
 from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.hosts import Host
 from pointsman.clients.azure_devops.names import segment
+from pointsman.clients.azure_devops.paging import Listed, whole
 from pointsman.contracts.base import Json
 from pointsman.ports import Missing
 
@@ -103,10 +104,6 @@ class NotificationResults(Answer):
     summary: list[NotificationSummary] = Field(default_factory=list)
 
 
-class _Notifications(Answer):
-    value: list[Notification] = Field(default_factory=list)
-
-
 class ServiceHooksApi:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -136,7 +133,7 @@ class ServiceHooksApi:
     async def list(self, event_type: str, publisher: str = "tfs") -> list[Subscription]:
         """Subscriptions to one event that post to a URL, whoever made them."""
         query = {"publisherId": publisher, "eventType": event_type, "consumerId": "webHooks"}
-        return (await self._connection.call(Subscriptions, "GET", PATH, query=query, host=_host(publisher))).value
+        return await whole(self._connection, Listed[Subscription], PATH, query, host=_host(publisher))
 
     async def get(self, subscription_id: str, publisher: str = "tfs") -> Subscription:
         return await self._connection.call(Subscription, "GET", _path(subscription_id), host=_host(publisher))
@@ -166,7 +163,7 @@ class ServiceHooksApi:
         told = {"status": status, "result": result}
         query: Query = {"maxResults": limit, **{name: value for name, value in told.items() if value}}
         path = f"{_path(subscription_id)}/notifications"
-        found = await self._connection.call(_Notifications, "GET", path, query=query, host=_host(publisher))
+        found = await self._connection.call(Listed[Notification], "GET", path, query=query, host=_host(publisher))
         return found.value
 
     async def notification(self, subscription_id: str, number: int, publisher: str = "tfs") -> Notification:

@@ -118,7 +118,7 @@ class TestResultsApi:
     async def results_of_case(self, project: str, test_case_id: int, days: int) -> AsyncGenerator[Result]:
         """Results of one test case of the last days, branch by branch, each newest first."""
         path = f"{segment(project)}/_apis/testresults/results/testhistory"
-        token = ""
+        token, passed = "", set[str]()
         while True:
             body: dict[str, Json] = {"testCaseId": test_case_id, "groupBy": "branch", "trendDays": days}
             if token:
@@ -127,9 +127,10 @@ class TestResultsApi:
             for group in page.results_for_group:
                 for result in group.results:
                     yield result
-            token = moved(path, token, page.continuation_token)
+            token = moved(path, passed, page.continuation_token)
             if not token:
                 return
+            passed.add(token)
 
 
 def _runs(project: str) -> str:

@@ -8,6 +8,7 @@ from pointsman.clients.azure_devops.answers import Answer, State, WorkItemType
 from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import Connection
 from pointsman.clients.azure_devops.names import segment
+from pointsman.clients.azure_devops.paging import Listed
 from pointsman.contracts.base import Json
 
 
@@ -32,22 +33,6 @@ class FieldDefinition(Answer):
     is_identity: bool = False
 
 
-class _Types(Answer):
-    value: list[WorkItemType] = Field(default_factory=list)
-
-
-class _States(Answer):
-    value: list[State] = Field(default_factory=list)
-
-
-class _TypeFields(Answer):
-    value: list[TypeField] = Field(default_factory=list)
-
-
-class _Fields(Answer):
-    value: list[FieldDefinition] = Field(default_factory=list)
-
-
 class TypesApi:
     """Each answer may be one that was read up to `max_age` ago; `caching.TYPES_AGE` is a good one."""
 
@@ -55,24 +40,24 @@ class TypesApi:
         self._connection = connection
 
     async def all(self, project: str, max_age: timedelta = FRESH) -> list[WorkItemType]:
-        return (await self._connection.read(_Types, _types(project), "type", max_age)).value
+        return (await self._connection.read(Listed[WorkItemType], _types(project), "type", max_age)).value
 
     async def get(self, project: str, name: str, max_age: timedelta = FRESH) -> WorkItemType:
         """With its live transitions: a customised process has others than the bundled ones."""
         return await self._connection.read(WorkItemType, _type(project, name), "type", max_age)
 
     async def states(self, project: str, name: str, max_age: timedelta = FRESH) -> list[State]:
-        return (await self._connection.read(_States, f"{_type(project, name)}/states", "type", max_age)).value
+        return (await self._connection.read(Listed[State], f"{_type(project, name)}/states", "type", max_age)).value
 
     async def fields(self, project: str, name: str, max_age: timedelta = FRESH) -> list[TypeField]:
         """Fields of a type, with allowed values, default and whether they must be filled in every state."""
         path, query = f"{_type(project, name)}/fields", {"$expand": "allowedValues"}
-        return (await self._connection.read(_TypeFields, path, "field", max_age, query=query)).value
+        return (await self._connection.read(Listed[TypeField], path, "field", max_age, query=query)).value
 
     async def definitions(self, project: str = "", max_age: timedelta = FRESH) -> list[FieldDefinition]:
         """Fields of the organisation, or those that a project uses."""
         path = f"{segment(project)}/_apis/wit/fields" if project else "_apis/wit/fields"
-        return (await self._connection.read(_Fields, path, "field", max_age)).value
+        return (await self._connection.read(Listed[FieldDefinition], path, "field", max_age)).value
 
 
 def _types(project: str) -> str:

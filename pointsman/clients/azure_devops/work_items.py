@@ -9,27 +9,27 @@ from pydantic import TypeAdapter
 from pointsman.clients.azure_devops.answers import (
     ArtifactItems,
     Comment,
-    Comments,
     Deleted,
     Nothing,
     QueryResult,
     Update,
-    Updates,
     WorkItem,
-    WorkItems,
     WorkItemType,
 )
 from pointsman.clients.azure_devops.caching import FRESH
 from pointsman.clients.azure_devops.connection import ITEM, JSON_PATCH, Connection, Query
+from pointsman.clients.azure_devops.discussions import VERSION, all_comments, comments_path
 from pointsman.clients.azure_devops.names import segment
-from pointsman.clients.azure_devops.paging import PAGE, by_skip, moved
+from pointsman.clients.azure_devops.paging import PAGE, Listed, each_by_skip
 from pointsman.clients.azure_devops.patches import Operation
 from pointsman.contracts.base import Json
 from pointsman.ports import Rejected
 
 ARTIFACTS = "_apis/wit/artifacturiquery"
 BATCH_MAX = 200  # the service refuses more items with VS403474; of artifacts it does not say how many it takes
-COMMENTS_VERSION = "7.1-preview.4"
+HISTORY_MIN = 100
+"""Entries of a history that the service gives at once where there are as many: other clients take 200 for granted."""
+NEVER_YEAR = 9999
 MARKDOWN_VERSION = "7.2-preview.4"
 _BODY: TypeAdapter[Json] = TypeAdapter(Json)
 
@@ -57,7 +57,8 @@ class WorkItemsApi:
                 body["fields"] = list(fields)
             else:
                 body["$expand"] = expand
-            page = await self._connection.call(WorkItems, "POST", "_apis/wit/workitemsbatch", body=body)
+            # An id that nobody finds is a null in it.
+            page = await self._connection.call(Listed[WorkItem | None], "POST", "_apis/wit/workitemsbatch", body=body)
             found += [item for item in page.value if item]
         return found
 
@@ -84,25 +85,16 @@ class WorkItemsApi:
     async def updates(self, item_id: int, skip: int = 0) -> list[Update]:
         """History entries in order, without the first `skip`; a request per 200."""
         path = f"_apis/wit/workitems/{item_id}/updates"
-        return await by_skip(self._connection, Updates, lambda page: page.value, path, skip=skip)
+        found = each_by_skip(self._connection, Listed[Update], path, skip=skip, is_last=_ends_history)
+        return [update async for update in found]
 
     async def comments(self, project: str, item_id: int) -> list[Comment]:
         """All comments that stand, newest first, as the service orders them."""
-        found: list[Comment] = []
-        token = ""
-        while True:
-            query: Query = {"$top": PAGE, **({"continuationToken": token} if token else {})}
-            page = await self._connection.call(
-                Comments, "GET", _comments(project, item_id), query=query, version=COMMENTS_VERSION
-            )
-            found += page.comments
-            token = moved("comments", token, page.continuation_token)
-            if not token:
-                return found
+        return await all_comments(self._connection, comments_path(project, item_id))
 
     async def add_comment(self, project: str, item_id: int, text: str, markdown: bool = False) -> Comment:
         """A comment of its own, guarded by nothing; `patches.add_comment` goes under a test of `/rev`."""
-        return await self._say("POST", _comments(project, item_id), text, markdown)
+        return await self._say("POST", comments_path(project, item_id), text, markdown)
 
     async def edit_comment(
         self, project: str, item_id: int, comment_id: int, text: str, markdown: bool = False
@@ -112,12 +104,12 @@ class WorkItemsApi:
         Raises:
             Rejected: `markdown` is not what the comment is written in, and the text stays or Markdown would end.
         """
-        return await self._say("PATCH", f"{_comments(project, item_id)}/{comment_id}", text, markdown)
+        return await self._say("PATCH", f"{comments_path(project, item_id)}/{comment_id}", text, markdown)
 
     async def delete_comment(self, project: str, item_id: int, comment_id: int) -> None:
         """Take a comment back: its last version has no text. Raises `Missing` if that has happened before."""
-        path = f"{_comments(project, item_id)}/{comment_id}"
-        await self._connection.call(Nothing, "DELETE", path, version=COMMENTS_VERSION)
+        path = f"{comments_path(project, item_id)}/{comment_id}"
+        await self._connection.call(Nothing, "DELETE", path, version=VERSION)
 
     async def query(self, wiql: str, project: str = "", top: int = PAGE) -> list[int]:
         """Ids that a WIQL query finds. `@project` in it means `project`."""
@@ -166,7 +158,7 @@ class WorkItemsApi:
         await self._connection.call(Nothing, "PATCH", path, body={"isDeleted": False})
 
     async def _say(self, method: str, path: str, text: str, markdown: bool) -> Comment:
-        version, query = (MARKDOWN_VERSION, {"format": "markdown"}) if markdown else (COMMENTS_VERSION, None)
+        version, query = (MARKDOWN_VERSION, {"format": "markdown"}) if markdown else (VERSION, None)
         return await self._connection.call(Comment, method, path, query=query, body={"text": text}, version=version)
 
     async def _write(
@@ -183,10 +175,13 @@ class WorkItemsApi:
         )
 
 
+def _ends_history(page: Sequence[Update]) -> bool:
+    """Whether nothing is behind a page of it. The entry of the newest revision says that none came in its place; behind
+    it are only changes of links, and a page as short as this was not cut among them."""
+    newest = any(one.revised_date and one.revised_date.year >= NEVER_YEAR for one in page)
+    return newest and len(page) < HISTORY_MIN
+
+
 def _artifact(uri: str) -> str:
     """What it names, however its slashes and its ids are written."""
     return unquote(uri).lower()
-
-
-def _comments(project: str, item_id: int) -> str:
-    return f"{segment(project)}/_apis/wit/workItems/{item_id}/comments"

@@ -12,7 +12,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.bodies import inner, text, within
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.faults_of_service import forbidden
-from pointsman.sandbox.azure_devops.listing import in_one
+from pointsman.sandbox.azure_devops.listing import at_most, in_one
 from pointsman.sandbox.azure_devops.policy_state import TYPES
 from pointsman.sandbox.azure_devops.state import AuditEntry
 
@@ -58,7 +58,7 @@ def log(call: Call) -> Reply:
     _require_permission(call)
     held = [one for one in reversed(_held(call)) if within(call, one.at, "startTime", "endTime")]
     start = call.count("continuationToken", 0)
-    end = start + (call.count("batchSize", BATCH_DEFAULT) or BATCH_DEFAULT)
+    end = start + at_most(call, call.count("batchSize", BATCH_DEFAULT) or BATCH_DEFAULT)
     entries: list[Json] = [_entry_json(call, one) for one in held[start:end]]
     more = end < len(held)
     return Reply(

@@ -9,6 +9,7 @@ from pointsman.sandbox.azure_devops.documents import HTML, MARKDOWN
 from pointsman.sandbox.azure_devops.faults_of_service import invalid
 from pointsman.sandbox.azure_devops.formats import comment_format
 from pointsman.sandbox.azure_devops.item_operations import collection, item_of
+from pointsman.sandbox.azure_devops.listing import at_most
 from pointsman.sandbox.azure_devops.rendering import Links, comment_json, comment_ref, fields_json, version_json
 from pointsman.sandbox.azure_devops.revisions import Fields
 from pointsman.sandbox.azure_devops.state import Comment, Item
@@ -24,7 +25,8 @@ def comments(call: Call) -> Reply:
     found = [c for c in item.comments if not c.deleted or call.flag("includeDeleted")]
     if call.query.get("order", "desc").lower() == "desc":
         found.reverse()
-    start, top = call.count("continuationToken", 0), min(call.count("$top", COMMENTS_MAX), COMMENTS_MAX)
+    start = call.count("continuationToken", 0)
+    top = at_most(call, min(call.count("$top", COMMENTS_MAX), COMMENTS_MAX))
     page = found[start : start + top]
     body: dict[str, Json] = {
         "totalCount": len(found),
@@ -92,7 +94,7 @@ def discussion_stream(call: Call) -> Reply:
     The specification gives the envelope only; what stands in `values` is not confirmed.
     """
     after = call.count("continuationToken", 0)
-    top = min(call.count("$maxPageSize", DISCUSSIONS_MAX), DISCUSSIONS_MAX)
+    top = at_most(call, min(call.count("$maxPageSize", DISCUSSIONS_MAX), DISCUSSIONS_MAX))
     found = sorted((told for told in _told(call) if told[0] > after), key=lambda told: told[0])
     page = found[:top]
     token = str(page[-1][0] if page else after)

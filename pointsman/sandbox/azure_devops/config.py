@@ -100,7 +100,7 @@ class SandboxConfig(Named):
     query_max: int = 20_000
     """Ids that a query may find before it is refused."""
     page_max: int = 1_000
-    """Entries of a page of those lists that go on behind a token."""
+    """Entries of a page, however many are asked for."""
     api_version_max: str = "7.2"
     """Newest version that is known; a server of one's own knows less than the service."""
     people: tuple[Identity, ...] = ()

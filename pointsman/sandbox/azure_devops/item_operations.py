@@ -5,6 +5,7 @@ from pointsman.sandbox.azure_devops import edits, rules
 from pointsman.sandbox.azure_devops.calls import JSON_PATCH, Call, Operation, Reply
 from pointsman.sandbox.azure_devops.documents import parse
 from pointsman.sandbox.azure_devops.faults_of_service import forbidden, invalid, no_item, over_batch_limit
+from pointsman.sandbox.azure_devops.listing import skipped
 from pointsman.sandbox.azure_devops.process import Kind
 from pointsman.sandbox.azure_devops.rendering import deleted_json, fields_json, item_json, listed_json, update_json
 from pointsman.sandbox.azure_devops.state import Item
@@ -101,8 +102,8 @@ def _tell(call: Call, happened: list[edits.Happened]) -> None:
 
 def updates(call: Call) -> Reply:
     item = item_of(call)
-    skip, top = call.count("$skip", 0), min(call.count("$top", PAGE_MAX), PAGE_MAX)
-    return collection([update_json(item, entry, call.links) for entry in item.updates[skip : skip + top]])
+    told = item.updates[skipped(call, PAGE_MAX)]
+    return collection([update_json(item, entry, call.links) for entry in told])
 
 
 def delete(call: Call) -> Reply:

@@ -5,15 +5,15 @@ from uuid import uuid4
 
 from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import BYTES, Call, Operation, Reply
-from pointsman.sandbox.azure_devops.config import Project
+from pointsman.sandbox.azure_devops.config import Identity, Project
 from pointsman.sandbox.azure_devops.faults_of_service import ServiceError, invalid, no_project
 from pointsman.sandbox.azure_devops.item_operations import collection
 from pointsman.sandbox.azure_devops.lifecycle_operations import begin
+from pointsman.sandbox.azure_devops.listing import at_most, by_skip
 from pointsman.sandbox.azure_devops.policy_state import Pending
 from pointsman.sandbox.azure_devops.rendering import identity_json
 from pointsman.sandbox.azure_devops.trees import Team
 
-TEAM_PAGE = 100
 PROJECTS_MAX = 100
 ATTACHMENT_BYTES_MAX = 60 * 1024 * 1024
 
@@ -21,7 +21,7 @@ ATTACHMENT_BYTES_MAX = 60 * 1024 * 1024
 def projects(call: Call) -> Reply:
     """The place of the next page goes out in a header."""
     start = call.count("continuationToken", 0) or call.count("$skip", 0)
-    top = call.count("$top", PROJECTS_MAX)
+    top = at_most(call, call.count("$top", PROJECTS_MAX))
     held = call.organisation.projects
     more = {"x-ms-continuationtoken": str(start + top)} if start + top < len(held) else {}
     page = collection([_project_json(call, project) for project in held[start : start + top]])
@@ -65,8 +65,7 @@ def create_project(call: Call) -> Reply:
 
 def teams(call: Call) -> Reply:
     project, held = _teams(call)
-    skip, top = call.count("$skip", 0), call.count("$top", TEAM_PAGE)
-    return collection([_json(call, project, team) for team in held[skip : skip + top]])
+    return by_skip(call, held, lambda team: _json(call, project, team))
 
 
 def team(call: Call) -> Reply:
@@ -94,14 +93,12 @@ def delete(call: Call) -> Reply:
 def members(call: Call) -> Reply:
     """Everybody is a member of each team; the first is its administrator."""
     _team(call)
-    skip, top = call.count("$skip", 0), call.count("$top", TEAM_PAGE)
     everyone = call.world.config.identities
-    return collection(
-        [
-            {"identity": identity_json(one, call.links), **({"isTeamAdmin": True} if one is everyone[0] else {})}
-            for one in everyone[skip : skip + top]
-        ]
-    )
+
+    def shown(one: Identity) -> Json:
+        return {"identity": identity_json(one, call.links), **({"isTeamAdmin": True} if one is everyone[0] else {})}
+
+    return by_skip(call, everyone, shown)
 
 
 def upload(call: Call) -> Reply:

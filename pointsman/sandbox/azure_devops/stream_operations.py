@@ -8,6 +8,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops.calls import Call, Operation, Reply
 from pointsman.sandbox.azure_devops.faults_of_service import invalid
 from pointsman.sandbox.azure_devops.item_operations import collection, item_of
+from pointsman.sandbox.azure_devops.listing import at_most, skipped
 from pointsman.sandbox.azure_devops.process import FIELDS, Shape
 from pointsman.sandbox.azure_devops.rendering import Links, fields_json, identity_json, relations_json
 from pointsman.sandbox.azure_devops.revisions import Fields
@@ -40,15 +41,15 @@ class Told:
 def revisions(call: Call) -> Reply:
     """`relations` are those of the end of the revision's time, as far as the history tells."""
     item = item_of(call)
-    skip, top = call.count("$skip", 0), min(call.count("$top", PAGE_MAX), PAGE_MAX)
-    numbered = list(enumerate(item.revisions, start=1))[skip : skip + top]
+    numbered = list(enumerate(item.revisions, start=1))[skipped(call, PAGE_MAX)]
     whole = call.expand in ("all", "relations")
     return collection([_whole(call, item, rev, fields, whole) for rev, fields in numbered])
 
 
 def revision_stream(call: Call) -> Reply:
     """The token is the watermark of the last revision told. Long texts come with `$expand=fields` only."""
-    after, top = call.count("continuationToken", 0), min(call.count("$maxPageSize", BATCH_MAX), BATCH_MAX)
+    after, asked = call.count("continuationToken", 0), min(call.count("$maxPageSize", BATCH_MAX), BATCH_MAX)
+    top = at_most(call, asked)
     found = [told for told in _marked(call, after) if _wanted(call, _named(call, "types"), told[1], told[2])]
     found.sort(key=lambda told: told[0])
     page = found[:top]
@@ -78,9 +79,12 @@ def link_stream(call: Call) -> Reply:
         one for one in told if (after or _moment(one.update.at) >= since) and (not kinds or one.rel.lower() in kinds)
     ]
     told.sort(key=lambda one: one.update.mark)
-    page = told[:BATCH_MAX]
+    end = at_most(call, BATCH_MAX)
+    while end < len(told) and told[end].update.mark == told[end - 1].update.mark:
+        end += 1  # links that one change made have one place: a page that ended among them would lose the rest
+    page = told[:end]
     token = str(page[-1].update.mark if page else after)
-    return _batch(call, "workItemLinks", [_linked(call, one) for one in page], token, last=len(told) <= BATCH_MAX)
+    return _batch(call, "workItemLinks", [_linked(call, one) for one in page], token, last=len(told) == len(page))
 
 
 def _linked(call: Call, told: Told) -> dict[str, Json]:
