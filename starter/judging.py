@@ -17,6 +17,8 @@ from pointsman.ports import Inbox, Ledger
 from pointsman.ports_inbox import UNKNOWN, ItemName, Known
 from starter import work_items
 
+IDLE = "changes nothing that matters, and the item is not worked on now"
+
 
 @dataclass(frozen=True)
 class HandOver:
@@ -144,6 +146,8 @@ class Judge:
             return Decision(DeliveryState.ECHO, told(write.operation), known.workflow_id, None, proven, heard.rev)
         if operation := await self._other_end(key, heard, known):
             return Decision(DeliveryState.ECHO, told(operation), known.workflow_id)
+        if heard.is_idle and known.workflow_id and known.state in ENDED:
+            return Decision(DeliveryState.OUT_OF_SCOPE, IDLE, known.workflow_id)
         event = _event(delivery, heard, kind, key.model_copy(update={"project": heard.project or known.project}))
         what = HandOver(event, delivery.tenant, delivery.chain_id, known.workflow_id)
         return Decision(DeliveryState.DISPATCHED, workflow_id=what.workflow_id, hand_over=what)
@@ -201,7 +205,8 @@ def _is_by(actor: str, write: WriteRecord) -> bool:
 
 def _may_be_ours(heard: Heard) -> bool:
     """Who changed links alone is asked by the run, which knows our account."""
-    return heard.kind in (EventKind.UPDATED, EventKind.COMMENTED) and bool(_changed(heard))
+    said = bool(_changed(heard)) or (heard.is_idle and heard.comment_id > 0)
+    return heard.kind in (EventKind.UPDATED, EventKind.COMMENTED) and said
 
 
 def _without_effect(heard: Heard) -> Decision:

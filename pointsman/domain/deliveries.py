@@ -43,6 +43,9 @@ SCOPE_FIELDS = ("System.TeamProject", "System.AreaPath", "System.WorkItemType", 
 MISNAMED = ("Microsoft.Azure DevOps Services.", "Microsoft.VSTS.")
 ITEM_IN_URL = re.compile(r"/_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
 UPDATE_IN_URL = re.compile(r"/updates/(\d+)", re.IGNORECASE)
+COMMENT_COUNT = "System.CommentCount"
+# Follow from links and files, which a delivery may leave out.
+OF_LINKS = re.compile(r"System\.(Parent|\w+LinkCount|AttachedFileCount)$")
 # Comes with whatever somebody sends by pressing Test in Azure DevOps.
 NO_SUBSCRIPTION = NO_GUID
 # Where events of code and of builds name their organisation, when neither the envelope nor the resource does.
@@ -81,6 +84,8 @@ class Heard:
     links_added: tuple[str, ...] = ()
     """Each as `relation target`, as `domain.sync.agreeing.link_name` says it."""
     links_removed: tuple[str, ...] = ()
+    is_idle: bool = False
+    """It tells what changed, and nothing of it matters: a card in another column of a board, a comment taken back."""
     event_id: str = ""
     subscription_id: str = ""
     notification_id: int = 0
@@ -211,6 +216,8 @@ def _updated(told: Heard, resource: Object) -> Heard:
     fields = _after({**_fields(get(revision, "fields")), **told_flat}, changes)
     comment_id, version = _comment_version(resource)
     item_id, update_id = _item_and_update(resource, revision, is_item=bool(told_flat) and not changes)
+    meant = {name: pair for name, pair in changes.items() if not is_noise(name)}
+    links_changed = any(objects(get(resource, "relations")).values())
     heard = replace(
         told,
         kind=EventKind.UPDATED,
@@ -219,16 +226,28 @@ def _updated(told: Heard, resource: Object) -> Heard:
         update_id=update_id,
         rev=whole(get(resource, "rev")) or whole(fields.get("System.Rev")) or whole(get(revision, "rev")),
         actor=identity(get(resource, "revisedBy")) or identity(fields.get("System.ChangedBy")),
-        changed={name: pair for name, pair in changes.items() if not is_noise(name)},
+        changed=meant,
         fields=fields,
         comment=string(changes.get("System.History", (None, None))[1]),
         comment_id=comment_id,
         comment_version=version,
-        links_changed=any(objects(get(resource, "relations")).values()),
+        links_changed=links_changed,
         links_added=_links(inner(resource, "relations"), "added"),
         links_removed=_links(inner(resource, "relations"), "removed"),
+        is_idle=not (meant or links_changed) and _says_nothing(changes, comment_id),
     )
     return replace(heard, idempotency_key=_key(heard))
+
+
+def _says_nothing(changes: Changes, comment_id: int) -> bool:
+    """Whether nobody has said or linked anything: a comment that came, or was edited, may be told without its words, as
+    a link may be without what it connects."""
+    if not changes or any(OF_LINKS.match(name) for name in changes):
+        return False
+    if COMMENT_COUNT not in changes:
+        return not comment_id
+    before, after = map(whole, changes[COMMENT_COUNT])
+    return after < before
 
 
 def _links(relations: Object, which: str) -> tuple[str, ...]:

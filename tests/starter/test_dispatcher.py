@@ -252,6 +252,60 @@ async def test_somebody_elses_change_does_start_one(store: Store) -> None:
     assert (row.state, row.workflow_id) == (DeliveryState.DISPATCHED, "first-workflow")
 
 
+NOISE: dict[str, Json] = {"System.Rev": {"oldValue": 5, "newValue": 6}, "System.BoardLane": {"newValue": "Fast"}}
+FEWER: dict[str, Json] = {**NOISE, "System.CommentCount": {"oldValue": 2, "newValue": 1}}
+MORE: dict[str, Json] = {**NOISE, "System.CommentCount": {"oldValue": 1, "newValue": 2}}
+LINKED: dict[str, Json] = {**NOISE, "System.RelatedLinkCount": {"oldValue": 1, "newValue": 2}}
+REF: Json = {"commentId": 7, "version": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "ref", "starts"),
+    [
+        pytest.param(NOISE, None, False, id="a card in another lane"),
+        pytest.param(FEWER, REF, False, id="a comment that was taken back"),
+        pytest.param(NOISE, REF, True, id="an edited comment without its words"),
+        pytest.param(MORE, None, True, id="a comment without its words"),
+        pytest.param(LINKED, None, True, id="a link without what it connects"),
+        pytest.param({}, None, True, id="no word on what changed"),
+    ],
+)
+async def test_what_changes_nothing_that_matters_starts_no_run_after_the_end(
+    store: Store, changed: dict[str, Json], ref: Json, starts: bool
+) -> None:
+    rig = Rig(store)
+    await rig.end()
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(6, changed=changed, commentVersionRef=ref)))
+    assert (row.state is DeliveryState.DISPATCHED, len(rig.world.taken)) == (starts, starts)
+    assert starts or row.reason.startswith("changes nothing that matters")
+
+
+async def test_while_a_run_is_open_it_hears_of_all(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end(WorkItemState.WORKING)
+    async with running(rig):
+        (row,) = await rig.settled(await rig.accept(updated(6, changed=NOISE)))
+    assert row.state is DeliveryState.DISPATCHED
+
+
+async def test_a_comment_that_a_rollback_took_back_is_its_echo(store: Store) -> None:
+    rig = Rig(store)
+    await rig.end()
+    values: dict[str, Json] = {"System.History": "", "+comment": 7, "+by": "pointsman@quay.example"}
+    await rig.ledger.intend(
+        WriteIntent(operation="rollback/1/comment-7", chain=CHAIN, base_rev=5, values=values), CALLER
+    )
+    await rig.ledger.settle("rollback/1/comment-7", "written", 0, CALLER)
+    by: Json = {"uniqueName": "ada@quay.example"}
+    async with running(rig):
+        ours = await rig.accept(updated(6, changed=FEWER, commentVersionRef=REF))
+        theirs = await rig.accept(updated(7, changed=FEWER, commentVersionRef=REF, revisedBy=by))
+        (echo, another) = await rig.settled(ours, theirs)
+    assert (echo.state, echo.reason) == (DeliveryState.ECHO, "our write rollback/1/comment-7")
+    assert another.state is DeliveryState.OUT_OF_SCOPE
+
+
 async def test_the_echo_of_a_write_that_is_settled_reaches_no_run_that_is_about_to_end(store: Store) -> None:
     rig = Rig(store)
     await rig.end(WorkItemState.PUBLISHING)

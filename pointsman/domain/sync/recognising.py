@@ -75,7 +75,7 @@ def write_of(
     added = frozenset(heard.links_added) if heard else NO_LINKS
     removed = frozenset(heard.links_removed) if heard else NO_LINKS
     if not any(not is_noise(name) for name in changed):
-        return linking(writes, added, removed) if added or removed else None
+        return linking(writes, added, removed) if added or removed else _unsaid(writes, heard)
     found = _said(writes, changed, heard) or echo_of([one for one in writes if COMMENT not in one.values], rev, changed)
     return found if found is None or _links(found, added, removed) else None
 
@@ -88,6 +88,14 @@ def _said(writes: Sequence[WriteRecord], changed: Changes, heard: Heard | None) 
     said = (write for write in reversed(writes) if COMMENT in write.values and alike(write.values[HISTORY], told))
     actor = heard.actor if heard else ""
     return next((write for write in said if not is_another(actor, str(write.values.get(BY) or ""))), None)
+
+
+def _unsaid(writes: Sequence[WriteRecord], heard: Heard | None) -> WriteRecord | None:
+    """The write that took the comment back which is told without words: a rollback did."""
+    if heard is None or not heard.comment_id:
+        return None
+    gone = (one for one in writes if one.values.get(COMMENT) == heard.comment_id and not one.values.get(HISTORY))
+    return next((one for one in gone if not is_another(heard.actor, str(one.values.get(BY) or ""))), None)
 
 
 def linking(writes: Sequence[WriteRecord], added: frozenset[str], removed: frozenset[str]) -> WriteRecord | None:
