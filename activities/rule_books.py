@@ -34,7 +34,8 @@ class RuleBooks:
         self._names: dict[tuple[str, str], tuple[str, float]] = {}
 
     async def rules(self, organisation: str, project: str) -> ProcessPolicy | None:
-        """Those that policy names for the project, else those for its process; None where there are none."""
+        """Those that policy names for the project, else those for its process or for the one that this inherits from;
+        None where there are none."""
         if named := self._named.get((organisation.lower(), project.lower())):
             return self._processes.get(named)
         return rules_for(self._processes, await self._process(organisation, project))
@@ -54,10 +55,13 @@ class RuleBooks:
         return frozenset({(await self.source.identity(organisation)).casefold()})
 
     async def _process(self, organisation: str, project: str) -> str:
+        """Name of the process whose rules count."""
         place = (organisation.lower(), project.lower())
         name, until = self._names.get(place, ("", 0.0))
         if time.monotonic() >= until:
             name = await self.source.process(organisation, project)
+            if rules_for(self._processes, name) is None:
+                name = await self.source.parent(organisation, name) or name
             self._names[place] = (name, time.monotonic() + NAMES_AGE.total_seconds())
         return name
 

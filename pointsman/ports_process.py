@@ -21,6 +21,9 @@ class RuledProjects(ProcessSource, Protocol):
     async def process(self, organisation: str, project: str) -> str:
         """Name of the project's process as the service tells it. Raises `Missing`."""
 
+    async def parent(self, organisation: str, process: str) -> str:
+        """Name of the process that this one inherits from; empty where it inherits from none, or nobody tells us."""
+
     def at_once(self, organisation: str, asked: frozenset[str], *, linked_now: bool = False) -> ItemReader:
         """As `reader`, for an item that somebody waits for: not behind what goes in bulk. With `linked_now` its links
         were read within the last second, and what they lead to is asked for."""

@@ -21,7 +21,7 @@ class NoProcess(Exception):
 async def process_of(
     client: AzureDevOps, project: str, known: Mapping[str, ProcessPolicy], named: str = ""
 ) -> ProcessPolicy:
-    """The checks for a project: those that are named, else those for the process that it has.
+    """The checks for a project: those that are named, else those for the process that it has or this inherits from.
 
     Raises:
         NoProcess: there are none of this name, or none for its process.
@@ -33,6 +33,8 @@ async def process_of(
         return known[named]
     has = await client.projects.process_name(project)
     if (policy := rules_for(known, has)) is not None:
+        return policy
+    if (parent := await client.processes.parent_name(has)) and (policy := rules_for(known, parent)) is not None:
         return policy
     raise NoProcess(f"project {project!r} has the process {has!r}, for which policy has no checks; there are: {there}")
 

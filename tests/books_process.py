@@ -80,6 +80,9 @@ class RulesOfTracker:
     async def process(self, organisation: str, project: str) -> str:
         return self._process
 
+    async def parent(self, organisation: str, process: str) -> str:
+        return ""
+
     async def identity(self, organisation: str = "") -> str:
         return ACCOUNT
 

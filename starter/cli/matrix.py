@@ -23,9 +23,11 @@ from pointsman.contracts.matrix import (
     MatrixScope,
     MatrixShape,
 )
+from pointsman.contracts.process import ProcessPolicy
 from pointsman.domain.loose import string
 from pointsman.domain.matrix.coverage import counted
 from pointsman.domain.matrix.shapes import shape_of
+from pointsman.domain.process.rulebooks import rules_for
 from pointsman.domain.routing import tenant_of
 from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
@@ -224,10 +226,9 @@ async def _shape(client: AzureDevOps, settings: Settings, project: str, named: s
         has = named or await client.projects.process_name(project)
     except Missing as error:
         raise await no_project(client, project) from error
-    rules = known.get(has) or next(
-        (one for one in known.values() if has.casefold() in {name.casefold() for name in one.processes}), None
-    )
-    shape = shape_of(has, rules.levels if rules else ())
+    shape = _shape_by(known, has)
+    if shape is None and (parent := await client.processes.parent_name(has)):
+        shape = _shape_by(known, parent)
     if shape is None:
         raise CliError(
             "no_process",
@@ -236,6 +237,11 @@ async def _shape(client: AzureDevOps, settings: Settings, project: str, named: s
             ExitCode.USAGE,
         )
     return shape
+
+
+def _shape_by(known: Mapping[str, ProcessPolicy], process: str) -> MatrixShape | None:
+    rules = known.get(process) or rules_for(known, process)
+    return shape_of(process, rules.levels if rules else ())
 
 
 async def _read(call: Call, reader: MatrixReading, scope: MatrixScope) -> None:

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from activities.rule_books import RuleBooks
 from pointsman.clients.azure_devops.patches import add_relation, set_field
+from pointsman.clients.azure_devops.process_facts import ProcessReader
 from pointsman.config import Settings, load
 from pointsman.contracts.process import Finding, Standing
 from pointsman.contracts.violations import CheckTally
@@ -15,6 +19,7 @@ from pointsman.domain.process.evaluation import of_project
 from pointsman.domain.process.tallies import counted, project_facts
 from pointsman.policies.process_rules import load_processes
 from pointsman.sandbox.azure_devops.config import Organisation, Project
+from pointsman.sandbox.azure_devops.process import PROCESSES
 from starter.cli import process as on_the_command_line
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode
@@ -154,3 +159,19 @@ def test_rules_are_listed_with_what_asks_for_them(tmp_path: Path) -> None:
     assert listed.records[0]["source"] == "CMMI-DEV 1.3 REQM SP 1.4; CMMI 2.0 RDM 2.4"
     with pytest.raises(CliError, match="There is no process 'none'"):
         on_the_command_line.rules(load(data_dir=tmp_path), "none")
+
+
+async def test_a_project_of_an_inherited_process_follows_the_rules_of_the_one_that_it_inherits_from() -> None:
+    ours = Organisation(name="fabrikam", projects=(Project(name="Fabrikam", process="Our CMMI"),))
+    derived = replace(PROCESSES["CMMI"], name="Our CMMI", type_id=str(uuid4()), parent=PROCESSES["CMMI"].type_id)
+    settings = config().model_copy(update={"organisations": (ours,)})
+    books = load_processes()
+    async with azure_devops(of=settings) as azure:
+        azure.world.processes["Our CMMI"] = derived
+        rooms = RuleBooks(ProcessReader({"fabrikam": azure.service}), books, {})
+        assert await azure.service.projects.process_name("Fabrikam") == "Our CMMI"
+        assert await process_of(azure.service, "Fabrikam", books) == await rooms.rules("fabrikam", "Fabrikam") == CMMI
+        assert await azure.service.processes.parent_name("CMMI") == ""
+        await azure.fail(path="/_apis/work/processes", status=403, body='{"message": "TF50309: no"}')
+        with pytest.raises(NoProcess, match="has the process 'Our CMMI', for which policy has no checks"):
+            await process_of(azure.service, "Fabrikam", books)

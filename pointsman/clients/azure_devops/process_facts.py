@@ -57,6 +57,9 @@ class ProcessReader:
     async def process(self, organisation: str, project: str) -> str:
         return await self._client(organisation).projects.process_name(project, TYPES_AGE)
 
+    async def parent(self, organisation: str, process: str) -> str:
+        return await self._client(organisation).processes.parent_name(process, TYPES_AGE)
+
     async def in_bin(self, organisation: str, item_id: int) -> bool:
         try:
             await self._client(organisation).work_items.deleted(item_id)

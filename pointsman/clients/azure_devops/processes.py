@@ -11,7 +11,7 @@ from pointsman.clients.azure_devops.connection import Connection, Query
 from pointsman.clients.azure_devops.names import segment
 from pointsman.clients.azure_devops.paging import Listed
 from pointsman.contracts.base import Json
-from pointsman.ports import Missing
+from pointsman.ports import Missing, Rejected
 
 KIND = "process"
 NO_PARENT = "00000000-0000-0000-0000-000000000000"
@@ -133,6 +133,15 @@ class ProcessesApi:
     async def infos(self, max_age: timedelta = FRESH) -> list[ProcessInfo]:
         """All with where they come from. Those that are made from XML are told as the service sees fit."""
         return (await self._connection.read(Listed[ProcessInfo], "_apis/work/processes", KIND, max_age)).value
+
+    async def parent_name(self, name: str, max_age: timedelta = FRESH) -> str:
+        """Name of the process that this one inherits from; empty where it inherits from none, or nobody tells us."""
+        try:
+            held = await self.infos(max_age)
+        except Rejected:
+            return ""
+        own = next((one for one in held if one.name.lower() == name.lower()), None)
+        return next((one.name for one in held if own and one.type_id == own.parent_id), "")
 
     async def types(self, type_id: str, max_age: timedelta = FRESH) -> list[ProcessType]:
         """Types with their states."""
