@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
 from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
 from pointsman.contracts.policy import AgentPolicy, Ladder, Policy, RoutingDecision, Rung, Severity
 from pointsman.contracts.turns import TurnEnd, TurnResult
 from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, WorkItemEvent, WorkItemState
 from pointsman.domain.decisions import verbs_for
+from pointsman.domain.loose import as_written
 from pointsman.domain.proposals import fields_to_approve
 from pointsman.domain.routing import in_scope, match_facts, route
 
 # What stands when policy names no ladder for a severity: one rung, three days, then the item is parked.
 DEFAULT_RUNGS = (Rung(notify=("log",), wait=timedelta(days=3)),)
 RESOLVE = "pointsman sync resolve"
+CELL_CHARS = 120
 SEEN_MAX = 500
 TOLD_MAX = 200
 
@@ -185,8 +188,9 @@ def ask_quarantine(why: str, proposal: ProposalRef) -> Ask:
     )
 
 
-def _cell(value: object) -> str:
-    return " ".join(str(value).split())[:120].replace("|", "\\|") if value not in (None, "") else "(empty)"
+def _cell(value: Json) -> str:
+    told = " ".join(str(as_written(value)).split()) if value not in (None, "") else "(empty)"
+    return (told if len(told) <= CELL_CHARS else f"{told[: CELL_CHARS - 1]}…").replace("|", "\\|")
 
 
 def after_decision(ask: Ask, resolution: Resolution) -> End | Stage:

@@ -102,6 +102,11 @@ def identity(value: Json) -> str:
     return bracketed[1].strip() if bracketed else told
 
 
+def as_written(value: Json) -> Json:
+    """As people write it: an identity object by its name, anything else as it is."""
+    return (identity(value) or value) if isinstance(value, dict) else value
+
+
 def organisation_in(urls: Iterable[Json]) -> str:
     """The organisation of the first URL that has one."""
     for url in urls:

@@ -1,6 +1,8 @@
 """What Temporal's own UI tells people of a rollback, in Markdown."""
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.rollback import FieldBack, RollbackPlan, RollbackRequest, RollbackResult, RollbackScope
+from pointsman.domain.loose import as_written
 from pointsman.domain.story import BOTTOM, literal
 
 
@@ -43,5 +45,5 @@ def _back(plan: RollbackPlan) -> list[FieldBack]:
     return [one for one in plan.back if one.field not in held]
 
 
-def _value(value: object) -> str:
-    return literal(str(value)) if value not in (None, "") else "(empty)"
+def _value(value: Json) -> str:
+    return literal(str(as_written(value))) if value not in (None, "") else "(empty)"

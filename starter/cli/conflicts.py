@@ -10,7 +10,7 @@ from pointsman.contracts.conflicts import SyncConflict
 from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.records import EscalationRow
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.loose import identity
+from pointsman.domain.loose import as_written
 from pointsman.domain.words import how_many
 from pointsman.store.conflicts import Conflicts
 from starter.cli import escalations, items
@@ -123,7 +123,7 @@ def edits_of(standing: Sequence[SyncConflict], chosen: Mapping[str, str]) -> dic
 
 def _written(value: Json) -> Json:
     """As it can be written: a person by name, and what was empty as nothing."""
-    return identity(value) if isinstance(value, dict) else "" if value is None else value
+    return "" if value is None else as_written(value)
 
 
 def _typed(text: str) -> Json:
@@ -154,7 +154,7 @@ def _choice(one: SyncConflict, chosen: Mapping[str, str]) -> Record:
     conflict, take = one.conflict, chosen[one.conflict.field]
     told = take.removeprefix(VALUE)
     value = {MINE: conflict.ours, THEIRS: conflict.theirs, BASE: conflict.base}.get(take, told)
-    return {"field": conflict.field, "take": told, "value": value}
+    return {"field": conflict.field, "take": told, "value": as_written(value)}
 
 
 def _row(one: SyncConflict) -> Record:
@@ -166,9 +166,9 @@ def _row(one: SyncConflict) -> Record:
         "item": f"{one.key.organisation}/{one.key.id}",
         "id": one.key.id,
         "field": conflict.field,
-        "base": conflict.base,
-        "mine": conflict.ours,
-        "theirs": conflict.theirs,
+        "base": as_written(conflict.base),
+        "mine": as_written(conflict.ours),
+        "theirs": as_written(conflict.theirs),
         "their_rev": one.their_rev,
         "policy": f"{conflict.strategy}: {conflict.reason}" if conflict.reason else conflict.strategy.value,
         "state": conflict.outcome or "open",

@@ -4,8 +4,10 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from pointsman.config import Settings
+from pointsman.contracts.base import Json
 from pointsman.contracts.records import ItemRow
 from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackRequest, RollbackResult, RollbackScope
+from pointsman.domain.loose import as_written
 from starter import rollback
 from starter.cli import items, times
 from starter.cli.call import Call
@@ -165,5 +167,5 @@ def _held(held: tuple[FieldHeld, ...], outcome: str) -> list[Record]:
     ]
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+def _text(value: Json) -> str:
+    return "" if value is None else str(as_written(value))

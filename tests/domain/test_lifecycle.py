@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
 from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
 from pointsman.contracts.policy import Match, Policy, Route, RoutingDecision, ScopeRule, Severity
@@ -174,17 +175,22 @@ def test_routing_is_asked_with_the_agents_to_choose_from() -> None:
     assert ask.details == "Agents: `triage` sets priorities"
 
 
+ADA: Json = {"displayName": "Ada", "uniqueName": "ada@x.example", "_links": {}}
+
+
 def test_a_conflict_is_shown_as_a_table_that_no_value_can_break() -> None:
     conflicts = [
         FieldConflict(field="f", base=None, ours="a|b", theirs="c\n\nd"),
         FieldConflict(field="g", base="", ours="x" * 300, theirs=0),
+        FieldConflict(field="h", base="Noor <noor@x.example>", ours="y" * 120, theirs=ADA),
     ]
     ask = ask_conflict(conflicts, CAREFUL)
     rows = ask.details.splitlines()
     assert rows[2] == "| f | (empty) | a\\|b | c d | escalate |"
-    assert rows[3] == f"| g | (empty) | {'x' * 120} | 0 | escalate |"
-    assert ask.summary == "Somebody else changed f, g meanwhile. Approve: ours stands."
-    assert ask.fields == ("f", "g")
+    assert rows[3] == f"| g | (empty) | {'x' * 119}… | 0 | escalate |"
+    assert rows[4] == f"| h | Noor <noor@x.example> | {'y' * 120} | ada@x.example | escalate |"
+    assert ask.summary == "Somebody else changed f, g, h meanwhile. Approve: ours stands."
+    assert ask.fields == ("f", "g", "h")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Escalation, EscalationKind, Verb
 from pointsman.contracts.lifecycle import FieldConflict
 from pointsman.contracts.policy import Severity
@@ -34,6 +35,12 @@ def rig(
     monkeypatch.setenv("USER", "ada")
     made.fill(conflicts)
     return made
+
+
+async def assigned(store: Store) -> None:
+    ada: Json = {"displayName": "Ada", "uniqueName": "ada@x.example", "_links": {}}
+    one = FieldConflict(field="System.AssignedTo", base=None, ours="noor@x.example", theirs=ada)
+    await Conflicts(store).open(chain(), "run/2.1", 5, [one])
 
 
 async def conflicts(store: Store) -> None:
@@ -68,6 +75,12 @@ def test_conflicts_are_listed_with_what_both_sides_have(rig: Rig) -> None:
         ("CON-1", TITLE, "Login", "Login fails", "No login", "open"),
     ]
     assert rig.run("sync", "conflicts", "--exit-status").code == ExitCode.FINDINGS
+
+
+def test_people_are_told_by_their_names(rig: Rig) -> None:
+    rig.fill(assigned)
+    rows = rig.run("sync", "conflicts", "42").out.splitlines()
+    assert rows[0].split("\t")[2:6] == ["System.AssignedTo", "", "noor@x.example", "ada@x.example"]
 
 
 def test_conflicts_of_an_item_are_not_those_of_its_namesake_elsewhere(rig: Rig) -> None:
