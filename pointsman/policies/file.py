@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from pointsman.contracts.hooks import HookDetails, HookMessages
@@ -13,6 +13,7 @@ from pointsman.contracts.policy import Severity
 from pointsman.contracts.process import CheckSeverity
 from pointsman.contracts.sync import FieldKind, FieldStrategy, SyncPolicy
 from pointsman.domain.links import KINDS
+from pointsman.policies.cron import checked_cron
 
 DURATION = re.compile(r"^([1-9][0-9]{0,4})(s|m|h|d)$")
 NEVER: Final = "never"
@@ -279,8 +280,10 @@ class FileProcess(Strict):
     rewrites: int = Field(default=2, ge=0, le=20)
     on_events: bool = False
     every: Duration | Literal["never"] = NEVER
-    cron: str = Field(
-        default="", pattern=r"^(\S+( \S+){4})?$", description="five fields as cron has them, for example 0 3 * * 1-5"
+    cron: Annotated[str, AfterValidator(checked_cron)] = Field(
+        default="",
+        description="five fields as cron has them, for example 0 3 * * 1-5",
+        json_schema_extra={"pattern": r"^(\S+( \S+){4})?$"},
     )
     projects: list[FileCheckedProject] = []
     on_open: list[FileOnOpen] = []

@@ -37,12 +37,22 @@ def test_what_is_left_out_is_not_done(tmp_path: Path) -> None:
     assert load(written(tmp_path, "{every: never}")).policy.process.every == timedelta()
 
 
+@pytest.mark.parametrize("cron", ["0 3 * * 1-5", "*/15 0-23/2 1,15 JAN mon-Fri", "5/15 3 31 12 7"])
+def test_what_cron_can_say_is_taken(tmp_path: Path, cron: str) -> None:
+    assert load(written(tmp_path, f"{{cron: '{cron}'}}")).policy.process.cron == cron
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("{enforce_from: severe}", "must be one of: info, minor, major, critical"),
         ("{every: weekly}", "never"),
-        ("{cron: '0 3'}", "five fields as cron has them"),
+        ("{cron: '0 3'}", "five fields as cron has them, for example 0 3"),
+        ("{cron: '60 3 * * *'}", "the minute is 0 to 59, and not '60'"),
+        ("{cron: '0 3 * 0 *'}", "the month is 1 to 12 or jan to dec, and not '0'"),
+        ("{cron: '0 3 * * fri-mon'}", "the day of the week is 0 to 7 or sun to sat, and not 'fri-mon'"),
+        ("{cron: '*/0 3 * * *'}", "the minute is 0 to 59"),
+        ("{cron: '0 1,,2 * * *'}", "the hour is 0 to 23"),
         ("{on_open: [{notify: [Team Lead]}]}", "lower-case letters, digits and hyphens"),
         ("{projects: [{organisation: a, project: b, process: ours}]}", "must be one of: agile, cmmi, scrum"),
         ("{rules: all}", "unknown key"),
