@@ -139,6 +139,9 @@ KNOWN: Mapping[str, Meaning] = {
     "pointsman.temporal.TemporalUnreachable": Meaning(
         "temporal_unreachable", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
     ),
+    "temporalio.service.RPCError": Meaning(
+        "temporal_failed", ExitCode.FAILURE, "See whether it runs: pointsman doctor", retryable=True
+    ),
     "pointsman.temporal_server.ServerNotFound": Meaning(
         "no_temporal", ExitCode.FAILURE, "See what is missing: pointsman doctor"
     ),
@@ -233,6 +236,9 @@ def translated(error: BaseException) -> CliError | None:
 
 def _what(error: BaseException) -> str:
     """In the error's own words, without what its user is told by the hint, or cannot use: statements and links."""
+    if isinstance(status := getattr(error, "status", None), IntEnum):  # of a call of Temporal
+        told = f"Temporal does not answer, or did not take this ({status.name}): {error}"
+        return f"{told}. What it had taken before goes on there when it runs"
     if (cause := getattr(error, "orig", None)) is not None:
         return f"The database cannot do this now: {' '.join(str(cause).split())}"
     return str(error).removesuffix("\nnext: pointsman config explain")
@@ -241,7 +247,7 @@ def _what(error: BaseException) -> str:
 def _when(error: BaseException) -> str:
     """When to come back, where the error knows it."""
     pause = getattr(error, "retry_after", None)
-    return f" It may be tried again in {pause.total_seconds():.0f} s." if isinstance(pause, timedelta) else ""
+    return f". It may be tried again in {pause.total_seconds():.0f} s." if isinstance(pause, timedelta) else ""
 
 
 def unexpected(error: BaseException) -> CliError:

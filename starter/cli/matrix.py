@@ -41,7 +41,7 @@ from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode, folder_must_exist, not_found, usage
 from starter.cli.matrix_forms import About, Csv, Excel, Form, Json, flag, replaced, words
 from starter.cli.matrix_page import Page
-from starter.cli.organisations import chosen, no_project
+from starter.cli.organisations import chosen, no_project, patient
 from starter.cli.output import Listing, Record
 from starter.matrix import all_rows, refresh, rows_for, serving
 from starter.matrix_reading import MatrixReading
@@ -173,7 +173,8 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
         StoreInUse: another command reads a matrix at this moment.
     """
     place = chosen(settings, wanted.organisation, COMMAND)
-    async with client_of(place) as client, await asyncio.to_thread(_open, settings, wanted.kept) as store:
+    async with client_of(place) as prompt, await asyncio.to_thread(_open, settings, wanted.kept) as store:
+        client = patient(call, prompt)
         project = wanted.project or await _project_of(client, wanted.proves)
         shape = await _shape(client.in_bulk(), settings, project, wanted.process)
         tenant = tenant_of(policy(settings), place.name)

@@ -1,9 +1,14 @@
-"""Which organisation a command means, and what it says of a project that is not there."""
+"""Which organisation a command means, how it reads much of it, and what it says of a project that is not there."""
+
+from datetime import timedelta
 
 from pointsman.clients.azure_devops.client import AzureDevOps
 from pointsman.config import Settings, variable
 from pointsman.config.organisations import Organisation
+from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode, not_found, usage
+
+SAID_FROM = timedelta(seconds=1)
 
 
 def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
@@ -31,6 +36,16 @@ def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
             ExitCode.UNAUTHORISED,
         )
     return found[0]
+
+
+def patient(call: Call, client: AzureDevOps) -> AzureDevOps:
+    """For a reading that takes long: it waits where the service wants that, and says so. Close `client`, not this."""
+
+    def tell(why: str, wait: timedelta) -> None:
+        if wait >= SAID_FROM:
+            call.out.say(f"waiting {wait.total_seconds():.0f} s: {why}")
+
+    return client.patiently(tell)
 
 
 async def no_project(client: AzureDevOps, project: str) -> CliError:

@@ -17,7 +17,7 @@ from pointsman.ports import Missing
 from starter.cli import items
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode, usage
-from starter.cli.organisations import chosen, no_project
+from starter.cli.organisations import chosen, no_project, patient
 from starter.cli.output import Listing, Record
 from starter.organisations import client_of
 from starter.process import NoProcess, check_items, items_of, process_of
@@ -66,7 +66,7 @@ async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     broken = False
     place = chosen(settings, wanted.organisation, "pointsman process check")
     async with client_of(place) as client:
-        async for title, finding in _findings(call, client.in_bulk(), settings, wanted):
+        async for title, finding in _findings(call, patient(call, client.in_bulk()), settings, wanted):
             broken = broken or finding.standing is Standing.VIOLATED
             if wanted.every or finding.standing is Standing.VIOLATED:
                 rows.append(_row(place.name, title, finding))
@@ -108,6 +108,8 @@ async def _parts(client: AzureDevOps, known: Mapping[str, ProcessPolicy], wanted
     except NoProcess as error:
         raise CliError("no_process", f"Nothing was checked: {error}.", f"Name one: {NEXT}", ExitCode.USAGE) from error
     except Missing as error:
+        if not wanted.project:
+            raise
         raise await no_project(client, wanted.project) from error
 
 

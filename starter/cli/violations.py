@@ -32,7 +32,7 @@ from starter.cli.call import Call
 from starter.cli.choices import must_exist, nothing_of
 from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, not_found, usage
-from starter.cli.organisations import chosen
+from starter.cli.organisations import chosen, patient
 from starter.cli.output import Listing, Record, Single
 from starter.cli.times import moment
 from starter.cli.workers import served
@@ -107,7 +107,7 @@ async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     async with client_of(place) as client:
         scope = await _scope(client, settings, place.name, wanted)
         if wanted.dry_run:
-            return await process_dry_run.run(call, settings, client, scope)
+            return await process_dry_run.run(call, settings, patient(call, client), scope)
     running = await process_checks.start(await served(settings, call.out.say), scope, settings.task_queue)
     result = await _followed(call, running)
     whole = [one.model_dump(mode="json", exclude={"item", "update"}) for one in result.whole]
@@ -165,7 +165,7 @@ async def decide(
         )
     try:
         told = await process_checks.decide(
-            await served(settings, call.out.say),
+            await served(settings, call.out.say, "; what you decide is kept for it, also when you leave"),
             decision,
             settings.task_queue,
             tenant=known.tenant,

@@ -134,6 +134,27 @@ async def test_dropped_connections_stop_the_account_for_longer_each_time(
     assert {reason for reason, _ in heard.pauses} == {"dropped"}
 
 
+async def test_a_patient_reading_goes_on_when_the_service_can_answer_again_and_writes_nothing_twice(
+    azure: Azure, client: AzureDevOps, time: Time
+) -> None:
+    waits: list[tuple[str, float]] = []
+    reader = client.patiently(lambda why, wait: waits.append((why, wait.total_seconds())))
+    await azure.fail(kind="throttled", headers={"Retry-After": "30"})
+    await azure.fail(status=503, times=2)
+    await azure.fail(path="workitemsbatch", drop=True)
+    assert (await reader.work_items.get(1)).id == 1
+    assert [one.id for one in await reader.work_items.batch([1])] == [1]
+    assert [wait for _, wait in waits] == [30.0, 2.0, 4.0, DROPPED_PAUSE.total_seconds()]
+    assert "nothing was changed" in waits[-1][0], "items are asked for by POST"
+    await azure.fail(status=503)
+    with pytest.raises(Unavailable, match="it may have been carried out"):
+        await reader.work_items.add_comment("Fabrikam", 1, "<p>Once</p>")
+    await azure.fail(status=503, times=9)
+    with pytest.raises(Unavailable):
+        await reader.work_items.get(1)
+    assert len(waits) == 12
+
+
 def test_pause_after_drops_has_an_end(time: Time) -> None:
     pace = Pace(clock=time, sleep=time.sleep)
     for _ in range(100):

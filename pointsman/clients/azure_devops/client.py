@@ -15,7 +15,7 @@ from pointsman.clients.azure_devops.audit import AuditApi
 from pointsman.clients.azure_devops.batches import BatchesApi
 from pointsman.clients.azure_devops.builds import BuildsApi
 from pointsman.clients.azure_devops.caching import FRESH, Cache
-from pointsman.clients.azure_devops.connection import ITEM, Connection
+from pointsman.clients.azure_devops.connection import ITEM, Connection, Tell
 from pointsman.clients.azure_devops.credentials import Credential
 from pointsman.clients.azure_devops.discussions import DiscussionsApi
 from pointsman.clients.azure_devops.errors import WHO_WE_ARE
@@ -93,6 +93,12 @@ class AzureDevOps:
         """The same client for calls that nobody waits for. Close this one, not that."""
         other = copy(self)
         other._take(self._connection.in_bulk())
+        return other
+
+    def patiently(self, tell: Tell) -> Self:
+        """The same client for a long reading: see `Connection.patiently`. Close this one, not that."""
+        other = copy(self)
+        other._take(self._connection.patiently(tell))
         return other
 
     def __repr__(self) -> str:

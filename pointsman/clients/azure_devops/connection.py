@@ -1,4 +1,4 @@
-"""One organisation over HTTP: credentials, versions, the typed answer or the typed error. Asks once, never again."""
+"""One organisation over HTTP: credentials, versions, typed answers and errors. Asks once, unless it is patient."""
 
 import json
 import re
@@ -14,7 +14,14 @@ from pydantic import SecretStr, ValidationError
 from pointsman.clients.azure_devops.answers import Answer
 from pointsman.clients.azure_devops.caching import Cache, Key
 from pointsman.clients.azure_devops.credentials import Credential, credential_of
-from pointsman.clients.azure_devops.errors import NotWhole, in_doubt, is_sign_in_page, refusal, sign_in_refusal
+from pointsman.clients.azure_devops.errors import (
+    NotWhole,
+    in_doubt,
+    is_sign_in_page,
+    only_reads,
+    refusal,
+    sign_in_refusal,
+)
 from pointsman.clients.azure_devops.hosts import NEWEST, VERSION, Host, beside, organisation_url, version_for
 from pointsman.clients.azure_devops.pacing import CALLS_MAX, Pace, Priority
 from pointsman.clients.tls import tls_context
@@ -42,7 +49,12 @@ WRITTEN: Sequence[tuple[re.Pattern[str], tuple[str, ...]]] = [
 _ITEM_PATH = re.compile(r"_apis/wit/(?:workitems|recyclebin)/(\d+)", re.IGNORECASE)
 
 Query = Mapping[str, str | int | bool]
+Tell = Callable[[str, timedelta], None]
+"""Hears why nothing was answered, and how long is waited until it is asked again."""
 AnswerT = TypeVar("AnswerT", bound=Answer)
+
+WAITS_MAX = 8
+FIRST_WAIT = timedelta(seconds=1)
 
 
 class Connection:
@@ -67,6 +79,7 @@ class Connection:
         self._cache = cache
         self._scope = f"{cache.tenant if cache else ''} {self.base_url} {self._credential.name}"
         self._priority = Priority.INTERACTIVE
+        self._tell: Tell | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self.base_url!r})"
@@ -75,6 +88,14 @@ class Connection:
         """The same connection for calls that nobody waits for: they let all others go first."""
         other = copy(self)
         other._priority = Priority.BULK
+        other._owned = False
+        return other
+
+    def patiently(self, tell: Tell) -> Self:
+        """The same connection for a long reading that nobody begins anew: what only reads is asked again where the
+        service cannot answer now, after as long as it wants. `tell` hears of each wait."""
+        other = copy(self)
+        other._tell = tell
         other._owned = False
         return other
 
@@ -207,6 +228,28 @@ class Connection:
         version: str,
         accept: str = JSON,
     ) -> httpx2.Response:
+        waits = 0
+        while True:
+            try:
+                return await self._once(what, method, query, body, content_type, version, accept)
+            except Unavailable as error:
+                if self._tell is None or waits == WAITS_MAX or not only_reads(method, what):
+                    raise
+                wait = error.retry_after or FIRST_WAIT * (1 << waits)
+                self._tell(str(error), wait)
+            waits += 1
+            await self.pace.rest(wait)
+
+    async def _once(
+        self,
+        what: str,
+        method: str,
+        query: Query | None,
+        body: Json | bytes,
+        content_type: str,
+        version: str,
+        accept: str,
+    ) -> httpx2.Response:
         asked = {**(query or {}), "api-version": version_for(version, self._version)}
         headers = {
             "Accept": accept,
@@ -243,9 +286,8 @@ class Connection:
             raise Unavailable(f"{what}: no connection ({type(error).__name__}); nothing was sent") from error
         except httpx2.RequestError as error:
             pause = self.pace.dropped()
-            raise Unavailable(
-                f"{what}: no answer ({type(error).__name__}); {in_doubt(method)}", retry_after=pause
-            ) from error
+            doubt = in_doubt(method, what)
+            raise Unavailable(f"{what}: no answer ({type(error).__name__}); {doubt}", retry_after=pause) from error
 
 
 def written(path: str) -> list[tuple[str, str]]:
@@ -277,6 +319,6 @@ def _read(answer: type[AnswerT], response: httpx2.Response, what: str) -> Answer
         fault = f"the body: {type(error).__name__}"
     raise Rejected(  # outside of the handlers: the cause would show values of the item
         f"{what}: HTTP {response.status_code} with an answer of another shape, at {fault}; "
-        f"{in_doubt(response.request.method)}",
+        f"{in_doubt(response.request.method, str(response.request.url))}",
         code="UnexpectedAnswer",
     )

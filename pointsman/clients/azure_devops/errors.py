@@ -21,6 +21,11 @@ WHO_WE_ARE = "_apis/connectionData"
 """What every organisation answers."""
 
 _ITEM = re.compile(r"/_apis/wit/workitems/(\d+)", re.IGNORECASE)
+_ASKED_BY_POST = re.compile(
+    r"/_apis/(?:wit/(?:wiql|workitemsbatch|artifacturiquery)|hooks/notificationsquery|testresults/results/testhistory)"
+    r"(?:[?]|$)",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"\b(?:TF|VS)\d{5,6}\b")
 _CONFLICTS = {"TF26071", "VS403351", "TestPatchOperationFailedException", "WorkItemRevisionMismatchException"}
 _MISSING = {"TF401232", "TF200016", "WorkItemUnauthorizedAccessException", "ProjectDoesNotExistWithNameException"}
@@ -69,9 +74,15 @@ class RuleBroken(Rejected):
         self.rules = tuple(rules)
 
 
-def in_doubt(method: str) -> str:
+def only_reads(method: str, url: str) -> bool:
+    """Whether the request changes nothing, however often it is made."""
+    return method == "GET" or (method == "POST" and _ASKED_BY_POST.search(url) is not None)
+
+
+def in_doubt(method: str, url: str) -> str:
     """What to say of a request without a usable answer."""
-    return "nothing was changed" if method == "GET" else "it may have been carried out: read before trying again"
+    reads = only_reads(method, url)
+    return "nothing was changed" if reads else "it may have been carried out: read before trying again"
 
 
 def is_sign_in_page(response: httpx2.Response) -> bool:
@@ -196,7 +207,7 @@ def _said(response: httpx2.Response, fault: Fault) -> str:
     activity = response.headers.get("activityid", "")
     trace = f" (activity {activity})" if activity else ""
     refused = response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
-    state = "nothing was changed" if refused else in_doubt(response.request.method)
+    state = "nothing was changed" if refused else in_doubt(response.request.method, str(response.request.url))
     return f"HTTP {response.status_code}, {said}{trace}; {state}"
 
 

@@ -134,6 +134,10 @@ class Pace:
         self._stop("dropped", pause)
         return pause
 
+    async def rest(self, wait: timedelta) -> None:
+        """Let time pass without a place."""
+        await self._sleep(wait.total_seconds())
+
     async def close(self) -> None:
         """Give back the places of this process, where they are shared."""
         if self._leases is not None:
