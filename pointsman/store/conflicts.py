@@ -121,6 +121,13 @@ class Quarantines:
 
         return await self._store.read(look)
 
+    async def standing(self) -> list[Quarantine]:
+        """Of all items, oldest first."""
+        query = select(QuarantineRow).where(col(QuarantineRow.released_at).is_(None)).order_by(col(QuarantineRow.at))
+        return await self._store.read(
+            lambda session: [Quarantine.model_validate_json(row.body) for row in session.scalars(query)]
+        )
+
     async def release(self, key: WorkItemKey, by: str) -> Quarantine | None:
         """None where none stands."""
 

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 from pointsman.config import Settings
+from pointsman.contracts.conflicts import Quarantine
 from pointsman.contracts.records import WriteRecord
 from pointsman.contracts.sync import SyncState
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.store.agreements import Agreements
+from pointsman.store.conflicts import Quarantines
 from pointsman.store.ledger import Ledger
 from pointsman.store.reconciliations import Reconciliations
 from starter.cli import reconciliation
@@ -26,7 +29,8 @@ STATES = (
     "trouble",
     "compared",
 )
-DOUBTS_SAID_MAX = 20
+SAID_MAX = 20
+"""Items that are named for people of each kind; JSON names all."""
 
 
 async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCode:
@@ -35,14 +39,19 @@ async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCo
         states = await Agreements(store).states()
         found = await Reconciliations(store).latest()
         doubts = await Ledger(store).doubtful()
+        held = await Quarantines(store).standing()
     compared = reconciliation.compared(found)
     names = {(state.organisation, state.project): state for state in states}
     places = sorted({*names, *compared})
-    rows = [_row(names.get(one) or _unknown(one), compared.get(one), _of(doubts, one)) for one in places]
+    rows = [
+        _row(names.get(one) or _unknown(one), compared.get(one), _of(doubts, one), _held(held, one)) for one in places
+    ]
     call.show(Listing("projects", STATES, rows))
-    for one in doubts[:DOUBTS_SAID_MAX]:
+    for quarantine in held[:SAID_MAX]:
+        call.out.say(f"in quarantine since {iso(quarantine.at)}: {_item(quarantine.key)}, {quarantine.reason}")
+    for one in doubts[:SAID_MAX]:
         call.out.say(
-            f"in doubt: {wrote(one)} of {_item(one)} on revision {one.base_rev}, intended {iso(one.intended_at)} "
+            f"in doubt: {wrote(one)} of {_item(one.key)} on revision {one.base_rev}, intended {iso(one.intended_at)} "
             f"as {one.operation}"
         )
     waiting = sum(state.conflicts + state.quarantined for state in states) + reconciliation.in_trouble(found)
@@ -56,7 +65,7 @@ def _unknown(place: tuple[str, str]) -> SyncState:
 def _of(doubts: Sequence[WriteRecord], place: tuple[str, str]) -> list[Record]:
     return [
         {
-            "item": _item(one),
+            "item": _item(one.key),
             "operation": one.operation,
             "writes": wrote(one),
             "base_rev": one.base_rev,
@@ -67,11 +76,19 @@ def _of(doubts: Sequence[WriteRecord], place: tuple[str, str]) -> list[Record]:
     ]
 
 
-def _item(one: WriteRecord) -> str:
-    return f"{one.key.organisation}/{one.key.id}"
+def _held(held: Sequence[Quarantine], place: tuple[str, str]) -> list[Record]:
+    return [
+        {"item": _item(one.key), "since": one.at, "writes": one.writes, "reason": one.reason}
+        for one in held
+        if (one.key.organisation, one.key.project) == place
+    ]
 
 
-def _row(state: SyncState, compared: Record | None, doubts: list[Record]) -> Record:
+def _item(key: WorkItemKey) -> str:
+    return f"{key.organisation}/{key.id}"
+
+
+def _row(state: SyncState, compared: Record | None, doubts: list[Record], held: list[Record]) -> Record:
     return {
         "organisation": state.organisation,
         "project": state.project,
@@ -84,4 +101,5 @@ def _row(state: SyncState, compared: Record | None, doubts: list[Record]) -> Rec
         "compared": compared["compared"] if compared else None,
         "comparison": compared,
         "doubts": doubts,
+        "quarantines": held,
     }

@@ -162,10 +162,15 @@ def test_an_item_without_conflict_has_nothing_to_resolve(rig: Rig) -> None:
     assert rig.run("sync", "resolve", "42", "--take", "mine").code == ExitCode.NOT_FOUND
 
 
-def test_status_counts_what_waits_for_a_human(rig: Rig) -> None:
+def test_status_counts_what_waits_for_a_human_and_names_what_is_in_quarantine(rig: Rig) -> None:
     rig.fill(quarantine)
-    (row,) = json.loads(rig.run("sync", "status", "--json").out)["projects"]
+    answer = rig.run("sync", "status", "--json")
+    (row,) = json.loads(answer.out)["projects"]
     assert (row["project"], row["conflicts"], row["quarantined"]) == ("Web", 2, 1)
+    (held,) = row["quarantines"]
+    assert (held["item"], held["writes"], held["reason"]) == ("fabrikam/42", 20, "it looks like a loop")
+    assert f"in quarantine since {held['since'][:10]}" in answer.err
+    assert "fabrikam/42, it looks like a loop" in answer.err
     assert rig.run("sync", "status", "--exit-status").code == ExitCode.FINDINGS
 
 
