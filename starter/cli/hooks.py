@@ -7,6 +7,7 @@ from pointsman.contracts.hooks import FoundHook, HookNotification, HookStatus, H
 from pointsman.domain.hooks import filters_told
 from pointsman.domain.words import how_many
 from pointsman.ports import HookService
+from starter.cli import organisations
 from starter.cli.call import Call
 from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode
@@ -39,7 +40,7 @@ async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bo
     """Subscriptions that post to us; with `every` those of others, too."""
     url = receiver_url(settings)
     async with service(settings) as hooks:
-        found = await standings(hooks, settings, policy(settings).hooks)
+        found = await _read(hooks, settings)
     own = [hook for one in found for hook in ours(one, url)]
     shown = [hook for one in found for hook in one.there] if every else own
     call.show(Listing("hooks", COLUMNS, [_row(hook) for hook in shown]))
@@ -52,7 +53,7 @@ async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bo
 async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, dry_run: bool) -> ExitCode:
     """Make, replace and take away subscriptions until they are as policy wants them."""
     async with service(settings, newest_secret(settings)) as hooks:
-        found = await standings(hooks, settings, policy(settings).hooks, prune=prune)
+        found = await _read(hooks, settings, prune=prune)
         steps = [step for one in found for step in one.steps]
         if not discard:
             await _keep_failed(call, hooks, steps, dry_run=dry_run)
@@ -64,14 +65,14 @@ async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, 
         call.out.say(f"{how_many(len(writes), 'change')} would be made; nothing was done")
         return ExitCode.FINDINGS if writes or left else ExitCode.OK
     call.out.say(f"{how_many(len(writes), 'change')} made; right before: {len(steps) - len(writes) - len(left)}")
-    return _told_left(call, left, "take them into policy, or take them away: pointsman hooks ensure --prune")
+    return _told_left(call, left, _on_left(left))
 
 
 async def tested(call: Call, settings: Settings, events: Sequence[str], *, dry_run: bool) -> ExitCode:
     """Have each organisation deliver an invented event of each type that policy subscribes to."""
     rows: list[Record] = []
     async with service(settings, newest_secret(settings)) as hooks:
-        for one in await standings(hooks, settings, policy(settings).hooks):
+        for one in await _read(hooks, settings):
             by_event = {want.event_type: want for want in one.wants}
             for event, want in by_event.items():
                 if not events or event in events:
@@ -107,7 +108,7 @@ async def rotate(call: Call, settings: Settings, *, discard: bool, dry_run: bool
             ExitCode.USAGE,
         )
     async with service(settings, newest_secret(settings)) as hooks:
-        found = await standings(hooks, settings, policy(settings).hooks)
+        found = await _read(hooks, settings)
         steps = rotating([step for one in found for step in one.steps])
         writes = [step for step in steps if step.action in WRITES]
         if not discard:
@@ -172,6 +173,23 @@ async def _try(hooks: HookService, found: Sequence[Standing], state: str) -> Non
             f"Does the web process run, behind its public address, with the last secret of {_SECRETS}? "
             "Restart it, then test it: pointsman hooks test",
         ) from error
+
+
+async def _read(hooks: HookService, settings: Settings, *, prune: bool = False) -> tuple[Standing, ...]:
+    """
+    Raises:
+        CliError: no organisation is named.
+    """
+    organisations.names(settings)
+    return await standings(hooks, settings, policy(settings).hooks, prune=prune)
+
+
+def _on_left(left: Sequence[HookStep]) -> str:
+    """What a human may do about each kind."""
+    unwanted = "take them into policy, or take them away: pointsman hooks ensure --prune"
+    by_hand = "enable or delete in Azure DevOps what somebody disabled there"
+    told = [unwanted] * any(step.wanted is None for step in left) + [by_hand] * any(step.wanted for step in left)
+    return "; ".join(told)
 
 
 def _told_left(call: Call, left: Sequence[HookStep], hint: str) -> ExitCode:

@@ -11,21 +11,29 @@ from starter.cli.errors import CliError, ExitCode, not_found, usage
 SAID_FROM = timedelta(seconds=1)
 
 
+def names(settings: Settings) -> list[str]:
+    """Of all organisations.
+
+    Raises:
+        CliError: there is none, so that whatever is asked of each would come to nothing, and look done.
+    """
+    if not (found := [one.name for one in settings.organisations()]):
+        raise usage(
+            f"No organisation is named: {variable('azure_devops_url')} is not set.",
+            f"Set it: export {variable('azure_devops_url')}=https://dev.azure.com/ORGANISATION",
+        )
+    return found
+
+
 def chosen(settings: Settings, organisation: str, command: str) -> Organisation:
     """The organisation of this name, or the only one.
 
     Raises:
         CliError: none or several could be meant, or there is no account for it.
     """
-    wanted, named = organisation.lower(), settings.organisations()
-    found = [one for one in named if not wanted or one.name == wanted]
-    if not named:
-        raise usage(
-            f"No organisation is named: {variable('azure_devops_url')} is not set.",
-            f"Set it: export {variable('azure_devops_url')}=https://dev.azure.com/ORGANISATION",
-        )
+    wanted, known = organisation.lower(), ", ".join(names(settings))
+    found = [one for one in settings.organisations() if not wanted or one.name == wanted]
     if len(found) != 1:
-        known = ", ".join(one.name for one in named)
         wrong = f"{organisation!r} is none of the organisations of settings" if wanted else "Settings name several"
         raise usage(f"{wrong}: {known}. Nothing was asked.", f"Name one: {command} --organisation NAME")
     if missing := found[0].missing():

@@ -85,6 +85,17 @@ async def test_what_a_person_disabled_is_left_and_told(rig: HooksRig) -> None:
     answer = await rig.run("ensure")
     assert (answer.code, "leave" in actions(answer)) == (9, True)
     assert "somebody disabled it by hand" in answer.out
+    assert ("enable or delete in Azure DevOps" in answer.err, "--prune" in answer.err) == (True, False)
+
+
+@pytest.mark.parametrize("words", [("list",), ("ensure", "--dry-run"), ("test",), ("rotate",)])
+async def test_without_an_organisation_nothing_looks_done(
+    rig: HooksRig, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    rig.secrets(OLD, NEW)
+    monkeypatch.delenv("POINTSMAN_AZURE_DEVOPS_URL")
+    answer = await rig.run(*words)
+    assert (answer.code, "POINTSMAN_AZURE_DEVOPS_URL is not set" in answer.err) == (2, True)
 
 
 async def test_doubles_go_and_what_nobody_wants_goes_on_demand(rig: HooksRig) -> None:
