@@ -47,6 +47,7 @@ PAGES, COMPARED = "        while self._carry.project:\n", "            if self._
 NEXT_PAGE = "            if workflow.info().is_continue_as_new_suggested() and self._carry.project:\n"
 CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
 GONE = "        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)\n"
+LEFT = "        for turn in self._open_elsewhere:\n"
 NOT_TOLD = '        return ""\n'
 SWEEPS = " or not workflow.patched(SWEEPS)"
 STOPPED = "        said = await asyncio.gather(*(self._stop_elsewhere(one) for one in ended))\n"
@@ -165,8 +166,8 @@ MUTANTS = {
     "what a recovery came to is not kept": Mutant(
         "recovery.py",
         "RecoverEvents.recovered",
-        ("        result = self._result(ask)\n        await workflow",),
-        ("        result = self._result(ask)\n        return result\n        await workflow",),
+        ("        result = self._result(ask)\n        kept = await workflow",),
+        ("        result = self._result(ask)\n        return result\n        kept = await workflow",),
     ),
     "a recovery does not continue as new": Mutant(
         "recovery.py",
@@ -236,6 +237,9 @@ MUTANTS = {
     ),
     "what waits elsewhere for an answer that never comes is left waiting": Mutant(
         "work_items.py", "DeliverWorkItem.delegated-and-given-up", (GONE,), ("        gone: tuple[str, ...] = ()\n",)
+    ),
+    "what a terminated run left open elsewhere is left open by its question": Mutant(
+        "escalations.py", "ResolveEscalation.left-by-a-terminated-run", (LEFT,), ("        for turn in ():\n",)
     ),
     "progress of an agent elsewhere is not said on the item": Mutant(
         "agent_services.py", "DelegateTurn.delegated", ("            await self._tell_status(found.note)\n",), ("",)
