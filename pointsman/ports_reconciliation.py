@@ -71,6 +71,9 @@ class ItemRuns(Protocol):
     async def ended(self, workflow_ids: Sequence[str]) -> Mapping[str, RunEnd]:
         """Those that are over, with how the last run of each ended. One that runs is absent."""
 
+    async def is_over(self, workflow_id: str, run_id: str) -> bool:
+        """Whether this very run has ended, and none goes on with it. One that is not known has."""
+
 
 class OpenItems(Protocol):
     """Items that are not over in our books."""

@@ -52,6 +52,19 @@ class TemporalRuns:
             raise Unavailable(f"Temporal does not say which runs are over: {error}") from error
         return {name: end for name, end in zip(workflow_ids, ends, strict=True) if end is not None}
 
+    async def is_over(self, workflow_id: str, run_id: str) -> bool:
+        """
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        try:
+            run = (await self._connect()).get_workflow_handle(workflow_id, run_id=run_id)
+            return (await run.describe(rpc_timeout=CALL_TIME)).status in STATUS
+        except (RPCError, TemporalUnreachable) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise Unavailable(f"Temporal does not say whether {workflow_id} is over: {error}") from error
+
 
 async def _end(client: Client, name: str, turns: asyncio.Semaphore) -> RunEnd | None:
     async with turns:

@@ -200,7 +200,7 @@ async def activities(
             status,
             back,
             both,
-            ended_runs(connection.client, rt.store),
+            *ended_runs(connection.client, rt.store, remote_room),
             *ruled.all,
             *recovery_rooms(rt, organisations),
         )

@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from temporalio.client import Client
 
+from activities.agents import RemoteTurns
 from activities.ended_runs import EndedRuns
+from activities.left_behind import LeftBehind
 from activities.reconciliation import Books, Reconciling
 from activities.rollback import Rollbacks, WhyNot
 from pointsman.clients.azure_devops.client import AzureDevOps
@@ -44,5 +46,8 @@ def reconciling(
     return Reconciling(ItemPages(organisations), EventSource(organisations), tracker, books)
 
 
-def ended_runs(connect: Callable[[], Awaitable[Client]], store: Store) -> EndedRuns:
-    return EndedRuns(TemporalRuns(connect), OpenItems(store))
+def ended_runs(
+    connect: Callable[[], Awaitable[Client]], store: Store, remote: RemoteTurns
+) -> tuple[EndedRuns, LeftBehind]:
+    runs = TemporalRuns(connect)
+    return EndedRuns(runs, OpenItems(store)), LeftBehind(runs, remote)

@@ -8,10 +8,12 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from activities.agents import RemoteTurns
-from pointsman.contracts.agents import SettleElsewhere
+from activities.left_behind import LeftBehind
+from pointsman.contracts.agents import SettleElsewhere, SettleLeft
 from pointsman.contracts.lifecycle import Carry, DeliverRequest
 from pointsman.contracts.policy import AgentPolicy
 from pointsman.contracts.turns import TurnRequest
+from pointsman.contracts.work_items import Facts
 from pointsman.domain import remote_turns, story
 from workflows.reasons import reason_of
 
@@ -38,6 +40,33 @@ def turn_of(request: DeliverRequest, carry: Carry, agent: AgentPolicy) -> TurnRe
         instructions=carry.instructions,
         tells_status=request.policy.sync.status_comment,
     )
+
+
+def left_open(request: DeliverRequest, carry: Carry) -> tuple[TurnRequest, ...]:
+    """What a question has to stop if the run that asks it is ended from outside: it travels without the item's text."""
+    agents = [agent for name in carry.open_elsewhere if (agent := request.policy.agent(name)) is not None]
+    bare = {"facts": Facts(key=request.key, type="", title=""), "instructions": ()}
+    return tuple(turn_of(request, carry, agent).model_copy(update=bare) for agent in agents)
+
+
+async def stop_left(turn: TurnRequest) -> None:
+    """Have the service of the turn's agent stop what the run that asks us left open, if that is over. What cannot be
+    stopped now the next comparison of the project finds."""
+    parent = workflow.info().parent
+    assert parent is not None, "only a run of an item leaves something open"
+    try:
+        await workflow.execute_activity_method(
+            LeftBehind.settle,
+            SettleLeft(request=turn, workflow_id=parent.workflow_id, run_id=parent.run_id),
+            start_to_close_timeout=SETTLE_TIME,
+            schedule_to_close_timeout=SETTLE_TIME,
+            heartbeat_timeout=BEAT,
+            retry_policy=SETTLING,
+            summary=story.summary(f"stop what {turn.agent.name} has open, if the item's run is over"),
+        )
+    except ActivityError as error:
+        if is_cancelled_exception(error):
+            raise
 
 
 async def settle(request: DeliverRequest, carry: Carry, agents: Sequence[str]) -> tuple[tuple[str, ...], str]:

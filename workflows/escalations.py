@@ -23,6 +23,7 @@ from pointsman.contracts.escalations import (
     Whose,
 )
 from pointsman.domain import decisions, story
+from workflows import elsewhere
 from workflows.showing import Showing
 
 BEAT = timedelta(seconds=10)
@@ -42,7 +43,8 @@ class ResolveEscalation(Showing):
 
     @workflow.init
     def __init__(self, escalation: Escalation) -> None:
-        self._asked = escalation
+        self._asked = escalation.model_copy(update={"open_elsewhere": ()})
+        self._open_elsewhere = escalation.open_elsewhere
         self._whose = Whose(key=escalation.key, tenant=escalation.tenant, correlation_id=escalation.correlation_id)
         self._opened: Opened | None = None
         self._rung = 0
@@ -145,6 +147,8 @@ class ResolveEscalation(Showing):
         if self._opened is None:
             await self._open()  # the attempt that was cancelled may have opened it
         await self._settle(Resolution(escalation_id=self._id(), outcome="withdrawn"))
+        for turn in self._open_elsewhere:
+            await elsewhere.stop_left(turn)
 
     async def _climb(self) -> None:
         """Tell each rung's people, and wait there for a decision."""

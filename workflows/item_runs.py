@@ -233,7 +233,7 @@ class ItemRun(Listening):
         return await workflow.execute_activity_method(
             Asking.close,
             Close(
-                escalation=escalation,
+                escalation=escalation.model_copy(update={"open_elsewhere": ()}),
                 workflow_id=question.id,
                 run_id=question.first_execution_run_id or "",
                 reason=TERMINATED if was_terminated(error) else "its own run failed",

@@ -253,6 +253,7 @@ class DeliverWorkItem(ItemRun):
             agent=self._carry.agent,
             title=f"{facts.type} {facts.key.id}: {facts.title}" if facts else "",
             url=facts.url if facts else "",
+            open_elsewhere=elsewhere.left_open(request, self._carry),
         )
 
     async def _decided(self, ask: Ask, resolution: Resolution) -> Stage | End:

@@ -135,6 +135,13 @@ class SettleElsewhere(Contract):
     request: TurnRequest
 
 
+class SettleLeft(SettleElsewhere):
+    """The same for what a run of an item has left open, if that run is over."""
+
+    workflow_id: str
+    run_id: str
+
+
 class SettledElsewhere(Contract):
     """Ids of tasks: those that ended with it, and those that the service says go on nevertheless."""
 

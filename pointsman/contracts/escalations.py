@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.policy import Ladder, Severity
+from pointsman.contracts.turns import TurnRequest
 from pointsman.contracts.work_items import OfItemOrProject, ProposalRef, WorkItemKey
 
 
@@ -58,6 +59,8 @@ class Escalation(OfItemOrProject):
     """What a respond may name, for example agents; empty for free text."""
     fields: tuple[str, ...] = ()
     """Fields in conflict that are asked about; others may have been decided on before. Empty where it is not told."""
+    open_elsewhere: tuple[TurnRequest, ...] = ()
+    """Turns of services that have something open while this is asked, without what they are about. Not in the books."""
     checks: tuple[str, ...] = ()
     """Rules of the process that an approval lets be broken."""
     ladder: Ladder

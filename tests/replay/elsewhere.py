@@ -81,6 +81,17 @@ async def delegated_and_answered(client: Client) -> str:
         return f"{item.handle.id}/turn-2"
 
 
+@beside("ResolveEscalation")
+async def left_by_a_terminated_run(client: Client) -> str:
+    async with remote_rig(client, "asks", name="left-by-a-terminated-run") as item:
+        await item.deliver()
+        row = await item.asked()
+        await item.handle.terminate("by hand")
+        with suppress(WorkflowFailureError):
+            await client.get_workflow_handle(row.workflow_id).result()
+        return row.workflow_id
+
+
 @beside("DelegateTurn")
 async def delegated_and_cancelled(client: Client) -> str:
     async with remote_rig(client, "goes-silent", name="delegated-and-cancelled") as item:

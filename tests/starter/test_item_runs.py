@@ -57,9 +57,15 @@ async def test_each_end_comes_with_what_temporal_tells_of_it(dev_server: DevServ
     assert terminated.at is not None
     assert terminated.history_length >= 3
     assert told["never-was"].status is RunStatus.UNKNOWN
+    described = {how: await client.get_workflow_handle(over[how]).describe() for how in over}
+    asked = {how: await runs.is_over(one.id, one.run_id) for how, one in described.items()}
+    assert asked == {"completed": True, "failed": True, "terminated": True, "running": False}
+    assert await runs.is_over("never-was", str(uuid4()))
     await client.get_workflow_handle(over["running"]).terminate()
 
 
 async def test_a_server_that_does_not_answer_says_nothing_of_any_run(free_port: int) -> None:
     with pytest.raises(Unavailable, match="does not say which runs are over"):
         await TemporalRuns(Connection(f"127.0.0.1:{free_port}").client).ended(["a"])
+    with pytest.raises(Unavailable, match="does not say whether a is over"):
+        await TemporalRuns(Connection(f"127.0.0.1:{free_port}").client).is_over("a", str(uuid4()))

@@ -9,12 +9,14 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from activities.agents import RemoteTurns
+from activities.left_behind import LeftBehind
 from pointsman.clients.agents import RemoteAgents
 from pointsman.contracts.lifecycle import DeliverResult
 from pointsman.contracts.policy import AgentService, Limits, Policy
 from pointsman.contracts.records import Attempt, AttemptKind, EscalationRow
 from pointsman.contracts.sync import SyncPolicy
 from pointsman.sandbox.agents.server import AgentsConfig, AgentsStandIn
+from starter.item_runs import TemporalRuns
 from tests.workflows.rig import Rig, policy
 
 OVER = {f"TASK_STATE_{state}" for state in ("COMPLETED", "FAILED", "CANCELED", "REJECTED")}
@@ -30,6 +32,9 @@ class RemoteRig(Rig):
 
     async def result(self) -> DeliverResult:
         return await super().result() if self.skips_time else await self.handle.result()
+
+    async def connected(self) -> Client:
+        return self.client
 
     async def given_up(self, row: EscalationRow) -> DeliverResult:
         """How the item ends when people do not want it any more."""
@@ -77,7 +82,8 @@ async def remote_rig(
         item.skips_time = not isinstance(on, Client)
         item.service = service
         item.remote = RemoteAgents({"AGENT_KEY": TOKEN}.get)
-        item.rooms = (room(item.remote, item.transcripts, item.contents, item.attempts),)
+        remote = room(item.remote, item.transcripts, item.contents, item.attempts)
+        item.rooms = (remote, LeftBehind(TemporalRuns(item.connected), remote))
         item.tracker.add(1, System__Title=f"Login fails, script: {script}")
         try:
             async with item.worker():

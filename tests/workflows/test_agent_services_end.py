@@ -3,6 +3,7 @@
 `remote_rig` looks at the tasks of the service itself when a test is over; here are the ways to get there.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -116,12 +117,25 @@ async def test_task_at_work_is_stopped_when_the_run_of_its_item_is_terminated(cl
         assert await states(item) == CANCELED
 
 
-async def test_task_that_waits_for_a_run_which_was_terminated_is_stopped_by_the_next_one(client: Client) -> None:
+async def test_task_that_waits_for_an_answer_is_stopped_when_the_run_of_its_item_is_terminated(client: Client) -> None:
     async with remote_rig(client, "asks", says_status=False) as item:
         await item.deliver()
-        await item.asked()
+        row = await item.asked()
         await item.handle.terminate("by hand")
-        assert await states(item) == ["TASK_STATE_INPUT_REQUIRED"]
+        with pytest.raises(WorkflowFailureError):
+            await client.get_workflow_handle(row.workflow_id).result()
+        assert await states(item) == CANCELED
+    assert stops(item) == ["stopped"]
+    assert row.escalation.open_elsewhere == ()
+
+
+async def test_task_that_waits_for_a_run_which_was_terminated_with_its_question_is_stopped_by_the_next_one(
+    client: Client,
+) -> None:
+    async with remote_rig(client, "asks", says_status=False) as item:
+        await item.deliver()
+        question = client.get_workflow_handle((await item.asked()).workflow_id)
+        await asyncio.gather(item.handle.terminate("by hand"), question.terminate("by hand"))
         item.tracker.edit(1, System__Title="Login fails on Sundays, script: asks")
         await item.deliver(EventKind.UPDATED, changed={"System.Title": "Login fails on Sundays, script: asks"})
         row = await item.asked(2)
