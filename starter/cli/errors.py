@@ -140,7 +140,7 @@ KNOWN: Mapping[str, Meaning] = {
         "temporal_unreachable", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
     ),
     "temporalio.service.RPCError": Meaning(
-        "temporal_failed", ExitCode.FAILURE, "See whether it runs: pointsman doctor", retryable=True
+        "temporal_call_failed", ExitCode.FAILURE, "See whether it runs: pointsman doctor", retryable=True
     ),
     "pointsman.temporal_server.ServerNotFound": Meaning(
         "no_temporal", ExitCode.FAILURE, "See what is missing: pointsman doctor"
@@ -236,9 +236,9 @@ def translated(error: BaseException) -> CliError | None:
 
 def _what(error: BaseException) -> str:
     """In the error's own words, without what its user is told by the hint, or cannot use: statements and links."""
-    if isinstance(status := getattr(error, "status", None), IntEnum):  # of a call of Temporal
-        told = f"Temporal does not answer, or did not take this ({status.name}): {error}"
-        return f"{told}. What it had taken before goes on there when it runs"
+    if type(error).__module__ == "temporalio.service":
+        told = f"Temporal does not answer, or refused this ({getattr(getattr(error, 'status', None), 'name', '')})"
+        return f"{told}: {error}. What it had taken before goes on there when it runs."
     if (cause := getattr(error, "orig", None)) is not None:
         return f"The database cannot do this now: {' '.join(str(cause).split())}"
     return str(error).removesuffix("\nnext: pointsman config explain")

@@ -48,7 +48,7 @@ async def reconcile(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
                 reason=f"asked for by {wanted.by}",
             )
             running = await reconciliation.start(client, ask, settings.task_queue)
-            call.out.say(f"{running.id} compares {organisation}/{name or recovery.ALL}")
+            call.out.say(f"{running.id} compares {organisation}/{name or recovery.ALL}; it goes on when you leave")
             try:
                 reports += (await running.result()).reports
             except WorkflowFailureError as error:

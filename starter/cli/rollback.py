@@ -53,7 +53,7 @@ async def roll_back(
 ) -> ExitCode:
     """Show what it comes to, ask, and have it done."""
     row = await items.found(settings, named)
-    client = await served(settings, call.out.say)
+    client = await served(settings, call.out.say, "; until then nothing is written")
     ask = _request(row, scope, by, reason, force=force, comments=comments, dry_run=True)
     found = await _done(client, ask, settings.task_queue)
     if dry_run or found.status != "would":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from temporalio.service import RPCError, RPCStatusCode
 from typer.main import get_command
 
 from pointsman.ports import Conflict, Missing, Rejected, Unavailable
@@ -143,6 +144,7 @@ def test_every_error_that_is_translated_exists(name: str) -> None:
         (Rejected("no"), ExitCode.FAILURE),
         (Unavailable("later"), ExitCode.FAILURE),
         (TemporalUnreachable("nobody answers"), ExitCode.FAILURE),
+        (RPCError("tcp connect error", RPCStatusCode.UNAVAILABLE, b""), ExitCode.FAILURE),
         (PermissionError(13, "not allowed"), ExitCode.FAILURE),
     ],
     ids=lambda value: type(value).__name__,
