@@ -53,8 +53,9 @@ Tell = Callable[[str, timedelta], None]
 """Hears why nothing was answered, and how long is waited until it is asked again."""
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
-WAITS_MAX = 8
-FIRST_WAIT = timedelta(seconds=1)
+WAITS_MAX = 6
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
+"""Where the service does not say how long."""
 
 
 class Connection:
@@ -235,7 +236,7 @@ class Connection:
             except Unavailable as error:
                 if self._tell is None or waits == WAITS_MAX or not only_reads(method, what):
                     raise
-                wait = error.retry_after or FIRST_WAIT * (1 << waits)
+                wait = error.retry_after or min(FIRST_WAIT * (1 << waits), LONGEST_WAIT)
                 self._tell(str(error), wait)
             waits += 1
             await self.pace.rest(wait)
