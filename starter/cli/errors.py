@@ -140,7 +140,7 @@ KNOWN: Mapping[str, Meaning] = {
         "temporal_unreachable", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
     ),
     "temporalio.service.RPCError": Meaning(
-        "temporal_call_failed", ExitCode.FAILURE, "See whether it runs: pointsman doctor", retryable=True
+        "temporal_call_failed", ExitCode.FAILURE, "See what is missing: pointsman doctor", retryable=True
     ),
     "pointsman.temporal_server.ServerNotFound": Meaning(
         "no_temporal", ExitCode.FAILURE, "See what is missing: pointsman doctor"
