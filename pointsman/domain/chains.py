@@ -6,8 +6,10 @@ workflow it went to, says its row in the inbox already, and is not said again.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from math import inf
 from typing import NamedTuple
 
 from pointsman.contracts import events as told
@@ -43,6 +45,9 @@ ARTIFACTS: Mapping[ArtifactKind, ThingKind] = {
     ArtifactKind.COMMIT: ThingKind.COMMIT,
     ArtifactKind.BUILD: ThingKind.BUILD,
 }
+DONE_BY_RUNS = frozenset({EdgeKind.STARTED, EdgeKind.ASKED, EdgeKind.WROTE})
+CLOCKS_APART = 5.0
+"""Seconds between the clocks of our processes."""
 
 Neighbours = Callable[[Sequence[str]], Iterable[Edge]]
 """Edges that have one of these things at an end."""
@@ -249,6 +254,9 @@ def walk(start: str, tenant: str, neighbours: Neighbours, limit: int, direction:
                 things[end] = None
                 fresh.append(end)
         edge_of = fresh
+    if direction is not Direction.BOTH:
+        led = _in_time(start, edges, direction)
+        things = {name: None for name in things if name in led}
     kept = [edge for edge in latest(edges) if edge.cause in things and edge.effect in things]
     return Walk(start=start, tenant=tenant, things=tuple(things), edges=tuple(kept), complete=complete)
 
@@ -258,6 +266,34 @@ def _beyond(edge: Edge, known: set[str], direction: Direction) -> Iterator[str]:
         yield edge.effect
     if edge.effect in known and direction is not Direction.EFFECTS:
         yield edge.cause
+
+
+def _in_time(start: str, edges: Sequence[Edge], direction: Direction) -> set[str]:
+    """What is reached where time is kept at runs. One takes many events and does many things, and none led to what was
+    done before it came. Of other things only when they were told is known, and not when they were.
+
+    Times of effects are negated, so that in both directions a greater bound lets more pass.
+    """
+    sign = 1 if direction is Direction.CAUSES else -1
+    beside: dict[str, list[tuple[str, Edge]]] = defaultdict(list)
+    for edge in edges:
+        near, far = (edge.effect, edge.cause) if sign > 0 else (edge.cause, edge.effect)
+        beside[near].append((far, edge))
+    came = {edge.cause: edge.at for edge in edges if edge.kind is EdgeKind.ABOUT}
+    bounds, todo = {start: inf}, [start]
+    while todo:
+        this = todo.pop()
+        for far, edge in beside[this]:
+            taken = edge.kind is EdgeKind.HANDED_OVER
+            at = came.get(edge.cause) if taken else edge.at if edge.kind in DONE_BY_RUNS else None
+            moment, is_bound = (sign * at.timestamp() if at else -inf), taken if sign > 0 else not taken
+            if is_bound and moment > bounds[this] + CLOCKS_APART:
+                continue
+            bound = inf if is_bound or at is None else moment
+            if bound > bounds.get(far, -inf):
+                bounds[far] = bound
+                todo.append(far)
+    return set(bounds)
 
 
 def latest(edges: Iterable[Edge]) -> list[Edge]:

@@ -192,6 +192,10 @@ EDGES = st.lists(
 )
 
 
+def minute(number: int) -> datetime:
+    return START + timedelta(minutes=number)
+
+
 def graph(edges: Sequence[Edge], asked: list[str] | None = None) -> chains.Neighbours:
     def neighbours(things: Sequence[str]) -> Iterable[Edge]:
         if asked is not None:
@@ -221,6 +225,28 @@ def test_a_walk_reaches_all_and_asks_for_each_once_circle_or_not(edges: list[Edg
     assert set(found.things) == reachable(edges, "item:x/1", direction)
     assert sorted(asked) == sorted(found.things)
     assert found.complete
+
+
+def test_no_event_led_to_what_a_run_did_before_it_came() -> None:
+    """Two events, each with a write and its echo; between them the run asked a question."""
+    run, writes = "run:ado/x/rail/1", ("write:1", "write:2")
+    edges = [Edge(cause=run, effect="escalation:ESC-1", kind=EdgeKind.ASKED, at=minute(3))]
+    for event, wrote, came in (("event:a", "write:1", 1), ("event:b", "write:2", 5)):
+        edges += [
+            Edge(cause=event, effect="item:x/1", kind=EdgeKind.ABOUT, at=minute(came)),
+            Edge(cause=event, effect=run, kind=EdgeKind.HANDED_OVER, at=minute(came + 4)),
+            Edge(cause=run, effect=wrote, kind=EdgeKind.WROTE, at=minute(came + 1)),
+            Edge(cause=wrote, effect=f"{event}-echo", kind=EdgeKind.ECHOED, at=minute(came + 2)),
+        ]
+
+    def led(start: str, direction: Direction) -> set[str]:
+        return set(walk(start, "t", graph(edges), 100, direction).things)
+
+    assert led("escalation:ESC-1", Direction.CAUSES) == {"escalation:ESC-1", run, "event:a"}
+    assert led("write:2", Direction.CAUSES) == {"write:2", run, "event:a", "event:b"}
+    assert led("event:b", Direction.EFFECTS) == {"event:b", run, "item:x/1", "write:2", "event:b-echo"}
+    assert {"escalation:ESC-1", *writes} < led("event:a", Direction.EFFECTS)
+    assert {"event:a", "event:b"} < led(run, Direction.CAUSES)
 
 
 @given(EDGES, st.integers(1, 6))
