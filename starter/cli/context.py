@@ -28,6 +28,7 @@ from pointsman.store.escalations import Escalations
 from pointsman.store.inbox import Inbox
 from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
+from pointsman.store.process_violations import ProcessViolations
 from starter.cli.errors import CliError
 
 
@@ -41,6 +42,7 @@ class Books:
     ledger: LedgerPort
     attempts: AttemptsPort
     audit: AuditPort
+    violations: ProcessViolations
 
 
 def policy(settings: Settings) -> Policy:
@@ -85,6 +87,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Books]:
             ledger=Ledger(store),
             attempts=Attempts(store),
             audit=Audit(store),
+            violations=ProcessViolations(store),
         )
 
 

@@ -168,17 +168,17 @@ def _next(named: str, state: str, question: str) -> str:
 
 async def timeline(settings: Settings, named: str) -> Listing:
     async with opened(settings) as books:
-        row = await find(books, named, _organisations(settings))
-        deliveries = await books.inbox.find(item_id=row.key.id, limit=ROWS_MAX)
+        key = await _told_of(books, named, _organisations(settings))
+        deliveries = await books.inbox.find(item_id=key.id, limit=ROWS_MAX)
         escalations = await books.escalations.find(pending_only=False, limit=ROWS_MAX)
         return records.timeline(
             merge_timeline(
-                deliveries=[one for one in deliveries if one.organisation == row.key.organisation],
-                transitions=await books.items.transitions(row.key),
-                attempts=await books.attempts.of_item(row.key),
-                escalations=[one for one in escalations if one.escalation.key == row.key],
-                writes=await books.ledger.writes(row.key),
-                events=await books.audit.find(key=row.key, limit=ROWS_MAX),
+                deliveries=[one for one in deliveries if one.organisation == key.organisation],
+                transitions=await books.items.transitions(key),
+                attempts=await books.attempts.of_item(key),
+                escalations=[one for one in escalations if one.escalation.key == key],
+                writes=await books.ledger.writes(key),
+                events=await books.audit.find(key=key, limit=ROWS_MAX),
             )
         )
 
@@ -199,7 +199,8 @@ async def past(settings: Settings, named: str, at: str) -> Listing | Single:
 
 
 async def _told_of(books: Books, named: str, organisations: tuple[str, ...]) -> WorkItemKey:
-    """The item's key. One that nobody works on, because no scope rule takes it, is known from its deliveries alone."""
+    """The item's key. One that nobody works on, because no scope rule takes it, is known from its deliveries, or from
+    what it breaks."""
     try:
         return (await find(books, named, organisations)).key
     except CliError as error:
@@ -209,6 +210,8 @@ async def _told_of(books: Books, named: str, organisations: tuple[str, ...]) -> 
         told = await books.inbox.find(item_id=item_id, limit=ROWS_MAX)
         known = [one for one in reversed(told) if not organisation or one.organisation == organisation]
         keys = {one.organisation: one.project for one in known if one.project or one is known[0]}
+        broken = await books.violations.find(organisation=organisation, item_id=item_id, every=True, limit=ROWS_MAX)
+        keys |= {one.key.organisation: one.key.project for one in reversed(broken)}
         if len(keys) != 1:
             raise
         ((name, project),) = keys.items()

@@ -78,6 +78,13 @@ def test_a_project_as_a_whole_stands_in_the_place_of_its_item(rig: Rig) -> None:
     assert (listed[0]["state"], str(listed[0]["standing"])[:14]) == ("resolved", "resolved on 20")
 
 
+def test_the_timeline_tells_what_an_item_broke_on_which_nobody_works(rig: Rig) -> None:
+    assert "A: broken" in rig.run("items", "timeline", "42").out
+    rig.fill(told)
+    assert "workitem" in rig.run("items", "timeline", "fabrikam/42").out
+    assert rig.run("items", "timeline", "other/42").code == ExitCode.NOT_FOUND
+
+
 def test_they_are_chosen_by_state_severity_check_and_item(rig: Rig) -> None:
     def names(*options: str) -> list[str]:
         return [line.split("\t")[0] for line in rig.run("process", "violations", *options).out.splitlines()]
