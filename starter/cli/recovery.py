@@ -12,6 +12,7 @@ from pointsman.domain.routing import tenant_of
 from pointsman.domain.words import how_many
 from pointsman.store.recoveries import Recoveries
 from starter import recovery
+from starter.cli import organisations
 from starter.cli.call import Call
 from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, usage
@@ -59,7 +60,7 @@ async def recover(
                 reason=f"asked for by {by}",
             )
             running = await recovery.start(client, ask, settings.task_queue)
-            call.out.say(f"{running.id} reads {place}/{name or recovery.ALL}")
+            call.out.say(f"{running.id} reads {place}/{name or recovery.ALL}; it goes on when you leave")
             try:
                 results.append(await running.result())
             except WorkflowFailureError as error:
@@ -71,11 +72,11 @@ async def recover(
 def organisations_of(settings: Settings, named: str) -> list[str]:
     """
     Raises:
-        CliError: settings have no organisation of that name.
+        CliError: settings have no organisation of that name, or none at all.
     """
-    known = [one.name for one in settings.organisations()]
+    known = organisations.names(settings)
     if named and named.casefold() not in known:
-        raise usage(f"--organisation {named!r} is none of {', '.join(known) or '(none)'}.", "pointsman config explain")
+        raise usage(f"--organisation {named!r} is none of {', '.join(known)}.", "pointsman config explain")
     return [named.casefold()] if named else known
 
 
