@@ -21,7 +21,9 @@ from pydantic import ValidationError as ContractError
 from pointsman.contracts.base import Json
 from pointsman.contracts.models import PROVIDERS
 from pointsman.contracts.policy import Policy
+from pointsman.contracts.sync import FieldKind, FieldStrategy
 from pointsman.domain.hook_events import KNOWN, PROJECT
+from pointsman.domain.sync.kinds import kind_of
 from pointsman.policies.card_keys import is_address, read_keys
 from pointsman.policies.document import Document, PolicyError, Steps, read, read_text
 from pointsman.policies.file import NEVER, FileAgent, FileAgentService, PolicyFile
@@ -71,6 +73,7 @@ def load(folder: Path | None = None) -> LoadedPolicy:
     _check_references(file, documents)
     _check_models(file, documents)
     _check_hooks(file, documents)
+    _check_sync(file, documents)
     _check_processes(file, folder, documents)
     prompts = _prompts(file, [*([folder] if folder else []), OURS], documents)
     policy = _policy(file, prompts, _card_keys(file, folder, documents), documents)
@@ -234,6 +237,21 @@ def _check_hooks(file: PolicyFile, documents: Sequence[Document]) -> None:
                 if name not in allowed:
                     told = f"{event} can be filtered by: {', '.join(allowed) or '(nothing but projects)'}"
                     _refuse(documents, [*where, "filters", name], name, told)
+
+
+def _check_sync(file: PolicyFile, documents: Sequence[Document]) -> None:
+    """What agents propose is added to tags and links, whatever is there: no other strategy would ever be asked."""
+    kinds: list[tuple[Steps, FieldKind, FieldStrategy]] = [
+        (["sync", "kinds", kind.value], kind, strategy) for kind, strategy in file.sync.kinds.items()
+    ]
+    # What a field holds is known by its name alone for tags.
+    kinds += [(["sync", "fields", name], kind_of(name), strategy) for name, strategy in file.sync.fields.items()]
+    for steps, kind, strategy in kinds:
+        is_list = kind in (FieldKind.TAGS, FieldKind.LINKS)
+        if is_list and strategy is not FieldStrategy.UNION:
+            _refuse(documents, steps, strategy.value, "must be union: tags and links are only added to")
+        if not is_list and strategy is FieldStrategy.UNION:
+            _refuse(documents, steps, strategy.value, "is of tags and links alone")
 
 
 def _check_processes(file: PolicyFile, folder: Path | None, documents: Sequence[Document]) -> None:

@@ -33,6 +33,14 @@ WRONG = {
         "models: {servers: [{name: openai, base_url: 'http://h', models: [{name: m, window: 9, output_max: 9}]}]}\n",
         "1: models.servers.0.name: openai: is the name of another provider",
     ),
+    "strategy for tags that is never asked": (
+        "sync: {kinds: {tags: remote_wins}}\n",
+        "1: sync.kinds.tags: remote_wins: must be union: tags and links are only added to",
+    ),
+    "union of what is no list": (
+        "sync: {fields: {System.Title: union}}\n",
+        "1: sync.fields.System.Title: union: is of tags and links alone",
+    ),
     "event that does not exist": (
         "hooks: {subscriptions: [{name: a, events: [workitem.imagined]}]}\n",
         "1: hooks.subscriptions.0.events.0: workitem.imagined: must be one of: workitem.created, workitem.updated,",
