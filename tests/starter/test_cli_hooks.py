@@ -88,7 +88,7 @@ async def test_what_a_person_disabled_is_left_and_told(rig: HooksRig) -> None:
     assert ("enable or delete in Azure DevOps" in answer.err, "--prune" in answer.err) == (True, False)
 
 
-@pytest.mark.parametrize("words", [("list",), ("ensure", "--dry-run"), ("test",), ("rotate",)])
+@pytest.mark.parametrize("words", [("list",), ("ensure", "--dry-run"), ("test",), ("rotate",), ("recover",)])
 async def test_without_an_organisation_nothing_looks_done(
     rig: HooksRig, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
