@@ -3,7 +3,7 @@
 An error names file, line, key, value, and what is allowed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError as ContractError
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import AllOf, AnyOf, Check, ProcessPolicy, Rule
 from pointsman.domain.process.evaluation import of_a_project
+from pointsman.policies import rule_names
 from pointsman.policies.document import Document, PolicyError, Steps, read
 
 OURS = Path(__file__).parent / "processes"
@@ -58,7 +59,17 @@ def _read(path: Path, known: Mapping[str, ProcessPolicy], *, ours: bool = False)
     except ContractError as error:
         raise PolicyError("\n".join(_explain(document, fault) for fault in _distinct(error))) from None
     _check(document, file)
-    return _extended(document, file, known)
+    return _extended(document, file.model_copy(update={"checks": tuple(_named(document, file))}), known)
+
+
+def _named(document: Document, file: ProcessFile) -> Iterator[Check]:
+    """The checks, whose names are those that programs use."""
+    for number, check in enumerate(file.checks):
+
+        def refuse(place: Steps, value: Json, allowed: str, at: int = number) -> PolicyError:
+            return PolicyError(document.fault(["checks", at, *place], value, allowed))
+
+        yield rule_names.checked(check, refuse)
 
 
 def _distinct(error: ContractError) -> Sequence[tuple[Steps, Json, str]]:

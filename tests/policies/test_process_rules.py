@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pointsman.contracts.process import Linked, Unchanged
 from pointsman.policies.document import PolicyError
 from pointsman.policies.process_rules import load_processes
 
@@ -63,6 +64,22 @@ def test_a_file_extends_ours_and_leaves_out_what_it_names(write: Write) -> None:
     assert (ours.processes, ours.levels) == (agile.processes, agile.levels)
 
 
+def test_links_may_have_the_names_that_people_see(write: Write) -> None:
+    unless = "unless: {kind: linked, relations: [System.LinkTypes.Related, Our.Link-Forward]}"
+    rules = (
+        "{kind: linked, relations: [Parent, tested by, Pull Request, Branch]}",
+        f"{{kind: unchanged, fields: [System.Title], states: [Active], {unless}}}",
+    )
+    folder = write(OWN + "\n  - ".join(CHECK.replace("X", f"X{number}") % rule for number, rule in enumerate(rules)))
+    linked, unchanged = (check.rule for check in load_processes(folder)["own"].checks)
+    assert isinstance(linked, Linked)
+    assert linked.relations[:2] == ("System.LinkTypes.Hierarchy-Reverse", "Microsoft.VSTS.Common.TestedBy-Forward")
+    assert linked.relations[2:] == ("Pull Request", "Branch")
+    assert isinstance(unchanged, Unchanged)
+    assert unchanged.unless is not None
+    assert unchanged.unless.relations == ("System.LinkTypes.Related", "Our.Link-Forward")
+
+
 def test_without_a_folder_of_its_own_a_policy_has_our_processes(tmp_path: Path) -> None:
     assert load_processes(tmp_path) == load_processes()
 
@@ -92,6 +109,18 @@ def test_without_a_folder_of_its_own_a_policy_has_our_processes(tmp_path: Path) 
         (
             OWN + CHECK % "{kind: all_of, rules: [{kind: tested}, {kind: ratio, types: [a], of: [b], per: 1}]}",
             "own.yaml:4: checks.0.rule: all_of: a rule about a project cannot stand inside another",
+        ),
+        (
+            OWN + CHECK % "{kind: filled, fields: [Severity]}",
+            "own.yaml:4: checks.0.rule.fields: Severity: must be a reference name, for example Microsoft.VSTS",
+        ),
+        (
+            OWN + CHECK % "{kind: all_of, rules: [{kind: tested}, {kind: linked, relations: [Parrent]}]}",
+            "own.yaml:4: checks.0.rule.rules.1.relations: Parrent: must be a reference name, for example System.Link",
+        ),
+        (
+            OWN + CHECK % "{kind: linked, relations: [Parent], values: {State: [New]}}",
+            "own.yaml:4: checks.0.rule.values: State: must be a reference name",
         ),
     ],
 )
