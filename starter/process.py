@@ -10,6 +10,7 @@ from pointsman.contracts.process import Finding, ItemFacts, ProcessPolicy
 from pointsman.domain.process.evaluation import Around, fields_asked, of_item, types_asked
 from pointsman.domain.process.rulebooks import rules_for
 from pointsman.policies.process_graphs import load_graphs
+from pointsman.ports import Missing
 
 AHEAD = 100
 
@@ -42,14 +43,18 @@ async def process_of(
 async def check_items(
     client: AzureDevOps, policy: ProcessPolicy, ids: Sequence[int]
 ) -> AsyncGenerator[tuple[ItemFacts, list[Finding]]]:
-    """Each item with what was found. A request an item, and more for what it is linked to."""
+    """Each item with what was found. A request an item, and more for what it is linked to. One that is gone meanwhile
+    is passed over."""
     source = FactsReader(client, fields_asked(policy), linked_age=LINKED_AGE_IN_BULK)
     reader = Completing(source, load_graphs().get(policy.base, {}))
     around = Around(datetime.now(UTC), frozenset({await _own_name(client)}))
     for place, item_id in enumerate(ids):
         if place % AHEAD == 0:
             await source.ahead(ids[place : place + AHEAD])
-        item = await reader.item(item_id)
+        try:
+            item = await reader.item(item_id)
+        except Missing:
+            continue
         yield item, of_item(policy, item, around)
 
 

@@ -86,9 +86,10 @@ async def _findings(
                 yield item.title, one
             if tally.items % SAY_EACH == 0:
                 call.out.say(f"{tally.items} of {how_many(len(part.ids), 'item')} of {part.project} checked")
-        call.out.say(
-            f"{how_many(tally.items, 'item')} of {part.project} checked by {part.policy.name} {part.policy.version}"
-        )
+        gone = len(part.ids) - tally.items
+        rules = f"{part.policy.name} {part.policy.version}"
+        lost = f"; {how_many(gone, 'item')} went while this ran, or may not be seen" if gone else ""
+        call.out.say(f"{how_many(tally.items, 'item')} of {part.project} checked by {rules}{lost}")
         if part.whole:
             seen = await read(client, part.project, *days_asked(part.policy))
             for one in of_project(part.policy, project_facts(part.policy, tally, part.project, seen)):

@@ -161,6 +161,18 @@ def test_rules_are_listed_with_what_asks_for_them(tmp_path: Path) -> None:
         on_the_command_line.rules(load(data_dir=tmp_path), "none")
 
 
+async def test_an_item_that_goes_while_a_project_is_checked_ends_nothing(azure: Azure, tmp_path: Path) -> None:
+    first, second = await azure.make("Task", "One"), await azure.make("Task", "Two")
+    await azure.fail(path=f"workitems/{first.id}/updates", status=404, body='{"message": "TF401232: gone"}')
+    told = StringIO()
+    call = Call(Output(as_json=True, stdout=StringIO(), stderr=told), {})
+    wanted = Wanted((), "Fabrikam", "", "", every=False)
+    assert await on_the_command_line.check(call, settings(azure, tmp_path), wanted) == ExitCode.FINDINGS
+    assert "1 item of Fabrikam checked by cmmi 1; 1 item went while this ran, or may not be seen" in told.getvalue()
+    both = [first.id, second.id]
+    assert [item.id async for item, _ in check_items(azure.service, CMMI, both)] == both
+
+
 async def test_a_project_of_an_inherited_process_follows_the_rules_of_the_one_that_it_inherits_from() -> None:
     ours = Organisation(name="fabrikam", projects=(Project(name="Fabrikam", process="Our CMMI"),))
     derived = replace(PROCESSES["CMMI"], name="Our CMMI", type_id=str(uuid4()), parent=PROCESSES["CMMI"].type_id)
