@@ -92,6 +92,13 @@ async def test_a_project_is_counted_while_its_items_go_by(azure: Azure) -> None:
     }
 
 
+async def test_a_check_of_all_types_reaches_items_that_no_level_names(azure: Azure) -> None:
+    case = await azure.make("Test Case", "Buy")
+    assert await items_of(azure.service, "Fabrikam", CMMI) == [case.id]
+    few = CMMI.model_copy(update={"checks": tuple(one for one in CMMI.checks if one.types)})
+    assert await items_of(azure.service, "Fabrikam", few) == []
+
+
 async def test_every_query_of_our_checks_is_one_that_the_service_takes(azure: Azure) -> None:
     for check in CMMI.checks:
         assert await azure.service.queries.ids(check.query, "Fabrikam") == []

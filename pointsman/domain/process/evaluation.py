@@ -153,7 +153,10 @@ def days_asked(policy: ProcessPolicy) -> tuple[int, int]:
 
 
 def types_asked(policy: ProcessPolicy) -> str:
-    """Condition in WIQL that finds all items which any check may concern; empty for every item."""
+    """Condition in WIQL that finds all items which any check may concern; empty for every item, as where a check is of
+    all types."""
+    if any(not check.types and not of_a_project(check.rule) for check in policy.checks):
+        return ""
     lists = (*policy.levels, *(check.types for check in policy.checks))
     names = ", ".join(f"'{name}'" for name in sorted({name.replace("'", "''") for types in lists for name in types}))
     return f"[System.WorkItemType] IN ({names})" if names else ""
