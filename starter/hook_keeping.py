@@ -28,8 +28,9 @@ class HookKeeper:
         if not self._settings.public_url:
             return [], 0
         standing = await self._standing(organisation)
-        states = list(_states(standing))
         there = hooks.ours(standing, hooks.receiver_url(self._settings))
+        unlisted = [_troubled(hook, HookProblem.UNLISTED) for hook in hooks.unlisted(self._settings, there)]
+        states = [*_states(standing), *unlisted]
         return states, sum(hook.status == HookStatus.ENABLED for hook in there)
 
     async def replace(self, state: HookState) -> str:
@@ -67,17 +68,18 @@ def _states(standing: hooks.Standing) -> Iterator[HookState]:
                 filters=_filters(step.wanted.filters),
             )
         elif step.found is not None and step.found.status != HookStatus.ENABLED:
-            yield _troubled(step.found, is_wanted=step.wanted is not None)
+            known = step.found.status in set(HookStatus)
+            problem = PROBLEMS[HookStatus(step.found.status)] if known else HookProblem.DISABLED
+            yield _troubled(step.found, problem, is_wanted=step.wanted is not None)
 
 
-def _troubled(hook: FoundHook, *, is_wanted: bool) -> HookState:
-    known = hook.status in set(HookStatus)
+def _troubled(hook: FoundHook, problem: HookProblem, *, is_wanted: bool = True) -> HookState:
     return HookState(
         organisation=hook.organisation,
         subscription_id=hook.id,
         event_type=hook.event_type,
         status=hook.status,
-        problem=PROBLEMS[HookStatus(hook.status)] if known else HookProblem.DISABLED,
+        problem=problem,
         filters=_filters(hook.filters),
         is_wanted=is_wanted,
     )

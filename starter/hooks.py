@@ -12,7 +12,15 @@ from pydantic import SecretStr
 
 from pointsman.clients.azure_devops.hook_service import HookService
 from pointsman.config import Misconfigured, Settings, variable
-from pointsman.contracts.hooks import FoundHook, HookAction, HookNotification, HookPolicy, HookStep, WantedHook
+from pointsman.contracts.hooks import (
+    FoundHook,
+    HookAction,
+    HookNotification,
+    HookPolicy,
+    HookStatus,
+    HookStep,
+    WantedHook,
+)
 from pointsman.domain.hook_events import WORK_ITEMS, beside
 from pointsman.domain.hooks import is_ours, plan, wanted
 from pointsman.domain.words import how_many
@@ -88,6 +96,12 @@ async def service(settings: Settings, secret: SecretStr = NO_SECRET) -> AsyncGen
     """Subscriptions of all organisations of the settings; what is made or replaced gets the secret."""
     async with clients(settings) as organisations:
         yield HookService(organisations, secret)
+
+
+def unlisted(settings: Settings, there: Sequence[FoundHook]) -> list[FoundHook]:
+    """Those whose deliveries settings give no effect. One that is made anew has another id than the one in settings."""
+    listed = {name.lower() for name in settings.webhook_subscriptions}
+    return [hook for hook in there if listed and hook.status == HookStatus.ENABLED and hook.id.lower() not in listed]
 
 
 async def standings(

@@ -229,6 +229,8 @@ class HookProblem(StrEnum):
     """Policy wants it, and it is not there."""
     SILENT = "silent"
     """It is enabled, and nothing of it reached us although items moved."""
+    UNLISTED = "unlisted"
+    """It is not among those whose deliveries may have an effect: a new one, in the place of one that was."""
 
 
 class HookState(Contract):

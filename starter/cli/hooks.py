@@ -26,6 +26,7 @@ from starter.hooks import (
     rotating,
     service,
     standings,
+    unlisted,
     unrecovered,
 )
 
@@ -47,7 +48,8 @@ async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bo
     broken = [hook for hook in own if hook.status != HookStatus.ENABLED]
     if broken:
         call.out.say(f"{len(broken)} of {len(own)} lose events; mend them: pointsman hooks ensure")
-    return ExitCode.FINDINGS if broken and exit_status else ExitCode.OK
+    without = _tell_unlisted(call, settings, own)
+    return ExitCode.FINDINGS if (broken or without) and exit_status else ExitCode.OK
 
 
 async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, dry_run: bool) -> ExitCode:
@@ -59,13 +61,15 @@ async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, 
             await _keep_failed(call, hooks, steps, dry_run=dry_run)
         if not dry_run:
             await _change(hooks, found, [step for one in found for step in one.writes])
+        made = await _read(hooks, settings) if settings.webhook_subscriptions and not dry_run else found
     call.show(Listing("steps", STEPS, [_step(step) for step in steps]))
     writes, left = [step for step in steps if step.action in WRITES], [step for one in found for step in one.left]
     if dry_run:
         call.out.say(f"{how_many(len(writes), 'change')} would be made; nothing was done")
         return ExitCode.FINDINGS if writes or left else ExitCode.OK
     call.out.say(f"{how_many(len(writes), 'change')} made; right before: {len(steps) - len(writes) - len(left)}")
-    return _told_left(call, left, _on_left(left))
+    without = _tell_unlisted(call, settings, [hook for one in made for hook in ours(one, receiver_url(settings))])
+    return max(_told_left(call, left, _on_left(left)), ExitCode.FINDINGS if without else ExitCode.OK)
 
 
 async def tested(call: Call, settings: Settings, events: Sequence[str], *, dry_run: bool) -> ExitCode:
@@ -182,6 +186,16 @@ async def _read(hooks: HookService, settings: Settings, *, prune: bool = False) 
     """
     organisations.names(settings)
     return await standings(hooks, settings, policy(settings).hooks, prune=prune)
+
+
+def _tell_unlisted(call: Call, settings: Settings, own: Sequence[FoundHook]) -> bool:
+    """Whether any is without effect."""
+    if without := unlisted(settings, own):
+        call.out.say(
+            f"{len(without)} of {len(own)} are not on the list of {variable('webhook_subscriptions')}, so what they "
+            f"deliver has no effect: {', '.join(hook.id for hook in without)}; add them, and restart the web process"
+        )
+    return bool(without)
 
 
 def _on_left(left: Sequence[HookStep]) -> str:

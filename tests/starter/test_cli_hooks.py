@@ -88,6 +88,20 @@ async def test_what_a_person_disabled_is_left_and_told(rig: HooksRig) -> None:
     assert ("enable or delete in Azure DevOps" in answer.err, "--prune" in answer.err) == (True, False)
 
 
+async def test_subscriptions_that_settings_give_no_effect_are_named(
+    rig: HooksRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.run("ensure")
+    held = [(await rig.azure.service.hooks.list(event))[0].id for event, _ in FIVE]
+    monkeypatch.setenv("POINTSMAN_WEBHOOK_SUBSCRIPTIONS", ",".join(held))
+    assert (await rig.run("list", "--exit-status")).code == 0
+    await rig.azure.control("POST", f"subscriptions/{held[0]}", {"status": "disabledBySystem"})
+    made = await rig.run("ensure")
+    (fresh,) = await rig.azure.service.hooks.list(FIVE[0][0])
+    assert (made.code, f"has no effect: {fresh.id}; add them" in made.err) == (9, True)
+    assert (await rig.run("list", "--exit-status")).code == 9
+
+
 @pytest.mark.parametrize("words", [("list",), ("ensure", "--dry-run"), ("test",), ("rotate",), ("recover",)])
 async def test_without_an_organisation_nothing_looks_done(
     rig: HooksRig, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

@@ -136,6 +136,16 @@ async def test_what_policy_does_not_want_is_told_and_not_replaced(kept: Kept) ->
         await kept.keeper.replace(found)
 
 
+async def test_what_has_no_effect_because_its_id_is_new_is_told(kept: Kept) -> None:
+    listed = ",".join([(await kept.azure.service.hooks.list(event))[0].id.upper() for event in EVENTS])
+    kept.settings = settings(kept.azure, public_url=kept.settings.public_url, webhook_subscriptions=listed)
+    assert await kept.found() == {}
+    await kept.status(EVENTS[1], "disabledBySystem")
+    fresh = await kept.keeper.replace((await kept.found())[EVENTS[1]])
+    (found,) = (await kept.found()).values()
+    assert (found.subscription_id, found.problem, found.status) == (fresh, HookProblem.UNLISTED, "enabled")
+
+
 async def test_nobody_looks_without_an_address_and_nothing_is_replaced_without_a_secret(kept: Kept) -> None:
     await kept.status(EVENTS[1], "disabledBySystem")
     (found,) = (await kept.found()).values()
