@@ -37,6 +37,7 @@ from pointsman.ports_sync import Agreements
 
 NOTHING = Heard()
 PRESENCE = (EventKind.DELETED, EventKind.RESTORED)
+TAKEN_BACK = "a comment was taken back"
 PLACES = frozenset({"System.TeamProject", "System.AreaPath", "System.WorkItemType"})
 
 
@@ -48,6 +49,8 @@ class _Case:
     heard: Heard
     changed: Changes
     comment: str = ""
+    is_idle: bool = False
+    """The item's history says that nothing happened that matters: it is as good as an echo."""
 
 
 class _Pass:
@@ -105,10 +108,11 @@ class Judge:
         if event.kind in PRESENCE:
             return await self._judge_presence(now.ask, event)
         case = await self._case(now, event)
-        if echo := await self._echo(now, case):
-            await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, echo, caller().workflow_id)
-            await self._take_in(now, case, own=True)
-            return _judgement(case.event, Verdict.ECHO, echo)
+        echo = await self._echo(now, case)
+        if why := echo or (TAKEN_BACK if case.is_idle else ""):
+            await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, why, caller().workflow_id)
+            await self._take_in(now, case, own=bool(echo))
+            return _judgement(case.event, Verdict.ECHO, why)
         judgement = await self._news(now, case)
         await self._take_in(now, case, own=False)
         return judgement
@@ -116,17 +120,17 @@ class Judge:
     async def _case(self, now: _Pass, event: WorkItemEvent) -> _Case:
         delivery = now.bodies.get(event.delivery_id)
         heard = read_bytes(delivery.body) if delivery else NOTHING
-        changed, comment = heard.changed, heard.comment
+        changed, comment, is_idle = heard.changed, heard.comment, False
         if now.ask.reread or (delivery and heard.is_hint):
             read = await self._reader.read(now.ask, event, now.agreed)
-            event, changed = read.event, read.changed
+            event, changed, is_idle = read.event, read.changed, read.is_idle
             heard = replace(
                 heard, links_changed=read.exact, links_added=read.links_added, links_removed=read.links_removed
             )
             comment = string(changed.get(HISTORY, (None, None))[1])
         if comment:
             changed = {**changed, HISTORY: (None, comment)}
-        return _Case(event, heard, changed, comment)
+        return _Case(event, heard, changed, comment, is_idle)
 
     async def _news(self, now: _Pass, case: _Case) -> Judgement:
         event, heard, ask = case.event, case.heard, now.ask

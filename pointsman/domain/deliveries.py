@@ -244,10 +244,13 @@ def _says_nothing(changes: Changes, comment_id: int) -> bool:
     a link may be without what it connects."""
     if not changes or any(OF_LINKS.match(name) for name in changes):
         return False
-    if COMMENT_COUNT not in changes:
-        return not comment_id
-    before, after = map(whole, changes[COMMENT_COUNT])
-    return after < before
+    return takes_back(changes) or (COMMENT_COUNT not in changes and not comment_id)
+
+
+def takes_back(changes: Changes) -> bool:
+    """Whether nothing was changed but that a comment is gone."""
+    before, after = map(whole, changes.get(COMMENT_COUNT, (None, None)))
+    return after < before and all(is_noise(name) for name in changes)
 
 
 def _links(relations: Object, which: str) -> tuple[str, ...]:

@@ -77,6 +77,22 @@ async def test_minimal_comment_tells_its_words(desk: Desk) -> None:
     assert "Only on Mondays" in await told(desk, judgement)
 
 
+@pytest.mark.parametrize(
+    ("count", "title", "verdict"),
+    [(1, "", Verdict.ECHO), (3, "", Verdict.STALE), (1, "Basket is empty", Verdict.NEWS)],
+)
+async def test_a_comment_that_was_taken_back_leads_to_no_work(
+    desk: Desk, count: int, title: str, verdict: Verdict
+) -> None:
+    desk.tracker.edit(1, System__CommentCount=2)
+    if title:
+        desk.tracker.edit(1, System__CommentCount=count, System__Title=title)
+    else:
+        desk.tracker.edit(1, System__CommentCount=count)
+    minimal = delivered("updated", {"id": 3, "workItemId": 1, "url": f"{URL}/updates/3"})
+    assert (await judged(desk, minimal, known_rev=2)).verdict is verdict
+
+
 async def test_minimal_update_that_is_known_is_stale(desk: Desk) -> None:
     desk.tracker.edit(1, System__Title="Basket is empty")
     minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
