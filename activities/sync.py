@@ -7,11 +7,11 @@ from activities.outside import caller
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Chain, WriteIntent, WriteRecord
 from pointsman.contracts.sync import LoopBreaker
-from pointsman.contracts.tracker import ItemWrite, TrackedItem
+from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
 from pointsman.domain.sync.agreeing import link_name, links_of
-from pointsman.domain.sync.recognising import AGAIN, BY, LINKS, UNLINKS, linked_by, values_of
+from pointsman.domain.sync.recognising import AGAIN, BY, LINKS, UNLINKS, fit, linked_by, links_at, values_of
 from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import SyncBooks
@@ -36,8 +36,9 @@ class Writer:
         item has moved on without it, it never will: such a row is given up.
         """
         key = needed_key(chain)
-        if written := next((row.rev for row in rows if row.status == "written"), 0):
-            return written
+        if written := next((row for row in rows if row.status == "written"), None):
+            await self._give_up(rows, item.rev, written.operation)
+            return written.rev
         if linked := await self._linked(chain, item, rows):
             return linked
         late = [row for row in rows if row.base_rev < item.rev]
@@ -45,19 +46,24 @@ class Writer:
             return 0
         me = await self._tracker.identity(key.organisation)
         updates = await self._tracker.updates(key, after_rev=min(row.base_rev for row in late))
-        mine = {update.rev: update for update in updates if update.revised_by == me}
-        for row in late:
-            made = mine.get(row.base_rev + 1)
-            if made is not None and explains(row.values, made.changed):
-                await self._ledger.settle(row.operation, "written", made.rev, caller(), f"update {made.id}")
-                changes = {name: new for name, (_, new) in made.changed.items()}
-                await self._sync.agreements.advance(chain, made.rev, changes)
-                return made.rev
-        for row in late:
-            if row.status == "intended":
-                evidence = f"revision {row.base_rev + 1} is not of it"
+        mine = [update for update in updates if update.revised_by == me]
+        found = [(row, made) for row in late for made in mine if _may_have_made(row, made)]
+        if not found:
+            await self._give_up(late, item.rev)
+            return 0
+        row, made = max(found, key=lambda one: fit(one[0], *links_at(mine, one[1].rev)))
+        await self._ledger.settle(row.operation, "written", made.rev, caller(), f"update {made.id}")
+        changes = {name: new for name, (_, new) in made.changed.items()}
+        await self._sync.agreements.advance(chain, made.rev, changes)
+        await self._give_up([one for one in late if one is not row], item.rev, row.operation)
+        return made.rev
+
+    async def _give_up(self, rows: Sequence[WriteRecord], rev: int, written: str = "") -> None:
+        """Rows that the item has moved on without will never be carried out: each is guarded by its revision."""
+        for row in rows:
+            if row.status == "intended" and row.base_rev < rev:
+                evidence = f"{written} was written" if written else f"revision {row.base_rev + 1} is not of it"
                 await self._ledger.settle(row.operation, "abandoned", 0, caller(), evidence)
-        return 0
 
     async def _linked(self, chain: Chain, item: TrackedItem, rows: Sequence[WriteRecord]) -> int:
         """As `recover`, for writes of links alone: they are looked for in the history of links."""
@@ -107,7 +113,8 @@ class Writer:
         if change.links or change.unlinks:
             # Links are told at their other ends too, and there the account alone says whose they are.
             values[BY] = await self._tracker.identity(key.organisation)
-        named = _name(await self.rows(key, operation), operation, item.rev, values)
+        rows = await self.rows(key, operation)
+        named = _name(rows, operation, item.rev, values)
         await self._ledger.intend(WriteIntent(operation=named, chain=chain, base_rev=item.rev, values=values), caller())
         try:
             written = await self._tracker.write(key, item.rev, change)
@@ -123,6 +130,7 @@ class Writer:
         links = links_of(written.relations) if change.links or change.unlinks else None
         await self._sync.agreements.advance(chain, written.rev, changed_by(item, written), links=links)
         await self._ledger.settle(named, "written", written.rev, caller())
+        await self._give_up([row for row in rows if row.operation != named], written.rev, named)
         return written
 
     async def _came_meanwhile(self, key: WorkItemKey, item: TrackedItem, change: ItemWrite) -> bool:
@@ -149,6 +157,10 @@ def changed_by(before: TrackedItem, after: TrackedItem) -> dict[str, Json]:
 def overtaken(rows: Sequence[WriteRecord]) -> int:
     """How often the operation was given up."""
     return sum(row.status == "abandoned" for row in rows)
+
+
+def _may_have_made(row: WriteRecord, made: ItemUpdate) -> bool:
+    return made.rev == row.base_rev + 1 and explains(row.values, made.changed)
 
 
 def rows_of(writes: Sequence[WriteRecord], operation: str) -> list[WriteRecord]:

@@ -169,6 +169,26 @@ async def test_a_link_that_somebody_makes_at_the_same_moment_fails_nothing(world
     assert await names(world, key) == [(RELATED, url)]
 
 
+@pytest.mark.parametrize("told_first", [False, True])
+async def test_a_link_that_somebody_made_between_two_attempts_is_theirs_in_the_ledger(
+    world: Both, told_first: bool
+) -> None:
+    key, url = await taken_in(world)
+    ask = await asked(world, key, to("Related", url.rpartition("/")[2]), comment="See there.")
+    world.trouble.name = "killed before the request"
+    with pytest.raises(Killed):
+        await publish(world, ask)
+    await world.person.work_items.patch(key.id, [add_relation(RELATED, url)])
+    world.trouble.name = "killed before the result"
+    with pytest.raises(Killed):
+        await publish(world, ask)
+    if told_first:
+        assert [one.verdict for one in await judged(world, key)] == [Verdict.NEWS, Verdict.ECHO, Verdict.ECHO]
+    assert (await publish(world, ask)).status == "written"
+    rows = await world.ledger.writes(key)
+    assert [(one.status, LINKS in one.values) for one in rows] == [("abandoned", True), ("written", False)]
+
+
 async def test_links_that_lead_nowhere_are_held_back_with_the_reason_and_left_out_by_decision(world: Both) -> None:
     key, url = await taken_in(world)
     other = url.rpartition("/")[2]

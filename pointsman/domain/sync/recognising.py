@@ -76,7 +76,10 @@ def write_of(
     removed = frozenset(heard.links_removed) if heard else NO_LINKS
     if not any(not is_noise(name) for name in changed):
         return linking(writes, added, removed) if added or removed else _unsaid(writes, heard)
-    found = _said(writes, changed, heard) or echo_of([one for one in writes if COMMENT not in one.values], rev, changed)
+    sent = [one for one in writes if COMMENT not in one.values]
+    # An operation that is tried again leaves out links that came meanwhile: the row that has just these is meant.
+    sent.sort(key=lambda one: fit(one, added, removed))
+    found = _said(writes, changed, heard) or echo_of(sent, rev, changed)
     return found if found is None or _links(found, added, removed) else None
 
 
@@ -110,6 +113,19 @@ def linking(writes: Sequence[WriteRecord], added: frozenset[str], removed: froze
 def _links(write: WriteRecord, added: frozenset[str], removed: frozenset[str]) -> bool:
     """Whether the write accounts for all links that came and went."""
     return added <= links_in(write) and removed <= links_in(write, UNLINKS)
+
+
+def fit(write: WriteRecord, added: frozenset[str], removed: frozenset[str]) -> tuple[bool, bool]:
+    """How well the write accounts for links that came and went: at all, and exactly. The greater, the better."""
+    exactly = links_in(write) == added and links_in(write, UNLINKS) == removed
+    return _links(write, added, removed), exactly
+
+
+def links_at(updates: Sequence[ItemUpdate], rev: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of the links that came and went at a revision."""
+    here = [one for one in updates if one.rev == rev]
+    came, went = ([_named(one.links_added) for one in here], [_named(one.links_removed) for one in here])
+    return NO_LINKS.union(*came), NO_LINKS.union(*went)
 
 
 def links_in(write: WriteRecord, key: str = LINKS) -> frozenset[str]:

@@ -76,6 +76,16 @@ def test_a_write_of_fields_and_links_is_one_happening() -> None:
     assert write_of([ours], 6, {"a": (1, 2)}, replace(heard, links_added=("Related 9",))) is None
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_attempts_the_one_that_has_just_these_links_is_meant(first: bool) -> None:
+    more = write(ItemWrite(fields={"a": 2}, links=(LINK,)), "intended")
+    less = write(ItemWrite(fields={"a": 2}), "intended")
+    told: dict[str, tuple[Json, Json]] = {"a": (1, 2)}
+    rows = [more, less] if first else [less, more]
+    assert write_of(rows, 6, told, Heard(links_changed=True, links_added=(NAMED,))) == more
+    assert write_of(rows, 6, told, Heard()) == less
+
+
 def test_an_edit_of_our_comment_moves_no_revision_and_is_known_by_its_mark() -> None:
     edit = write(ItemWrite(comment=marked("working", OPERATION)))
     edit = edit.model_copy(update={"values": {**edit.values, "+comment": 9}, "rev": 0})
