@@ -34,6 +34,7 @@ COLUMNS = ("organisation", "subscription", "event", "status", "filters", "url")
 STEPS = ("organisation", "action", "event", "project", "subscription", "why")
 TESTS = ("organisation", "event", "result", "error")
 UNSENT = "would be sent"
+BY_HAND = "enable or delete in Azure DevOps what somebody disabled there"
 _SECRETS = variable("webhook_secrets")
 
 
@@ -47,7 +48,9 @@ async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bo
     call.show(Listing("hooks", COLUMNS, [_row(hook) for hook in shown]))
     broken = [hook for hook in own if hook.status != HookStatus.ENABLED]
     if broken:
-        call.out.say(f"{len(broken)} of {len(own)} lose events; mend them: pointsman hooks ensure")
+        by_hand = all(hook.status == HookStatus.DISABLED_BY_USER for hook in broken)
+        hint = BY_HAND if by_hand else "mend them: pointsman hooks ensure"
+        call.out.say(f"{len(broken)} of {len(own)} lose events; {hint}")
     without = _tell_unlisted(call, settings, own)
     return ExitCode.FINDINGS if (broken or without) and exit_status else ExitCode.OK
 
@@ -201,8 +204,7 @@ def _tell_unlisted(call: Call, settings: Settings, own: Sequence[FoundHook]) -> 
 def _on_left(left: Sequence[HookStep]) -> str:
     """What a human may do about each kind."""
     unwanted = "take them into policy, or take them away: pointsman hooks ensure --prune"
-    by_hand = "enable or delete in Azure DevOps what somebody disabled there"
-    told = [unwanted] * any(step.wanted is None for step in left) + [by_hand] * any(step.wanted for step in left)
+    told = [unwanted] * any(step.wanted is None for step in left) + [BY_HAND] * any(step.wanted for step in left)
     return "; ".join(told)
 
 

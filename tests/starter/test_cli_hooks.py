@@ -86,6 +86,8 @@ async def test_what_a_person_disabled_is_left_and_told(rig: HooksRig) -> None:
     assert (answer.code, "leave" in actions(answer)) == (9, True)
     assert "somebody disabled it by hand" in answer.out
     assert ("enable or delete in Azure DevOps" in answer.err, "--prune" in answer.err) == (True, False)
+    listed = await rig.run("list")
+    assert ("1 of 5 lose events; enable or delete" in listed.err, "hooks ensure" in listed.err) == (True, False)
 
 
 async def test_subscriptions_that_settings_give_no_effect_are_named(
