@@ -59,9 +59,11 @@ class Writer:
         return made.rev
 
     async def _give_up(self, rows: Sequence[WriteRecord], rev: int, written: str = "") -> None:
-        """Rows that the item has moved on without will never be carried out: each is guarded by its revision."""
+        """Rows that the item has moved on without will never be carried out: each is guarded by its revision. Of links
+        alone none is made, but the service refuses those that are there, and all are once the operation is `written`.
+        """
         for row in rows:
-            if row.status == "intended" and row.base_rev < rev:
+            if row.status == "intended" and (written or row.base_rev < rev):
                 evidence = f"{written} was written" if written else f"revision {row.base_rev + 1} is not of it"
                 await self._ledger.settle(row.operation, "abandoned", 0, caller(), evidence)
 
@@ -78,6 +80,7 @@ class Writer:
                 rev = next(one.rev for one in updates if one.id == update)
                 await self._sync.agreements.advance(chain, rev, {}, links=links_of(item.relations))
                 await self._ledger.settle(row.operation, "written", rev, caller(), f"update {update}")
+                await self._give_up([one for one in rows if one is not row], rev, row.operation)
                 return rev
         return 0
 

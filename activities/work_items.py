@@ -26,6 +26,7 @@ from pointsman.contracts.lifecycle import (
     RecordTransition,
     TakeIn,
 )
+from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemWrite, TrackedItem
 from pointsman.contracts.work_items import ENDED, Judgement, Proposal
 from pointsman.domain import briefing, proposals
@@ -159,7 +160,7 @@ class WorkItems:
                 await self._guard.tell_impossible(ask, item, links.impossible)
             return Published(status="held_back", rev=item.rev, impossible=links.impossible)
         agreed = await self._sync.agreements.get(ask.key)
-        base = merging.start_of(ask, start, item.fields, agreed)
+        base = await self._base(ask, start, proposal, item, agreed)
         around = await self._around(ask, base, proposal, item)
         merged = merging.merge(base, proposal.fields, item.fields, proposal.tags, ask.sync, around)
         conflicts = merged.conflicts
@@ -180,6 +181,16 @@ class WorkItems:
         if published.status == "written":
             await self._settled(ask, proposal)
         return published.model_copy(update={"settled": merged.settled})
+
+    async def _base(
+        self, ask: Publish, start: Mapping[str, Json], proposal: Proposal, item: TrackedItem, agreed: Agreed | None
+    ) -> dict[str, Json]:
+        """What the proposal was made from. The history is asked where nothing else tells what the agent heard last."""
+        base = merging.start_of(ask, start, item.fields, agreed)
+        if names := merging.unsure(ask, proposal.fields, agreed):
+            updates = await self._tracker.updates(ask.key, ask.base_rev)
+            base |= merging.values_at(updates, names, ask.heard_rev)
+        return base
 
     async def _around(
         self, ask: Publish, base: Mapping[str, Json], proposal: Proposal, item: TrackedItem
@@ -217,10 +228,10 @@ class WorkItems:
         closed: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for one in standing:
             name, by_policy = one.conflict.field, one.conflict.outcome
-            if name in decided:
-                closed[whose[name]][name] = decided[name]
-            elif by_policy:
+            if by_policy:  # also of what was changed behind a decision: nobody has seen that
                 closed[POLICY][name] = by_policy
+            elif name in decided:
+                closed[whose[name]][name] = decided[name]
             else:
                 closed[us][name] = FieldOutcome.OVERTAKEN.value
         for by, outcomes in closed.items():

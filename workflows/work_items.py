@@ -38,6 +38,9 @@ from workflows.item_runs import (
 from workflows.reasons import reason_of, why_cancelled
 from workflows.turns import INSTRUCT
 
+INSPECTS_ALL = "inspect-out-of-scope"
+"""Runs that began before this leave an item that is out of scope to the check on schedule."""
+
 
 @workflow.defn
 class DeliverWorkItem(ItemRun):
@@ -98,7 +101,8 @@ class DeliverWorkItem(ItemRun):
                 return End(state=WorkItemState.PARKED, reason=f"the question was {TERMINATED}")
             if stage is Stage.WAITING:
                 return End(state=WorkItemState.FAILED, reason=f"the question could not be asked: {reason_of(error)}")
-            return self._ask(lifecycle.ask_failure(stage, reason_of(error), retry=stage))
+            proposal = self._carry.proposal if stage is Stage.PUBLISHING else None
+            return self._ask(lifecycle.ask_failure(stage, reason_of(error), retry=stage, proposal=proposal))
 
     async def _do(self, stage: Stage) -> Stage | End:
         match stage:
@@ -132,6 +136,8 @@ class DeliverWorkItem(ItemRun):
         if end is not None:
             if intake.facts.deleted:
                 await self._inspect(gone=True)
+            elif request.policy.process.on_events and workflow.patched(INSPECTS_ALL):
+                await self._inspect()  # it may have left the scope, and follows the rules of its project still
             return end
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")
         # A run that follows others may have been started by the echo of their last write, which came as they ended.

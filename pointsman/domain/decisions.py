@@ -76,7 +76,7 @@ def verbs_for(kind: EscalationKind) -> tuple[Verb, ...]:
         EscalationKind.LIMIT: (Verb.APPROVE, Verb.RESPOND, Verb.REJECT),
         EscalationKind.QUESTION: (Verb.RESPOND, Verb.REJECT),
         EscalationKind.CONFLICT: (Verb.APPROVE, Verb.EDIT, Verb.RESPOND, Verb.REJECT),
-        EscalationKind.FAILURE: (Verb.APPROVE, Verb.RESPOND, Verb.REJECT),
+        EscalationKind.FAILURE: (Verb.APPROVE, Verb.EDIT, Verb.RESPOND, Verb.REJECT),
         EscalationKind.RULE: (Verb.APPROVE, Verb.EDIT, Verb.RESPOND, Verb.REJECT),
         EscalationKind.VIOLATION: (Verb.APPROVE, Verb.RESPOND),
     }[kind]

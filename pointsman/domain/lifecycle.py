@@ -137,13 +137,16 @@ def _ask(kind: EscalationKind, severity: Severity, summary: str, result: TurnRes
     return Ask(kind=kind, severity=severity, summary=summary, details=done, allowed=verbs_for(kind))
 
 
-def ask_failure(what: str, reason: str, retry: Stage) -> Ask:
+def ask_failure(what: str, reason: str, retry: Stage, proposal: ProposalRef | None = None) -> Ask:
+    """What no retry mends. `proposal` is what could not be written: people may change it."""
+    how = "edit what is to be written (a value for a field is written, null leaves what is there); " if proposal else ""
     return Ask(
         kind=EscalationKind.FAILURE,
         severity=Severity.HIGH,
         summary=f"{what} failed, and trying again by itself does not help: {reason}",
-        details="Mend the cause, then approve to try again; reject to give the item up.",
-        allowed=(Verb.APPROVE, Verb.REJECT),
+        details=f"Mend the cause, then approve to try again; {how}reject to give the item up.",
+        allowed=(Verb.APPROVE, Verb.EDIT, Verb.REJECT) if proposal else (Verb.APPROVE, Verb.REJECT),
+        proposal=proposal,
         retry=retry,
     )
 

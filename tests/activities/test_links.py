@@ -169,6 +169,24 @@ async def test_a_link_that_somebody_makes_at_the_same_moment_fails_nothing(world
     assert await names(world, key) == [(RELATED, url)]
 
 
+@pytest.mark.parametrize("trouble", ["killed before the result", ""])
+async def test_attempts_to_link_that_another_has_made_vain_stay_in_no_doubt(world: Both, trouble: str) -> None:
+    (key, url), other = await taken_in(world), await world.item()
+    ask = await asked(world, key, to("Related", url.rpartition("/")[2]), to("Child", other.id))
+    world.trouble.name = "request lost"
+    with pytest.raises(ApplicationError):
+        await publish(world, ask)
+    await world.person.work_items.patch(key.id, [add_relation(RELATED, url)])
+    world.trouble.name = trouble
+    if trouble:
+        with pytest.raises(Killed):
+            await publish(world, ask)
+    assert (await publish(world, ask)).status == "written"
+    rows = [(one.status, one.values[LINKS]) for one in await world.ledger.writes(key)]
+    child = f"System.LinkTypes.Hierarchy-Forward {other.id}"
+    assert rows == [("abandoned", [f"{RELATED} {url.rpartition('/')[2]}", child]), ("written", [child])]
+
+
 @pytest.mark.parametrize("told_first", [False, True])
 async def test_a_link_that_somebody_made_between_two_attempts_is_theirs_in_the_ledger(
     world: Both, told_first: bool

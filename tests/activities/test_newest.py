@@ -10,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from pointsman.clients.azure_devops.patches import set_field
 from pointsman.contracts.base import Json
-from pointsman.contracts.lifecycle import Publish
+from pointsman.contracts.lifecycle import Classify, Publish, TakeIn
 from pointsman.contracts.sync import FieldStrategy, SyncPolicy
 from pointsman.contracts.work_items import Proposal, WorkItemKey
 from pointsman.domain.proposals import canonical
@@ -67,3 +67,27 @@ async def test_what_was_changed_after_the_proposal_stands(world: Both) -> None:
     await edited(world, key, TITLE, "Basket")
     theirs = await edited(world, key, PRIORITY, 4)
     assert await written(world, key, base, theirs - HOUR / 2) == 4
+
+
+async def test_a_value_that_is_back_is_no_base_for_an_agent_that_heard_of_another(world: Both) -> None:
+    key = await world.item()
+    ask = TakeIn(key=key, tenant="default", correlation_id="c")
+    facts = (await ActivityEnvironment().run(world.room.take_in, ask)).facts
+    for title in ("Basket is lost", "Basket is empty"):
+        await edited(world, key, TITLE, title)
+    events = [await world.arrive(body) for body in world.held.waiting]
+    told = tuple(event for event in events if event is not None)
+    hears = Classify(key=key, tenant="default", correlation_id="c", known_rev=facts.rev, events=told)
+    await ActivityEnvironment().run(world.room.classify, hears)
+    write = Publish(
+        key=key,
+        tenant="default",
+        correlation_id="c",
+        operation=f"{key.id}/1.1",
+        proposal=await world.contents.put(canonical(Proposal(fields={TITLE: "Basket is lost"}))),
+        base=facts.snapshot,
+        base_rev=facts.rev,
+        heard_rev=facts.rev + 1,
+    )
+    published = await ActivityEnvironment().run(world.room.publish, write)
+    assert (published.status, (await world.tracker.get(key)).fields[TITLE]) == ("unchanged", "Basket is empty")

@@ -123,11 +123,16 @@ def test_what_answers_the_question_is_taken() -> None:
     check(APPROVAL, decision(Verb.EDIT, subject=SUBJECT, edits={"System.State": None, "tags": []}))
 
 
+OF_PROPOSALS = (EscalationKind.APPROVAL, EscalationKind.CONFLICT, EscalationKind.FAILURE, EscalationKind.RULE)
+
+
 @pytest.mark.parametrize("kind", EscalationKind)
 def test_every_question_can_be_rejected_and_only_a_proposal_edited(kind: EscalationKind) -> None:
     verbs = verbs_for(kind)
     # A violation stands whether anybody likes it or not: it is taken on, or waived with words.
     assert (Verb.REJECT in verbs) == (kind is not EscalationKind.VIOLATION)
-    assert (Verb.EDIT in verbs) == (kind in (EscalationKind.APPROVAL, EscalationKind.CONFLICT, EscalationKind.RULE))
+    assert (Verb.EDIT in verbs) == (
+        kind in (EscalationKind.APPROVAL, EscalationKind.CONFLICT, EscalationKind.FAILURE, EscalationKind.RULE)
+    )
     # Nothing is there to approve where somebody must say who or what.
     assert (Verb.APPROVE in verbs) == (kind not in (EscalationKind.ROUTING, EscalationKind.QUESTION))

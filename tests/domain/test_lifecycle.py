@@ -54,7 +54,7 @@ def asked(kind: EscalationKind) -> Ask:
         EscalationKind.LIMIT: after_turn(AGENT, TurnResult(end=TurnEnd.LIMIT, reason="steps reached 3 of 3")),
         EscalationKind.QUESTION: after_turn(AGENT, TurnResult(end=TurnEnd.QUESTION, reason="Which crane?")),
         EscalationKind.CONFLICT: ask_conflict([FieldConflict(field="f", base="a", ours="b", theirs="c")], CAREFUL),
-        EscalationKind.FAILURE: ask_failure("publishing", "Rejected: no", Stage.PUBLISHING),
+        EscalationKind.FAILURE: ask_failure("publishing", "Rejected: no", Stage.PUBLISHING, CAREFUL),
         EscalationKind.RULE: ask_rule([BROKEN], CAREFUL),
     }[kind]
     assert ask is not None
@@ -83,6 +83,7 @@ WHERE: dict[tuple[EscalationKind, Verb], Stage | WorkItemState] = {
     (EscalationKind.CONFLICT, Verb.RESPOND): Stage.WORKING,
     (EscalationKind.CONFLICT, Verb.REJECT): PARKED,
     (EscalationKind.FAILURE, Verb.APPROVE): Stage.PUBLISHING,
+    (EscalationKind.FAILURE, Verb.EDIT): Stage.PUBLISHING,
     (EscalationKind.FAILURE, Verb.REJECT): FAILED,
     (EscalationKind.RULE, Verb.APPROVE): Stage.PUBLISHING,
     (EscalationKind.RULE, Verb.EDIT): Stage.PUBLISHING,

@@ -277,6 +277,12 @@ MUTANTS = {
         ("        result = await self._narrow(result)\n",),
         ("",),
     ),
+    "what has left the scope is not checked": Mutant(
+        "work_items.py",
+        "DeliverWorkItem.out-of-scope-and-checked",
+        ("and workflow.patched(INSPECTS_ALL)",),
+        ("and False",),
+    ),
     PATCHED: Mutant(
         "work_items.py",
         "*",

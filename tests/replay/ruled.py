@@ -43,6 +43,15 @@ async def held_back(client: Client) -> str:
 
 
 @beside("DeliverWorkItem")
+async def out_of_scope_and_checked(client: Client) -> str:
+    async with _ruled(client, "out-of-scope-and-checked", WATCHED, ()) as (item, _):
+        item.tracker.edit(1, System__WorkItemType="Epic")
+        await item.deliver()
+        await item.result()
+    return item.handle.id
+
+
+@beside("DeliverWorkItem")
 async def linked_nowhere(client: Client) -> str:
     """The agent hears that a link cannot be made, wants it again, and people let the rest be written."""
     wanted = policy(needs_approval=(), may_link=("Related",))

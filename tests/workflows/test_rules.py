@@ -147,6 +147,14 @@ async def test_who_takes_a_violation_on_is_kept_with_it(env: WorkflowEnvironment
     assert item.tracker.writes[1] == 0
 
 
+async def test_an_item_that_has_left_the_scope_is_checked_all_the_same(env: WorkflowEnvironment) -> None:
+    async with ruled(env, control=ProcessControl(on_events=True)) as item:
+        item.tracker.edit(1, System__State="Resolved", System__WorkItemType="Epic")
+        await item.deliver()
+        assert (await item.result()).state is WorkItemState.WITHDRAWN
+    assert item.rules.broken() == {"DONE": ViolationState.OPEN}
+
+
 async def test_what_an_item_in_the_recycle_bin_broke_is_resolved(env: WorkflowEnvironment) -> None:
     async with ruled(env, answer(question="Why?"), control=ProcessControl(on_events=True)) as item:
         item.tracker.edit(1, System__State="Resolved")

@@ -82,6 +82,28 @@ async def test_a_decision_holds_while_people_are_asked_about_another_field(env: 
     assert settled == {PRIORITY: ("ours", "ada"), "System.Title": ("theirs", "grace")}
 
 
+async def test_what_policy_merges_behind_a_decision_is_said_to_be_policy_s(env: WorkflowEnvironment) -> None:
+    steps, lines = "Microsoft.VSTS.TCM.ReproSteps", "<p>{}</p><p>two</p><p>three</p>"
+    ours = answer("", Microsoft__VSTS__TCM__ReproSteps=lines.format("ONE"))
+    async with rig(env, ours, wanted=policy(may_change=(steps,))) as item:
+        item.tracker.edit(1, Microsoft__VSTS__TCM__ReproSteps=lines.format("one"))
+        theirs = iter([lines.format("uno")])
+
+        def between(key: object) -> None:
+            for text in theirs:
+                item.tracker.edit(1, Microsoft__VSTS__TCM__ReproSteps=text)
+
+        item.tracker.before_write = between
+        await item.deliver()
+        await item.later(TRIED_AGAIN)
+        row = await item.asked()
+        item.tracker.edit(1, Microsoft__VSTS__TCM__ReproSteps=f"{lines.format('uno')}<p>four</p>")
+        await item.decide(row, "approve")
+        assert (await item.result()).state == "done"
+    assert item.tracker.items[1].fields[steps] == f"{lines.format('ONE')}<p>four</p>"
+    assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [("merged", "policy")]
+
+
 async def test_decisions_hold_while_an_item_is_in_quarantine_and_in_conflict(env: WorkflowEnvironment) -> None:
     breaker = LoopBreaker(writes=1, within=timedelta(days=1))
     wanted = policy().model_copy(update={"sync": SyncPolicy(breaker=breaker)})

@@ -200,6 +200,23 @@ async def test_an_item_that_cannot_be_read_is_asked_about(env: WorkflowEnvironme
         assert (await item.result()).state is WorkItemState.DONE
 
 
+async def test_what_the_service_refuses_to_write_people_may_change(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer(Microsoft__VSTS__Common__Priority=9)) as item:
+        refusals = iter([Rejected("TF401320: rule error for field Priority", code="TF401320")])
+
+        def refuse(key: WorkItemKey) -> None:
+            for error in refusals:
+                raise error
+
+        item.tracker.before_write = refuse
+        await item.deliver()
+        row = await item.asked()
+        assert row.escalation.allowed == ("approve", "edit", "reject")
+        await item.decide(row, "edit", edits={"Microsoft.VSTS.Common.Priority": 1})
+        assert (await item.result()).state is WorkItemState.DONE
+    assert (item.tracker.items[1].fields["Microsoft.VSTS.Common.Priority"], item.tracker.writes[1]) == (1, 1)
+
+
 async def test_what_somebody_else_changed_meanwhile_is_merged(env: WorkflowEnvironment) -> None:
     async with rig(env, answer(Microsoft__VSTS__Common__Priority=1)) as item:
         titles = iter(["Login fails on Monday"])

@@ -99,6 +99,23 @@ def start_of(
     return {**base, **forced, **{one.field: one.theirs for one in ask.decided}}
 
 
+def unsure(ask: Publish, ours: Collection[str], agreed: Agreed | None) -> frozenset[str]:
+    """Fields of which `agreed` does not tell what the agent heard last: they moved behind that, and may be what they
+    were in the beginning again; or all was read anew."""
+    if agreed is None or ask.heard_rev <= ask.base_rev:
+        return frozenset()
+    known = {*ask.force, *(one.field for one in ask.decided)}
+    return frozenset(
+        name for name in ours if name not in known and agreed.field_revs.get(name, agreed.read_rev) > ask.heard_rev
+    )
+
+
+def values_at(updates: Sequence[ItemUpdate], names: Collection[str], rev: int) -> dict[str, Json]:
+    """What the last update up to a revision set each field to, where one did. Updates come oldest first."""
+    told = (one.changed.items() for one in updates if one.rev <= rev)
+    return {name: new for changed in told for name, (_, new) in changed if name in names}
+
+
 def has_moved(ask: Publish, ours: Mapping[str, Json], item: TrackedItem) -> bool:
     """Whether somebody may have changed the state to something else since the proposal began."""
     return item.rev > ask.base_rev and not equal(item.fields.get(STATE), ours.get(STATE))

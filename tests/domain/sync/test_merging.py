@@ -7,12 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.contracts.base import Json
-from pointsman.contracts.sync import FieldStrategy, SyncPolicy
+from pointsman.contracts.lifecycle import FieldConflict, Publish
+from pointsman.contracts.sync import Agreed, FieldStrategy, SyncPolicy
 from pointsman.contracts.tracker import ItemUpdate
+from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, tags_of
 from pointsman.domain.sync.kinds import STATE, TAGS
-from pointsman.domain.sync.merging import Around, asks_when, base_of, changed_at, merge
+from pointsman.domain.sync.merging import Around, asks_when, base_of, changed_at, merge, unsure, values_at
 
+KEY = WorkItemKey(organisation="fabrikam", project="Web", id=1)
 few = settings(max_examples=40)  # each law has many forms here, and there are many laws
 
 # Few values, so that equal ones are common.
@@ -186,6 +189,29 @@ def test_a_value_is_made_from_what_the_agent_heard_of_and_not_from_what_came_beh
     start: dict[str, Json] = {"a": 1, "b": 1, "c": 1, "d": 1}
     later: dict[str, tuple[int, Json]] = {"a": (4, 0), "b": (6, 2), "c": (7, 3), "d": (9, 4)}
     assert base_of(start, 5, later, heard_rev=7) == {"a": 1, "b": 2, "c": 3, "d": 1}
+
+
+def test_what_the_agent_heard_last_is_looked_up_where_the_field_moved_on_and_may_be_back() -> None:
+    ask = Publish(
+        key=KEY,
+        tenant="t",
+        correlation_id="c",
+        operation="o",
+        proposal="p",
+        base="b",
+        base_rev=5,
+        heard_rev=7,
+        decided=(FieldConflict(field="e"),),
+    )
+    agreed = Agreed(key=KEY, rev=9, read_rev=5, field_revs={"a": 9, "b": 7, "e": 9})
+    assert unsure(ask, "abce", agreed) == {"a"}
+    assert unsure(ask, "abce", agreed.model_copy(update={"read_rev": 8, "field_revs": {}})) == {"a", "b", "c"}
+    assert not unsure(ask.model_copy(update={"heard_rev": 5}), "abce", agreed)
+    updates = [
+        ItemUpdate(id=number, rev=number, changed={"a": (None, new), "b": (None, new)})
+        for number, new in ((6, "x"), (7, "y"), (9, "z"))
+    ]
+    assert values_at(updates, unsure(ask, "ab", agreed), 7) == {"a": "y"}
 
 
 @few
