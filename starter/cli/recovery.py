@@ -1,13 +1,12 @@
 """Lost events on the command line: recovered, and how subscriptions were last found."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from pointsman.config import Settings
 from pointsman.contracts.recovery import HookState, RecoverRequest, RecoverResult, Unrecovered
-from pointsman.domain.loose import moment
 from pointsman.domain.routing import tenant_of
 from pointsman.domain.words import how_many
 from pointsman.store.recoveries import Recoveries
@@ -17,6 +16,7 @@ from starter.cli.call import Call
 from starter.cli.context import policy, reading
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.output import Listing, Record
+from starter.cli.times import moment
 from starter.cli.workers import served
 
 RECOVERED = ("organisation", "project", "event", "recovered", "reason")
@@ -25,17 +25,14 @@ RESULTS_MAX, GAPS_MAX = 200, 20
 
 
 def since_of(text: str) -> datetime | None:
-    """A moment as ISO 8601 has it; one without zone is in UTC.
+    """Where to read from.
 
     Raises:
-        CliError: it is none.
+        CliError: it is no time, or is still to come.
     """
-    found = moment(text)
-    if text and found is None:
-        raise usage(
-            f"--since {text!r} is no moment: write 2026-11-20 or 2026-11-20T09:00Z. Nothing was done.",
-            "pointsman hooks recover --help",
-        )
+    found = moment(text, "--since")
+    if found is not None and found > datetime.now(UTC):
+        raise usage(f"--since {text!r} is still to come. Nothing was done.", "pointsman hooks recover --help")
     return found
 
 

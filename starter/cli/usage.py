@@ -1,8 +1,7 @@
 """What models have used and cost, and what is left of budgets: from the ledger, read-only, on the command line."""
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from pointsman.config import Settings
@@ -11,6 +10,7 @@ from pointsman.store.llm_usage import By, UsageBook, Used, Wanted
 from starter.cli.context import policy, reading
 from starter.cli.errors import usage
 from starter.cli.output import Listing, Record
+from starter.cli.times import moment
 from starter.models import budgets_of
 
 SUMS = (
@@ -24,8 +24,6 @@ BUDGETS = (
 EVERYBODY = "*"
 """As account of a budget for each account of its scope, where none has spent anything yet."""
 HELP = "pointsman usage --help"
-AGO = re.compile(r"([0-9]{1,4})([mhdw])")
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 async def sums(
@@ -35,8 +33,8 @@ async def sums(
     dimensions = _dimensions(by)
     now = datetime.now(UTC)
     wanted = Wanted(
-        since=moment(since, "--since", now) if since else None,
-        until=moment(until, "--until", now) if until else None,
+        since=moment(since, "--since", now),
+        until=moment(until, "--until", now),
         only=tuple((name, value) for name, value in only.items() if value),
     )
     async with reading(settings) as store:
@@ -56,23 +54,6 @@ async def budgets(settings: Settings, limit: int) -> Listing:
             untouched = [(budget.told or EVERYBODY, Spending())]
             records += [_budget(budget, name, spent) for name, spent in standing or untouched]
     return Listing("budgets", BUDGETS, records)
-
-
-def moment(told: str, option: str, now: datetime) -> datetime:
-    """A date or time, ISO 8601 and UTC unless it says otherwise, or how long ago: `90m`, `24h`, `7d`, `4w`.
-
-    Raises:
-        CliError: it is neither.
-    """
-    if ago := AGO.fullmatch(told):
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
-    try:
-        found = datetime.fromisoformat(told)
-    except ValueError:
-        raise usage(
-            f"{option} {told!r} is no time: write 2026-11-21, 2026-11-21T09:30, or how long ago, as 24h or 7d.", HELP
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _dimensions(told: Sequence[str]) -> list[By]:

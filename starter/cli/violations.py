@@ -155,7 +155,11 @@ async def decide(
     if known is None:
         raise not_found(f"There is no violation {named!r}.", f"{LIST} --all")
     decision = ViolationDecision(
-        violation_id=known.id, verb=ViolationVerb(verb), by=by, reason=reason, until=moment(until, "--until")
+        violation_id=known.id,
+        verb=ViolationVerb(verb),
+        by=by,
+        reason=reason,
+        until=moment(until, "--until", ahead=True),
     )
     _check(known, decision)
     if dry_run:

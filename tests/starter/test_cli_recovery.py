@@ -129,7 +129,9 @@ async def test_project_that_we_may_not_see_ends_it_with_the_next_step(rig: Comma
 
 async def test_what_is_no_moment_and_no_organisation_is_refused_before_anything_is_asked(rig: Commands) -> None:
     answer = await rig.run("recover", "--since", "yesterday")
-    assert (answer.code, "--since 'yesterday' is no moment" in answer.err) == (2, True)
+    assert (answer.code, "--since 'yesterday' is no time" in answer.err) == (2, True)
+    answer = await rig.run("recover", "--since", "2999-01-01")
+    assert (answer.code, "--since '2999-01-01' is still to come" in answer.err) == (2, True)
     elsewhere = await rig.run("recover", "--organisation", "Contoso")
     assert (elsewhere.code, "--organisation 'Contoso' is none of fabrikam" in elsewhere.err) == (2, True)
 

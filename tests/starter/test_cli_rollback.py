@@ -128,7 +128,7 @@ async def test_what_a_human_changed_since_is_left_with_exit_5_unless_forced(rig:
         ((ITEM, "--dry-run"), 2, "Say what is to be taken back: --field, --write, --turn or --to."),
         ((ITEM, "--turn", RUN, "--to", "rev:1", "--dry-run"), 2, "Only one of --write, --turn and --to"),
         ((ITEM, "--to", "rev:x", "--dry-run"), 2, "'rev:x' names no revision"),
-        ((ITEM, "--to", "yesterday", "--dry-run"), 2, "'yesterday' is no time for --to"),
+        ((ITEM, "--to", "yesterday", "--dry-run"), 2, "--to 'yesterday' is no time"),
         (("fabrikam/9", "--to", "rev:1", "--dry-run"), 3, "No work item fabrikam/9 has come in"),
     ],
 )

@@ -13,8 +13,11 @@ Event = Annotated[str, typer.Argument(metavar="EVENT", help="Its id, or how that
 Item = Annotated[str, typer.Option(help="Of this item: ID or ORGANISATION/ID.", show_default=False)]
 Kind = Annotated[str, typer.Option(help="Type, or how it begins: git., workitem.updated.", show_default=False)]
 Actor = Annotated[str, typer.Option(help="Whose name or address has this in it.", show_default=False)]
-Since = Annotated[str, typer.Option(metavar="TIME", help="From this time on, ISO 8601.", show_default=False)]
-Until = Annotated[str, typer.Option(metavar="TIME", help="Before this time.", show_default=False)]
+Since = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="From this time on: 2026-11-21, with a time, or 24h, 7d.", show_default=False),
+]
+Until = Annotated[str, typer.Option(metavar="TIME", help="Before this time, as --since.", show_default=False)]
 Text = Annotated[str, typer.Option(help="With these words in message, title, comment or field.", show_default=False)]
 Correlation = Annotated[str, typer.Option(metavar="ID", help="Of this chain, or this event.", show_default=False)]
 State = Annotated[str, typer.Option(help="In this state of the inbox, for example dead.", show_default=False)]

@@ -130,7 +130,9 @@ def acknowledge(
 def waive(
     call: Call,
     violation: Violation,
-    until: Annotated[str, typer.Option("--until", help="When the waiver ends, ISO 8601.", show_default=False)] = "",
+    until: Annotated[
+        str, typer.Option("--until", help="When the waiver ends: 2026-12-31, or 30d.", show_default=False)
+    ] = "",
     reason: Reason = "",
     by: WhoDecides = "",
     dry_run: DryRun = False,
@@ -195,7 +197,8 @@ def report(
     call: Call,
     project: Annotated[str, typer.Option("--project", help="On which project.", show_default=False)] = "",
     since: Annotated[
-        str, typer.Option("--since", help="From when on, ISO 8601; four weeks if not given.", show_default=False)
+        str,
+        typer.Option("--since", help="From when on: 2026-11-01, or 90d; four weeks if not given.", show_default=False),
     ] = "",
     until: Annotated[str, typer.Option("--until", help="Until when; now if not given.", show_default=False)] = "",
     organisation: Organisation = "",
