@@ -1,10 +1,24 @@
 """What a run asks to be written, and which decisions of people on it still hold after an attempt.
 
 A proposal may take several questions until it is written: on one field, on another, on a rule, on a quarantine. What
-was decided is not asked again: it holds until the proposal is written, edited, or makes way for that of another turn.
+was decided is not asked again: it holds until the proposal is written, or makes way for that of another turn. Rules
+that were let pass hold until it is edited, too.
 """
 
+from collections.abc import Mapping
+
 from pointsman.contracts.lifecycle import Carry, DeliverRequest, FieldConflict, Publish, Published
+
+UNDECIDED: Mapping[str, object] = {
+    "approved_by": "",
+    "despite": "",
+    "let_pass": (),
+    "leave_out": (),
+    "decided": (),
+    "decided_by": "",
+    "force": (),
+}
+"""Of `Carry`, as a turn begins: what people decided was on another proposal, also where that was never written."""
 
 
 def write_of(request: DeliverRequest, carry: Carry, run_id: str) -> Publish:

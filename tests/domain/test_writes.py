@@ -2,8 +2,10 @@
 
 import pytest
 
-from pointsman.contracts.lifecycle import Carry, FieldConflict, Published
-from pointsman.domain.writes import after, decided
+from pointsman.contracts.lifecycle import Carry, DeliverRequest, FieldConflict, Published
+from pointsman.contracts.work_items import ProposalRef
+from pointsman.domain.writes import UNDECIDED, after, decided, write_of
+from tests.domain.samples import FACTS, KEY, POLICY, SUBJECT
 
 
 def test_the_last_decision_on_each_field_counts_and_says_whose_it_is() -> None:
@@ -19,3 +21,14 @@ def test_the_last_decision_on_each_field_counts_and_says_whose_it_is() -> None:
 def test_a_release_holds_until_the_write_has_come_as_far_as_the_quarantine(status: str, holds: bool) -> None:
     carry = after(Carry(released_by="ada"), Published(status=status))
     assert (carry.released_by == "ada", carry.writes) == (holds, 1)
+
+
+def test_no_decision_on_an_unwritten_proposal_is_one_on_that_of_the_next_turn() -> None:
+    proposal = ProposalRef(hash=SUBJECT, summary="Close it")
+    conflict = FieldConflict(field="f", theirs=1, by="ada")
+    fresh = Carry(turns=2, facts=FACTS, proposal=proposal, conflicts=(conflict,))
+    given = {"decided": (conflict,), "decided_by": "ada", "force": ("f",), "despite": "ada", "let_pass": ("a-check",)}
+    stale = fresh.model_copy(update={**given, "leave_out": ("Related 7",), "approved_by": "ada"})
+    request = DeliverRequest(key=KEY, tenant="default", correlation_id="c-1", policy=POLICY)
+    assert write_of(request, stale, "a-run") != write_of(request, fresh, "a-run")
+    assert write_of(request, stale.model_copy(update=UNDECIDED), "a-run") == write_of(request, fresh, "a-run")
