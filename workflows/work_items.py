@@ -172,7 +172,7 @@ class DeliverWorkItem(ItemRun):
         await self._leave(stay=agent.name)
         request, carry = self._request, self._carry
         number = carry.turns + 1
-        self._keep(turns=number, approved_by="", despite="", let_pass=(), leave_out=(), decided=())
+        self._keep(turns=number, **writes.UNDECIDED)
         turn = elsewhere.turn_of(request, self._carry, agent)
         opened = (agent.name,) if agent.service and agent.name not in carry.open_elsewhere else ()
         self._keep(instructions=(), open_elsewhere=(*carry.open_elsewhere, *opened))
