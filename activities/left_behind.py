@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.agents import RemoteTurns
-from activities.outside import outside
+from activities.outside import beating, outside
 from pointsman.contracts.agents import SettledElsewhere, SettleLeft
 from pointsman.ports_reconciliation import ItemRuns
 
@@ -20,5 +20,6 @@ class LeftBehind:
         """As `agents.settle`, where the run is over; one that goes on stops what it has open itself, and tells of it.
         Idempotent."""
         with outside(f"run {ask.run_id} of {ask.request.key}"):
-            is_over = await self._runs.is_over(ask.workflow_id, ask.run_id)
+            async with beating():
+                is_over = await self._runs.is_over(ask.workflow_id, ask.run_id)
         return await self._remote.settle(ask) if is_over else SettledElsewhere()
