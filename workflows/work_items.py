@@ -40,6 +40,7 @@ from workflows.turns import INSTRUCT
 
 INSPECTS_ALL = "inspect-out-of-scope"
 """Runs that began before this leave an item that is out of scope to the check on schedule."""
+NO_NEWS = "nothing but the echo of our own write, or a comment that was taken back"
 
 
 @workflow.defn
@@ -151,7 +152,7 @@ class DeliverWorkItem(ItemRun):
         if self._carry.moved_to is not None:
             return Stage.INTAKE  # it moved between the look at it and now
         if follows and self._only_echoes:
-            return End(state=WorkItemState.DONE, reason="nothing but the echo of our own write")
+            return End(state=WorkItemState.DONE, reason=NO_NEWS)
         return Stage.WORKING if self._carry.agent else Stage.ROUTING
 
     async def _route(self) -> Stage | End:

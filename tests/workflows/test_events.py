@@ -11,6 +11,7 @@ from pointsman.temporal_server import DevServer
 from tests.workflows.plain_rig import plain_rig
 from tests.workflows.rig import PATIENCE, Rig, rig
 from tests.worlds import answer, calls
+from workflows.work_items import NO_NEWS
 
 
 class Pause:
@@ -155,7 +156,7 @@ async def test_the_echo_of_our_own_write_causes_nothing(env: WorkflowEnvironment
     # Its run had ended when the echo came, and the dispatcher had not seen that yet: so a run was started for it.
     assert item.tracker.writes[1] == 1
     assert len(item.model.requests) == 1
-    assert (result.state, result.reason) == (WorkItemState.DONE, "nothing but the echo of our own write")
+    assert (result.state, result.reason) == (WorkItemState.DONE, NO_NEWS)
 
 
 async def test_news_beside_an_echo_is_worked_on(env: WorkflowEnvironment) -> None:

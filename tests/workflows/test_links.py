@@ -9,6 +9,7 @@ from pointsman.contracts.work_items import EventKind, WorkItemState
 from tests.books_sync import FakeTargets
 from tests.workflows.rig import TO_SEVEN, Rig, policy, rig
 from tests.worlds import answer
+from workflows.work_items import NO_NEWS
 
 MAY = policy(needs_approval=(), may_link=("Parent", "Related"))
 PARENT, RELATED = "System.LinkTypes.Hierarchy-Reverse", "System.LinkTypes.Related"
@@ -84,5 +85,5 @@ async def test_the_other_end_of_our_link_starts_no_work_and_a_human_s_link_does(
         echo = await item.result()
         await item.deliver(EventKind.UPDATED, linked=[TO_SEVEN])
         news = await item.result()
-    assert (echo.reason, echo.turns) == ("nothing but the echo of our own write", 0)
+    assert (echo.reason, echo.turns) == (NO_NEWS, 0)
     assert (news.turns, item.tracker.writes[1]) == (1, 1)
