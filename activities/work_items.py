@@ -175,6 +175,7 @@ class WorkItems:
         comment = marked(comment_html(proposal.comment, ask.agent), ask.operation)
         change = ItemWrite(fields=merged.fields, tags=merged.tags, comment=comment, links=links.writes)
         if not (change.fields or change.tags or change.comment or change.links):
+            await self._release(ask)
             await self._settled(ask, proposal)
             return Published(status="unchanged", rev=item.rev, settled=merged.settled)
         published = await self._write(ask, item, change)
@@ -211,12 +212,16 @@ class WorkItems:
         if self._guard and (broken := await self._guard.broken_by(ask, item, change)):
             return Published(status="held_back", rev=item.rev, broken=broken)
         whose = chain(ask.tenant, ask.correlation_id, ask.key)
-        if ask.released_by:
-            await self._sync.quarantines.release(ask.key, ask.released_by)
+        await self._release(ask)
         if why := await self._writer.stopped(whose, ask.sync.breaker):
             return Published(status="quarantined", rev=item.rev, quarantine=why)
         written = await self._writer.write(whose, ask.operation, item, change)
         return Published(status="written", rev=written.rev)
+
+    async def _release(self, ask: Publish) -> None:
+        """Who let the item out of quarantine did so whatever is left to write."""
+        if ask.released_by:
+            await self._sync.quarantines.release(ask.key, ask.released_by)
 
     async def _settled(self, ask: Publish, proposal: Proposal) -> None:
         """Conflicts that a human decided on are closed by the write that follows, and so are those that policy settled:

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from pointsman.contracts.base import Json
 from pointsman.contracts.sync import FieldStrategy, LoopBreaker, SyncPolicy
 from tests.workflows.rig import Rig, policy, rig
 from tests.worlds import answer
@@ -104,7 +106,10 @@ async def test_what_policy_merges_behind_a_decision_is_said_to_be_policy_s(env: 
     assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [("merged", "policy")]
 
 
-async def test_decisions_hold_while_an_item_is_in_quarantine_and_in_conflict(env: WorkflowEnvironment) -> None:
+@pytest.mark.parametrize(("verb", "edits", "stands"), [("approve", {}, 1), ("edit", {PRIORITY: None}, 4)])
+async def test_decisions_hold_while_an_item_is_in_quarantine_and_in_conflict(
+    env: WorkflowEnvironment, verb: str, edits: dict[str, Json], stands: int
+) -> None:
     breaker = LoopBreaker(writes=1, within=timedelta(days=1))
     wanted = policy().model_copy(update={"sync": SyncPolicy(breaker=breaker)})
     async with rig(env, answer("first"), answer("", Microsoft__VSTS__Common__Priority=1), wanted=wanted) as item:
@@ -117,10 +122,11 @@ async def test_decisions_hold_while_an_item_is_in_quarantine_and_in_conflict(env
         await item.decide(looping, "approve", by="grace")
         conflict = await item.asked(2)
         assert conflict.escalation.kind == "conflict"
-        await item.decide(conflict, "approve")
+        await item.decide(conflict, verb, edits=edits)
         assert (await item.result()).state == "done"
-    assert (item.tracker.items[1].fields[PRIORITY], len(item.escalations.kept)) == (1, 2)
-    assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [("ours", "ada")]
+    assert (item.tracker.items[1].fields[PRIORITY], len(item.escalations.kept)) == (stands, 2)
+    outcome = "ours" if verb == "approve" else "theirs"
+    assert [(one.conflict.outcome, one.by) for one in item.conflicts] == [(outcome, "ada")]
     (released,) = await item.sync.quarantines.find(every=True)
     assert released.released_by == "grace"
 
