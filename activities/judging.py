@@ -50,7 +50,7 @@ class _Case:
     changed: Changes
     comment: str = ""
     is_idle: bool = False
-    """The item's history says that nothing happened that matters: it is as good as an echo."""
+    """The item's history says that a comment was taken back, and nothing else happened: it is as good as an echo."""
 
 
 class _Pass:
