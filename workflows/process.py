@@ -125,6 +125,7 @@ class CheckWorkItem:
                 raise
             workflow.set_current_details(f"It could not be checked: {reason_of(error)}")
             return Inspected()
+        workflow.set_current_details("")  # an earlier check of this run may have come to nothing
         await call_off(found.called_off)
         if found.act:
             key = item.key
