@@ -147,13 +147,14 @@ class WorkItems:
         proposal = Proposal.model_validate_json(await self._contents.get(ask.proposal))
         start: dict[str, Json] = json.loads(await self._contents.get(ask.base))
         item = await self._tracker.get(ask.key)
+        if item.deleted:
+            # Its history cannot be read: an attempt that was cut off stays in doubt until the comparison can.
+            await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=True)
+            return Published(status="gone", rev=item.rev)
         rows = await self._writer.rows(ask.key, ask.operation)
         if rev := await self._writer.recover(whose, item, rows):
             await self._settled(ask, proposal)
             return Published(status="written", rev=rev, recovered=True)
-        if item.deleted:
-            await self._sync.tombstones.keep(whose, item.rev, caller(), deleted=True)
-            return Published(status="gone", rev=item.rev)
         links = await wanted(self._sync.targets, ask.key, item, proposal.links, ask.leave_out)
         if links.impossible:
             if self._guard:

@@ -153,6 +153,17 @@ async def test_a_link_is_written_once_whatever_is_lost_on_the_way(world: Both, t
     assert len(agreed.links) == 1
 
 
+async def test_a_write_that_was_cut_off_asks_nobody_when_its_item_is_deleted_meanwhile(world: Both) -> None:
+    key, _ = await taken_in(world)
+    ask = await asked(world, key, comment="See there.")
+    world.trouble.name = "killed before the result"
+    with pytest.raises(Killed):
+        await publish(world, ask)
+    await world.person.work_items.delete(key.id)
+    assert (await publish(world, ask)).status == "gone"
+    assert [one.status for one in await world.ledger.writes(key)] == ["intended"]
+
+
 async def test_a_link_that_somebody_makes_at_the_same_moment_fails_nothing(world: Both) -> None:
     key, url = await taken_in(world)
     number = url.rpartition("/")[2]
