@@ -26,15 +26,18 @@ from pointsman.contracts.reconciliation import ReconcileRequest, ReconcileResult
 from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.domain.routing import tenant_of
 from pointsman.temporal import TASK_QUEUE
-from starter.recovery import ALL, CATCH_UP, ensure_schedule, projects_of
+from starter import schedules
+from starter.recovery import ALL, CATCH_UP, projects_of
 from workflows.reconciliation import ReconcileProject
+
+PREFIX = "reconcile/"
 
 Running = WorkflowHandle[ReconcileProject, ReconcileResult]
 
 
 def workflow_id(organisation: str, project: str) -> str:
     """`reconcile/fabrikam/Web`; `reconcile/fabrikam/*` for all projects. A schedule adds the time."""
-    return f"reconcile/{organisation}/{project or ALL}"
+    return f"{PREFIX}{organisation}/{project or ALL}"
 
 
 def request(policy: Policy, organisation: str, project: str, **told: object) -> ReconcileRequest:
@@ -77,10 +80,10 @@ async def start(client: Client, ask: ReconcileRequest, task_queue: str = TASK_QU
 async def ensure_schedules(
     client: Client, asks: Sequence[ReconcileRequest], every: timedelta, task_queue: str = TASK_QUEUE
 ) -> None:
-    """One schedule for each request, as it is to be now. With no time between runs the schedules go."""
-    for ask in asks:
-        name = workflow_id(ask.organisation, ask.project)
-        await ensure_schedule(client, name, _schedule(ask, every, task_queue) if every else None)
+    """One schedule for each request, as it is to be now; those of organisations and projects that nobody asks for any
+    more go. With no time between runs all go."""
+    wanted = {workflow_id(ask.organisation, ask.project): _schedule(ask, every, task_queue) for ask in asks if every}
+    await schedules.keep(client, PREFIX, wanted, task_queue)
 
 
 def _schedule(ask: ReconcileRequest, every: timedelta, task_queue: str) -> Schedule:

@@ -10,13 +10,10 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    ScheduleUpdate,
-    ScheduleUpdateInput,
     WorkflowHandle,
 )
 from temporalio.common import (
@@ -33,10 +30,12 @@ from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.domain.routing import tenant_of
 from pointsman.ports import Recoveries, Unavailable
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
+from starter import schedules
 from starter.connection import Connection
 from workflows.recovery import RecoverEvents
 
 LOG = structlog.get_logger(__name__)
+PREFIX = "recover/"
 ALL = "*"
 RECEIVER = "receiver"
 BEAT = timedelta(seconds=20)
@@ -48,7 +47,7 @@ Running = WorkflowHandle[RecoverEvents, RecoverResult]
 
 def workflow_id(organisation: str, project: str) -> str:
     """`recover/fabrikam/Web`; `recover/fabrikam/*` for a whole organisation. A schedule adds the time."""
-    return f"recover/{organisation}/{project or ALL}"
+    return f"{PREFIX}{organisation}/{project or ALL}"
 
 
 def projects_of(policy: Policy, organisation: str) -> tuple[str, ...]:
@@ -95,39 +94,10 @@ async def start(client: Client, ask: RecoverRequest, task_queue: str = TASK_QUEU
 async def ensure_schedules(
     client: Client, asks: Sequence[RecoverRequest], every: timedelta, task_queue: str = TASK_QUEUE
 ) -> None:
-    """One schedule for each request, as it is to be now: several processes may start at once, and again. With no time
-    between runs the schedules go."""
-    for ask in asks:
-        name = workflow_id(ask.organisation, ask.project)
-        await ensure_schedule(client, name, _schedule(ask, every, task_queue) if every else None)
-
-
-async def ensure_schedule(client: Client, name: str, wanted: Schedule | None) -> None:
-    """The schedule of this name as it is to be, or none."""
-    if wanted is None:
-        await _unscheduled(client, name)
-    else:
-        await _scheduled(client, name, wanted)
-
-
-async def _unscheduled(client: Client, name: str) -> None:
-    try:
-        await client.get_schedule_handle(name).delete()
-    except RPCError as error:
-        if error.status.name != "NOT_FOUND":
-            raise
-
-
-async def _scheduled(client: Client, name: str, wanted: Schedule) -> None:
-    def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
-        """Whether somebody paused it is theirs to say, so that stays."""
-        wanted.state = found.description.schedule.state
-        return ScheduleUpdate(schedule=wanted)
-
-    try:
-        await client.create_schedule(name, wanted)
-    except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(name).update(change)
+    """One schedule for each request, as it is to be now; those of organisations and projects that nobody asks for any
+    more go. With no time between runs all go."""
+    wanted = {workflow_id(ask.organisation, ask.project): _schedule(ask, every, task_queue) for ask in asks if every}
+    await schedules.keep(client, PREFIX, wanted, task_queue)
 
 
 def _schedule(ask: RecoverRequest, every: timedelta, task_queue: str) -> Schedule:

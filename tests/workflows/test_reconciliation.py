@@ -1,9 +1,8 @@
 """Items of a project compared with our books: each standing, what is mended, and what only the recycle bin may say."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -296,16 +295,3 @@ async def test_a_dry_run_keeps_no_report(rig: Reconciled) -> None:
     report = ReconcileReport(organisation="fabrikam", project=PROJECT, dry_run=True)
     await ActivityEnvironment().run(rig.room().finish, report)
     assert await rig.reconciliations.latest() == []
-
-
-async def test_schedules_are_there_once_and_go_when_there_is_to_be_none(dev_server: DevServer) -> None:
-    client = await dev_server.connect()
-    name = f"org-{uuid4().hex[:8]}"
-    asks = reconciliation.requests(BUGS, [name])
-    for hours in (1, 2):
-        await reconciliation.ensure_schedules(client, asks, timedelta(hours=hours), "nobody")
-    told = await client.get_schedule_handle(f"reconcile/{name}/*").describe()
-    assert [one.every for one in told.schedule.spec.intervals] == [timedelta(hours=2)]
-    await reconciliation.ensure_schedules(client, asks, timedelta(), "nobody")
-    left: Sequence[str] = [one.id async for one in await client.list_schedules()]
-    assert f"reconcile/{name}/*" not in left

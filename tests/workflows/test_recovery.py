@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.patches import add_relation, remove_relation, set_field
@@ -229,20 +228,6 @@ async def test_what_cannot_come_back_is_counted_once_however_often_it_is_looked_
     assert (again.tally.unrecovered_count, again.tally.standing) == (0, first.tally.unrecovered)
     told = [event.data["unrecovered"] for event in await Audit(rig.store).find(action="events.recovered")]
     assert told[-2:] == [3, 0]
-
-
-async def test_the_schedule_is_there_once_and_as_it_is_to_be_now(client: Client) -> None:
-    name = f"org-{uuid4().hex[:8]}"
-    asks = recovery.requests(Policy(version="1"), [name])
-    for minutes in (15, 20):
-        await recovery.ensure_schedules(client, asks, timedelta(minutes=minutes), "nobody")
-    handle = client.get_schedule_handle(recovery.workflow_id(name, ""))
-    (interval,) = (await handle.describe()).schedule.spec.intervals
-    assert interval.every == timedelta(minutes=20)
-    for _ in range(2):
-        await recovery.ensure_schedules(client, asks, timedelta(), "nobody")
-    with pytest.raises(RPCError):
-        await handle.describe()
 
 
 async def test_whoever_was_away_looks_for_what_was_lost_meanwhile(rig: Recovering) -> None:
