@@ -26,7 +26,7 @@ class Inspections:
         """Open and resolve what the item breaks in its present revision. Safe to repeat.
 
         Three requests, fewer where the item and those it is linked to were just read, and one for each linked pull
-        request. Nothing happens where the project has no rules.
+        request; one or two for an item that is gone. Nothing happens where the project has no rules.
 
         Raises:
             ApplicationError: `Rejected` or its kinds, not retryable: we may not read the project.
@@ -42,13 +42,15 @@ class Inspections:
                 return _told(ask, inspection, await self._violations.settle(inspection))
 
     async def _inspection(self, ask: InspectItem, policy: ProcessPolicy) -> Inspection | None:
-        """None where the item cannot be read: then it is not known what it breaks."""
-        around = Around(datetime.now(UTC), await self._books.agents(ask.key.organisation))
-        if ask.gone:
-            return inspection(ask, policy, ItemFacts(id=ask.key.id, type="", state=""), around, gone=True)
+        """None where the item cannot be read, and nobody tells that it was deleted: then it is not known what it
+        breaks. Events come in any order, so one that was restored behind its deletion is there, whatever is told."""
+        key = ask.key
+        around = Around(datetime.now(UTC), await self._books.agents(key.organisation))
         try:
-            item = await self._books.item(ask.key, policy)
+            item = await self._books.item(key, policy)
         except Missing:
+            if ask.gone or await self._books.source.in_bin(key.organisation, key.id):
+                return inspection(ask, policy, ItemFacts(id=key.id, type="", state=""), around, gone=True)
             return None
         return inspection(ask, policy, item, around)
 

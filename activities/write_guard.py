@@ -9,7 +9,7 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import ImpossibleLink, Publish
 from pointsman.contracts.process import CheckSeverity, ItemFacts, LinkedItem
-from pointsman.contracts.process_control import BrokenRule
+from pointsman.contracts.process_control import Breach, BrokenRule
 from pointsman.contracts.records import AuditEvent
 from pointsman.contracts.tracker import ItemWrite, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
@@ -115,7 +115,11 @@ class WriteGuard:
 
 
 def _may_pass(ask: Publish, broken: BrokenRule) -> bool:
-    return bool(ask.despite) and (not ask.let_pass or broken.check in ask.let_pass)
+    """What somebody has let pass is how they saw it broken; of runs from before that was kept, the check."""
+    if not (ask.let_pass or ask.allowed_breaches):
+        return bool(ask.despite)
+    shown = Breach(check=broken.check, evidence=broken.evidence) in ask.allowed_breaches
+    return bool(ask.despite) and (shown or broken.check in ask.let_pass)
 
 
 def moves(change: ItemWrite) -> bool:

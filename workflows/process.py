@@ -25,6 +25,7 @@ from pointsman.domain.process.calls import NO_PLACE
 from pointsman.domain.process.questions import told
 from workflows.hearing import at_once
 from workflows.reasons import reason_of
+from workflows.showing import Showing
 from workflows.violations import call_off, follow
 
 BOOKS_TIME = timedelta(seconds=30)
@@ -36,7 +37,7 @@ FEW = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts
 
 
 @workflow.defn
-class CheckProcess:
+class CheckProcess(Showing):
     """One run per project at a time: `starter.process_checks.workflow_id`."""
 
     @workflow.init
@@ -56,7 +57,7 @@ class CheckProcess:
                 retry_policy=PATIENT,
                 summary=f"items above {self._carry.after}",
             )
-            workflow.set_current_details(self._story())
+            self._show(self._story())
             await self._follow(scope)
             if workflow.info().is_continue_as_new_suggested() and not self._carry.done:
                 workflow.continue_as_new(CheckStep(scope=scope, carry=self._carry))
@@ -76,7 +77,7 @@ class CheckProcess:
                 on_open=scope.on_open,
             )
             self._uncommented = (await follow(ask, scope.ladders)).uncommented
-            workflow.set_current_details(self._story())
+            self._show(self._story())
         self._carry = self._carry.model_copy(update={"act_on": (), "called_off": ()})
 
     @workflow.query
@@ -94,7 +95,7 @@ class CheckProcess:
 
 
 @workflow.defn
-class CheckWorkItem:
+class CheckWorkItem(Showing):
     """One run per item at a time: `starter.process_checks.item_workflow_id`. What happens meanwhile has it checked once
     more. An item that is worked on is checked by `DeliverWorkItem`."""
 
@@ -114,8 +115,10 @@ class CheckWorkItem:
 
     @workflow.signal
     def happened(self, item: InspectItem) -> None:
-        """Something happened to it again."""
-        self._next = item
+        """Something happened to it again. That it was deleted is not forgotten for what is told after it: deliveries
+        come in any order, and the check looks whether it is there."""
+        gone = item.gone or (self._next is not None and self._next.gone)
+        self._next = item.model_copy(update={"gone": gone})
 
     async def _check(self, item: InspectItem, ask: CheckItem) -> Inspected:
         try:
@@ -123,9 +126,9 @@ class CheckWorkItem:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            workflow.set_current_details(f"It could not be checked: {reason_of(error)}")
+            self._show(f"It could not be checked: {reason_of(error)}")
             return Inspected()
-        workflow.set_current_details("")  # an earlier check of this run may have come to nothing
+        self._show("")  # an earlier check of this run may have come to nothing
         await call_off(found.called_off)
         if found.act:
             key = item.key

@@ -274,13 +274,13 @@ class DeliverWorkItem(ItemRun):
         if resolution.proposal is not None:
             self._keep(proposal=resolution.proposal)
         if resolution.verb is Verb.EDIT:
-            self._keep(despite="", let_pass=())  # who let it pass has not seen what it says now
+            self._keep(despite="", let_pass=(), allowed_breaches=())  # who let it pass has not seen what it says now
         if resolution.verb is Verb.APPROVE and ask.kind is not EscalationKind.FAILURE:
             self._keep(approved_by=resolution.by)
         if resolution.verb is Verb.APPROVE and ask.leave_out:
             self._keep(leave_out=(*self._carry.leave_out, *ask.leave_out))
         if resolution.verb is Verb.APPROVE and ask.kind is EscalationKind.RULE:
-            self._keep(despite=resolution.by, let_pass=(*self._carry.let_pass, *ask.checks))
+            self._carry = writes.allowed(self._carry, ask, resolution.by)
         self._keep_decided(ask, resolution)
         if resolution.verb is Verb.RESPOND and ask.kind is EscalationKind.ROUTING:
             await self._routed(resolution.comment.strip(), f"chosen by {resolution.by}")

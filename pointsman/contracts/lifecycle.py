@@ -9,7 +9,7 @@ from pointsman.contracts.base import Contract, Json
 from pointsman.contracts.escalations import EscalationKind, Verb
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.process import CheckSeverity
-from pointsman.contracts.process_control import BrokenRule
+from pointsman.contracts.process_control import Breach, BrokenRule
 from pointsman.contracts.sync import FieldStrategy, SyncPolicy
 from pointsman.contracts.work_items import (
     Facts,
@@ -47,6 +47,8 @@ class Ask(Contract):
     """Fields in conflict that are asked about."""
     checks: tuple[str, ...] = ()
     """Rules of the process that an approval lets be broken."""
+    breaches: tuple[Breach, ...] = ()
+    """By what it lets them be broken, and by nothing else."""
     leave_out: tuple[str, ...] = ()
     """Links of the proposal that an approval leaves out: they cannot be made."""
     retry: Stage = Stage.WORKING
@@ -106,7 +108,9 @@ class Carry(Contract):
     despite: str = ""
     """Who decided that it is written although it breaks rules of the process."""
     let_pass: tuple[str, ...] = ()
-    """Those rules, by their checks. Empty where `despite` was decided before they were kept: all."""
+    """Those rules, where `despite` was decided before it was kept what breaks them."""
+    allowed_breaches: tuple[Breach, ...] = ()
+    """Those rules, each as people saw it broken. Empty with `let_pass` where neither was kept: all."""
     held_back: int = 0
     """Writes in a row that were held back because of such rules."""
     dropped: tuple[str, ...] = ()
@@ -264,7 +268,9 @@ class Publish(Contract):
     despite: str = ""
     """Who decided that it is written nevertheless."""
     let_pass: tuple[str, ...] = ()
-    """Checks of which `despite` knew. Empty: all."""
+    """Checks of which `despite` knew, where it is not kept what broke them."""
+    allowed_breaches: tuple[Breach, ...] = ()
+    """What `despite` was shown. Empty with `let_pass`: all."""
     leave_out: tuple[str, ...] = ()
     """Links of the proposal, each as `relation target`, that a human decided to leave out: they cannot be made."""
 

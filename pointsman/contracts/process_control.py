@@ -45,6 +45,13 @@ class ProcessControl(Contract):
     on_open: tuple[OnOpen, ...] = ()
 
 
+class Breach(Contract):
+    """A check that a write would break, and by what, as people were shown it."""
+
+    check: str
+    evidence: str
+
+
 class BrokenRule(Contract):
     """A rule that a write would break."""
 

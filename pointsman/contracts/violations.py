@@ -186,7 +186,7 @@ class InspectItem(Contract):
     correlation_id: str
     on_open: tuple[OnOpen, ...] = ()
     gone: bool = False
-    """It is in the recycle bin: what it broke is resolved by that."""
+    """It was deleted, as somebody told: where it cannot be read, what it broke is resolved by that."""
 
 
 class CheckItem(Contract):

@@ -1,18 +1,19 @@
 """What a run asks to be written, and which decisions of people on it still hold after an attempt.
 
 A proposal may take several questions until it is written: on one field, on another, on a rule, on a quarantine. What
-was decided is not asked again: it holds until the proposal is written, or makes way for that of another turn. Rules
-that were let pass hold until it is edited, too.
+was decided is not asked again: it holds until the proposal is written, or makes way for that of another turn. What was
+let pass holds until it is edited, too.
 """
 
 from collections.abc import Mapping
 
-from pointsman.contracts.lifecycle import Carry, DeliverRequest, FieldConflict, Publish, Published
+from pointsman.contracts.lifecycle import Ask, Carry, DeliverRequest, FieldConflict, Publish, Published
 
 UNDECIDED: Mapping[str, object] = {
     "approved_by": "",
     "despite": "",
     "let_pass": (),
+    "allowed_breaches": (),
     "leave_out": (),
     "decided": (),
     "decided_by": "",
@@ -44,7 +45,21 @@ def write_of(request: DeliverRequest, carry: Carry, run_id: str) -> Publish:
         enforce_from=request.policy.process.enforce_from,
         despite=carry.despite,
         let_pass=carry.let_pass,
+        allowed_breaches=carry.allowed_breaches,
         leave_out=carry.leave_out,
+    )
+
+
+def allowed(carry: Carry, ask: Ask, by: str) -> Carry:
+    """The run's state once somebody lets rules be broken, by what the question showed and by nothing else. A question
+    that was put before that was kept tells the checks alone."""
+    checks = () if ask.breaches else ask.checks
+    return carry.model_copy(
+        update={
+            "despite": by,
+            "let_pass": (*carry.let_pass, *checks),
+            "allowed_breaches": (*carry.allowed_breaches, *ask.breaches),
+        }
     )
 
 

@@ -57,9 +57,9 @@ class Desk:
         self.calls = ViolationCalls(self.kept, self.people, self.tracker, writer)
         self.items = tuple(range(1, items + 1))
 
-    async def inspect(self, number: int, project: str = "Web") -> Inspected:
+    async def inspect(self, number: int, project: str = "Web", *, gone: bool = False) -> Inspected:
         key = WorkItemKey(organisation="fabrikam", project=project, id=number)
-        ask = InspectItem(key=key, tenant="default", correlation_id="c", on_open=(TOLD,))
+        ask = InspectItem(key=key, tenant="default", correlation_id="c", on_open=(TOLD,), gone=gone)
         return await ActivityEnvironment().run(self.inspections.inspect, ask)
 
     async def act(self, *on_open: OnOpen) -> Called:
@@ -129,6 +129,15 @@ async def test_a_project_follows_the_rules_that_policy_names_or_those_of_its_pro
     assert (await desk.inspect(1)).process == "ours"
     assert await desk.inspect(1, "App") == Inspected()
     assert await desk.inspect(9) == Inspected(process="ours"), "what cannot be read is not known to break anything"
+
+
+async def test_whether_an_item_is_there_is_looked_at_whatever_events_tell_in_whichever_order() -> None:
+    desk = Desk()
+    assert (await desk.inspect(1, gone=True)).opened == 1
+    desk.tracker.remove(1)
+    assert (await desk.inspect(1)).resolved == 1
+    del desk.tracker.items[1]
+    assert (await desk.inspect(1)).rev == 0
 
 
 async def test_what_comes_and_goes_is_counted() -> None:

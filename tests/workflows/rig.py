@@ -5,9 +5,10 @@ import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.api.testservice.v1 import LockTimeSkippingRequest, UnlockTimeSkippingRequest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
@@ -309,3 +310,11 @@ async def rig(
     made = await Rig(env, script, wanted or policy()).prompt()
     async with made.worker():
         yield made
+
+
+async def shown(handle: WorkflowHandle[Any, Any]) -> str:
+    """What Temporal's UI shows; it offers no signal without a name."""
+    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert all(one.name for one in told.definition.signal_definitions)
+    details: str = told.current_details
+    return details

@@ -1,18 +1,16 @@
 """`ResolveEscalation`: the first valid decision stands, by update or by signal, and none that is sent vanishes."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from temporalio.api.sdk.v1 import WorkflowMetadata
-from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import Standing
 from pointsman.contracts.work_items import WorkItemState
 from pointsman.ports import Missing, Rejected
-from tests.workflows.rig import rig
+from tests.workflows.rig import rig, shown
 from tests.worlds import answer
 
 CLOSING = answer(System__State="Resolved")
@@ -118,14 +116,6 @@ async def test_a_signal_of_no_known_name_is_shown_by_the_question_and_by_the_ite
         assert (await item.result()).state is WorkItemState.DONE
         assert unknown in await shown(item.handle)
     assert item.escalations.refused == []
-
-
-async def shown(handle: WorkflowHandle[Any, Any]) -> str:
-    """What Temporal's UI shows; it offers no signal without a name."""
-    told = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-    assert all(one.name for one in told.definition.signal_definitions)
-    details: str = told.current_details
-    return details
 
 
 async def test_a_signal_that_comes_after_the_decision_is_kept_as_late(env: WorkflowEnvironment) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities import checking as room
@@ -60,6 +60,7 @@ from starter.cli.output import Output
 from tests.books import MemoryContents, MemoryLedger
 from tests.books_sync import memory_sync
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, azure_devops, config
+from tests.workflows.rig import shown
 from tests.worlds import FakePeople
 from workflows.escalations import ResolveEscalation
 from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
@@ -116,8 +117,11 @@ class Checking:
 
     async def looked_at(self, item_id: int) -> None:
         """Wait until what happened to the item has been checked."""
+        await self.of_item(item_id).result()
+
+    def of_item(self, item_id: int) -> WorkflowHandle[object, object]:
         key = WorkItemKey(organisation="fabrikam", project="Fabrikam", id=item_id)
-        await self.client.get_workflow_handle(process_checks.item_workflow_id(key)).result()
+        return self.client.get_workflow_handle(process_checks.item_workflow_id(key))
 
     async def decide(self, violation_id: str, verb: ViolationVerb, **told: object) -> ViolationState:
         decision = ViolationDecision.model_validate({"violation_id": violation_id, "verb": verb, "by": "ada", **told})
@@ -143,7 +147,7 @@ class Checking:
 
     async def asked(self, *violations: ProcessViolation) -> dict[str, EscalationRow]:
         """The questions about these, by violation, once they are put."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 rows = {row.workflow_id: row for row in await Escalations(self.store).find(pending_only=False)}
                 found = {one.id: rows.get(f"{question_id(one.id)}/escalation") for one in violations}
@@ -292,8 +296,19 @@ async def test_what_happens_to_an_item_while_it_is_checked_has_it_checked_once_m
     await checking.happened(risk)
     await checking.azure.person.work_items.delete(risk)
     await checking.happened(risk, gone=True)
+    await checking.happened(risk)  # deliveries come in any order
     await checking.looked_at(risk)
     assert await checking.violations.find() == []
+
+
+async def test_a_signal_of_no_known_name_is_shown_by_the_check_of_an_item(checking: Checking) -> None:
+    risk = await checking.azure.make("Risk", CMMI_Probability=50)
+    await checking.azure.fail(path="/updates", delay_seconds=0.4)
+    await checking.happened(risk.id)
+    running = checking.of_item(risk.id)
+    await running.signal("look", "now")
+    await checking.looked_at(risk.id)
+    assert "- signal `look` with 1 input: no signal of that name is known here" in await shown(running)
 
 
 async def test_a_waiver_without_reason_or_for_nothing_is_refused(checking: Checking) -> None:

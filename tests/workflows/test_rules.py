@@ -94,6 +94,25 @@ async def test_people_let_pass_what_they_saw_and_what_breaks_later_is_asked_abou
     assert told == [(held, ["DONE"]), (held, ["FLOW"]), (allowed, ["DONE", "FLOW"])]
 
 
+async def test_a_rule_that_was_let_pass_is_asked_about_anew_where_something_else_breaks_it(
+    env: WorkflowEnvironment,
+) -> None:
+    control = ProcessControl(enforce_from=CheckSeverity.MAJOR, rewrites=0)
+    async with ruled(env, answer(System__State="Done"), control=control) as item:
+        await item.deliver()
+        row = await item.asked()
+        item.tracker.edit(1, System__State="Closed")
+        await item.decide(row, "approve")
+        await item.decide(await item.asked(2), "approve")
+        last = await item.asked(3)
+        await item.decide(last, "approve")
+        await item.result()
+    assert (row.escalation.checks, last.escalation.checks) == (("FLOW",), ("FLOW",))
+    assert "it went from Active to Done" in row.escalation.details
+    assert "it went from Closed to Done" in last.escalation.details
+    assert item.rules.actions == ["write.held_back", "write.held_back", "write.allowed"]
+
+
 async def test_what_a_rule_forbids_below_the_limit_is_written(env: WorkflowEnvironment) -> None:
     control = ProcessControl(enforce_from=CheckSeverity.CRITICAL)
     async with ruled(env, answer(System__State="Closed"), control=control) as item:

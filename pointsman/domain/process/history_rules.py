@@ -9,11 +9,12 @@ from pointsman.domain.process import naming
 from pointsman.domain.process.graphs import MOVED
 from pointsman.domain.process.item_rules import linked
 from pointsman.domain.process.values import is_filled, person, said
-from pointsman.domain.process.verdicts import STAYS, Verdict, Verdicts, broken, decided, held, unknown
+from pointsman.domain.process.verdicts import STAYS, Verdict, Verdicts, broken, decided, held, short, unknown
 from pointsman.domain.words import joined
 
 STATE, REASON, TYPE = "System.State", "System.Reason", "System.WorkItemType"
 UNREAD = "its history was not read"
+VALUE_CHARS = 50
 
 
 class Moment(NamedTuple):
@@ -89,7 +90,8 @@ def unchanged(rule: Unchanged, item: ItemFacts) -> Verdicts:
         for name in rule.fields
         if name in one.change.after and said(one.change.after[name]) != said(one.fields.get(name))
         for verdict in broken(
-            f"{naming.field(name)} was changed while it was {one.state}",
+            f"{naming.field(name)} was changed from {_quoted(one.fields.get(name))} to "
+            f"{_quoted(one.change.after[name])} while it was {one.state}",
             expected=f"no change of it in {joined(rule.states, 'or')}",
             mend=f"have the change agreed upon first the next time; {STAYS}",
             update=one.change.update,
@@ -109,6 +111,10 @@ def unchanged(rule: Unchanged, item: ItemFacts) -> Verdicts:
         )
         for one in violations
     ]
+
+
+def _quoted(value: Json) -> str:
+    return repr(short(said(value), VALUE_CHARS)) if is_filled(value) else "nothing"
 
 
 def before(rule: Before, item: ItemFacts) -> Verdicts:

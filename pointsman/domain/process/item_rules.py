@@ -118,7 +118,7 @@ def age(rule: Age, item: ItemFacts, now: datetime) -> Verdicts:
         return unknown(f"{field} is not told")
     passed = max(now - since, timedelta())
     what = "unchanged" if rule.since == "changed" else f"in {item.state}"
-    told = f"{what} for {how_many(passed.days, 'day')}, since {since:%Y-%m-%d}"
+    told = f"{what} since {since:%Y-%m-%d}"  # without how long: what breaks a rule must not change by the day
     if passed <= timedelta(days=rule.days):
         return held(told)
     mend = "look at it, and say how it stands" if rule.since == "changed" else f"move it on from {item.state}"

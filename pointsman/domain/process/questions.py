@@ -7,7 +7,7 @@ from pointsman.contracts.escalations import Escalation, EscalationKind
 from pointsman.contracts.lifecycle import Ask, Stage
 from pointsman.contracts.policy import Ladder, Severity
 from pointsman.contracts.process import CheckSeverity
-from pointsman.contracts.process_control import BrokenRule
+from pointsman.contracts.process_control import Breach, BrokenRule
 from pointsman.contracts.violations import ProcessViolation
 from pointsman.contracts.work_items import ProposalRef
 from pointsman.domain.decisions import verbs_for
@@ -33,6 +33,7 @@ def ask_rule(broken: Sequence[BrokenRule], proposal: ProposalRef) -> Ask:
         allowed=verbs_for(EscalationKind.RULE),
         proposal=proposal,
         checks=tuple(dict.fromkeys(one.check for one in broken)),
+        breaches=tuple(Breach(check=one.check, evidence=one.evidence) for one in broken),
         retry=Stage.PUBLISHING,
     )
 
