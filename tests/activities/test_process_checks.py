@@ -181,7 +181,7 @@ async def seeded() -> AsyncGenerator[Seeded]:
         AzureDevOps(f"{url}/fabrikam", SecretStr(PERSON_TOKEN)) as person,
         AzureDevOps(f"{url}/fabrikam", SecretStr(SERVICE_TOKEN)) as service,
         AzureDevOps(f"{url}/fabrikam", SecretStr(NOORS_TOKEN)) as noor,
-        httpx2.AsyncClient() as http,
+        httpx2.AsyncClient(timeout=60) as http,
     ):
         for name, year in (("Now", 2199), ("Over", 2021)):
             start, finish = (datetime(one, 1, 1, tzinfo=UTC) for one in (2020, year))

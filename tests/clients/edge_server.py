@@ -15,6 +15,7 @@ from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 server: MCPServer[None] = MCPServer("edge", log_level="CRITICAL")
 meeting = asyncio.Condition()
 waiting = 0
+begun = 0
 stopped = 0
 
 
@@ -38,13 +39,20 @@ async def meet(size: int) -> str:
 @server.tool()
 async def sleep(seconds: float) -> str:
     """Take a while, and count whoever does not wait for it."""
-    global stopped
+    global begun, stopped
+    begun += 1
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
         stopped += 1
         raise
     return "slept"
+
+
+@server.tool()
+def sleeps() -> int:
+    """How many sleeps have begun."""
+    return begun
 
 
 @server.tool()

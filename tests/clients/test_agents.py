@@ -36,7 +36,7 @@ async def standing(
 ) -> AsyncGenerator[tuple[AgentsStandIn, AgentService, RemoteAgents]]:
     stand_in = AgentsStandIn(config or AgentsConfig())
     async with stand_in.running() as url, agents() as client:
-        yield stand_in, AgentService(url=url, timeout=timedelta(seconds=20)), client
+        yield stand_in, AgentService(url=url, timeout=timedelta(seconds=60)), client
 
 
 def task(script: str, number: int = 1) -> RemoteMessage:

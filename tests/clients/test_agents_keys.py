@@ -73,7 +73,7 @@ async def test_card_that_is_signed_by_a_key_of_the_policy_is_trusted() -> None:
 
 async def test_signature_is_one_of_the_card_as_it_is_served() -> None:
     """Looked at without the SDK: its signer and its verifier could be wrong in the same way."""
-    async with signed() as (_, service, _), httpx.AsyncClient(trust_env=False) as plain:
+    async with signed() as (_, service, _), httpx.AsyncClient(trust_env=False, timeout=60) as plain:
         card = (await plain.get(f"{service.url}/.well-known/agent-card.json")).json()
     (signature,) = card.pop("signatures")
     payload = json.dumps(card, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

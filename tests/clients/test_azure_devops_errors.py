@@ -212,7 +212,7 @@ async def test_lost_answer_of_a_failing_gateway_leaves_a_write_in_doubt(azure: A
 
 async def test_silence_is_unavailable(azure: Azure) -> None:
     await azure.fail(delay_seconds=5)
-    async with httpx2.AsyncClient(timeout=0.05) as hasty:
+    async with httpx2.AsyncClient(timeout=httpx2.Timeout(60, read=0.05)) as hasty:
         client = AzureDevOps(azure.base_url, SecretStr(SERVICE_TOKEN), http=hasty)
         with pytest.raises(Unavailable, match="ReadTimeout"):
             await client.work_items.get(1)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ import pytest_asyncio
 from pointsman.clients.mcp import Mcp, ToolAnswer
 from pointsman.contracts.policy import ToolServer
 from pointsman.ports import Toolbox, Unavailable
+from pointsman.temporal_server import free_port
 from tests.clients.mcp_rig import CONTENTS, EDGE, boxed, until
 from tests.preloaded import Preloaded
 
@@ -27,8 +27,7 @@ PROGRAM = EDGE[-1]
 @asynccontextmanager
 async def http_server(preloaded: Preloaded) -> AsyncGenerator[str]:
     """The same program over HTTP, in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(preloaded.python, PROGRAM, str(port))
     try:
         await until(lambda: is_open(port))
@@ -148,19 +147,19 @@ async def test_result_of_several_kinds_is_told_in_text(box: Mcp) -> None:
 
 
 async def test_cancelled_call_leaves_the_connection_in_use(box: Mcp) -> None:
-    before = int((await call(box, "stops")).text)
+    begun, stopped = [int((await call(box, name)).text) for name in ("sleeps", "stops")]
     process = await call(box, "pid")
     sleeping = asyncio.create_task(call(box, "sleep", seconds=60))
-    await asyncio.sleep(0.2)
+    await until(lambda: counted(box, "sleeps", begun + 1))
     sleeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sleeping
-    await until(lambda: counted(box, before + 1))
+    await until(lambda: counted(box, "stops", stopped + 1))
     assert await call(box, "pid") == process
 
 
-async def counted(box: Mcp, stops: int) -> bool:
-    return int((await call(box, "stops")).text) >= stops
+async def counted(box: Mcp, what: str, wanted: int) -> bool:
+    return int((await call(box, what)).text) >= wanted
 
 
 async def test_http_server_that_goes_away_is_unavailable_and_then_back(preloaded: Preloaded) -> None:

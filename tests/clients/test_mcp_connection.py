@@ -30,10 +30,6 @@ async def call(box: Mcp, name: str, **arguments: str) -> ToolAnswer:
     return await box.call(ALL, f"plain__{name}", dict(arguments))
 
 
-async def counted(box: Mcp, stops: int) -> bool:
-    return int((await call(box, "stops")).text) >= stops
-
-
 async def test_all_pages_of_a_list_are_read() -> None:
     async with boxed(PLAIN_SERVER) as box:
         names = [tool.tool for tool in await box.definitions(ALL)]
@@ -59,7 +55,7 @@ async def test_two_who_come_first_share_one_server() -> None:
 
 
 async def test_text_that_is_no_text_is_mended_and_its_answer_is_heard() -> None:
-    async with boxed(plain(timeout=timedelta(seconds=20))) as box:
+    async with boxed(plain(timeout=timedelta(seconds=60))) as box:
         half, raw = await call(box, "half"), await call(box, "bytes")
     assert half == ToolAnswer(True, "train \N{REPLACEMENT CHARACTER} at\N{REPLACEMENT CHARACTER} noon")
     assert raw == ToolAnswer(True, '"train \N{REPLACEMENT CHARACTER}"')
@@ -110,11 +106,21 @@ def noted(note: Path) -> str:
 
 async def test_call_over_its_time_is_stopped_and_said_to_be() -> None:
     async with boxed(plain(timeout=timedelta(milliseconds=300))) as box:
+        await until(lambda: counted_in_time(box, 0))
         answer = await call(box, "sleep")
         assert answer == ToolAnswer(
             False, "plain__sleep took longer than 0.3 s and was stopped. Ask for less, or do without."
         )
-        await until(lambda: counted(box, 1))
+        await until(lambda: counted_in_time(box, 1))
+
+
+async def counted_in_time(box: Mcp, stops: int) -> bool:
+    """The server's other answers have as little time: on a busy machine, one may be too late."""
+    try:
+        answer = await call(box, "stops")
+    except Unavailable:
+        return False
+    return answer.ok and int(answer.text) >= stops
 
 
 async def test_process_gets_what_it_is_given_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ async def client(provider: "Provider") -> "AsyncGenerator[OpenAIResponses]":
     from pointsman.llm.providers.openai.responses import OpenAIResponses
     from tests.llm.standin import KEY
 
-    async with OpenAIResponses(SecretStr(KEY), provider.url, timeout=timedelta(seconds=20)) as adapter:
+    async with OpenAIResponses(SecretStr(KEY), provider.url, timeout=timedelta(seconds=60)) as adapter:
         yield adapter
 
 

@@ -38,7 +38,7 @@ class TextContract:
 
     @pytest_asyncio.fixture(loop_scope="module")
     async def adapter(self, provider: Provider) -> AsyncGenerator[LLMClient]:
-        async with self.wiring.make(provider.root, SecretStr(KEY), timedelta(seconds=20)) as client:
+        async with self.wiring.make(provider.root, SecretStr(KEY), timedelta(seconds=60)) as client:
             yield client
 
     def request(self, **fields: object) -> LLMRequest:
@@ -89,7 +89,7 @@ class TextContract:
     @MODES
     async def test_wrong_key_is_refused_and_not_shown(self, provider: Provider, streamed: bool) -> None:
         wrong = SecretStr("sk-wrong-0123456789abcdef")
-        async with self.wiring.make(provider.root, wrong, timedelta(seconds=20)) as adapter:
+        async with self.wiring.make(provider.root, wrong, timedelta(seconds=60)) as adapter:
             with pytest.raises(errors.AuthenticationError) as caught:
                 await ask(adapter, self.request(), streamed)
             assert wrong.get_secret_value() not in f"{caught.value!s}{caught.value!r}{adapter!r}"
@@ -104,7 +104,7 @@ class TextContract:
 
     @MODES
     async def test_closed_port_is_a_connection_error(self, free_port: int, streamed: bool) -> None:
-        async with self.wiring.make(f"http://127.0.0.1:{free_port}", SecretStr(KEY), timedelta(seconds=5)) as adapter:
+        async with self.wiring.make(f"http://127.0.0.1:{free_port}", SecretStr(KEY), timedelta(seconds=60)) as adapter:
             with pytest.raises(errors.ProviderConnectionError, match="nobody listens there"):
                 await ask(adapter, self.request(), streamed)
 
@@ -114,7 +114,7 @@ class TextContract:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)  # what resolvers do with such a name is theirs to decide
-        async with self.wiring.make("http://host.invalid", SecretStr(KEY), timedelta(seconds=5)) as adapter:
+        async with self.wiring.make("http://host.invalid", SecretStr(KEY), timedelta(seconds=60)) as adapter:
             with pytest.raises(errors.ProviderConnectionError, match="has no address"):
                 await ask(adapter, self.request(), streamed)
 
@@ -166,7 +166,7 @@ class TextContract:
         assert health.latency_ms > 0
 
     async def test_an_unreachable_provider_is_not_healthy(self, free_port: int) -> None:
-        async with self.wiring.make(f"http://127.0.0.1:{free_port}", SecretStr(KEY), timedelta(seconds=5)) as adapter:
+        async with self.wiring.make(f"http://127.0.0.1:{free_port}", SecretStr(KEY), timedelta(seconds=60)) as adapter:
             health = await adapter.health()
         assert not health.ok
         assert "connection failed" in health.reason

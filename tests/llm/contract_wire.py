@@ -107,7 +107,7 @@ class WireContract:
             await stream.aclose()
 
     def _adapter(self, replay: Replay) -> LLMClient:
-        return self.wiring.make(replay.root, SecretStr(KEY), timedelta(seconds=20))
+        return self.wiring.make(replay.root, SecretStr(KEY), timedelta(seconds=60))
 
 
 def flooding(pieces: Pieces, size: int) -> Pieces:

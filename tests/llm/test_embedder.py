@@ -25,7 +25,7 @@ from tests.llm.wiring import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SECOND = timedelta(seconds=20)
+SECOND = timedelta(seconds=60)
 TEXTS = ("a train on the track", "the train left the track", "a chocolate cake")
 
 

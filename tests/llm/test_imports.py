@@ -47,7 +47,7 @@ def test_a_collector_that_is_off_stays_off() -> None:
 
 
 def test_it_rests_until_the_last_of_several_threads_is_done() -> None:
-    inside, one_left = Barrier(2, timeout=20), Barrier(2, timeout=20)
+    inside, one_left = Barrier(2, timeout=60), Barrier(2, timeout=60)
 
     def first() -> None:
         with collector_paused():

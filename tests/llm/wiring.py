@@ -97,6 +97,6 @@ async def ask(adapter: LLMClient, asked: LLMRequest, streamed: bool) -> LLMRespo
 
 async def until(holds: Callable[[], bool], pause: float = 0.01) -> None:
     """Wait for what the stand-in notices by itself; `pause` is in seconds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - the stand-in keeps a record, it tells nobody
             await asyncio.sleep(pause)

@@ -24,7 +24,7 @@ from tests.loopback import NO_AUTHORITIES
 PERSON_TOKEN, SERVICE_TOKEN = "token-of-ada", "token-of-pointsman"
 IMMEDIATE = 1e-6
 """Scale of time at which the service's 36 hours of probation take a seventh of a second."""
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 _OBJECT = TypeAdapter(dict[str, Json])
 
 

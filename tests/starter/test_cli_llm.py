@@ -154,9 +154,8 @@ def test_ctrl_c_cancels_the_call_at_the_provider(rig: Rig, stage: Stage, attende
     presser.join()
     assert answer.code == ExitCode.INTERRUPTED
     assert answer.err.endswith("interrupted\n")
-    for _ in range(500):
-        if stage.control.seen[0].outcome is Outcome.ABORTED:
-            break
+    until = time.monotonic() + 60
+    while stage.control.seen[0].outcome is not Outcome.ABORTED and time.monotonic() < until:
         time.sleep(0.01)
     assert stage.control.seen[0].outcome is Outcome.ABORTED
     assert ledger(rig) == [("cli", "gpt-6-luna", "settled", "cancelled")]

@@ -271,7 +271,7 @@ async def served(folder: Path, **given: Json) -> AsyncGenerator[httpx2.AsyncClie
     port = free_port()
     settings = Settings.model_validate({"data_dir": str(folder), "web_port": port, **given})
     serving = asyncio.create_task(serve(settings, ("web",)))
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http:
 
         async def alive() -> bool | None:
             try:
@@ -301,7 +301,7 @@ async def test_who_reads_a_stream_when_the_process_ends_is_told_so(
             params = {"messages": [{"role": "user", "content": "Hello"}], "model": "gpt-6-luna"}
             asked = {"jsonrpc": "2.0", "method": "llm.stream", "id": 7, "params": params}
             headers = {"Authorization": f"Bearer {token}"}
-            client = await reading.enter_async_context(httpx2.AsyncClient(trust_env=False))
+            client = await reading.enter_async_context(httpx2.AsyncClient(timeout=60, trust_env=False))
             url = f"{http.base_url}/rpc"
             response = await reading.enter_async_context(client.stream("POST", url, json=asked, headers=headers))
             lines = response.aiter_lines()

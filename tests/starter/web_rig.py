@@ -107,7 +107,7 @@ def services(store: Store) -> Services:
             user="pointsman",
             secrets=(SecretStr(SECRET), SecretStr(NEXT_SECRET)),
             body_bytes_max=BODY_BYTES_MAX,
-            read_timeout=timedelta(seconds=1),
+            read_timeout=timedelta(seconds=60),
         ),
         metrics=Metrics(),
         standing=Standings(store),

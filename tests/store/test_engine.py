@@ -253,7 +253,7 @@ async def test_a_transaction_waits_for_the_disk_if_anything_in_it_must(sqlite_ur
     go = threading.Event()
 
     def block(_: Session) -> bool:
-        return go.wait(10)
+        return go.wait(60)
 
     async with Store.open(sqlite_url) as store:
         blocked = asyncio.ensure_future(store.write(block))

@@ -222,7 +222,7 @@ async def test_who_leaves_while_it_is_written_holds_nothing(store: Store) -> Non
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [row.state for row in await rows(store)] != ["settled"]:  # noqa: ASYNC110 - it is settled behind our back
             await asyncio.sleep(0.01)
     spent = await standing(store, ada)

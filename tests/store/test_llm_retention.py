@@ -53,7 +53,7 @@ async def test_a_service_forgets_by_itself_once_a_day(store: Store) -> None:
     await kept.settle(await kept.reserve(claim(100, "1", ada)), used(60), Decimal("0.5"), "success")
     clock.move(days=91)
     last = await kept.reserve(claim(100, "1", ada))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while [row.id for row in await rows(store)] != [last.id]:  # noqa: ASYNC110 - the store tells nobody of rows that go
             await asyncio.sleep(0.01)
     (event,) = await Audit(store).find(action=Action.MODEL_BOOKS_FORGOTTEN)

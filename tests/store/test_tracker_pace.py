@@ -88,7 +88,7 @@ async def test_pause_that_one_process_was_told_holds_for_the_other(stores: tuple
                 pass
         for _ in range(12):
             a.dropped()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not b.pause:  # noqa: ASYNC110 - heard with one of the next renewals
                 await asyncio.sleep(0.005)
         with pytest.raises(Unavailable, match="the service asked to wait another"):
@@ -103,7 +103,7 @@ async def test_a_process_that_starts_later_hears_of_the_pause_before_its_first_c
     await StoreSharedPace(stores[0], ACCOUNT, PLACES).told(timedelta(seconds=50))
     await StoreSharedPace(stores[0], ACCOUNT, PLACES).told(timedelta(seconds=5))
     async with processes(stores, Peak()) as (_, b):
-        with pytest.raises(Unavailable, match=r"another (49|50) s"):
+        with pytest.raises(Unavailable, match=r"another (4\d|50) s"):
             async with b.turn("call"):
                 pass
 
@@ -130,7 +130,7 @@ async def test_people_of_one_process_take_the_places_of_another_ones_bulk(stores
             group.create_task(flood(a))
         for _ in range(PLACES):
             group.create_task(person(b))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await all_in.wait()
         ended.set()
 
@@ -157,7 +157,7 @@ async def test_without_a_store_a_process_goes_on_by_itself(url: str, caplog: pyt
     store = Store.open(url)
     pace = Pace(shared=StoreSharedPace(store, ACCOUNT, PLACES), renew_every=EVERY)
     await store.close()
-    async with asyncio.timeout(20), pace.turn("call"):
+    async with asyncio.timeout(60), pace.turn("call"):
         pace.dropped()
     await pace.close()
     assert "the pace is not shared while the store cannot" in caplog.text

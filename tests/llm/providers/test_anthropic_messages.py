@@ -38,7 +38,7 @@ LOOK = ToolSpec(name="look")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def claude(server: Provider) -> AsyncGenerator[AnthropicMessages]:
-    async with AnthropicMessages(SecretStr(KEY), f"{server.root}/anthropic", timedelta(seconds=20)) as client:
+    async with AnthropicMessages(SecretStr(KEY), f"{server.root}/anthropic", timedelta(seconds=60)) as client:
         yield client
 
 

@@ -33,7 +33,7 @@ PIECE = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "x
 WHOLE_BYTES, HELD_BYTES_MAX = 100_000_000, 30_000_000  # pieces that wait and the system's buffers are within
 
 
-def adapter_of(root: str, timeout: timedelta = timedelta(seconds=20)) -> BedrockConverse:
+def adapter_of(root: str, timeout: timedelta = timedelta(seconds=60)) -> BedrockConverse:
     return BedrockConverse(OWN, "us-east-1", f"{root}/bedrock", timeout)
 
 

@@ -184,7 +184,7 @@ async def endpoint(
     made = room_of(llm_of(provider, **llm), counted)
     rpc = RpcServices(CALLERS, made, streams or Streams(), body_bytes_max=64 * 1024)
     async with hosting(create_app(replace(services(store), rpc=rpc))) as url:
-        async with httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, trust_env=False, timeout=30) as http:
+        async with httpx2.AsyncClient(base_url=url, verify=NO_AUTHORITIES, trust_env=False, timeout=60) as http:
             yield Rpc(url, http, provider, rpc)
         await rpc.streams.aclose()
         await made.service.aclose()
@@ -192,7 +192,7 @@ async def endpoint(
 
 async def until(holds: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait for what another side notices by itself."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             held = holds()
             if held if isinstance(held, bool) else await held:

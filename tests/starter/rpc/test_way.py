@@ -82,7 +82,7 @@ async def test_a_token_speaks_for_whom_it_names() -> None:
 async def test_without_a_token_the_endpoint_is_off_and_says_what_to_set(shared_store: Store) -> None:
     async with (
         hosting(create_app(services(shared_store))) as url,
-        httpx2.AsyncClient(base_url=url, trust_env=False) as http,
+        httpx2.AsyncClient(base_url=url, trust_env=False, timeout=60) as http,
     ):
         for response in (
             await http.post("/rpc", content=LIST, headers=bearer()),
