@@ -33,6 +33,11 @@ def unshared(organisation: Organisation, credential: Credential) -> Pace:
     return Pace()
 
 
+def account(organisation: Organisation, credential: Credential) -> str:
+    """Whose pace it is: by this name processes share it."""
+    return f"{organisation.name}/{credential.name}"
+
+
 def in_memory(organisation: Organisation) -> Cache:
     """Answers of one command."""
     return Cache([MemoryLayer()])

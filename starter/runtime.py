@@ -64,7 +64,7 @@ from starter.hook_keeping import HookKeeper
 from starter.hooks import receiver_url
 from starter.llm import governed
 from starter.needs import known_models, likely_providers, llm_settings, model_keys
-from starter.organisations import clients, environment
+from starter.organisations import account, clients, environment
 from starter.process_rooms import Outside, process_rooms
 from starter.sync_books import status_room, sync_books
 from starter.sync_rooms import ended_runs, reconciling, rollbacks
@@ -219,7 +219,7 @@ def recovery_rooms(rt: Runtime, organisations: Mapping[str, AzureDevOps]) -> tup
 
 def paced(rt: Runtime, organisation: Organisation, credential: Credential) -> Pace:
     """The pace of an account at an organisation: of all processes on one store together, and told to the metrics."""
-    shared = StoreSharedPace(rt.store, f"{organisation.name}/{credential.name}", CALLS_MAX)
+    shared = StoreSharedPace(rt.store, account(organisation, credential), CALLS_MAX)
     return Pace(observer=PaceMetrics(rt.metrics, organisation.name), shared=shared)
 
 

@@ -73,6 +73,31 @@ class StoreSharedPace:
         await self._store.write_each(_tell, _Told(self._account, self._now() + pause), is_quick=True)
 
 
+class StorePaceBeside:
+    """The same for who may only look, as a command beside a service that has SQLite's file: it takes what the services
+    leave, which is one place at the least, and waits when they were told to. They do not hear of it."""
+
+    def __init__(self, store: Store, account: str, places: int, now: Callable[[], datetime] = utc_now) -> None:
+        self._store = store
+        self._account = clean(account)
+        self._places = places
+        self._now = now
+
+    async def renew(self, urgent: int, bulk: int, taken: int) -> tuple[int, timedelta]:
+        """As the protocol says, but nothing is leased."""
+        ask = _Ask(self._account, "beside", Demand(urgent, bulk), taken, self._places, self._now())
+        return await self._store.read(lambda session: _left(session.connection(), ask))
+
+    async def told(self, pause: timedelta) -> None:
+        """Others hear it from the service, with their next call."""
+
+
+def _left(connection: Connection, ask: _Ask) -> tuple[int, timedelta]:
+    not_before = connection.execute(select(_PACE.c.not_before).where(_PACE.c.account == ask.account)).scalar()
+    places = granted(ask.holder, ask.demand, _others(connection, ask), ask.places)
+    return max(places, 1), max((not_before or EPOCH) - ask.now, timedelta())
+
+
 def _renew(connection: Connection, asks: Sequence[_Ask]) -> list[tuple[int, timedelta]]:
     not_before = _locked(connection, {ask.account for ask in asks})
     given = []
@@ -106,14 +131,18 @@ def _leased(connection: Connection, ask: _Ask) -> int:
     if ask.demand == Demand() and not ask.taken:
         connection.execute(delete(_LEASE).where(ours, _LEASE.c.holder == ask.holder))
         return 0
-    query = select(_LEASE).where(ours, _LEASE.c.holder != ask.holder, _LEASE.c.expires_at > ask.now)
-    others = {row.holder: _Held(Demand(row.urgent, row.bulk), row.places) for row in connection.execute(query)}
-    places = granted(ask.holder, ask.demand, others, ask.places)
+    places = granted(ask.holder, ask.demand, _others(connection, ask), ask.places)
     held = max(places, ask.taken)  # calls under way above that go to their end, and no more begin
     row = (ask.account, ask.holder, ask.demand.urgent, ask.demand.bulk, held, ask.now + LEASE)
     _held.rows(connection, [row])
     connection.execute(delete(_LEASE).where(ours, _LEASE.c.expires_at <= ask.now))
     return places
+
+
+def _others(connection: Connection, ask: _Ask) -> Mapping[str, _Held]:
+    theirs = (_LEASE.c.account == ask.account, _LEASE.c.holder != ask.holder, _LEASE.c.expires_at > ask.now)
+    found = connection.execute(select(_LEASE).where(*theirs))
+    return {row.holder: _Held(Demand(row.urgent, row.bulk), row.places) for row in found}
 
 
 def granted(holder: str, demand: Demand, others: Mapping[str, _Held], places: int) -> int:

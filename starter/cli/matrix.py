@@ -36,6 +36,7 @@ from pointsman.ports_matrix import MatrixGraph as Graph
 from pointsman.store import schema, sqlite
 from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
+from starter.cli.beside import client_beside
 from starter.cli.call import Call
 from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode, folder_must_exist, not_found, usage
@@ -45,7 +46,6 @@ from starter.cli.organisations import chosen, no_project, patient
 from starter.cli.output import Listing, Record
 from starter.matrix import all_rows, refresh, rows_for, serving
 from starter.matrix_reading import MatrixReading
-from starter.organisations import client_of
 
 COMMAND = "pointsman process matrix"
 COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
@@ -173,7 +173,7 @@ async def opened(call: Call, settings: Settings, wanted: Wanted) -> AsyncIterato
         StoreInUse: another command reads a matrix at this moment.
     """
     place = chosen(settings, wanted.organisation, COMMAND)
-    async with client_of(place) as prompt, await asyncio.to_thread(_open, settings, wanted.kept) as store:
+    async with client_beside(settings, place) as prompt, await asyncio.to_thread(_open, settings, wanted.kept) as store:
         client = patient(call, prompt)
         project = wanted.project or await _project_of(client, wanted.proves)
         shape = await _shape(client.in_bulk(), settings, project, wanted.process)

@@ -15,11 +15,11 @@ from pointsman.domain.words import how_many
 from pointsman.policies.process_rules import load_processes
 from pointsman.ports import Missing
 from starter.cli import items
+from starter.cli.beside import client_beside
 from starter.cli.call import Call
 from starter.cli.errors import CliError, ExitCode, usage
 from starter.cli.organisations import chosen, no_project, patient
 from starter.cli.output import Listing, Record
-from starter.organisations import client_of
 from starter.process import NoProcess, check_items, items_of, process_of
 
 COLUMNS = ("item", "check", "standing", "severity", "update", "evidence")
@@ -65,7 +65,7 @@ async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     rows: list[Record] = []
     broken = False
     place = chosen(settings, wanted.organisation, "pointsman process check")
-    async with client_of(place) as client:
+    async with client_beside(settings, place) as client:
         async for title, finding in _findings(call, patient(call, client.in_bulk()), settings, wanted):
             broken = broken or finding.standing is Standing.VIOLATED
             if wanted.every or finding.standing is Standing.VIOLATED:

@@ -28,6 +28,7 @@ from pointsman.store.engine import Store
 from pointsman.store.process_violations import ProcessViolations
 from starter import process_checks
 from starter.cli import items, process_dry_run
+from starter.cli.beside import client_beside
 from starter.cli.call import Call
 from starter.cli.choices import must_exist, nothing_of
 from starter.cli.context import policy, reading
@@ -36,7 +37,6 @@ from starter.cli.organisations import chosen, patient
 from starter.cli.output import Listing, Record, Single
 from starter.cli.times import moment
 from starter.cli.workers import served
-from starter.organisations import client_of
 from starter.process import NoProcess, process_of
 from starter.process_checks import Running
 
@@ -104,7 +104,7 @@ class Wanted:
 async def check(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     """Have the worker check the project, say how far it is, and print what came of it; or say what would."""
     place = chosen(settings, wanted.organisation, "pointsman process check")
-    async with client_of(place) as client:
+    async with client_beside(settings, place) as client:
         scope = await _scope(client, settings, place.name, wanted)
         if wanted.dry_run:
             return await process_dry_run.run(call, settings, patient(call, client), scope)
