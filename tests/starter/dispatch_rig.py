@@ -121,6 +121,10 @@ class Rig:
         over = Transition(number=1, before=None, after=state, reason="done", at=datetime.now(UTC))
         await self.items.record(over, CHAIN, CALLER, Usage(), 0.0)
 
+    async def counted(self, wanted: float, name: str, **labels: str) -> None:
+        """Wait until it is: what became of a row is counted a moment after it is kept."""
+        await until(lambda: self.count(name, **labels) == wanted)
+
     def count(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
