@@ -37,7 +37,7 @@ from pointsman.ports_sync import Agreements
 
 NOTHING = Heard()
 PRESENCE = (EventKind.DELETED, EventKind.RESTORED)
-TAKEN_BACK = "a comment was taken back"
+IDLE = "nothing happened that matters: a comment was taken back, or a card moved on a board"
 PLACES = frozenset({"System.TeamProject", "System.AreaPath", "System.WorkItemType"})
 
 
@@ -50,7 +50,8 @@ class _Case:
     changed: Changes
     comment: str = ""
     is_idle: bool = False
-    """The item's history says that a comment was taken back, and nothing else happened: it is as good as an echo."""
+    """The item's history says that nothing happened that matters: where the item was worked on, it is as good as an
+    echo."""
 
 
 class _Pass:
@@ -109,7 +110,7 @@ class Judge:
             return await self._judge_presence(now.ask, event)
         case = await self._case(now, event)
         echo = await self._echo(now, case)
-        if why := echo or (TAKEN_BACK if case.is_idle else ""):
+        if why := echo or (IDLE if case.is_idle and not now.ask.fresh else ""):
             await self._deliveries.settle(event.delivery_id, DeliveryState.ECHO, why, caller().workflow_id)
             await self._take_in(now, case, own=bool(echo))
             return _judgement(case.event, Verdict.ECHO, why)

@@ -7,7 +7,7 @@ from pointsman.contracts.lifecycle import Classify
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemUpdate
 from pointsman.contracts.work_items import WorkItemEvent
-from pointsman.domain.deliveries import Changes, takes_back
+from pointsman.domain.deliveries import Changes, leaves_all
 from pointsman.domain.echoes import is_noise
 from pointsman.domain.sync.agreeing import links_of
 from pointsman.ports import WorkTracker
@@ -24,7 +24,7 @@ class ReadAgain:
     exact: bool = False
     """The links are those of the event's own entry, and not all that came and went since both sides agreed."""
     is_idle: bool = False
-    """A comment was taken back, and nothing else happened."""
+    """Nothing happened that matters. Never of an event that names no entry of the history: it may be any."""
 
 
 class HistoryReader:
@@ -47,7 +47,7 @@ class HistoryReader:
         last = updates[-1] if changed or not linked else linked[-1]
         event = event.model_copy(update={"rev": last.rev, "actor": last.revised_by or event.actor})
         if not linked:
-            return ReadAgain(event, changed, is_idle=all(takes_back(one.changed) for one in updates))
+            return ReadAgain(event, changed, is_idle=named and all(leaves_all(one.changed) for one in updates))
         if event.update_id:
             added, removed = links_of(linked[-1].links_added), links_of(linked[-1].links_removed)
             return ReadAgain(event, changed, added, removed, exact=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -51,6 +51,8 @@ class FakeTracker:
         self.failures: list[Exception] = []
         self.before_write: Callable[[WorkItemKey], None] = lambda key: None
         self.after_write: Callable[[WorkItemKey], None] = lambda key: None
+        self.when_heard: list[Callable[[], Awaitable[None]]] = []
+        """What happens when events of an item are looked at, the first at the first look."""
 
     def add(self, item_id: int, **fields: Json) -> None:
         defaults: dict[str, Json] = {
@@ -115,6 +117,8 @@ class FakeTracker:
 
     async def heard(self, key: WorkItemKey) -> None:
         """Nothing is kept that could be out of date."""
+        if self.when_heard:
+            await self.when_heard.pop(0)()
 
     def _apply(self, item_id: int, values: Mapping[str, Json], by: str) -> None:
         item = self.items[item_id]

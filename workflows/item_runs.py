@@ -80,12 +80,8 @@ class ItemRun(Listening):
     def _keep_facts(self, intake: Intake) -> None:
         """The item as it was read. One that has moved since the last time is routed anew."""
         carry = self._carry
-        if (
-            carry.agent
-            and carry.facts
-            and lifecycle.is_elsewhere(carry.facts, intake.facts)
-            and workflow.patched(MOVES)
-        ):
+        moved = carry.agent and carry.facts and lifecycle.is_elsewhere(carry.facts, intake.facts)
+        if moved and workflow.patched(MOVES):
             self._keep(agent="", proposal=None)
         self._request = self._request.model_copy(update={"key": intake.facts.key})
         self._keep(
@@ -361,6 +357,7 @@ class ItemRun(Listening):
                 known_rev=known_rev,
                 events=events,
                 reread=self._request.policy.hooks.reread,
+                fresh=not (self._carry.turns or self._carry.escalations),
             ),
             retry=PATIENT,
             summary=f"judge {len(events)} events",

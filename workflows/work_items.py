@@ -40,7 +40,9 @@ from workflows.turns import INSTRUCT
 
 INSPECTS_ALL = "inspect-out-of-scope"
 """Runs that began before this leave an item that is out of scope to the check on schedule."""
-NO_NEWS = "nothing but the echo of our own write, or a comment that was taken back"
+HEARS_UNUSED = "hear-what-was-not-used"
+"""Runs that began before this leave out, as known already, what comes while they end without any work."""
+NO_NEWS = "nothing but the echo of our own write, a comment that was taken back or a card moved on a board"
 
 
 @workflow.defn
@@ -367,9 +369,11 @@ class DeliverWorkItem(ItemRun):
         end = self._carry.end
         assert end is not None, "the run has an end before it settles"
         self._keep(restored=False)  # what came back while the item was worked on needs no second look
-        if await self._sift():
+        # What was read is taken into account only where it was worked on.
+        unused = end.reason == NO_NEWS and workflow.patched(HEARS_UNUSED)
+        if await self._sift(also_covered=unused):
             return self._withdrawn()
-        if self._carry.instructions or self._carry.restored:
+        if self._carry.instructions or self._carry.restored or (unused and not self._only_echoes):
             self._keep(end=None)
             return Stage.INTAKE
         return end

@@ -199,6 +199,8 @@ class Classify(Contract):
     events: tuple[WorkItemEvent, ...]
     reread: bool = False
     """What happened is read through REST, and not from the delivery, see `HookPolicy.reread`."""
+    fresh: bool = False
+    """Nobody has worked on the item yet: whatever is heard of it is a reason to."""
 
 
 class TellStatus(Contract):

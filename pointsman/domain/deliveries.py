@@ -14,7 +14,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.policy import MatchFacts
 from pointsman.contracts.work_items import EventKind, WorkItemKey
 from pointsman.domain.briefing import TEXT_FIELDS, facts_of
-from pointsman.domain.echoes import is_noise
+from pointsman.domain.echoes import is_board, is_noise
 from pointsman.domain.events.subjects import project_of, subject_of
 from pointsman.domain.loose import (
     ID_CHARS,
@@ -251,6 +251,13 @@ def takes_back(changes: Changes) -> bool:
     """Whether nothing was changed but that a comment is gone."""
     before, after = map(whole, changes.get(COMMENT_COUNT, (None, None)))
     return after < before and all(is_noise(name) for name in changes)
+
+
+def leaves_all(changes: Changes) -> bool:
+    """Whether an entry of an item's history says that nothing happened but that a comment is gone, or a card went to
+    another column of a board. One that names neither may be of an edited comment, without its words."""
+    moves_card = any(map(is_board, changes)) and all(map(is_noise, changes))
+    return takes_back(changes) or (moves_card and _says_nothing(changes, 0))
 
 
 def _links(relations: Object, which: str) -> tuple[str, ...]:

@@ -24,9 +24,6 @@ NOISE = frozenset(
         "System.PersonId",
         "System.Watermark",
         "System.CommentCount",
-        "System.BoardColumn",
-        "System.BoardColumnDone",
-        "System.BoardLane",
         # These follow from links, which are told and compared as what they are.
         "System.Parent",
         "System.RelatedLinkCount",
@@ -40,7 +37,10 @@ NOISE = frozenset(
 FOLLOWS_STATE = re.compile(
     r"System\.Reason$|Microsoft\.VSTS\.Common\.(StateChangeDate|(Activated|Resolved|Closed)\w+)$"
 )
-BOARD = re.compile(r"WEF_[0-9A-F]+_(System\.ExtensionMarker|Kanban\..*)$", re.IGNORECASE)
+# Where the card of an item is on boards: a move that means something changes its state, too.
+BOARD = re.compile(
+    r"System\.Board(Column|ColumnDone|Lane)$|WEF_[0-9A-F]+_(System\.ExtensionMarker|Kanban\..*)$", re.IGNORECASE
+)
 NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
 DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 # What tells an account from other words: the @ of a mail address, the \ of a domain, the : of an id.
@@ -53,7 +53,11 @@ OUR_WRITE = "our write "
 
 
 def is_noise(field: str) -> bool:
-    return field in NOISE or BOARD.match(field) is not None
+    return field in NOISE or is_board(field)
+
+
+def is_board(field: str) -> bool:
+    return BOARD.match(field) is not None
 
 
 def echo_of(writes: Sequence[WriteRecord], rev: int, changed: Mapping[str, tuple[Json, Json]]) -> WriteRecord | None:

@@ -12,7 +12,7 @@ from pointsman.contracts.records import Delivery
 from pointsman.contracts.work_items import EventKind, Judgement, Verdict, WorkItemEvent
 from pointsman.domain.deliveries import read
 from tests.activities.test_echoes import KEY, Desk
-from tests.worlds import ACCOUNT
+from tests.worlds import ACCOUNT, PERSON
 
 PLACE: Json = {"collection": {"baseUrl": "https://dev.azure.com/fabrikam/"}}
 URL = "https://dev.azure.com/fabrikam/_apis/wit/workItems/1"
@@ -28,7 +28,9 @@ def delivered(kind: str, resource: dict[str, Json]) -> dict[str, Json]:
     return {"id": "d", "eventType": f"workitem.{kind}", "resource": resource, "resourceContainers": PLACE}
 
 
-async def judged(desk: Desk, body: dict[str, Json], known_rev: int = 1, *, reread: bool = False) -> Judgement:
+async def judged(
+    desk: Desk, body: dict[str, Json], known_rev: int = 1, *, reread: bool = False, fresh: bool = False
+) -> Judgement:
     heard = read(body)
     assert heard.kind
     desk.bodies.kept["d"] = Delivery(
@@ -51,7 +53,8 @@ async def judged(desk: Desk, body: dict[str, Json], known_rev: int = 1, *, rerea
         update_id=heard.update_id,
         actor=heard.actor,
     )
-    ask = Classify(key=KEY, tenant="default", correlation_id="c", known_rev=known_rev, events=(event,), reread=reread)
+    told = Classify(key=KEY, tenant="default", correlation_id="c", known_rev=known_rev, events=(event,))
+    ask = told.model_copy(update={"reread": reread, "fresh": fresh})
     (judgement,) = await ActivityEnvironment().run(desk.room.classify, ask)
     return judgement
 
@@ -91,6 +94,40 @@ async def test_a_comment_that_was_taken_back_leads_to_no_work(
         desk.tracker.edit(1, System__CommentCount=count)
     minimal = delivered("updated", {"id": 3, "workItemId": 1, "url": f"{URL}/updates/3"})
     assert (await judged(desk, minimal, known_rev=2)).verdict is verdict
+
+
+CARD: dict[str, Json] = {"System__BoardColumn": "Doing", "WEF_1A_Kanban.Column": "Doing"}
+
+
+@pytest.mark.parametrize(
+    ("edits", "verdict"),
+    [
+        pytest.param(CARD, Verdict.ECHO, id="a card in another column"),
+        pytest.param({"System__BoardLane": "Fast"}, Verdict.ECHO, id="a card in another lane"),
+        pytest.param({**CARD, "System__CommentCount": 1}, Verdict.STALE, id="a comment beside, without its words"),
+        pytest.param({**CARD, "System__Parent": 7}, Verdict.STALE, id="a link beside, without its ends"),
+        pytest.param({**CARD, "System__Title": "Basket"}, Verdict.NEWS, id="a title beside"),
+        pytest.param({"System__Watermark": 9}, Verdict.STALE, id="nothing that is told"),
+    ],
+)
+async def test_a_card_that_moves_on_a_board_leads_to_no_work(
+    desk: Desk, edits: dict[str, Json], verdict: Verdict
+) -> None:
+    desk.tracker.edit(1, PERSON, **edits)
+    minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
+    assert (await judged(desk, minimal)).verdict is verdict
+
+
+async def test_whatever_is_heard_first_of_an_item_is_a_reason_to_look_at_it(desk: Desk) -> None:
+    desk.tracker.edit(1, PERSON, **CARD)
+    minimal = delivered("updated", {"id": 2, "workItemId": 1, "url": f"{URL}/updates/2"})
+    assert (await judged(desk, minimal, known_rev=2, fresh=True)).verdict is Verdict.STALE
+
+
+async def test_a_delivery_that_names_no_revision_may_be_of_any(desk: Desk) -> None:
+    desk.tracker.edit(1, System__Title="Basket is empty")
+    desk.tracker.edit(1, PERSON, **CARD)
+    assert (await judged(desk, delivered("created", {"id": 1, "url": URL}), known_rev=3)).verdict is Verdict.STALE
 
 
 async def test_minimal_update_that_is_known_is_stale(desk: Desk) -> None:

@@ -130,6 +130,12 @@ MUTANTS = {
         ("        if follows and self._only_echoes:\n",),
         ("        if False:\n",),
     ),
+    "the patch that hears what was not worked on is dropped": Mutant(
+        "work_items.py", "DeliverWorkItem.heard-while-it-ends", (" and workflow.patched(HEARS_UNUSED)",), ("",)
+    ),
+    "what was read and not worked on counts as known": Mutant(
+        "work_items.py", "DeliverWorkItem.heard-while-it-ends", (" or (unused and not self._only_echoes):",), (":",)
+    ),
     "the patch that asks another model is dropped": Mutant(
         "turns.py", "TakeTurn.fallen-back", (" or not workflow.patched(FALLS_BACK)",), ("",)
     ),

@@ -74,6 +74,22 @@ async def woken_by_the_other_end(client: Client) -> str:
     return item.handle.id
 
 
+@beside("DeliverWorkItem")
+async def heard_while_it_ends(client: Client) -> str:
+    """A run ends for a card that moved, and an edit before that is heard of meanwhile."""
+    item = Recording(client, "heard-while-it-ends", (answer(), answer()), policy())
+    async with (await item.prompt()).worker():
+        await item.deliver()
+        await item.result()
+        item.tracker.edit(1, System__Title="Basket is empty")
+        late = item.hint()
+        item.tracker.edit(1, System__BoardLane="Fast")
+        item.overtaken(late)
+        await item.hand_over(item.hint())
+        await item.result()
+    return item.handle.id
+
+
 async def _violating(client: Client, path: str) -> Recording:
     """A violation opens, somebody is asked about it, and the next event resolves it."""
     async with _ruled(client, path, WATCHED, (answer(question="Who?"),)) as (item, _):

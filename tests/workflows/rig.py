@@ -39,6 +39,7 @@ from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemKey
 from pointsman.domain.sync.recognising import LINKS
 from pointsman.llm.service import LLMService
 from pointsman.llm.types import LLMResponse
+from pointsman.ports import Unavailable
 from pointsman.temporal import activities_of
 from starter import escalations, work_items
 from tests.books import (
@@ -220,6 +221,24 @@ class Rig:
             changed_fields=tuple(fields),
             links_changed=bool(linked),
         )
+
+    def hint(self) -> WorkItemEvent:
+        """A delivery in the inbox that names the last entry of the item's history, and tells nothing of it."""
+        event, update_id = self.event(), self.tracker.history[1][-1].id
+        kept = self.bodies.kept[event.delivery_id]
+        url = f"https://dev.azure.com/fabrikam/_apis/wit/workItems/1/updates/{update_id}"
+        resource: Json = {"id": update_id, "workItemId": 1, "url": url}
+        body = json.dumps({**json.loads(kept.body), "resource": resource}).encode()
+        self.bodies.kept[event.delivery_id] = kept.model_copy(update={"body": body})
+        return event.model_copy(update={"rev": 0, "update_id": update_id, "actor": "", "untold": True})
+
+    def overtaken(self, late: WorkItemEvent) -> None:
+        """The next look at events takes an activity of its own, and `late` comes in before that is through."""
+
+        async def away() -> None:
+            raise Unavailable("the service is away")
+
+        self.tracker.when_heard = [away, lambda: self.hand_over(late)]
 
     async def hears_of_our_link(self) -> None:
         """We linked item 7 to this one, which is its child: its end of the link comes in as an event."""
