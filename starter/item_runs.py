@@ -58,12 +58,21 @@ class TemporalRuns:
             Unavailable: Temporal does not answer.
         """
         try:
-            run = (await self._connect()).get_workflow_handle(workflow_id, run_id=run_id)
-            return (await run.describe(rpc_timeout=CALL_TIME)).status in STATUS
+            client = await self._connect()
+            asked = await client.get_workflow_handle(workflow_id, run_id=run_id).describe(rpc_timeout=CALL_TIME)
+            if asked.status not in STATUS:
+                return False
+            last = await client.get_workflow_handle(workflow_id).describe(rpc_timeout=CALL_TIME)
+            return last.status in STATUS or _first(last) != _first(asked)
         except (RPCError, TemporalUnreachable) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
                 return True
             raise Unavailable(f"Temporal does not say whether {workflow_id} is over: {error}") from error
+
+
+def _first(run: WorkflowExecutionDescription) -> str:
+    """The run that its chain began with: one that takes the place of another, as by a reset, keeps it."""
+    return run.raw_description.workflow_execution_info.first_run_id or run.run_id
 
 
 async def _end(client: Client, name: str, turns: asyncio.Semaphore) -> RunEnd | None:

@@ -37,10 +37,9 @@ from pointsman.contracts.violations import ActOn, Inspected, InspectItem
 from pointsman.contracts.work_items import ENDED, Judgement, Transition, Verdict, WorkItemEvent, WorkItemState
 from pointsman.domain import lifecycle, story
 from workflows import attributes, violations
-from workflows.escalations import ResolveEscalation
+from workflows.children import Child, Question, stop
 from workflows.hearing import BEAT, TRACKER_TIME, at_once
 from workflows.listening import Listening
-from workflows.turns import TakeTurn
 
 BOOKS_TIME = timedelta(seconds=30)
 # Without a limit on attempts: an outage of Azure DevOps or of our store is waited out, not escalated.
@@ -63,9 +62,6 @@ NARROWS, NARROWS_LINKS = "leave-out-no-ops", "leave-out-links-there"
 """Runs that began before these ask people about a field that is to be set to what it is, and about links alone."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
-
-Question = workflow.ChildWorkflowHandle[ResolveEscalation, Resolution]
-Child = workflow.ChildWorkflowHandle[TakeTurn, TurnResult] | Question
 
 
 class ItemRun(Listening):
@@ -162,12 +158,12 @@ class ItemRun(Listening):
                 if child.done():
                     return False
                 if await self._hear() or self._is_in_vain():
-                    await _stop(child)
+                    await stop(child)
                     return True
                 if tell is not None:
                     await self._pass_on(tell)
         except (asyncio.CancelledError, FailureError):
-            await _stop(child)
+            await stop(child)
             raise
 
     def _is_in_vain(self) -> bool:
@@ -387,10 +383,3 @@ class ItemRun(Listening):
 def was_terminated(error: BaseException) -> bool:
     """Whether an operator ended the child without letting it close its books."""
     return isinstance(error, ChildWorkflowError) and isinstance(error.cause, TerminatedError)
-
-
-async def _stop(child: Child) -> None:
-    """Cancel a child and let it close its books."""
-    child.cancel()
-    with suppress(ChildWorkflowError):
-        await child

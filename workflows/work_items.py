@@ -22,6 +22,7 @@ from pointsman.contracts.work_items import WorkItemState
 from pointsman.domain import lifecycle, limits, linking, routing, story, writes
 from pointsman.domain.process import questions
 from workflows import attributes, elsewhere
+from workflows.children import IN_PLACE
 from workflows.escalations import ResolveEscalation
 from workflows.hearing import BEAT, TRACKER_TIME
 from workflows.item_runs import (
@@ -186,6 +187,7 @@ class DeliverWorkItem(ItemRun):
             turn,
             result_type=TurnResult,
             id=f"{workflow.info().workflow_id}/turn-{number}",
+            id_reuse_policy=IN_PLACE,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,  # it has a service to stop
             search_attributes=attributes.of_child(request, self._carry),
             priority=attributes.AFTER_ITEMS,
@@ -229,6 +231,7 @@ class DeliverWorkItem(ItemRun):
             ResolveEscalation.run,
             escalation,
             id=f"{workflow.info().workflow_id}/escalation-{number}",
+            id_reuse_policy=IN_PLACE,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,  # it has a row to close
             search_attributes=attributes.of_child(request, self._carry, ask.severity),
             priority=attributes.AFTER_ITEMS,

@@ -20,7 +20,7 @@ from pointsman.store.locks import wait_turn
 from pointsman.store.tables import EscalationEntry, EscalationRung, col
 
 PREFIX = "ESC-"
-LEFT_OPEN = "the run of its item was ended from outside before anybody decided"
+LEFT_OPEN = "the run of its item was ended from outside, or reset, before anybody decided"
 _ENDED = {
     "decided": Action.ESCALATION_DECIDED,
     "expired": Action.ESCALATION_EXPIRED,
@@ -148,8 +148,8 @@ class Escalations:
 
 
 def close_left_open(session: Session, key: WorkItemKey, caller: Caller) -> None:
-    """Withdraw the open questions of the item's own workflow. For its runs when they begin, or have ended, and no child
-    of theirs is open: what is open then was left by a run that was terminated, and its question with it."""
+    """Withdraw the open questions of the item's own workflow. For its runs when they begin or end, and no child of
+    theirs is open: what is open then was left by a run that was terminated, and its question with it, or was reset."""
     query = select(EscalationEntry).where(
         col(EscalationEntry.organisation) == key.organisation,
         col(EscalationEntry.item_id) == key.id,

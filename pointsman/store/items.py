@@ -11,7 +11,7 @@ from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.chains import EdgeKind
 from pointsman.contracts.records import Caller, Chain, ItemRow, ItemTransition
-from pointsman.contracts.work_items import Facts, Transition, Usage, WorkItemKey, WorkItemState
+from pointsman.contracts.work_items import ENDED, Facts, Transition, Usage, WorkItemKey, WorkItemState
 from pointsman.domain import limits
 from pointsman.store import audit, edges
 from pointsman.store.chains import needed_key
@@ -105,6 +105,8 @@ class Items:
             row.state, row.reason = transition.after.value, transition.reason
             row.agent = transition.agent or row.agent
             row.changed_at = transition.at
+            if transition.after in ENDED:
+                close_left_open(session, needed_key(chain), caller)
             told: dict[str, Json] = {
                 "number": transition.number,
                 "before": transition.before.value if transition.before else None,

@@ -33,6 +33,16 @@ __all__ = ["BESIDE", "PATHS"]
 ITEM = ""
 
 
+@path(CLOSING, DeliverWorkItem=ITEM)
+async def withdrawn_with_its_question(item: Recording) -> None:
+    """As `deleted_while_waiting`, by a run that stops its question by its id."""
+    await item.deliver()
+    await item.asked()
+    item.tracker.remove(1)
+    await item.deliver(EventKind.DELETED)
+    await ended(item)
+
+
 @asynccontextmanager
 async def _comparing(client: Client) -> AsyncGenerator[Reconciled]:
     """Two projects; of one, three bugs of which nothing came, looked at two at a time."""

@@ -49,6 +49,8 @@ CALLED_OFF = '        task, self._task, self._sending = self._task, "", False\n'
 GONE = "        gone = tuple(one for one in self._carry.open_elsewhere if one != stay)\n"
 LEFT = "        for turn in self._open_elsewhere:\n"
 NOT_TOLD = '        return ""\n'
+WITHDRAWN = "DeliverWorkItem.withdrawn-with-its-question"
+BY_ID = "    if workflow.patched(STOPS_BY_ID):\n"
 SWEEPS = " or not workflow.patched(SWEEPS)"
 STOPPED = "        said = await asyncio.gather(*(self._stop_elsewhere(one) for one in ended))\n"
 TRIED = '        if ask.dry_run or found.status != "would":\n'
@@ -95,7 +97,19 @@ MUTANTS = {
         "item_runs.py", "DeliverWorkItem.comment-while-working", ("                await tell(instruction)\n",), ("",)
     ),
     "a turn is not cancelled with its item": Mutant(
-        "item_runs.py", "DeliverWorkItem.deleted-while-working", ("    child.cancel()\n",), ("",)
+        "children.py", "DeliverWorkItem.deleted-while-working", ("        child.cancel()\n",), ("        pass\n",)
+    ),
+    "the patch that stops children by their ids is dropped": Mutant(
+        "children.py",
+        "DeliverWorkItem.withdrawn-with-its-question",
+        ("    if workflow.patched(STOPS_BY_ID):\n",),
+        ("    if True:\n",),
+    ),
+    "a question is stopped as if it was the run's own": Mutant(
+        "children.py",
+        "DeliverWorkItem.withdrawn-with-its-question",
+        ("    if workflow.patched(STOPS_BY_ID):\n",),
+        ("    if False:\n",),
     ),
     "an answer that is too late counts as an answer": Mutant(
         "escalations.py",

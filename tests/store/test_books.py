@@ -358,3 +358,13 @@ async def test_a_question_that_a_terminated_run_left_open_is_closed_when_the_nex
     assert (closed.resolution.outcome, closed.decision) == ("withdrawn", None)
     assert "ended from outside" in closed.resolution.reason
     assert (await log(store)).count("escalation.withdrawn") == 1
+
+
+async def test_a_question_that_a_reset_run_asked_twice_is_closed_when_the_item_ends(store: Store) -> None:
+    escalations, items = Escalations(store), Items(store)
+    await items.take_in(FACTS, CHAIN, CALLER)
+    asked = [await escalations.open(escalation(), CALLER.model_copy(update={"run_id": run})) for run in ("q1", "q2")]
+    await items.record(step(1, WorkItemState.WAITING), CHAIN, OTHER_RUN, USAGE, 0.0)
+    assert len(await escalations.find()) == len(asked)
+    await items.record(step(2, WorkItemState.DONE), CHAIN, OTHER_RUN, USAGE, 0.0)
+    assert await escalations.find() == []
