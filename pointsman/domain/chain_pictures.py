@@ -14,7 +14,7 @@ from pointsman.domain.words import how_many
 
 WIDTH, HEIGHT = 250, 52
 GAP_X, GAP_Y, MARGIN = 96, 18, 24
-CHARS_MAX = 36  # of a line, at 12 pixels in any sans-serif
+CHARS_MAX = 33  # of a line, at 12 pixels in any sans-serif
 FONT = "font-family:system-ui,sans-serif"
 STYLE = """
 :root{--paper:#fff;--ink:#1b1f24;--faint:#57606a;--line:#8c959f;--event:#0969da;--item:#8250df;--code:#1a7f37;
