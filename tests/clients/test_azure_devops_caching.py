@@ -117,13 +117,16 @@ class Caching(RuleBasedStateMachine):
         self.loop.run(self.caches[who].forget(KEY.scope, KEY.kind))
         self.told_at[who] = self.clock.now
 
-    @rule(who=st.integers(0, 1), age=st.integers(0, 90), is_at=st.booleans())
-    def somebody_reads(self, who: int, age: int, is_at: bool) -> None:
+    @rule(who=st.integers(0, 1), age=st.integers(0, 90), is_at=st.booleans(), elsewhere=st.booleans())
+    def somebody_reads(self, who: int, age: int, is_at: bool, elsewhere: bool) -> None:
         max_age, wanted = timedelta(seconds=age), self.service.rev if is_at else 0
-        oldest = max(self.clock.now - max_age, self.told_at[who])
+        told_at = max(self.told_at) if elsewhere else self.told_at[who]
+        oldest = max(self.clock.now - max_age, told_at)
         try:
             item = self.loop.run(
-                self.caches[who].get(KEY, WorkItem, self.service.read, max_age=max_age, min_rev=wanted)
+                self.caches[who].get(
+                    KEY, WorkItem, self.service.read, max_age=max_age, min_rev=wanted, elsewhere=elsewhere
+                )
             )
             rev = item.rev
         except Missing:
@@ -272,3 +275,19 @@ async def test_the_client_asks_once_and_again_after_a_write_or_an_event() -> Non
             assert (await client.work_items.get(1, max_age=MINUTE)).fields["System.Title"] == "A third"
             assert (await client.work_items.get(1, max_age=FRESH)).rev == after.rev + 1
             assert reads != await asked("work_items.get")
+
+
+async def test_what_was_forgotten_by_one_and_read_again_is_old_for_the_other(clock: Clock, service: Service) -> None:
+    shelf = Shelf()
+    ours, theirs = (Cache([MemoryLayer(), shelf], now=clock) for _ in range(2))
+
+    async def read(cache: Cache) -> int:
+        return (await cache.get(KEY, WorkItem, service.read, max_age=MINUTE, elsewhere=True)).rev
+
+    assert await read(ours) == 1
+    clock.move(1)
+    service.change()
+    await theirs.forget(*KEY)
+    clock.move(1)
+    assert await read(theirs) == 2
+    assert (await read(ours), service.calls) == (2, 2)

@@ -221,7 +221,7 @@ class Cache:
                 continue
             if not oldest <= kept.read_at <= now or kept.read_at <= forgotten_at:
                 continue  # one that was read in the future was read under another clock
-            if elsewhere and await self._forgotten_behind(place, key, kept):
+            if elsewhere and await self._overtaken_behind(place, key, kept):
                 continue
             read = _read(answer, kept)
             if read is not None:
@@ -230,10 +230,14 @@ class Cache:
                 return read
         return None
 
-    async def _forgotten_behind(self, place: int, key: Key, kept: Kept) -> bool:
-        """Whether another process was told, after this was read, that it has changed."""
+    async def _overtaken_behind(self, place: int, key: Key, kept: Kept) -> bool:
+        """Whether another process was told, after this was read, that it has changed. One that has read it again since
+        has put its answer where it was kept as forgotten."""
         behind = [await layer.get(key) for layer in self._layers[place + 1 :]]
-        return any(one is not None and one.body is None and one.read_at >= kept.read_at for one in behind)
+        return any(
+            one is not None and (one.read_at > kept.read_at or (one.body is None and one.read_at == kept.read_at))
+            for one in behind
+        )
 
     async def _raise_up(self, key: Key, kept: Kept, found_in: Layer) -> None:
         """Into the layers that are asked before the one it was found in."""
