@@ -124,3 +124,13 @@ async def test_the_comment_of_a_link_changes_at_both_ends_and_in_the_stream(azur
     )
     changes = response.json()["values"]
     assert [at(one, "comment") for one in changes] == ["first", "second"]
+
+
+async def test_a_comment_is_not_said_again_by_the_deletion_and_the_restoration_behind_it(azure: Azure) -> None:
+    items = azure.service.work_items
+    made = await azure.make()
+    await items.add_comment("Fabrikam", made.id, "Hm")
+    await items.delete(made.id)
+    await items.restore(made.id)
+    assert [one.text for one in await items.comments("Fabrikam", made.id)] == ["Hm"]
+    assert ["System.History" in one.fields for one in await items.updates(made.id)] == [False, True, False, False]

@@ -93,7 +93,7 @@ def patch(world: World, item: Item, document: Document, by: Identity, manner: Ma
     if item.rev >= REVISIONS_MAX:
         raise over_limit("revisions", REVISIONS_MAX)
     now = world.clock.now()
-    fields = {name: value for name, value in item.fields.items() if name != HISTORY}
+    fields = _without(item, HISTORY)
     kind, project = moves.destination(world, item, document)
     draft = rules.Draft(item, kind, project, dict(fields), fields, by, now, manner.bypass)
     moves.settle_in(draft)
@@ -148,8 +148,7 @@ def delete_comment(world: World, item: Item, gone: Comment, by: Identity) -> lis
 
 def _comment_version(world: World, item: Item, comment: Comment, version: CommentVersion) -> Update:
     comment.versions.append(version)
-    fields = {name: value for name, value in item.fields.items() if name != HISTORY}
-    update = revise(world, item, fields, version.by, version.at, Linked())
+    update = revise(world, item, _without(item, HISTORY), version.by, version.at, Linked())
     update.comment = (comment.id, len(comment.versions))
     comment.marks.append((int(str(item.fields["System.Watermark"])), len(comment.versions)))
     return update
@@ -158,7 +157,7 @@ def _comment_version(world: World, item: Item, comment: Comment, version: Commen
 def delete(world: World, item: Item, by: Identity) -> list[Happened]:
     now = world.clock.now()
     item.deleted = (by, now)
-    update = revise(world, item, {**item.fields, "System.IsDeleted": True}, by, now, Linked())
+    update = revise(world, item, {**_without(item, HISTORY), "System.IsDeleted": True}, by, now, Linked())
     return [Happened("deleted", item, update)]
 
 
@@ -175,9 +174,13 @@ def destroy(world: World, item: Item) -> None:
 
 def restore(world: World, item: Item, by: Identity) -> list[Happened]:
     item.deleted = None
-    fields = {name: value for name, value in item.fields.items() if name != "System.IsDeleted"}
-    update = revise(world, item, fields, by, world.clock.now(), Linked())
+    update = revise(world, item, _without(item, HISTORY, "System.IsDeleted"), by, world.clock.now(), Linked())
     return [Happened("restored", item, update)]
+
+
+def _without(item: Item, *names: str) -> Fields:
+    """What the next revision starts from. A comment is of its own revision only."""
+    return {name: value for name, value in item.fields.items() if name not in names}
 
 
 def _hold(item: Item, test: Test) -> None:
