@@ -152,8 +152,8 @@ def _resident() -> int:
 
 
 def _lasting(response: LLMResponse) -> object:
-    """What does not tell when it was."""
-    return response.model_dump(exclude={"latency_ms", "time_to_first_token_ms", "request_id"})
+    """What does not tell when it was. Nor what it cost: a price may change at midnight."""
+    return response.model_dump(exclude={"latency_ms", "time_to_first_token_ms", "request_id", "cost_usd"})
 
 
 MARKS = (
