@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from pointsman.config import Settings, variable
-from pointsman.contracts.hooks import FoundHook, HookNotification, HookStatus, HookStep
+from pointsman.contracts.hooks import FoundHook, HookAction, HookNotification, HookStatus, HookStep, WantedHook
+from pointsman.contracts.recovery import HookProblem
 from pointsman.domain.hooks import filters_told
 from pointsman.domain.words import how_many
 from pointsman.ports import HookService
@@ -35,24 +36,28 @@ STEPS = ("organisation", "action", "event", "project", "subscription", "why")
 TESTS = ("organisation", "event", "result", "error")
 UNSENT = "would be sent"
 BY_HAND = "enable or delete in Azure DevOps what somebody disabled there"
+MEND = "mend them: pointsman hooks ensure"
 _SECRETS = variable("webhook_secrets")
 
 
 async def listed(call: Call, settings: Settings, *, every: bool, exit_status: bool) -> ExitCode:
-    """Subscriptions that post to us; with `every` those of others, too."""
+    """Subscriptions that post to us, and those that policy wants and nobody has made; with `every` those of others."""
     url = receiver_url(settings)
     async with service(settings) as hooks:
         found = await _read(hooks, settings)
     own = [hook for one in found for hook in ours(one, url)]
     shown = [hook for one in found for hook in one.there] if every else own
-    call.show(Listing("hooks", COLUMNS, [_row(hook) for hook in shown]))
+    missing = [step.wanted for one in found for step in one.steps if step.action is HookAction.CREATE and step.wanted]
+    call.show(Listing("hooks", COLUMNS, [*map(_row, shown), *map(_missing, missing)]))
     broken = [hook for hook in own if hook.status != HookStatus.ENABLED]
     if broken:
         by_hand = all(hook.status == HookStatus.DISABLED_BY_USER for hook in broken)
-        hint = BY_HAND if by_hand else "mend them: pointsman hooks ensure"
+        hint = BY_HAND if by_hand else MEND
         call.out.say(f"{len(broken)} of {len(own)} lose events; {hint}")
+    if missing:
+        call.out.say(f"{len(missing)} that policy wants are not there; {MEND}")
     without = _tell_unlisted(call, settings, own)
-    return ExitCode.FINDINGS if (broken or without) and exit_status else ExitCode.OK
+    return ExitCode.FINDINGS if (broken or missing or without) and exit_status else ExitCode.OK
 
 
 async def ensure(call: Call, settings: Settings, *, prune: bool, discard: bool, dry_run: bool) -> ExitCode:
@@ -228,6 +233,20 @@ def _row(hook: FoundHook) -> Record:
         "created_by": hook.created_by,
         "created_at": hook.created_at,
     }
+
+
+def _missing(hook: WantedHook) -> Record:
+    """A row as of one that is there, so that what reads rows finds each column."""
+    place = FoundHook(
+        organisation=hook.organisation,
+        id="",
+        event_type=hook.event_type,
+        url=hook.url,
+        filters=hook.filters,
+        resource_version=hook.resource_version,
+        status=HookProblem.MISSING,
+    )
+    return _row(place)
 
 
 def _step(step: HookStep) -> Record:

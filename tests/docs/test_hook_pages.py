@@ -1,6 +1,7 @@
 """The pages about subscriptions, secrets and outages: what they tell to type is typed here, against the stand-in."""
 
 import asyncio
+import shlex
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def commands(page: str, test: str) -> list[list[str]]:
         for line in block.text.splitlines()
     ]
     assert lines, f"{page} has no block for {test}"
-    return [line.removeprefix("pointsman ").split() for line in lines if line and not line.startswith("#")]
+    return [words[1:] for line in lines if (words := shlex.split(line, comments=True))]
 
 
 async def typed(rig: Rig, words: list[str]) -> Answer:

@@ -48,6 +48,20 @@ async def test_list_shows_ours_and_on_demand_all(rig: HooksRig) -> None:
     assert (await rig.run("list", "--exit-status")).code == 0
 
 
+async def test_one_that_policy_wants_and_nobody_has_is_listed_as_missing(rig: HooksRig) -> None:
+    assert "5 that policy wants are not there" in (await rig.run("list")).err
+    await rig.run("ensure")
+    (gone,) = await rig.azure.service.hooks.list("workitem.deleted")
+    await rig.azure.service.hooks.delete(gone.id)
+    listed = await rig.run("list", "--exit-status", "--json")
+    rows = listed.document()["hooks"]
+    assert isinstance(rows, list)
+    assert listed.code == 9
+    assert [(row["event"], row["subscription"]) for row in rows if row["status"] == "missing"] == [
+        ("workitem.deleted", "")
+    ]
+
+
 async def test_broken_ones_are_made_anew_and_no_event_is_missed(rig: HooksRig) -> None:
     await rig.run("ensure")
     broken = await rig.azure.service.hooks.list("workitem.created")

@@ -19,9 +19,12 @@ app = group(
 def list_hooks(
     call: Call,
     every: Annotated[bool, typer.Option("--all", help="Those that post elsewhere, too.")] = False,
-    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit 9 while one loses events.")] = False,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="Exit 9 while one loses events or is missing.")
+    ] = False,
 ) -> int:
-    """List the subscriptions that post to our receiver, with their status. Any but `enabled` loses events.
+    """List the subscriptions that post to our receiver, with their status. Any but `enabled` loses events: `missing`
+    is one that policy wants and nobody has made.
 
     In a pipe: organisation, subscription, event, status, filters, url.
     """
