@@ -251,7 +251,8 @@ class ProcessPolicy(Contract):
 
 
 class LinkedItem(Contract):
-    """The other end of a link. `id` is 0 for what is no work item; `fields` are those that checks ask for."""
+    """The other end of a link. `id` is 0 for what is no work item; an item without type may not be seen. `fields` are
+    those that checks ask for."""
 
     relation: str
     id: int = 0

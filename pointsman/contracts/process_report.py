@@ -10,7 +10,7 @@ from pointsman.contracts.process import CheckSeverity
 
 
 class Waiver(Contract):
-    """A violation that was waived in the time: by whom, why, until when."""
+    """A violation that was waived in the time, or let stand in it by a waiver of before: by whom, why, until when."""
 
     violation: str
     check: str

@@ -14,6 +14,7 @@ from pointsman.contracts.records import Chain
 from pointsman.contracts.violations import Checked, Inspection, ProcessViolation, Settlement, ViolationState
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.process.violations import (
+    as_of,
     opened_by,
     resolution,
     retired,
@@ -138,7 +139,7 @@ class ProcessViolations:
         limit: int = 200,
     ) -> Sequence[ProcessViolation]:
         """Newest first; those that are resolved only with `every`, with `whole` only those of projects as a whole. A
-        project is meant in any case."""
+        project is meant in any case, and a violation whose waiver has ended is open."""
         query = select(ViolationRow).order_by(col(ViolationRow.number).desc())
         if organisation:
             query = query.where(col(ViolationRow.organisation) == organisation)
@@ -152,13 +153,16 @@ class ProcessViolations:
         if not every:
             query = query.where(col(ViolationRow.closed_at).is_(None))
         if state:
-            query = query.where(col(ViolationRow.state) == state)
+            ended = [ViolationState.WAIVED.value] if state == ViolationState.OPEN else []
+            query = query.where(col(ViolationRow.state).in_([state, *ended]))
         if check:
             query = query.where(col(ViolationRow.check_id) == check)
 
         def look(session: Session) -> list[ProcessViolation]:
-            rows = map(_violation, session.scalars(query.execution_options(yield_per=min(limit, ROWS_AT_ONCE))))
-            return list(islice((one for one in rows if severity in ("", one.severity)), limit))
+            now, rows = datetime.now(UTC), session.scalars(query.execution_options(yield_per=min(limit, ROWS_AT_ONCE)))
+            told = (as_of(_violation(row), now) for row in rows)
+            wanted = (one for one in told if severity in ("", one.severity) and state in ("", one.state))
+            return list(islice(wanted, limit))
 
         return await self._store.read(look)
 

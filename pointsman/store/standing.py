@@ -1,6 +1,7 @@
 """Where the books stand: a few counts that a scrape every few seconds may ask for, each over an index."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -8,7 +9,8 @@ from sqlalchemy.orm import Session
 from pointsman.contracts.escalations import Escalation
 from pointsman.contracts.records import DeliveryState, ReconciledCount, Tally, ViolationCount
 from pointsman.contracts.recovery import HookState
-from pointsman.contracts.violations import ProcessViolation
+from pointsman.contracts.violations import ProcessViolation, ViolationState
+from pointsman.domain.process.violations import as_of
 from pointsman.store.engine import Store
 from pointsman.store.reconciliations import newest
 from pointsman.store.tables import (
@@ -81,26 +83,32 @@ def _hooks_in_trouble(session: Session) -> dict[str, int]:
 
 
 def _violations(session: Session) -> tuple[ViolationCount, ...]:
-    """One for each check of a project, however many items break it. What the check is, one violation tells."""
+    """One for each check of a project, however many items break it. What the check is, one violation tells. Each that
+    is waived is looked at by itself: it is open again once that has ended."""
     by = (
         col(ViolationRow.organisation),
         col(ViolationRow.project),
         col(ViolationRow.check_id),
         col(ViolationRow.state),
     )
-    counts = select(*by, func.count(), func.max(col(ViolationRow.body)))
-    rows = session.execute(counts.where(col(ViolationRow.closed_at).is_(None)).group_by(*by))
-    return tuple(_count(*row) for row in rows)
+    stands, waived = col(ViolationRow.closed_at).is_(None), col(ViolationRow.state) == ViolationState.WAIVED.value
+    rows = session.execute(select(func.count(), func.max(col(ViolationRow.body))).where(stands, ~waived).group_by(*by))
+    found = [(count, _violation(body)) for count, body in rows]
+    found += [(1, _violation(body)) for body in session.scalars(select(col(ViolationRow.body)).where(stands, waived))]
+    return tuple(_count(one, count) for count, one in found)
 
 
-def _count(organisation: str, project: str, check: str, state: str, count: int, body: str) -> ViolationCount:
-    one = ProcessViolation.model_validate_json(body)
+def _violation(body: str) -> ProcessViolation:
+    return as_of(ProcessViolation.model_validate_json(body), datetime.now(UTC))
+
+
+def _count(one: ProcessViolation, count: int) -> ViolationCount:
     return ViolationCount(
-        organisation=organisation,
-        project=project,
-        check=check,
+        organisation=one.key.organisation,
+        project=one.key.project,
+        check=one.check,
         practice=one.practice,
         severity=one.severity,
-        state=state,
+        state=one.state,
         count=count,
     )

@@ -212,6 +212,8 @@ def _standing(one: ProcessViolation) -> str:
     """Its state, as people want to know it."""
     if one.state is ViolationState.WAIVED and one.until:
         return f"waived until {one.until:{DAY}}"
+    if one.state is ViolationState.OPEN and one.until:
+        return f"open, was waived until {one.until:{DAY}}"
     if one.state is ViolationState.RESOLVED:
         return resolution(one).replace("in revision", "in")
     return one.state.value

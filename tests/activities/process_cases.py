@@ -1,4 +1,4 @@
-"""For each check of our three sets an item that keeps to it and one that breaks it, as people make them."""
+"""For each check of our sets an item that keeps to it and one that breaks it, as people make them."""
 
 from dataclasses import dataclass
 
@@ -97,6 +97,8 @@ OF_CMMI: dict[str, tuple[Case, Case]] = {
         case("Feature", links=(To(PARENT, "Epic"),)),
         case("Feature", links=(To(PARENT, "Feature"),)),
     ),
+    "RDM-1.bug": (case("Bug", links=(To(PARENT, "Requirement"),)), case("Bug", links=(To(PARENT, "Epic"),))),
+    "RDM-1.top": (case("Epic"), case("Epic", links=(To(PARENT, "Feature"),))),
     "RDM-1.task": (case("Task", links=(To(PARENT, "Bug"),)), case("Task", links=(To(PARENT, "Epic"),))),
     "RDM-1.work": (case("Requirement", "Active", links=(To(CHILD, "Task"),)), case("Requirement", "Active")),
     "RDM-1.proof": (case("Requirement", "Active", links=(FAILED,)), case("Requirement", "Active")),
@@ -223,5 +225,15 @@ OF_SCRUM: dict[str, tuple[Case, Case]] = {
     ),
     "FLOW-2": (case("Impediment"), case("Impediment", days=8)),
 }
-CASES = {"cmmi": OF_CMMI, "agile": OF_AGILE, "scrum": OF_SCRUM}
-PROJECTS = {"cmmi": "CMMI", "agile": "Agile", "scrum": "Scrum"}
+OWNED: Fields = {OWNER: ADA.combined}
+OF_BASIC: dict[str, tuple[Case, Case]] = {
+    "TRACE-1": (case("Issue", links=(To(PARENT, "Epic"),)), case("Issue", links=(To(PARENT, "Issue"),))),
+    "TRACE-2": (case("Task", links=(To(PARENT, "Issue"),)), case("Task", links=(To(PARENT, "Epic"),))),
+    "READY-1": (with_fields("Task", OWNED, "Doing"), case("Task", "Doing")),
+    "FLOW-1": (case("Issue", "Doing"), case("Issue", Step({STATE: "Elsewhere"}, forced=True))),
+    "FLOW-2": (case("Task", "Doing"), case("Task", "Doing", days=15)),
+    "REVIEW-1": (case("Issue", links=(REVIEWED,)), case("Issue", links=(UNREVIEWED,))),
+    "AGENT-1": (case("Task", "Doing", "Done"), case("Task", "Doing", by(POINTSMAN, "Done"))),
+}
+CASES = {"cmmi": OF_CMMI, "agile": OF_AGILE, "scrum": OF_SCRUM, "basic": OF_BASIC}
+PROJECTS = {"cmmi": "CMMI", "agile": "Agile", "scrum": "Scrum", "basic": "Basic"}

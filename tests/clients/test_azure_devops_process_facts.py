@@ -18,7 +18,7 @@ from pointsman.clients.azure_devops.process_facts import FactsReader, ProcessRea
 from pointsman.clients.azure_devops.project_facts import branch_policies, covers, read
 from pointsman.clients.azure_devops.test_results import NewResult
 from pointsman.contracts.base import Json
-from pointsman.contracts.process import PullRequest, Standing
+from pointsman.contracts.process import LinkedItem, PullRequest, Standing
 from pointsman.domain import artifacts
 from pointsman.domain.process.evaluation import of_project
 from pointsman.policies.process_rules import load_processes
@@ -27,6 +27,7 @@ from pointsman.sandbox.azure_devops.config import ADA, POINTSMAN
 from tests.sandbox.azure import SERVICE_TOKEN, Azure, at, azure_devops
 
 PROJECT = REPOSITORY = "Fabrikam"
+CHILD = "System.LinkTypes.Hierarchy-Forward"
 TESTED_BY = "Microsoft.VSTS.Common.TestedBy-Forward"
 
 
@@ -87,6 +88,17 @@ async def test_each_test_case_that_proves_an_item_has_its_last_outcome(azure: Az
     facts = await FactsReader(azure.service).item(story.id)
     assert facts.outcomes == {cases[0]: "passed", cases[1]: "", cases[2]: ""}
     assert (await FactsReader(azure.service).item(cases[0])).outcomes == {}
+
+
+async def test_a_link_to_what_was_deleted_is_none_and_one_to_what_may_not_be_seen_is_one(azure: Azure) -> None:
+    story, gone, hidden = [await azure.make(kind) for kind in ("User Story", "Task", "Task")]
+    links = [add_relation(CHILD, one.url) for one in (gone, hidden)]
+    await azure.person.work_items.patch(story.id, links)
+    await azure.person.work_items.delete(gone.id)
+    reader = FactsReader(azure.service)
+    await azure.fail(path="/workitemsbatch", status=200, body='{"value": []}')
+    facts = await reader.item(story.id)
+    assert facts.links == (LinkedItem(relation=CHILD, id=hidden.id),)
 
 
 async def test_policies_of_default_branches_are_those_that_are_on_and_block(azure: Azure) -> None:

@@ -54,7 +54,7 @@ def test_what_cron_can_say_is_taken(tmp_path: Path, cron: str) -> None:
         ("{cron: '*/0 3 * * *'}", "the minute is 0 to 59"),
         ("{cron: '0 1,,2 * * *'}", "the hour is 0 to 23"),
         ("{on_open: [{notify: [Team Lead]}]}", "lower-case letters, digits and hyphens"),
-        ("{projects: [{organisation: a, project: b, process: ours}]}", "must be one of: agile, cmmi, scrum"),
+        ("{projects: [{organisation: a, project: b, process: ours}]}", "must be one of: agile, basic, cmmi, scrum"),
         ("{rules: all}", "unknown key"),
     ],
 )

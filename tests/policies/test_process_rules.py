@@ -100,7 +100,7 @@ def test_without_a_folder_of_its_own_a_policy_has_our_processes(tmp_path: Path) 
             OWN + CHECK % "{kind: any_of, rules: [{kind: tested}, {kind: age, days: 0}]}",
             "own.yaml:4: checks.0.rule.rules.1.days: 0: input should be greater than or equal to 1",
         ),
-        ("name: own\nversion: '1'\nextends: none", "own.yaml:3: extends: none: allowed: agile, cmmi, scrum"),
+        ("name: own\nversion: '1'\nextends: none", "own.yaml:3: extends: none: allowed: agile, basic, cmmi, scrum"),
         ("name: own\nversion: '1'\nextends: agile\nwithout: [Y]", "own.yaml:4: without: [Y]: allowed: AGENT-1"),
         (
             OWN + CHECK % "{kind: tested}" + "\n  - " + CHECK % "{kind: tested}",

@@ -108,7 +108,7 @@ async def test_the_checks_are_those_of_the_projects_process_or_those_that_are_na
     known = load_processes()
     assert await process_of(azure.service, "Fabrikam", known) == CMMI
     assert await process_of(azure.service, "Fabrikam", known, "scrum") == known["scrum"]
-    with pytest.raises(NoProcess, match="no process 'none' in policy; there are: agile, cmmi, scrum"):
+    with pytest.raises(NoProcess, match="no process 'none' in policy; there are: agile, basic, cmmi, scrum"):
         await process_of(azure.service, "Fabrikam", known, "none")
     with pytest.raises(NoProcess, match="has the process 'CMMI', for which policy has no checks; there are: agile"):
         await process_of(azure.service, "Fabrikam", {"agile": known["agile"]})
@@ -175,7 +175,7 @@ async def test_an_item_that_goes_while_a_project_is_checked_ends_nothing(azure: 
     call = Call(Output(as_json=True, stdout=StringIO(), stderr=told), {})
     wanted = Wanted((), "Fabrikam", "", "", every=False)
     assert await on_the_command_line.check(call, settings(azure, tmp_path), wanted) == ExitCode.FINDINGS
-    assert "1 item of Fabrikam checked by cmmi 1; 1 item went while this ran, or may not be seen" in told.getvalue()
+    assert "1 item of Fabrikam checked by cmmi 2; 1 item went while this ran, or may not be seen" in told.getvalue()
     both = [first.id, second.id]
     assert [item.id async for item, _ in check_items(azure.service, CMMI, both)] == both
 

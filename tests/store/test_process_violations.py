@@ -1,5 +1,6 @@
 """Violations are kept with their life, each turn of it in the audit log, on both databases."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -117,6 +118,21 @@ async def test_violations_that_stand_are_counted_by_check_and_by_who_has_them(st
     told = {(one.project, one.check, one.state, one.severity.value): one.count for one in counts}
     assert told == {("Web", "A", "open", "major"): 2, ("Web", "B", "acknowledged", "major"): 1}
     assert {one.practice for one in counts} == {"Work is traceable"}
+
+
+async def test_a_violation_whose_waiver_has_ended_is_open_before_any_check_says_so(store: Store) -> None:
+    kept = ProcessViolations(store)
+    await kept.settle(inspection("A", "B"))
+    ends, stays = datetime.now(UTC) + timedelta(seconds=0.2), datetime.now(UTC) + timedelta(days=1)
+    await kept.waive("VIO-1", "noor", "for today", ends)
+    await kept.waive("VIO-2", "noor", "until the split", stays)
+    await asyncio.sleep(0.25)
+    assert [one.id for one in await kept.find(state="open")] == ["VIO-1"]
+    assert [one.id for one in await kept.find(state="waived")] == ["VIO-2"]
+    assert [one.state for one in await kept.find()] == [ViolationState.WAIVED, ViolationState.OPEN]
+    told = {(one.check, one.state): one.count for one in (await Standings(store)()).violations}
+    assert told == {("A", "open"): 1, ("B", "waived"): 1}
+    assert (await kept.settle(inspection("A", "B"))).returned == ("VIO-1",)
 
 
 async def test_a_project_as_a_whole_has_violations_of_its_own_told_apart_by_what_they_are_about(store: Store) -> None:

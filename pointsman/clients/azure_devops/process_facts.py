@@ -101,6 +101,7 @@ class FactsReader:
         self._graphs: dict[tuple[str, str], Graph | None] = {}
         self._plans: dict[tuple[str, int], dict[int, LastOutcome]] = {}
         self._iterations: dict[str, dict[str, Node]] = {}
+        self._deleted: dict[int, bool] = {}
 
     async def ahead(self, item_ids: Sequence[int]) -> None:
         """Read items that will be asked for soon, and those that they are linked to: a request for 200 of each. Keeps
@@ -113,7 +114,8 @@ class FactsReader:
 
     async def item(self, item_id: int) -> ItemFacts:
         """Three requests, fewer where it and what it is linked to were just read, one more where it has moved on since;
-        and more for each linked pull request and test case. Raises `Missing` as `work_items.get`."""
+        and more for each linked pull request, test case, and item that may not be seen. Raises `Missing` as
+        `work_items.get`."""
         item = self._ahead.pop(item_id, None) or await self._client.work_items.get(item_id, max_age=self._age)
         updates = await self._client.work_items.updates(item_id)
         if updates and updates[-1].rev > item.rev:
@@ -139,7 +141,18 @@ class FactsReader:
         ids = {id(one): number_in(ITEM_IN_URL, one.url) for one in relations}
         wanted = sorted({number for number in ids.values() if number})
         found = await self._client.work_items.several(wanted, self._linked_age) if wanted else {}
-        return [_link(one, ids[id(one)], found, self._asked) for one in relations]
+        gone = {number for number in wanted if number not in found and await self._in_bin(number)}
+        return [_link(one, ids[id(one)], found, self._asked) for one in relations if ids[id(one)] not in gone]
+
+    async def _in_bin(self, item_id: int) -> bool:
+        """Whether a link leads to what was deleted; anything else that cannot be read may be there."""
+        if item_id not in self._deleted:
+            try:
+                await self._client.work_items.deleted(item_id)
+                self._deleted[item_id] = True
+            except (Missing, Rejected):
+                self._deleted[item_id] = False
+        return self._deleted[item_id]
 
     async def _graph(self, project: str, kind: str) -> Graph | None:
         if (project, kind) not in self._graphs:

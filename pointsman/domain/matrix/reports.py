@@ -57,7 +57,7 @@ def report(
     organisation: str, project: str, policy: ProcessPolicy, span: Span, kept: Kept, now: datetime
 ) -> ProcessReport:
     violations = [one for one in kept.violations if one.opened_at < span.until]
-    waivers = tuple(one for one in kept.waivers if span.has(one.at))
+    waivers = tuple(_in_force(kept.waivers, violations, span))
     standing = [one for one in violations if stands(one, span.until)]
     severities = {
         severity: sum(one.severity is severity for one in standing) for severity in reversed(list(CheckSeverity))
@@ -90,10 +90,20 @@ def there(violation: ProcessViolation, at: datetime) -> bool:
 
 
 def stands(violation: ProcessViolation, at: datetime) -> bool:
-    """Whether it counts at a moment. Which of two states it had before now the books do not say: a waiver of now
-    counts from its beginning."""
-    is_waived = violation.state is ViolationState.WAIVED and (violation.until is None or violation.until >= at)
-    return there(violation, at) and not is_waived
+    """Whether it counts at a moment. Which of two states it had before now the books do not say: its last waiver counts
+    from its beginning."""
+    return there(violation, at) and not (violation.until is not None and violation.until >= at)
+
+
+def _in_force(waivers: Sequence[Waiver], violations: Sequence[ProcessViolation], span: Span) -> Iterator[Waiver]:
+    """Those that were given in the time, and those of before that let something stand in it."""
+    waived = {
+        one.id for one in violations if one.until is not None and not (one.resolved_at or span.until) < span.since
+    }
+    for one in waivers:
+        is_of_before = one.at < span.since and one.until > f"{span.since:%Y-%m-%d}" and one.violation in waived
+        if span.has(one.at) or is_of_before:
+            yield one
 
 
 def _practices(

@@ -69,7 +69,8 @@ def linked(rule: Linked, item: ItemFacts) -> Verdicts:
         return unknown("its links were not read")
     links = [one for one in item.links if one.relation in rule.relations]
     fitting = [one for one in links if _fits(rule, one)]
-    strays = [one for one in links if one not in fitting] if rule.only else []
+    unseen = [one for one in links if one not in fitting and one.id and not one.type]
+    strays = [one for one in links if one not in fitting and one not in unseen] if rule.only else []
     link, wanted = f"{naming.relations(rule.relations)} link", _wanted(rule)
     if strays:
         return broken(
@@ -79,7 +80,10 @@ def linked(rule: Linked, item: ItemFacts) -> Verdicts:
             if rule.states
             else f"take the {link} to {_named(strays)} away, and add one to {wanted}",
         )
-    if len(fitting) < rule.at_least:
+    lacking = rule.at_least - len(fitting)
+    if unseen and (rule.only or lacking > 0) and lacking <= len(unseen):
+        return unknown(f"its {link} leads to {_named(unseen)}, which may not be seen")
+    if lacking > 0:
         other = f" (there is one to {_named(links)})" if links else ""
         times = "" if rule.at_least == 1 else f", {rule.at_least} times"
         wanted = f" to {wanted}" if wanted else ""
@@ -108,7 +112,11 @@ def _one(types: Iterable[str]) -> str:
 
 
 def _named(links: Iterable[LinkedItem]) -> str:
-    return short(", ".join(f"{one.type or one.relation} {one.id or ''}".strip() for one in links))
+    return short(", ".join(f"{one.type or _untyped(one)} {one.id or ''}".strip() for one in links))
+
+
+def _untyped(link: LinkedItem) -> str:
+    return "work item" if link.id else link.relation
 
 
 def age(rule: Age, item: ItemFacts, now: datetime) -> Verdicts:

@@ -88,6 +88,11 @@ def settlement(opened: Sequence[ProcessViolation], steps: Steps) -> Settlement:
     )
 
 
+def as_of(violation: ProcessViolation, now: datetime) -> ProcessViolation:
+    """A waiver that has ended lets nothing stand any more, also before the next check brings the violation back."""
+    return violation.model_copy(update={"state": ViolationState.OPEN}) if _is_over(violation, now) else violation
+
+
 def resolution(violation: ProcessViolation) -> str:
     """How one that is resolved came to be: by a revision, or found no longer on a day."""
     if violation.resolved_rev:

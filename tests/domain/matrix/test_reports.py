@@ -87,6 +87,16 @@ def test_a_waiver_that_is_over_counts_no_more() -> None:
     assert stands(waived, MONDAY + 6 * DAY)
 
 
+def test_a_waiver_of_before_that_lets_something_stand_in_the_time_is_told() -> None:
+    day = f"{MONDAY + 3 * DAY:%Y-%m-%d}"
+    stood = violation(1, "A", -9, until=MONDAY + 3 * DAY)
+    gone, taken = violation(2, "A", -9, -1, until=stood.until), violation(3, "A", -9)
+    waivers = [Waiver(violation=f"VIO-{n}", check="A", at=MONDAY - 5 * DAY, by="noor", until=day) for n in (1, 2, 3)]
+    past = Waiver(violation="VIO-1", check="A", at=MONDAY - 8 * DAY, by="noor", until=f"{MONDAY - 6 * DAY:%Y-%m-%d}")
+    told = report("fabrikam", "Web", POLICY, SPAN, Kept((stood, gone, taken), (past, *waivers)), MONDAY)
+    assert told.waivers == (waivers[0],)
+
+
 def test_what_is_not_known_is_said() -> None:
     nothing = report("fabrikam", "Web", POLICY, SPAN, Kept((), ()), MONDAY)
     assert nothing.undecided == (

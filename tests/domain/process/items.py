@@ -131,6 +131,8 @@ CASES: dict[str, tuple[ItemFacts, ItemFacts]] = {
         item("Feature", "Active", linked(PARENT, "Epic")),
         item("Feature", "New", linked(PARENT, "Feature")),
     ),
+    "RDM-1.bug": (item("Bug", "Active", linked(PARENT, "Feature")), item("Bug", "Active", linked(PARENT, "Epic"))),
+    "RDM-1.top": (item("Epic", "Active"), item("Epic", "Active", linked(PARENT, "Feature"))),
     "RDM-1.task": (item("Task", "Active", linked(PARENT, "Bug")), item("Task", "Active", linked(PARENT, "Epic"))),
     "RDM-1.work": (
         item("Requirement", "Active", linked("Pull Request")),

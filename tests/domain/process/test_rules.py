@@ -29,10 +29,12 @@ from tests.domain.process.items import (
     GRAPH,
     NEW,
     NOW,
+    PARENT,
     PROJECTS,
     change,
     closed,
     item,
+    linked,
     lived,
     proved,
     with_fields,
@@ -208,6 +210,26 @@ def test_a_project_without_what_is_counted_is_no_violation() -> None:
         "CM-3.policy": Standing.NO_DATA,
         "PQA-1.share": Standing.HELD,
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "links", "standing"),
+    [
+        ({"types": ["Feature"], "only": True}, [""], Standing.NO_DATA),
+        ({"types": ["Feature"], "only": True}, ["", "Epic"], Standing.VIOLATED),
+        ({"types": ["Feature"], "only": True}, ["", "Feature"], Standing.NO_DATA),
+        ({"types": ["Feature"]}, ["", "Feature"], Standing.HELD),
+        ({"types": ["Feature"]}, ["Epic", ""], Standing.NO_DATA),
+        ({"types": ["Feature"], "at_least": 2}, [""], Standing.VIOLATED),
+        ({}, [""], Standing.HELD),
+    ],
+)
+def test_an_item_that_may_not_be_seen_at_the_other_end_of_a_link_decides_nothing(
+    rule: dict[str, object], links: list[str], standing: Standing
+) -> None:
+    told = item("Requirement", "Active", *(linked(PARENT, kind) for kind in links))
+    (verdict,) = judge(checked({"kind": "linked", "relations": [PARENT], **rule}), told, AROUND)
+    assert verdict.standing is standing
 
 
 def test_fields_of_linked_items_that_rules_ask_for_are_known_beforehand() -> None:
