@@ -3,9 +3,8 @@
 from uuid import uuid4
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes, WorkflowIDConflictPolicy
+from temporalio.common import TypedSearchAttributes, WorkflowIDConflictPolicy
 
-from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.contracts.violations import (
     CheckItem,
     CheckResult,
@@ -16,6 +15,7 @@ from pointsman.contracts.violations import (
 )
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.temporal import TASK_QUEUE
+from workflows.attributes import of_place
 from workflows.process import CheckProcess, CheckWorkItem, DecideViolation
 
 Running = WorkflowHandle[CheckProcess, CheckResult]
@@ -66,7 +66,7 @@ async def check_item(client: Client, ask: CheckItem, task_queue: str = TASK_QUEU
         start_signal_args=[item],
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"{item.key.organisation}/{item.key.project} #{item.key.id} by the rules of its process",
-        search_attributes=_places(item.tenant, item.key.project),
+        search_attributes=of_place(item.tenant, item.key.project),
     )
     return name
 
@@ -76,15 +76,7 @@ def summary(scope: CheckScope) -> str:
 
 
 def attributes(scope: CheckScope) -> TypedSearchAttributes:
-    return _places(scope.tenant, scope.project)
-
-
-def _places(tenant: str, project: str) -> TypedSearchAttributes:
-    values = {SearchAttribute.TENANT: tenant, SearchAttribute.PROJECT: project}
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
-    ]
-    return TypedSearchAttributes(pairs)
+    return of_place(scope.tenant, scope.project)
 
 
 async def decide(
@@ -107,5 +99,5 @@ async def decide(
         id=f"process/decide/{decision.violation_id}/{uuid4()}",
         task_queue=task_queue,
         static_summary=f"{decision.verb.value} {decision.violation_id} by {decision.by}",
-        search_attributes=_places(tenant, project),
+        search_attributes=of_place(tenant, project),
     )

@@ -8,26 +8,19 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
     WorkflowHandle,
 )
 from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
 )
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.reconciliation import ReconcileRequest, ReconcileResult
-from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.domain.routing import tenant_of
 from pointsman.temporal import TASK_QUEUE
 from starter import schedules
-from starter.recovery import ALL, CATCH_UP, projects_of
+from starter.recovery import ALL, projects_of
+from workflows.attributes import of_place
 from workflows.reconciliation import ReconcileProject
 
 PREFIX = "reconcile/"
@@ -73,7 +66,7 @@ async def start(client: Client, ask: ReconcileRequest, task_queue: str = TASK_QU
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=_summary(ask),
-        search_attributes=_attributes(ask),
+        search_attributes=of_place(ask.tenant, ask.project),
     )
 
 
@@ -93,22 +86,10 @@ def _schedule(ask: ReconcileRequest, every: timedelta, task_queue: str) -> Sched
         id=workflow_id(ask.organisation, ask.project),
         task_queue=task_queue,
         static_summary=_summary(ask),
-        typed_search_attributes=_attributes(ask),
+        typed_search_attributes=of_place(ask.tenant, ask.project),
     )
-    return Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
-    )
+    return schedules.at_intervals(action, every)
 
 
 def _summary(ask: ReconcileRequest) -> str:
     return f"{ask.organisation}/{ask.project or ALL}: {ask.reason}"[:150]
-
-
-def _attributes(ask: ReconcileRequest) -> TypedSearchAttributes:
-    values = {SearchAttribute.TENANT: ask.tenant, SearchAttribute.PROJECT: ask.project}
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
-    ]
-    return TypedSearchAttributes(pairs)

@@ -10,28 +10,21 @@ from temporalio.client import (
     Client,
     Schedule,
     ScheduleActionStartWorkflow,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
     WorkflowHandle,
 )
 from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
 )
 from temporalio.service import RPCError
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.recovery import RecoverRequest, RecoverResult
-from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.domain.routing import tenant_of
 from pointsman.ports import Recoveries, Unavailable
 from pointsman.temporal import TASK_QUEUE, TemporalUnreachable
 from starter import schedules
 from starter.connection import Connection
+from workflows.attributes import of_place
 from workflows.recovery import RecoverEvents
 
 LOG = structlog.get_logger(__name__)
@@ -39,7 +32,6 @@ PREFIX = "recover/"
 ALL = "*"
 RECEIVER = "receiver"
 BEAT = timedelta(seconds=20)
-CATCH_UP = timedelta(minutes=1)  # a run that was missed is not made up for: the next one reads as far
 AGAIN = timedelta(seconds=5)
 
 Running = WorkflowHandle[RecoverEvents, RecoverResult]
@@ -87,7 +79,7 @@ async def start(client: Client, ask: RecoverRequest, task_queue: str = TASK_QUEU
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary=f"{ask.organisation}/{ask.project or ALL}: {ask.reason}",
-        search_attributes=_attributes(ask),
+        search_attributes=of_place(ask.tenant, ask.project),
     )
 
 
@@ -107,21 +99,9 @@ def _schedule(ask: RecoverRequest, every: timedelta, task_queue: str) -> Schedul
         id=workflow_id(ask.organisation, ask.project),
         task_queue=task_queue,
         static_summary=f"{ask.organisation}/{ask.project or ALL}: {ask.reason}",
-        typed_search_attributes=_attributes(ask),
+        typed_search_attributes=of_place(ask.tenant, ask.project),
     )
-    return Schedule(
-        action=action,
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
-    )
-
-
-def _attributes(ask: RecoverRequest) -> TypedSearchAttributes:
-    values = {SearchAttribute.TENANT: ask.tenant, SearchAttribute.PROJECT: ask.project}
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
-    ]
-    return TypedSearchAttributes(pairs)
+    return schedules.at_intervals(action, every)
 
 
 class Pulse:

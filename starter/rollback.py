@@ -3,7 +3,6 @@
 from uuid import uuid4
 
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from pointsman.contracts.rollback import RollbackRequest, RollbackResult, RollbackScope
 from pointsman.contracts.search_attributes import SearchAttribute
@@ -11,6 +10,7 @@ from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.rollback import OPERATION
 from pointsman.domain.rollback_story import scope_told
 from pointsman.temporal import TASK_QUEUE
+from workflows.attributes import typed
 from workflows.rollback import RollBackItem
 
 
@@ -53,14 +53,11 @@ async def roll_back(client: Client, ask: RollbackRequest, task_queue: str = TASK
         SearchAttribute.PROJECT: ask.key.project,
         SearchAttribute.CORRELATION_ID: ask.correlation_id,
     }
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
-    ]
     return await client.execute_workflow(
         RollBackItem.run,
         ask,
         id=ask.operation,
         task_queue=task_queue,
         static_summary=f"{ask.key}: {scope_told(ask.scope)}, for {ask.by}"[:150],
-        search_attributes=TypedSearchAttributes(pairs),
+        search_attributes=typed(values),
     )

@@ -6,9 +6,6 @@ from uuid import uuid4
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import (
     Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
 )
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,7 +16,7 @@ from pointsman.contracts.search_attributes import SearchAttribute
 from pointsman.contracts.work_items import EventKind, WorkItemEvent, WorkItemEvents, WorkItemKey
 from pointsman.ports import Missing
 from pointsman.temporal import TASK_QUEUE
-from workflows.attributes import ITEMS_FIRST
+from workflows.attributes import ITEMS_FIRST, typed
 from workflows.work_items import DeliverWorkItem
 
 
@@ -60,12 +57,12 @@ async def hand_over(
         static_summary=f"{event.key.organisation}/{event.key.project} #{event.key.id}",
         # One tenant's flood does not hold up the others, where the server has fairness switched on.
         priority=Priority(priority_key=ITEMS_FIRST, fairness_key=tenant[:64]),
-        search_attributes=TypedSearchAttributes(
-            [
-                SearchAttributePair(SearchAttributeKey.for_keyword(SearchAttribute.PROJECT), event.key.project),
-                SearchAttributePair(SearchAttributeKey.for_keyword(SearchAttribute.TENANT), tenant),
-                SearchAttributePair(SearchAttributeKey.for_keyword(SearchAttribute.CORRELATION_ID), chain_id),
-            ]
+        search_attributes=typed(
+            {
+                SearchAttribute.PROJECT: event.key.project,
+                SearchAttribute.TENANT: tenant,
+                SearchAttribute.CORRELATION_ID: chain_id,
+            }
         ),
     )
     return name

@@ -41,12 +41,12 @@ def of_child(request: DeliverRequest, carry: Carry, severity: str = "") -> Typed
         SearchAttribute.AGENT: carry.agent,
         SearchAttribute.SEVERITY: severity,
     }
-    return _typed(values)
+    return typed(values)
 
 
 def of_violation(violation: ProcessViolation, severity: str) -> TypedSearchAttributes:
     """What a question about a violation shows from its start on. It has the severity of the question."""
-    return _typed(
+    return typed(
         {
             SearchAttribute.PROJECT: violation.key.project,
             SearchAttribute.TENANT: violation.tenant,
@@ -55,7 +55,13 @@ def of_violation(violation: ProcessViolation, severity: str) -> TypedSearchAttri
     )
 
 
-def _typed(values: Mapping[SearchAttribute, str]) -> TypedSearchAttributes:
+def of_place(tenant: str, project: str) -> TypedSearchAttributes:
+    """What a run for a whole project or organisation shows from its start on; of an organisation, no project."""
+    return typed({SearchAttribute.TENANT: tenant, SearchAttribute.PROJECT: project})
+
+
+def typed(values: Mapping[SearchAttribute, str]) -> TypedSearchAttributes:
+    """Those that have a value."""
     pairs = [
         SearchAttributePair(SearchAttributeKey.for_keyword(name), value) for name, value in values.items() if value
     ]
