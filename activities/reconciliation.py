@@ -32,10 +32,12 @@ from pointsman.domain.reconciliation import (
     gone,
     is_over,
     settled_writes,
+    to_settle,
     window,
 )
 from pointsman.domain.reconciliation_tally import counted
 from pointsman.domain.recovery import Listened, Missed
+from pointsman.domain.sync.recognising import COMMENT
 from pointsman.ports import EventSource, Inbox, Ledger, Missing, Recoveries, WorkTracker
 from pointsman.ports_reconciliation import ItemPages, Reconciliations, Tombstones
 
@@ -136,11 +138,11 @@ class Reconciling:
 
     async def _present(self, work: _Step, theirs: TheirItem, ours: OurItem) -> None:
         ask = work.ask
+        ours = await self._settled(work, ours, work.project)  # whatever else there is to say of the item
         compared = compare(ask.policy, ask.organisation, theirs, ours, work.floor)
         if not compared.look:
             work.count(theirs.id, compared)
             return
-        ours = await self._settled(work, ours)
         try:
             missed = await self._missed(work, theirs.id)
         except Missing:
@@ -154,22 +156,28 @@ class Reconciling:
             await self._keep(work, theirs, deleted=False)
         work.count(theirs.id, told, repaired)
 
-    async def _settled(self, work: _Step, ours: OurItem) -> OurItem:
-        """Writes of which nobody knew, settled by what the item's history says."""
-        ask = work.ask
-        if not ours.in_doubt or not ask.policy.sync.repair.lost_writes or ask.dry_run:
+    async def _settled(self, work: _Step, ours: OurItem, project: str) -> OurItem:
+        """Writes of which nobody knew, settled by what the item's history and comments say. In `project` it is now."""
+        ask, mends = work.ask, work.ask.policy.sync.repair.lost_writes and not work.ask.dry_run
+        doubtful = to_settle(ours, work.now, ask.settle) if mends else []
+        if not doubtful:
             return ours
         key = self._key(work, ours.id)
-        oldest = min(one.base_rev for one in ours.in_doubt)
+        oldest = min(one.base_rev for one in doubtful)
         account = await self._tracker.identity(ask.organisation)
-        updates = await self._tracker.updates(key, max(oldest - 1, 0))  # links move at the revision that stands
-        writes = await self._books.ledger.writes(key)
-        found = settled_writes(ours, updates, account, work.now, ask.settle, writes)
-        for write, rev in found:
-            status, evidence = ("written", "its revision") if rev else ("abandoned", "no revision of that kind")
-            await self._books.ledger.settle(write.operation, status, rev, caller(), f"reconciliation: {evidence}")
+        said: Sequence[CommentVersionTold] = ()
+        try:
+            updates = await self._tracker.updates(key, max(oldest - 1, 0))  # links move at the revision that stands
+            if any(COMMENT in one.values for one in doubtful):
+                said = await self._source.comment_versions(ask.organisation, project, ours.id)
+        except Missing:
+            return ours  # it went into the recycle bin meanwhile
+        found = settled_writes(doubtful, updates, account, await self._books.ledger.writes(key), said)
+        for one in found:
+            status, evidence = ("written" if one.is_written else "abandoned"), f"reconciliation: {one.evidence}"
+            await self._books.ledger.settle(one.write.operation, status, one.rev, caller(), evidence)
         work.add("writes", len(found))
-        done = {write.operation for write, _ in found}
+        done = {one.write.operation for one in found}
         return ours.model_copy(update={"in_doubt": tuple(one for one in ours.in_doubt if one.operation not in done)})
 
     async def _missed(self, work: _Step, item_id: int) -> Sequence[Missed]:
@@ -223,6 +231,8 @@ class Reconciling:
             activity.heartbeat(f"item {one.id}")
 
     async def _gone(self, work: _Step, ours: OurItem, theirs: TheirItem | None) -> None:
+        if theirs is not None and not theirs.deleted:
+            ours = await self._settled(work, ours, theirs.project)
         told = gone(ours, theirs, work.project)
         repaired = False
         if told.look and theirs is not None and work.mends:

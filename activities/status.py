@@ -12,7 +12,7 @@ from pointsman.contracts.lifecycle import TellStatus
 from pointsman.contracts.records import WriteIntent, WriteRecord
 from pointsman.contracts.tracker import CommentTold
 from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, mark_of, marked
-from pointsman.ports import Ledger, Missing, WorkTracker
+from pointsman.ports import Ledger, Missing, Rejected, WorkTracker
 from pointsman.ports_sync import Agreements, Commenter, Quarantines
 
 ENTRIES_MAX = 20
@@ -57,12 +57,10 @@ class StatusComments:
             return 0
         known = agreed.status_comment if agreed else 0
         writes = await self._ledger.writes(ask.key)
-        rows = rows_of(writes, ask.operation)
-        if any(row.status == "written" for row in rows):
+        if any(row.status == "written" for row in rows_of(writes, ask.operation)):
             return known
         html = marked(f"<p><em>{escape(ask.text)}</em></p>{_work_log(writes, ask.operation)}", ask.operation)
-        if not known:
-            known = self._lost(await self._comments.all(ask.key) if rows else (), ask)
+        known = known or await self._lost(ask, writes)
         account = await self._tracker.identity(ask.key.organisation)
         intent = WriteIntent(
             operation=ask.operation,
@@ -71,7 +69,11 @@ class StatusComments:
             values={HISTORY: html, COMMENT: known, BY: account},
         )
         await self._ledger.intend(intent, caller())
-        said = await self._said(ask, known, html)
+        try:
+            said = await self._said(ask, known, html)
+        except Rejected:
+            await self._ledger.settle(ask.operation, "abandoned", 0, caller())
+            raise
         await self._agreements.own_comment(intent.chain, said.id, is_status=True)
         await self._agreements.advance(intent.chain, 0, {}, comments={said.id: said.version})
         await self._ledger.settle(ask.operation, "written", 0, caller(), f"comment {said.id}, version {said.version}")
@@ -85,8 +87,15 @@ class StatusComments:
                 activity.logger.info("the status comment was taken away", extra={"comment": known})
         return await self._comments.add(ask.key, html)
 
-    def _lost(self, comments: Sequence[CommentTold], ask: TellStatus) -> int:
-        return next((one.id for one in comments if mark_of(one.text) == ask.operation), 0)
+    async def _lost(self, ask: TellStatus, writes: Sequence[WriteRecord]) -> int:
+        """The comment that was said before, by this operation or an earlier one, and whose answer was lost; else 0."""
+        said = {row.operation for row in writes if STATUS in row.operation and row.status != "written"}
+        comments = await self._comments.all(ask.key) if said else ()
+        found = next((one for one in comments if mark_of(one.text) in said), None)
+        if found is None:
+            return 0
+        await self._ledger.settle(mark_of(found.text), "written", 0, caller(), f"comment {found.id}")
+        return found.id
 
 
 def _work_log(writes: Sequence[WriteRecord], now: str) -> str:

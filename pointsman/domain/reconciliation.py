@@ -5,6 +5,7 @@ item's own history have to be read, which says whether an event never came.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pointsman.contracts.policy import Policy
@@ -15,14 +16,15 @@ from pointsman.contracts.reconciliation import (
     TheirItem,
 )
 from pointsman.contracts.records import WriteRecord
+from pointsman.contracts.recovery import CommentVersionTold
 from pointsman.contracts.tracker import ItemUpdate
-from pointsman.contracts.work_items import ENDED, EventKind, WorkItemKey
+from pointsman.contracts.work_items import ENDED, EventKind, WorkItemKey, WorkItemState
 from pointsman.domain.briefing import facts_of
-from pointsman.domain.echoes import equal, is_of_fields, tags_of
+from pointsman.domain.echoes import alike, equal, is_of_fields, tags_of
 from pointsman.domain.recovery import Missed
 from pointsman.domain.rollback import revision_made
 from pointsman.domain.routing import in_scope, match_facts
-from pointsman.domain.sync.recognising import COMMENT, linked_by
+from pointsman.domain.sync.recognising import COMMENT, HISTORY, linked_by, mark_of
 from pointsman.domain.words import how_many
 
 AREA, TITLE, TYPE, STATE, TAGS = (
@@ -102,14 +104,15 @@ def after_look(
 def gone(ours: OurItem, found: TheirItem | None, project: str) -> Compared:
     """An item of ours that the project does not have any more, and what became of it elsewhere. That it cannot be
     read is no deletion: only the recycle bin says that."""
+    untold = f"; writes in doubt that only its history could tell of: {len(ours.in_doubt)}" if ours.in_doubt else ""
     if found is None:
         reason = "it cannot be read, and the recycle bin does not know it: destroyed, or a permission is missing"
-        return Compared(standing=SyncStanding.HIDDEN, reason=reason)
+        return Compared(standing=SyncStanding.HIDDEN, reason=f"{reason}{untold}")
     if found.deleted:
         heard = "" if ours.tombstone and ours.tombstone.cleared_at is None else "; its deletion never came"
         return Compared(
             standing=SyncStanding.DELETED,
-            reason=f"in the recycle bin at revision {found.rev}{heard}",
+            reason=f"in the recycle bin at revision {found.rev}{heard}{untold}",
             look=bool(heard),
         )
     if found.project.casefold() != project.casefold():
@@ -127,24 +130,70 @@ def is_over(ours: OurItem, now: datetime, grace: timedelta) -> bool:
     return stone is not None and stone.cleared_at is None and now - stone.since >= grace
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What became of a write in doubt, and what tells. `rev` is that which it made, or at which its links moved."""
+
+    write: WriteRecord
+    is_written: bool
+    rev: int
+    evidence: str
+
+
+def to_settle(ours: OurItem, now: datetime, settle: timedelta) -> list[WriteRecord]:
+    """Writes in doubt that are nobody's to settle any more.
+
+    A run that is at a write looks itself for what it has sent: its retries do so, however long the service is away.
+    Anywhere else it is done with what it wrote before, and never asks again what became of it.
+    """
+    if ours.state is WorkItemState.PUBLISHING:
+        return []
+    return [write for write in ours.in_doubt if now - write.intended_at > settle]
+
+
 def settled_writes(
-    ours: OurItem,
+    doubtful: Sequence[WriteRecord],
     updates: Sequence[ItemUpdate],
     account: str,
-    now: datetime,
-    settle: timedelta,
     writes: Sequence[WriteRecord] = (),
-) -> list[tuple[WriteRecord, int]]:
-    """Writes in doubt with the revision that each made, 0 for none. One that may be under way is left alone.
+    said: Sequence[CommentVersionTold] = (),
+) -> list[Settled]:
+    """What the item's history and its comments tell of writes in doubt. `writes` are all of ours to the item.
 
-    `writes` are all of ours to the item. Of one to links alone it is the revision at which the links moved.
+    What is given up wrongly, as an attempt comes through at last, is settled again by that attempt, or by its event.
     """
-    if ours.state is not None and ours.state not in ENDED:
-        return []
-    old = [write for write in ours.in_doubt if now - write.intended_at > settle]
-    found = [(write, _rev_of(write, updates, account, writes)) for write in old]
-    # What was said through the comments' own door makes revisions that do not tell of it: none proves nothing.
-    return [(write, rev) for write, rev in found if rev or COMMENT not in write.values]
+    told = (_told(write, updates, account, writes, said) for write in doubtful)
+    return [one for one in told if one is not None]
+
+
+def _told(
+    write: WriteRecord,
+    updates: Sequence[ItemUpdate],
+    account: str,
+    writes: Sequence[WriteRecord],
+    said: Sequence[CommentVersionTold],
+) -> Settled | None:
+    if COMMENT in write.values:
+        return _told_by_comments(write, said)
+    rev = _rev_of(write, updates, account, writes)
+    return Settled(write, bool(rev), rev, "its revision" if rev else "no revision of that kind")
+
+
+def _told_by_comments(write: WriteRecord, said: Sequence[CommentVersionTold]) -> Settled | None:
+    """What is said through the comments' own door makes revisions that do not tell of it. None where nothing does."""
+    wanted = str(write.values.get(HISTORY) or "")
+    last = [one for one in said if one.comment_id == write.values[COMMENT]][-1:]
+    if not wanted:  # it takes the comment away
+        return Settled(write, last[0].is_deleted, 0, f"comment {last[0].comment_id}") if last else None
+    is_new = mark_of(wanted) == write.operation  # else it is what the comment said before
+    found = [
+        one for one in (said if is_new else last) if mark_of(one.text) == write.operation or alike(wanted, one.text)
+    ]
+    if found:
+        return Settled(write, True, 0, f"comment {found[0].comment_id}, version {found[0].version}")
+    if not is_new or any(one.is_deleted for one in said):  # who took a comment away took along what it said
+        return None
+    return Settled(write, False, 0, "no comment says it")
 
 
 def _rev_of(write: WriteRecord, updates: Sequence[ItemUpdate], account: str, writes: Sequence[WriteRecord]) -> int:

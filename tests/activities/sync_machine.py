@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Coroutine
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -22,7 +21,6 @@ from temporalio.testing import ActivityEnvironment
 from pointsman.clients.azure_devops.patches import Operation, add_comment, add_relation, remove_relation, set_field
 from pointsman.contracts.base import Json
 from pointsman.contracts.lifecycle import Classify, FieldConflict, Publish, Published, TakeIn
-from pointsman.contracts.reconciliation import OurItem
 from pointsman.contracts.records import Caller
 from pointsman.contracts.sync import LoopBreaker, SyncPolicy
 from pointsman.contracts.work_items import Judgement, Proposal, ProposedLink, Verdict, WorkItemEvent, WorkItemKey
@@ -50,7 +48,7 @@ from tests.activities.sync_happenings import (
 from tests.activities.sync_rig import PLACE, Both, Killed, both
 
 T = TypeVar("T")
-HOUR, CALLER = timedelta(hours=1), Caller(workflow_id="comparison", run_id="r")
+CALLER = Caller(workflow_id="comparison", run_id="r")
 RELATED = "System.LinkTypes.Related"
 US, PERSON = "pointsman@fabrikam.example", "ada@fabrikam.example"
 A_SEED = 10
@@ -236,8 +234,9 @@ class TwoWriters(RuleBasedStateMachine):
             self.asked = None
 
     def decide(self, conflicts: tuple[FieldConflict, ...], mine: Collection[str]) -> None:
-        """A human sees both values, and takes one of them in each field."""
+        """A human sees both values, and takes one of them in each field. Meanwhile both sides are compared."""
         assert self.asked is not None
+        self.run(self.compare())
         before = self.asked
         proposal = Proposal.model_validate_json(self.run(self.both.contents.get(before.proposal)))
         theirs = {one.field for one in conflicts if one.field not in mine}
@@ -271,12 +270,14 @@ class TwoWriters(RuleBasedStateMachine):
         self.nothing_stays_in_doubt()
 
     async def compare(self) -> None:
-        """Settle what is in doubt by the item's history, as the comparison of both sides does an hour later."""
+        """Settle what is in doubt by the item's history, as the comparison of both sides does. For whenever the run is
+        not at a write.
+        """
         rows = await self.both.ledger.writes(self.key)
-        ours = OurItem(id=self.key.id, in_doubt=tuple(row for row in rows if row.status == "intended"))
         updates = await self.both.tracker.updates(self.key)
-        for row, rev in settled_writes(ours, updates, US, datetime.now(UTC) + HOUR, HOUR / 2, rows):
-            await self.both.ledger.settle(row.operation, "written" if rev else "abandoned", rev, CALLER)
+        for one in settled_writes([row for row in rows if row.status == "intended"], updates, US, rows):
+            status = "written" if one.is_written else "abandoned"
+            await self.both.ledger.settle(one.write.operation, status, one.rev, CALLER)
 
     def both_sides_agree(self) -> None:
         item = self.run(self.both.tracker.get(self.key))

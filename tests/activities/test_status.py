@@ -17,7 +17,7 @@ from pointsman.contracts.work_items import Verdict, WorkItemKey
 from pointsman.domain.deliveries import read
 from pointsman.domain.echoes import write_told
 from pointsman.domain.sync.recognising import write_of
-from pointsman.ports import Unavailable
+from pointsman.ports import Rejected, Unavailable
 from pointsman.store.conflicts import Quarantines
 from tests.activities.sync_rig import Both, both
 
@@ -124,3 +124,23 @@ async def test_a_comment_whose_answer_was_lost_is_found_by_its_mark(world: Both)
     await tell(world, key, 1, "working")
     assert len(await world.person.work_items.comments(key.project, key.id)) == 1
     assert set(await heard(world, key)) == {Verdict.ECHO}
+
+
+async def test_what_the_service_refuses_to_have_said_is_in_no_doubt(world: Both) -> None:
+    class Refusing(Comments):
+        async def add(self, key: WorkItemKey, html: str) -> CommentTold:
+            raise Rejected("no permission to comment")
+
+    key = await taken_in(world)
+    with pytest.raises(ApplicationError, match="no permission"):
+        await tell(world, key, 1, "working", Refusing(world.clients))
+    assert [row.status for row in await world.ledger.writes(key)] == ["abandoned"]
+
+
+async def test_a_comment_whose_answer_was_lost_for_good_is_found_by_what_is_said_next(world: Both) -> None:
+    key = await taken_in(world)
+    with pytest.raises(ApplicationError, match="connection reset"):
+        await tell(world, key, 1, "working", LosingComments(world.clients))
+    await tell(world, key, 2, "waiting")
+    assert len(await world.person.work_items.comments(key.project, key.id)) == 1
+    assert {row.status for row in await world.ledger.writes(key)} == {"written"}

@@ -1,5 +1,6 @@
 """How an item stands on both sides: told from one line each, and from its history only where those differ."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,10 +18,12 @@ from pointsman.contracts.reconciliation import (
     Tombstone,
 )
 from pointsman.contracts.records import WriteRecord
+from pointsman.contracts.recovery import CommentVersionTold
 from pointsman.contracts.tracker import ItemUpdate
 from pointsman.contracts.work_items import EventKind, WorkItemKey, WorkItemState
 from pointsman.domain.reconciliation import (
     TEXTS,
+    Settled,
     after_look,
     compare,
     fields_asked,
@@ -28,11 +31,14 @@ from pointsman.domain.reconciliation import (
     has_gap,
     is_over,
     settled_writes,
+    to_settle,
     window,
 )
 from pointsman.domain.reconciliation_tally import FINDINGS_MAX, counted
 from pointsman.domain.recovery import Missed
+from pointsman.domain.sync.recognising import marked
 
+US = "pointsman@fabrikam.example"
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTES = timedelta(minutes=10)
 POLICY = Policy(version="1", scope=(ScopeRule(name="bugs", match=Match(types=("Bug",))),))
@@ -150,29 +156,74 @@ def test_a_tombstone_is_looked_after_until_its_grace_is_over() -> None:
     assert not is_over(ours(), NOW, timedelta())
 
 
-def test_a_write_in_doubt_is_settled_once_it_is_old_and_its_run_is_over() -> None:
-    us = "pointsman@fabrikam.example"
-    made = ItemUpdate(id=3, rev=3, revised_by=us, changed={"System.Title": ("A", "B")})
-    later = NOW + timedelta(hours=1)
-    assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, later, MINUTES) == [(WRITE, 3)]
-    assert settled_writes(ours(in_doubt=(WRITE,)), [], us, later, MINUTES) == [(WRITE, 0)]
-    assert settled_writes(ours(in_doubt=(WRITE,)), [made], us, NOW, MINUTES) == []
-    said = WRITE.model_copy(update={"values": {"System.History": "Working", "+comment": 0}})
-    assert settled_writes(ours(in_doubt=(said,)), [], us, later, MINUTES) == []
-    working = ours(in_doubt=(WRITE,), state=WorkItemState.PUBLISHING)
-    assert settled_writes(working, [made], us, later, MINUTES) == []
+def tells(settled: Sequence[Settled]) -> list[tuple[bool, int]]:
+    return [(one.is_written, one.rev) for one in settled]
+
+
+@pytest.mark.parametrize(
+    ("state", "passed", "left"),
+    [
+        (WorkItemState.DONE, MINUTES * 2, False),
+        (WorkItemState.WAITING, MINUTES * 2, False),
+        (None, MINUTES * 2, False),
+        (WorkItemState.PUBLISHING, MINUTES * 2, True),
+        (WorkItemState.DONE, MINUTES, True),
+    ],
+)
+def test_a_write_in_doubt_is_left_alone_while_somebody_may_be_at_it(
+    state: WorkItemState | None, passed: timedelta, *, left: bool
+) -> None:
+    found = to_settle(ours(in_doubt=(WRITE,), state=state), NOW + passed, MINUTES)
+    assert found == ([] if left else [WRITE])
+
+
+def test_a_write_in_doubt_is_settled_by_the_history() -> None:
+    made = ItemUpdate(id=3, rev=3, revised_by=US, changed={"System.Title": ("A", "B")})
+    assert tells(settled_writes([WRITE], [made], US)) == [(True, 3)]
+    assert tells(settled_writes([WRITE], [], US)) == [(False, 0)]
 
 
 def test_a_write_of_links_in_doubt_is_settled_by_the_history_of_links() -> None:
-    us, later = "pointsman@fabrikam.example", NOW + timedelta(hours=1)
     linked = WRITE.model_copy(update={"values": {"+links": ["System.LinkTypes.Related 9"]}})
     relation: dict[str, Json] = {"rel": "System.LinkTypes.Related", "url": "https://x.example/_apis/wit/workItems/9"}
-    made = ItemUpdate(id=4, rev=2, revised_by=us, links_added=(relation,))
-    doubtful = ours(in_doubt=(linked,))
-    assert settled_writes(doubtful, [made], us, later, MINUTES, [linked]) == [(linked, 2)]
-    assert settled_writes(doubtful, [], us, later, MINUTES, [linked]) == [(linked, 0)]
+    made = ItemUpdate(id=4, rev=2, revised_by=US, links_added=(relation,))
+    assert tells(settled_writes([linked], [made], US, [linked])) == [(True, 2)]
+    assert tells(settled_writes([linked], [], US, [linked])) == [(False, 0)]
     before = linked.model_copy(update={"operation": "op-0", "status": "written", "rev": 2})
-    assert settled_writes(doubtful, [made], us, later, MINUTES, [before, linked]) == [(linked, 0)], "that was another's"
+    assert tells(settled_writes([linked], [made], US, [before, linked])) == [(False, 0)], "that was another's"
+
+
+def comment(text: str, version: int = 1, *, is_deleted: bool = False) -> CommentVersionTold:
+    return CommentVersionTold(comment_id=5, version=version, text=text, is_deleted=is_deleted)
+
+
+NEW, OLD, OTHER = (
+    marked(f"<p>{says}</p>", f"op-{number}") for number, says in ((1, "Working"), (0, "Waits"), (2, "Ends"))
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "comment_id", "said", "written"),
+    [
+        (NEW, 0, [comment(NEW)], True),
+        (NEW, 0, [comment("<p>Working</p>")], True),  # the service took the mark out
+        (NEW, 5, [comment(OLD), comment(NEW, 2), comment("<p>Mine</p>", 3)], True),
+        (NEW, 5, [comment(OLD)], False),
+        (NEW, 0, [], False),
+        (NEW, 0, [comment("", is_deleted=True)], None),
+        (OLD, 5, [comment(OLD), comment(OTHER, 2), comment(OLD, 3)], True),
+        (OLD, 5, [comment(OLD), comment(OTHER, 2)], None),  # that it said so before proves nothing
+        ("", 5, [comment(OLD), comment("", 2, is_deleted=True)], True),
+        ("", 5, [comment(OLD)], False),
+        ("", 6, [comment(OLD)], None),
+    ],
+)
+def test_what_was_said_is_settled_by_the_versions_of_comments(
+    wanted: str, comment_id: int, said: list[CommentVersionTold], written: bool | None
+) -> None:
+    write = WRITE.model_copy(update={"values": {"System.History": wanted, "+comment": comment_id}})
+    found = settled_writes([write], [], US, [write], said)
+    assert [one.is_written for one in found] == ([] if written is None else [written])
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.item_pages import ItemPages
 from pointsman.clients.azure_devops.tracker import Tracker
 from pointsman.clients.azure_devops.type_graphs import TypeGraphs
+from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Match, Policy, ScopeRule
 from pointsman.contracts.reconciliation import ReconcileCarry, ReconcileRequest, ReconcileTally
 from pointsman.contracts.records import Caller, Chain, DeliveryState, NewDelivery, WriteIntent
@@ -28,6 +29,7 @@ from pointsman.contracts.recovery import RecoveredFrom
 from pointsman.contracts.work_items import Transition, Usage, WorkItemKey, WorkItemState
 from pointsman.domain.briefing import facts_of
 from pointsman.domain.recovery import Listened, body_of, missing
+from pointsman.domain.sync.recognising import COMMENT, HISTORY, marked
 from pointsman.ports_reconciliation import ItemPages as Pages
 from pointsman.sandbox.azure_devops.config import Organisation, Project, SandboxConfig
 from pointsman.store.agreements import Agreements
@@ -132,6 +134,11 @@ class Reconciled:
     async def intend(self, item_id: int, operation: str, base_rev: int, **values: int) -> None:
         named = {name.replace("__", "."): value for name, value in values.items()}
         intent = WriteIntent(operation=operation, chain=chain_of(item_id), base_rev=base_rev, values={**named})
+        await self.ledger.intend(intent, Caller(workflow_id="w", run_id="r"))
+
+    async def say(self, item_id: int, operation: str, html: str) -> None:
+        values: dict[str, Json] = {HISTORY: marked(html, operation), COMMENT: 0}
+        intent = WriteIntent(operation=operation, chain=chain_of(item_id), base_rev=1, values=values)
         await self.ledger.intend(intent, Caller(workflow_id="w", run_id="r"))
 
     def rollbacks(self) -> Rollbacks:

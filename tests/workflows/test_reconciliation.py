@@ -1,6 +1,6 @@
 """Items of a project compared with our books: each standing, what is mended, and what only the recycle bin may say."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pointsman.contracts.reconciliation import ReconcileFinding, ReconcileReport
 from pointsman.contracts.records import DeliveryState, Selection
 from pointsman.contracts.sync import RepairRules, SyncPolicy
 from pointsman.contracts.work_items import WorkItemState
+from pointsman.domain.sync.recognising import marked
 from pointsman.store.agreements import Agreements
 from pointsman.store.audit import Audit
 from pointsman.store.conflicts import Conflicts
@@ -160,6 +161,59 @@ async def test_writes_in_doubt_are_settled_by_the_history(rig: Reconciled) -> No
     assert writes == {"carried-out": ("written", 2), "never": ("abandoned", 0)}
     (event,) = await Audit(rig.store).find(action="write.written")
     assert event.data["evidence"] == "reconciliation: its revision"
+
+
+async def a_run_waits(rig: Reconciled, item: int) -> None:
+    await rig.take_in(item, WorkItemState.WAITING)
+
+
+async def a_delivery_is_dead(rig: Reconciled, item: int) -> None:
+    await rig.azure.person.work_items.patch(item, [set_field(TITLE, "Basket loses items")])
+    await rig.compare()
+    (row,) = await rig.inbox.find(state="pending")
+    await rig.inbox.settle(row.id, DeliveryState.DEAD, "10 attempts")
+
+
+async def it_moved(rig: Reconciled, item: int) -> None:
+    await move(rig, item, "Contoso")
+
+
+@pytest.mark.parametrize("stands", [a_run_waits, a_delivery_is_dead, it_moved])
+async def test_writes_in_doubt_are_settled_whatever_else_there_is_to_say_of_the_item(
+    rig: Reconciled, stands: Callable[[Reconciled, int], Awaitable[None]]
+) -> None:
+    item = await known(rig)
+    await stands(rig, item)
+    there = await rig.azure.service.work_items.get(item)
+    await rig.intend(item, "carried-out", there.rev, Microsoft__VSTS__Common__Priority=1)
+    await rig.azure.service.work_items.patch(item, [set_field(PRIORITY, 1)])
+    assert (await rig.compare()).writes == 1
+    assert [(one.status, one.rev) for one in await rig.ledger.writes(key(item))] == [("written", there.rev + 1)]
+
+
+async def test_writes_in_doubt_to_an_item_that_nobody_worked_on_are_settled(rig: Reconciled) -> None:
+    item = (await rig.azure.make("Epic", "Tills")).id
+    await rig.intend(item, "never", 1, Microsoft__VSTS__Common__Priority=1)
+    assert (await rig.compare()).writes == 1
+
+
+async def test_what_was_said_and_never_answered_is_settled_by_the_comments(rig: Reconciled) -> None:
+    item = await known(rig)
+    for operation in ("r/status.1", "r/status.2"):
+        await rig.say(item, operation, f"<p>{operation}</p>")
+    await rig.azure.service.work_items.add_comment(PROJECT, item, marked("<p>r/status.1</p>", "r/status.1"))
+    assert (await rig.compare()).writes == 2
+    writes = {one.operation: one.status for one in await rig.ledger.writes(key(item))}
+    assert writes == {"r/status.1": "written", "r/status.2": "abandoned"}
+
+
+async def test_of_a_write_in_doubt_to_an_item_that_is_gone_it_is_told_that_nobody_can_know(rig: Reconciled) -> None:
+    item = await known(rig)
+    await rig.intend(item, "perhaps", 1, Microsoft__VSTS__Common__Priority=1)
+    await rig.azure.person.work_items.delete(item)
+    assert found(await rig.compare()).reason.endswith("writes in doubt that only its history could tell of: 1")
+    await rig.azure.person.work_items.restore(item)
+    assert (await rig.compare()).writes == 1
 
 
 async def test_the_recycle_bin_makes_a_tombstone_and_restoring_clears_it(rig: Reconciled) -> None:
