@@ -111,7 +111,10 @@ def services(store: Store) -> Services:
         ),
         metrics=Metrics(),
         standing=Standings(store),
-        checks=(health.store_check(inbox), health.policy_check(POLICY), health.intake_check(2)),
+        checks=tuple(
+            replace(check, timeout=timedelta(seconds=60))
+            for check in (health.store_check(inbox), health.policy_check(POLICY), health.intake_check(2))
+        ),
         ui_url="http://127.0.0.1:8233",
         version="1.2.3",
         chains=ChainBooks(Chains(store), inbox, Items(store), Escalations(store), Ledger(store)),
