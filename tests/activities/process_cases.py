@@ -170,7 +170,7 @@ OF_CMMI: dict[str, tuple[Case, Case]] = {
     "EST-1": (with_fields("Requirement", {SIZE: 3}, "Active"), case("Requirement", "Active", Step({SIZE: 3}))),
     "EST-1.task": (with_fields("Task", {ESTIMATE: 3}, "Active"), case("Task", "Active", Step({ESTIMATE: 3}))),
     "PLAN-1": (
-        case("Bug", Step({STATE: "Active", "System.IterationPath": "CMMI\\Iteration 1"})),
+        case("Bug", Step({STATE: "Active", "System.IterationPath": "CMMI\\Now"})),
         case("Bug", "Active"),
     ),
     "CAR-1": (

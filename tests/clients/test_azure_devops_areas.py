@@ -65,6 +65,23 @@ async def test_nodes_are_made_found_renamed_and_removed(azure: Azure) -> None:
     assert list((await nodes.get("Fabrikam", Tree.ITERATIONS)).paths()) == ["Fabrikam"]
 
 
+async def test_items_go_with_their_area(azure: Azure) -> None:
+    nodes, area = azure.service.nodes, "System.AreaPath"
+    await nodes.create("Fabrikam", Tree.AREAS, "Shop")
+    await nodes.create("Fabrikam", Tree.AREAS, "Till", parent="Shop")
+    item = await azure.make()
+    moved = await azure.person.work_items.patch(item.id, [set_field(area, "fabrikam\\SHOP\\till")])
+    assert moved.fields[area] == "Fabrikam\\Shop\\Till"
+    await nodes.rename("Fabrikam", Tree.AREAS, "Shop", "Store")
+    renamed = await azure.person.work_items.get(item.id)
+    assert (renamed.fields[area], renamed.rev) == ("Fabrikam\\Store\\Till", moved.rev)
+    under = "SELECT [System.Id] FROM WorkItems WHERE [System.AreaPath] UNDER 'Fabrikam\\Store'"
+    assert await azure.person.work_items.query(under) == [item.id]
+    root = await nodes.get("Fabrikam", Tree.AREAS)
+    await nodes.delete("Fabrikam", Tree.AREAS, "Store", root.id)
+    assert (await azure.person.work_items.get(item.id)).fields[area] == "Fabrikam"
+
+
 async def test_iterations_have_dates(azure: Azure) -> None:
     start, finish = datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 13, tzinfo=UTC)
     await azure.service.nodes.create("Fabrikam", Tree.ITERATIONS, "Sprint 1", start=start, finish=finish)

@@ -16,6 +16,7 @@ from pointsman.sandbox.azure_devops.config import ADA, Account, Organisation
 from pointsman.sandbox.azure_devops.directory import Directory
 from pointsman.sandbox.azure_devops.documents import parse
 from pointsman.sandbox.azure_devops.git_state import Code
+from pointsman.sandbox.azure_devops.rules import TREES
 from pointsman.sandbox.azure_devops.state import Item, Relation, World
 from pointsman.sandbox.azure_devops.trees import Forest, Node, Team
 from tests.sandbox.known import KnownIdentity, KnownProject
@@ -101,11 +102,14 @@ class PreparedWork:
         self._places(project, path, body)
 
     def _home(self, body: Json) -> str:
-        """The project of the areas that a document puts the item into."""
+        """The project of the nodes that a document puts the item into, which are made."""
+        home = ""
         for operation in _operations(body):
-            if operation.get("path") in ("/fields/System.AreaPath", "/fields/System.IterationPath"):
-                return self._ground.project(str(operation.get("value")).partition("\\")[0])
-        return ""
+            if group := TREES.get(str(operation.get("path")).removeprefix("/fields/")):
+                first, *names = str(operation.get("value")).split("\\")
+                home = self._ground.project(first)
+                self._world.forest.plant(ORGANISATION, home, group, names)
+        return home
 
     def _item(self, number: int, project: str, body: Json = None) -> Item:
         items = self._world.items_of(self._ground.organisation)
@@ -156,11 +160,7 @@ class PreparedWork:
         if held := FILE.search(path):
             self._world.files[held[1].lower()] = b"Documented"
         if node := NODE.search(path):
-            root = self._world.forest.root(ORGANISATION, project, node[1].lower())
-            for name in (node[2] or "").split("/") if node[2] else ():
-                found = root.child(name) or Node(next(self._world.forest.ids), name)
-                root.children = [*(one for one in root.children if one is not found), found]
-                root = found
+            self._world.forest.plant(ORGANISATION, project, node[1].lower(), (node[2] or "").split("/") * bool(node[2]))
         if (team := TEAM.search(path)) and team[2]:
             found_project = self._ground.organisation.project(team[1])
             assert found_project is not None

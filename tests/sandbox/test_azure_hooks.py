@@ -123,6 +123,7 @@ async def test_filter_lets_through_what_fits(
 ) -> None:
     await subscribe(azure, hook, "created", **filters)
     title, area = {"op": "add", "path": "/fields/System.Title", "value": "x"}, "Fabrikam\\Search\\Index"
+    azure.world.forest.plant("fabrikam", "Fabrikam", "areas", ["Search", "Index"])
     await azure.person.work_items.create("Fabrikam", "Bug", [{**title}, set_field("System.AreaPath", area)])
     await azure.person.work_items.create("Fabrikam", "Task", [{**title}, set_field("System.Tags", "a; Urgent")])
     await hook.wait(len(delivered))

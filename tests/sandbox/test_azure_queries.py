@@ -31,6 +31,8 @@ ROWS: tuple[tuple[str, str, dict[str, Json]], ...] = (
 def items() -> list[Item]:
     world = World(config())
     organisation = world.config.organisations[0]
+    for names in (["Search", "Index"], ["Searching"]):
+        world.forest.plant(organisation.name, "Fabrikam", "areas", names)
     for kind, title, fields in ROWS:
         wanted: dict[str, Json] = {"System.Title": title, **fields}
         document = Document(fields=tuple(FieldEdit(name, value, merge=False) for name, value in wanted.items()))

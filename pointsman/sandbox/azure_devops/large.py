@@ -113,6 +113,8 @@ def seed_large(world: World, organisation: Organisation, project: str, items_cou
     gc.disable()  # what is made here stays: to look for garbage among it, again and again, takes a third of the time
     try:
         past = Past(world, organisation, project, world.process_of(organisation, project), Random(number))  # noqa: S311 - a past that can be made again, no secret
+        for area in AREAS:
+            world.forest.plant(organisation.name, project, "areas", [area])
         for name, share in SHARES.items():
             count = max(1, round(items_count * share))
             past.made[name] = [_item(past, past.process.kinds[name], place) for place in range(count)]

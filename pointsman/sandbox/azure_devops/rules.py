@@ -21,6 +21,8 @@ from pointsman.sandbox.azure_devops.state import Item, World
 TAGS_MAX = 100
 FORGEABLE = {"System.CreatedBy", "System.CreatedDate", "System.ChangedBy", "System.ChangedDate"}
 """Fields that nobody may set, except with `bypassRules`."""
+TREES = {"System.AreaPath": "areas", "System.IterationPath": "iterations"}
+"""By field: the tree that its value is a place in."""
 UNLISTED = ("HasValues", "LimitedToValues", "InvalidNotOldValue")
 LISTED_OR_OLD = ("Required", "HasValues", "LimitedToValues", "AllowsOldValue", "InvalidNotOldValue")
 _ENTERED = {"InProgress": "Activated", "Resolved": "Resolved", "Completed": "Closed"}
@@ -78,6 +80,8 @@ def edit(world: World, draft: Draft, change: FieldEdit) -> None:
         value = _tags(draft.fields, change)
     else:
         value = read(world, change, definition, anybody=draft.bypass)
+        if definition.shape is Shape.TREE:
+            value = _node(world, draft, change.name, str(value or ""))
         if value is not None and not draft.bypass:
             _require_allowed(change.name, definition, value)
     draft.touched.add(change.name)
@@ -93,8 +97,6 @@ def settle(draft: Draft) -> None:
         _require_way(draft)
     if draft.changes_state:
         _enter(draft)
-    for name in ("System.AreaPath", "System.IterationPath"):
-        _require_node(draft, name, str(draft.fields.get(name, "")))
     if draft.bypass:
         return
     broken = [*_missing(draft), *_locked(draft), *_unreasoned(draft)]
@@ -230,8 +232,10 @@ def _tags(fields: Fields, change: FieldEdit) -> Value:
     return "; ".join(sorted(unique.values(), key=str.lower))
 
 
-def _require_node(draft: Draft, name: str, path: str) -> None:
-    root = draft.project.lower()
-    if path.lower() != root and not path.lower().startswith(f"{root}\\"):
+def _node(world: World, draft: Draft, name: str, path: str) -> str:
+    """A path as its nodes are written. There is no item without one."""
+    spelled = world.forest.spelled(draft.item.organisation.name, draft.project, TREES[name], path)
+    if not spelled:
         message = f"TF401347: Invalid tree name given for work item {draft.item.id}, field '{name}'."
         raise ServiceError(400, message, "WorkItemTrackingTreeNodeNotFoundException")
+    return spelled

@@ -9,6 +9,7 @@ from pointsman.sandbox.azure_devops.process import COMMON, SCHEDULING, TCM
 from pointsman.sandbox.azure_devops.state import World
 
 ORGANISATION, PROJECT = "fabrikam", "Fabrikam"
+AREAS = ("Checkout", "Search")
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def seed(world: World) -> None:
     organisation = world.organisation(ORGANISATION)
     if organisation is None or organisation.project(PROJECT) is None:
         return
+    for area in AREAS:
+        world.forest.plant(ORGANISATION, PROJECT, "areas", [area])
     process = world.process_of(organisation, PROJECT)
     for past in PASTS:
         edited = (FieldEdit(name, value, merge=False) for name, value in past.fields.items())

@@ -1,6 +1,6 @@
 """Areas and iterations that somebody made, and teams. Names are compared without case."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from uuid import NAMESPACE_URL, uuid5
@@ -26,6 +26,13 @@ class Node:
         yield self
         for child in self.children:
             yield from child.all()
+
+    def way_to(self, number: int) -> list[str]:
+        """Names from this node down to the one of that number; empty where it is not below."""
+        if self.id == number:
+            return [self.name]
+        ways = (child.way_to(number) for child in self.children)
+        return next(([self.name, *way] for way in ways if way), [])
 
     @property
     def identifier(self) -> str:
@@ -53,3 +60,28 @@ class Forest:
         if place not in self.roots:
             self.roots[place] = Node(next(self.ids), project)
         return self.roots[place]
+
+    def plant(self, organisation: str, project: str, group: str, names: Sequence[str]) -> Node:
+        """The node below these names, made with all above it where it is not there."""
+        node = self.root(organisation, project, group)
+        for name in names:
+            below = node.child(name)
+            if below is None:
+                below = Node(next(self.ids), name)
+                node.children.append(below)
+            node = below
+        return node
+
+    def spelled(self, organisation: str, project: str, group: str, path: str) -> str:
+        """A path as its nodes are written; empty where there is no such node."""
+        first, *names = path.split("\\")
+        if first.lower() != project.lower():
+            return ""
+        node, written = self.root(organisation, project, group), [project]
+        for name in names:
+            below = node.child(name)
+            if below is None:
+                return ""
+            node = below
+            written.append(node.name)
+        return "\\".join(written)
