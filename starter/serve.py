@@ -242,7 +242,7 @@ def _services(
             user=settings.webhook_user,
             secrets=settings.webhook_secrets,
             body_bytes_max=settings.webhook_max_bytes,
-            organisation=organisations[0] if len(organisations) == 1 else "",
+            organisations=tuple(organisations),
             subscriptions=frozenset(name.lower() for name in settings.webhook_subscriptions),
             sources=networks(settings.webhook_sources),
             proxies=networks(settings.webhook_trusted_proxies),

@@ -27,8 +27,8 @@ class IntakeSettings:
     user: str
     secrets: tuple[SecretStr, ...]
     body_bytes_max: int
-    organisation: str = ""
-    """Counts where a delivery names none; empty when there are several."""
+    organisations: tuple[str, ...] = ()
+    """Those that settings name: only their deliveries have an effect; empty: those of all."""
     subscriptions: frozenset[str] = frozenset()
     """Only deliveries of these have an effect, in lower case; empty: of all."""
     sources: tuple[Network, ...] = ()
@@ -37,6 +37,11 @@ class IntakeSettings:
     """Whose word on the caller's address counts."""
     read_timeout: timedelta = timedelta(seconds=30)
     store_timeout: timedelta = timedelta(seconds=15)
+
+    @property
+    def organisation(self) -> str:
+        """Counts where a delivery names none; empty when there are several."""
+        return self.organisations[0] if len(self.organisations) == 1 else ""
 
 
 @dataclass(frozen=True)

@@ -119,13 +119,19 @@ class _Receiver:
         return within(source_of(peer, forwarded, self._settings.proxies), self._settings.sources)
 
     def _admitted(self, heard: Heard) -> Heard:
-        """What comes of a subscription that is not on the list is kept without effect: refused, it would be lost."""
-        listed = self._settings.subscriptions
-        if not listed or heard.subscription_id.lower() in (NO_SUBSCRIPTION, *listed):
-            return heard
-        told = heard.subscription_id or "(none)"
-        # It takes no key: what comes of a subscription on the list is no duplicate of this.
-        return replace(heard, kind=None, reason=f"subscription {told} is not on the list", idempotency_key="")
+        """What comes of a subscription that is not on the list, or of an organisation that nobody reads here, is kept
+        without effect: refused, it would be lost."""
+        # It takes no key: what comes once it is on the list is no duplicate of this.
+        why = self._why_not(heard)
+        return replace(heard, kind=None, reason=why, idempotency_key="") if why else heard
+
+    def _why_not(self, heard: Heard) -> str:
+        listed, known = self._settings.subscriptions, self._settings.organisations
+        if listed and heard.subscription_id.lower() not in (NO_SUBSCRIPTION, *listed):
+            return f"subscription {heard.subscription_id or '(none)'} is not on the list"
+        if known and heard.kind and heard.organisation not in known:
+            return f"organisation {heard.organisation!r} is not among those of settings: {', '.join(known)}"
+        return ""
 
     async def _read(self, body: bytes) -> Heard:
         if len(body) <= BIG_BYTES:

@@ -49,6 +49,17 @@ async def test_subscription_on_the_list_has_an_effect_and_no_other(serve: Serve)
     assert kept[tested.json()["id"]].reason.startswith("test notification")
 
 
+async def test_what_comes_of_an_organisation_that_settings_do_not_name_is_kept_without_effect(serve: Serve) -> None:
+    web = await serve(organisations=("fabrikam", "quayside"))
+    foreign = await send(web, created())
+    await send(web, created(resourceContainers={"account": {"baseUrl": "https://Quayside.visualstudio.com/"}}))
+    kept = {row.id: row for row in await web.kept()}
+    assert (foreign.status_code, len(web.woken)) == (202, 1)
+    row = kept[foreign.json()["id"]]
+    assert (row.state, row.organisation) == (DeliveryState.UNKNOWN, "harbour")
+    assert row.reason == "organisation 'harbour' is not among those of settings: fabrikam, quayside"
+
+
 async def test_address_that_may_not_deliver_is_refused_and_told(serve: Serve) -> None:
     web = await serve(sources=networks(["203.0.113.0/24"]))
     answer = await send(web, created(), forwarded="203.0.113.7")
