@@ -1,24 +1,25 @@
 """The side effects of taking writes back: read the item's whole history, set old values in a new revision, move links
 back, and take back what was said."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from temporalio import activity
 
 from activities.outside import beating, caller, chain, outside
+from activities.sync import Writer
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import AuditEvent, Chain, WriteIntent, WriteRecord
 from pointsman.contracts.rollback import FieldHeld, RollbackPlan, RollbackRequest, RollbackResult
 from pointsman.contracts.tracker import ItemWrite, LinkWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
-from pointsman.domain.echoes import explains, is_of_fields
 from pointsman.domain.loose import string
 from pointsman.domain.rollback import TAGS, Known, plan, shown
 from pointsman.domain.sync.agreeing import links_of
-from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, linked_by, values_of
-from pointsman.ports import Audit, Conflict, Ledger, Rejected, Unavailable, WorkTracker
+from pointsman.domain.sync.recognising import BY, COMMENT, HISTORY, values_of
+from pointsman.ports import Audit, Ledger, WorkTracker
 from pointsman.ports_sync import Agreements, Commenter, Quarantines, TypeGraphs
 
 WOULD, WRITTEN, UNCHANGED, REFUSED = "would", "written", "unchanged", "refused"
@@ -27,6 +28,13 @@ WhyNot = Callable[[WorkItemKey, TrackedItem, ItemWrite], Awaitable[str]]
 COMMENT_ROW = "/comment-"
 """Between the operation and the number of a comment: each has a row of its own."""
 PROJECT, TYPE = "System.TeamProject", "System.WorkItemType"
+
+
+class _Books(NamedTuple):
+    """What a write looks at and moves."""
+
+    agreements: Agreements
+    quarantines: Quarantines
 
 
 class Rollbacks:
@@ -52,6 +60,7 @@ class Rollbacks:
         self._audit = audit
         self._why_not = why_not
         self._comments = comments
+        self._writer = Writer(tracker, ledger, _Books(agreements, quarantines))
 
     @activity.defn(name="rollback.plan")
     async def plan(self, ask: RollbackRequest) -> RollbackResult:
@@ -98,43 +107,26 @@ class Rollbacks:
 
     async def _write(self, ask: RollbackRequest) -> RollbackResult:
         item = await self._tracker.get(ask.key)
-        writes = await self._ledger.writes(ask.key)
-        before = next((one for one in writes if one.operation == ask.operation), None)
-        if before is not None and (rev := await self._made(ask, before, writes)):
+        rows = await self._writer.rows(ask.key, ask.operation)
+        if rows and not item.deleted and (rev := await self._writer.recover(_chain(ask), item, rows)):
+            rows = await self._writer.rows(ask.key, ask.operation)
+            before = next(one for one in rows if one.status == WRITTEN)
             await self._unsay(ask, await self._plan(ask, item))
             await self._finish(ask, rev, before.values, item)
             return _result(ask, WRITTEN, RollbackPlan(rev=before.base_rev), rev)
         found = await self._plan(ask, item)
-        if _status(found) == UNCHANGED and any(_is_comment_of(ask, one) for one in writes):
+        if _status(found) == UNCHANGED and any(_is_comment_of(ask, one) for one in await self._ledger.writes(ask.key)):
             await self._finish(ask, 0, {}, item)  # an earlier attempt took back what was said, and all of it
             return _result(ask, WRITTEN, found)
         if _status(found) != WOULD:
             return _result(ask, _status(found), found)
-        values, rev = _values(found), 0
-        if values:
-            item = await self._set(ask, item, found, values)
+        change, rev = _change(found), 0
+        if values := values_of(change):
+            item = await self._writer.write(_chain(ask), ask.operation, item, change)
             rev = item.rev
         await self._unsay(ask, found)
         await self._finish(ask, rev, values, item)
         return _result(ask, WRITTEN, found, rev)
-
-    async def _set(
-        self, ask: RollbackRequest, item: TrackedItem, found: RollbackPlan, values: dict[str, Json]
-    ) -> TrackedItem:
-        """Fields and links, in one PATCH."""
-        if found.links:  # they are told at their other ends too, and there the account alone says whose they are
-            values = {**values, BY: await self._tracker.identity(ask.key.organisation)}
-        intent = WriteIntent(operation=ask.operation, chain=_chain(ask), base_rev=item.rev, values=values)
-        await self._ledger.intend(intent, caller())
-        try:
-            written = await self._tracker.write(ask.key, item.rev, _change(found))
-        except Conflict as error:
-            raise Unavailable(f"revision {item.rev} was overtaken: {error}") from error
-        except Rejected:
-            await self._ledger.settle(ask.operation, "abandoned", 0, caller())
-            raise
-        await self._ledger.settle(ask.operation, WRITTEN, written.rev, caller())
-        return written
 
     async def _unsay(self, ask: RollbackRequest, found: RollbackPlan) -> None:
         """Comments, one by one: each is looked at anew by the next attempt, so that none is edited twice."""
@@ -153,21 +145,6 @@ class Rollbacks:
             else:
                 await self._comments.delete(ask.key, one.id)
             await self._ledger.settle(operation, WRITTEN, 0, caller(), f"comment {one.id}")
-
-    async def _made(self, ask: RollbackRequest, before: WriteRecord, writes: Sequence[WriteRecord]) -> int:
-        """The revision that an earlier attempt made; 0 when it certainly wrote nothing."""
-        if before.status == WRITTEN:
-            return before.rev
-        me = await self._tracker.identity(ask.key.organisation)
-        updates = await self._tracker.updates(ask.key, after_rev=before.base_rev - 1)
-        later = [one for one in updates if one.rev > before.base_rev]
-        made = (one.rev for one in later if one.revised_by == me and explains(before.values, one.changed))
-        rev = next(made, 0)
-        if not rev and not is_of_fields(before) and (linked := linked_by(before, updates, me, writes)):
-            rev = next(one.rev for one in updates if one.id == linked)
-        if rev:
-            await self._ledger.settle(ask.operation, WRITTEN, rev, caller())
-        return rev
 
     async def _finish(self, ask: RollbackRequest, rev: int, values: Mapping[str, Json], item: TrackedItem) -> None:
         """Both sides agree on it now, and the log says who wanted it, and why. Idempotent."""
@@ -220,11 +197,6 @@ def _change(found: RollbackPlan) -> ItemWrite:
         links=tuple(link for link, comes_back in links if comes_back),
         unlinks=tuple(link for link, comes_back in links if not comes_back),
     )
-
-
-def _values(found: RollbackPlan) -> dict[str, Json]:
-    """As the ledger keeps them."""
-    return values_of(_change(found))
 
 
 def _result(ask: RollbackRequest, status: str, found: RollbackPlan, rev: int = 0) -> RollbackResult:

@@ -14,13 +14,13 @@ from pointsman.domain.sync.agreeing import link_name, links_of
 from pointsman.domain.sync.recognising import AGAIN, BY, LINKS, UNLINKS, fit, linked_by, links_at, values_of
 from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
-from pointsman.ports_sync import SyncBooks
+from pointsman.ports_sync import WriteBooks
 
 
 class Writer:
     """Every write is at most one revision, however often it is tried."""
 
-    def __init__(self, tracker: WorkTracker, ledger: Ledger, sync: SyncBooks) -> None:
+    def __init__(self, tracker: WorkTracker, ledger: Ledger, sync: WriteBooks) -> None:
         self._tracker = tracker
         self._ledger = ledger
         self._sync = sync

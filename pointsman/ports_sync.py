@@ -113,6 +113,15 @@ class Commenter(Protocol):
         """Idempotent."""
 
 
+class WriteBooks(Protocol):
+    """What each write looks at, and moves."""
+
+    @property
+    def agreements(self) -> Agreements: ...
+    @property
+    def quarantines(self) -> Quarantines: ...
+
+
 @dataclass(frozen=True)
 class SyncBooks:
     """What whoever writes to items works with besides the ledger."""

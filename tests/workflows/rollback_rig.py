@@ -113,17 +113,18 @@ def request(item_id: int, *, force: bool = False, dry_run: bool = False, **scope
 class Unlucky:
     """Loses the first answer of a write, or is overtaken before it."""
 
-    def __init__(self, rig: RollingBack, trouble: str) -> None:
+    def __init__(self, rig: RollingBack, trouble: str, theirs: Mapping[str, Json] | None = None) -> None:
         self.__dict__.update(vars(rig.tracker))
         self.get, self.updates, self.identity = rig.tracker.get, rig.tracker.updates, rig.tracker.identity
         self.heard = rig.tracker.heard
         self._rig = rig
-        self._trouble = trouble
+        self._trouble, self._theirs = trouble, theirs or {PRIORITY: 4}
 
     async def write(self, key: WorkItemKey, rev: int, change: ItemWrite) -> TrackedItem:
         trouble, self._trouble = self._trouble, ""
         if trouble == "overtaken":
-            await self._rig.azure.person.work_items.patch(key.id, [set_field(PRIORITY, 4)])
+            theirs = [set_field(name, value) for name, value in self._theirs.items()]
+            await self._rig.azure.person.work_items.patch(key.id, theirs)
         if trouble == "refused":
             raise Rejected("TF401320: Rule Error", code="TF401320")
         written = await self._rig.tracker.write(key, rev, change)

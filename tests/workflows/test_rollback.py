@@ -155,6 +155,23 @@ async def test_a_change_that_comes_in_between_is_respected(rig: RollingBack) -> 
         await ActivityEnvironment().run(room.write, ask)
     result = await ActivityEnvironment().run(room.write, ask)
     assert (result.status, (await rig.fields(made.id))[PRIORITY]) == ("refused", 4)
+    assert (await rig.ledger.writes(key(made.id)))[-1].status == "abandoned", "nobody need doubt it"
+
+
+async def test_an_answer_that_was_lost_behind_a_change_in_between_leads_to_no_second_write(rig: RollingBack) -> None:
+    """The attempt that comes through sets other values than the one that was overtaken."""
+    made = await rig.azure.make()
+    await rig.write(made.id, "run-1/1.1", {TAGS: "ours"})
+    ask = request(made.id, write="run-1/1.1")
+    for trouble in ("overtaken", "lost"):
+        with pytest.raises(ApplicationError):
+            await ActivityEnvironment().run(rig.rollbacks(Unlucky(rig, trouble, {TAGS: "ours; theirs"})).write, ask)
+    result = await ActivityEnvironment().run(rig.rollbacks().write, ask)
+    assert (result.status, result.rev, (await rig.fields(made.id))[TAGS]) == ("written", 4, "theirs")
+    overtaken, written = (await rig.ledger.writes(key(made.id)))[1:]
+    assert [(one.status, one.rev) for one in (overtaken, written)] == [("abandoned", 0), ("written", 4)]
+    assert written.values[TAGS] == ["theirs"]
+    assert len(await Audit(rig.store).find(action="item.rolled_back")) == 1
 
 
 async def test_what_the_service_refuses_is_given_up_in_the_ledger(rig: RollingBack) -> None:
