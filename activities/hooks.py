@@ -41,8 +41,8 @@ class HookWatch:
 
     async def _silent(self, ask: WatchHooks, states: Sequence[HookState]) -> list[HookState]:
         """Before a recovery: those that were silent the last time. After it: events that came back, of a type of which
-        nothing was delivered, and whose subscriptions seem well."""
-        troubled = {one.event_type for one in states}
+        nothing was delivered, and whose subscriptions seem well, and seemed so before."""
+        troubled = {*ask.deaf, *(one.event_type for one in states)}
         if ask.recovered is None:
             before = await self._recoveries.hooks(ask.organisation)
             return [one for one in before if one.problem is HookProblem.SILENT and one.event_type not in troubled]

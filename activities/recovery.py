@@ -281,6 +281,7 @@ def _after(work: _Step, watermark: Watermark, batch: StreamBatch) -> RecoverCarr
         tally=work.tally(),
         batches=carry.batches + 1,
         seen=tuple(work.seen),
+        deaf=carry.deaf,
     )
 
 

@@ -9,6 +9,7 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from activities.hooks import HookWatch
 from activities.recovery import Recovery
 from pointsman.contracts.recovery import (
+    HookProblem,
     ReadBatch,
     RecoverCarry,
     RecoverRequest,
@@ -86,9 +87,10 @@ class RecoverEvents:
             recovered=None if tally is None else tally.recovered,
             since=self._carry.floor,
             dry_run=ask.dry_run,
+            deaf=self._carry.deaf,
         )
         try:
-            await workflow.execute_activity_method(
+            found = await workflow.execute_activity_method(
                 HookWatch.watch,
                 watch,
                 start_to_close_timeout=BATCH_TIME,
@@ -101,6 +103,9 @@ class RecoverEvents:
                 raise
             reason = f"they were not looked after: {error.cause}"
             self._name(Unrecovered(what=SUBSCRIPTIONS, reason=reason, gap=SUBSCRIPTIONS, lasts=True))
+            return
+        deaf = {one.event_type for one in found.hooks if one.problem is not HookProblem.SILENT}
+        self._carry = self._carry.model_copy(update={"deaf": tuple(sorted(deaf))})
 
     def _name(self, one: Unrecovered) -> None:
         """Once, however often it is found."""

@@ -87,6 +87,8 @@ class RecoverCarry(Contract):
     batches: int = 0
     seen: tuple[int, ...] = ()
     """Items that a dry run has counted: nothing it finds is kept, so it would find it again in the next stream."""
+    deaf: tuple[str, ...] = ()
+    """Types of events whose subscriptions were found in trouble before the streams were read."""
 
 
 class RecoverRequest(Contract):
@@ -259,6 +261,8 @@ class WatchHooks(Contract):
     """What a recovery brought back, by type of event; None before one."""
     since: datetime | None = None
     """From when on it looked."""
+    deaf: tuple[str, ...] = ()
+    """Types of events of which it is known why none came."""
 
 
 class HooksFound(Contract):

@@ -191,14 +191,17 @@ async def test_trouble_with_subscriptions_is_kept_told_and_repaired_before_the_g
     left = down.model_copy(
         update={"subscription_id": "s2", "status": "disabledByUser", "problem": HookProblem.SWITCHED_OFF}
     )
-    keeper = QuietKeeper(down, left)
+    gone = HookState(organisation="fabrikam", event_type="workitem.commented", problem=HookProblem.MISSING)
+    keeper = QuietKeeper(down, left, gone)
     async with rig.worker(keeper):
-        await rig.recover(watch=True)
-    assert keeper.replaced == [down]
+        result = await rig.recover(watch=True)
+    assert keeper.replaced == [down, gone]
     hooks = {(one.event_type, one.problem) for one in await rig.recoveries.hooks()}
     assert ("workitem.updated", HookProblem.SWITCHED_OFF) in hooks
     assert ("workitem.deleted", HookProblem.SILENT) in hooks
-    (repaired,) = await Audit(rig.store).find(action="hook.repaired")
+    assert result.tally.recovered["workitem.commented"]
+    assert ("workitem.commented", HookProblem.SILENT) not in hooks, "it is known why nothing came"
+    _, repaired = sorted(await Audit(rig.store).find(action="hook.repaired"), key=lambda one: str(one.data["old"]))
     assert (repaired.data["old"], repaired.data["new"], repaired.data["problem"]) == ("s1", "fresh-1", "disabled")
     changed = [event.data["problem"] for event in await Audit(rig.store).find(action="hook.changed")]
     assert changed[:2] == ["disabled", "switched_off"]
