@@ -35,6 +35,9 @@ PATIENT = RetryPolicy(maximum_interval=timedelta(minutes=5))  # for as long as t
 # What comes to nothing is made up for by the item's next event, or by the check on schedule.
 FEW = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=4)
 
+CALLS_OFF = "call-off-decided"
+"""Runs that began before this go on asking who takes a violation on, though somebody has decided on it."""
+
 
 @workflow.defn
 class CheckProcess(Showing):
@@ -147,7 +150,8 @@ class CheckWorkItem(Showing):
 
 @workflow.defn
 class DecideViolation:
-    """Somebody acknowledges a violation or waives it. One run per decision."""
+    """Somebody acknowledges a violation or waives it, and nobody is asked any more who takes it on. One run per
+    decision."""
 
     @workflow.run
     async def run(self, decision: ViolationDecision) -> ProcessViolation:
@@ -159,4 +163,6 @@ class DecideViolation:
             summary=f"{decision.verb.value} {decision.violation_id}",
         )
         workflow.set_current_details(told(found))
+        if found.asked and workflow.patched(CALLS_OFF):
+            await call_off((found.id,))
         return found

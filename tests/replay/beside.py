@@ -25,6 +25,7 @@ from tests.workflows.fakes_of_hooks import QuietKeeper, RefusedKeeper
 from tests.workflows.recovery_rig import PROJECT, migrated, recovering
 from tests.workflows.test_process import CMMI, FABRIKAM, TOLD, Checking
 from workflows.process import DecideViolation
+from workflows.violations import question_id
 
 Play = Callable[[Client], Awaitable[str]]
 
@@ -184,6 +185,20 @@ async def _decided(client: Client, reason: str) -> str:
 @beside("DecideViolation")
 async def waived(client: Client) -> str:
     return await _decided(client, "until the split")
+
+
+@beside("DecideViolation")
+async def acknowledged_while_people_are_asked(client: Client) -> str:
+    name = "process/decide/recorded/asked"
+    async with _checking(client) as rig:
+        await rig.happened(1, (TOLD,))
+        await rig.looked_at(1)
+        await rig.asked(*await rig.violations.find())
+        decision = ViolationDecision(violation_id="VIO-1", verb=ViolationVerb.ACKNOWLEDGE, by="ada")
+        await client.execute_workflow(DecideViolation.run, decision, id=name, task_queue=rig.queue)
+        with suppress(WorkflowFailureError):
+            await client.get_workflow_handle(question_id("VIO-1")).result()
+    return name
 
 
 @beside("DecideViolation")

@@ -219,6 +219,12 @@ MUTANTS = {
         (DECIDED,),
         ("        await workflow.sleep(1)\n" + DECIDED,),
     ),
+    "people are asked on about what somebody has decided on": Mutant(
+        "process.py",
+        "DecideViolation.acknowledged-while-people-are-asked",
+        ("        if found.asked and",),
+        ("        if False and",),
+    ),
     "an item that moved goes on with the same agent": Mutant(
         "item_runs.py",
         "DeliverWorkItem.moved-while-working",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -156,8 +156,12 @@ class Checking:
                 await asyncio.sleep(0.02)
 
     async def close_questions(self) -> None:
+        """Their names are those of violations, which each test counts from one."""
         for row in await Escalations(self.store).find():
-            await self.client.get_workflow_handle(row.workflow_id.removesuffix("/escalation")).cancel()
+            question = self.client.get_workflow_handle(row.workflow_id.removesuffix("/escalation"))
+            await question.cancel()
+            with suppress(WorkflowFailureError):
+                await question.result()
 
     async def dry_run(self) -> list[tuple[str, str, str]]:
         """What would be done, about what, of which item."""
@@ -309,6 +313,18 @@ async def test_a_signal_of_no_known_name_is_shown_by_the_check_of_an_item(checki
     await running.signal("look", "now")
     await checking.looked_at(risk.id)
     assert "- signal `look` with 1 input: no signal of that name is known here" in await shown(running)
+
+
+async def test_nobody_is_asked_any_more_about_a_violation_on_which_somebody_has_decided(checking: Checking) -> None:
+    risk = (await checking.azure.make("Risk", CMMI_Probability=50)).id
+    await checking.happened(risk, (TOLD,))
+    await checking.looked_at(risk)
+    (opened,) = await checking.violations.find()
+    question = (await checking.asked(opened))[opened.id]
+    assert await checking.decide(opened.id, ViolationVerb.ACKNOWLEDGE) is ViolationState.ACKNOWLEDGED
+    with pytest.raises(WorkflowFailureError):
+        await checking.client.get_workflow_handle(question_id(opened.id)).result()
+    assert question.id not in {row.id for row in await Escalations(checking.store).find()}
 
 
 async def test_a_waiver_without_reason_or_for_nothing_is_refused(checking: Checking) -> None:
