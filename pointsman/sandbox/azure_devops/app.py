@@ -17,6 +17,7 @@ from pointsman.sandbox.azure_devops import (
     hook_operations,
     item_operations,
     pages,
+    process_edits,
     process_operations,
     project_operations,
     sign_in,
@@ -46,6 +47,7 @@ AREAS = (
     hook_operations,
     type_operations,
     process_operations,
+    process_edits,
     graph_operations,
     audit_operations,
 )

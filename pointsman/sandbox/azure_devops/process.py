@@ -104,6 +104,8 @@ class Process:
     """Types of each category, its default first."""
     kinds: Mapping[str, Kind] = field(repr=False)
     parent: str = ""
+    reference_name: str = ""
+    """As whoever derived it called it."""
 
     def kind_named(self, name: str) -> Kind | None:
         return next((kind for held, kind in self.kinds.items() if held.lower() == name.lower()), None)

@@ -1,6 +1,6 @@
 """Processes of the organisation as projects may be made with them, and what is in them: types, states, fields, rules.
 
-Nothing of them can be changed here. Rules are those that the stand-in itself holds items to.
+Rules are those that the stand-in itself holds items to. `process_edits` makes inherited ones.
 """
 
 from collections.abc import Iterator
@@ -21,51 +21,51 @@ def processes(call: Call) -> Reply:
 
 
 def process(call: Call) -> Reply:
-    return Reply(_named(call, _process(call)))
+    return Reply(_named(call, process_of(call)))
 
 
 def infos(call: Call) -> Reply:
-    return in_one(list(call.world.processes.values()), lambda one: _info(call, one))
+    return in_one(list(call.world.processes.values()), lambda one: info_json(call, one))
 
 
 def info(call: Call) -> Reply:
-    return Reply(_info(call, _process(call)))
+    return Reply(info_json(call, process_of(call)))
 
 
 def kinds(call: Call) -> Reply:
-    found = _process(call)
+    found = process_of(call)
     return in_one(list(found.kinds.values()), lambda kind: _kind_json(call, found, kind))
 
 
 def kind(call: Call) -> Reply:
-    found = _process(call)
-    return Reply(_kind_json(call, found, _kind(call, found)))
+    found = process_of(call)
+    return Reply(_kind_json(call, found, kind_of(call, found)))
 
 
 def states(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
-    return in_one(list(held.states), lambda name: _state_json(call, found, held, name))
+    found = process_of(call)
+    held = kind_of(call, found)
+    return in_one(list(held.states), lambda name: state_json(call, found, held, name))
 
 
 def state(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
+    found = process_of(call)
+    held = kind_of(call, found)
     name = next((one for one in held.states if _state_id(found, held, one) == call.place["state"]), None)
     if name is None:
-        raise _missing("state", call.place["state"], "WorkItemStateDefinitionNotFoundException")
-    return Reply(_state_json(call, found, held, name))
+        raise missing("state", call.place["state"], "WorkItemStateDefinitionNotFoundException")
+    return Reply(state_json(call, found, held, name))
 
 
 def fields(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
+    found = process_of(call)
+    held = kind_of(call, found)
     return in_one(list(held.fields.items()), lambda one: _field_json(call, found, held, *one))
 
 
 def field(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
+    found = process_of(call)
+    held = kind_of(call, found)
     name = next((one for one in held.fields if one.lower() == call.place["field"]), None)
     if name is None:
         raise unknown_field(call.place["field"])
@@ -73,38 +73,38 @@ def field(call: Call) -> Reply:
 
 
 def rules(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
+    found = process_of(call)
+    held = kind_of(call, found)
     return in_one(list(_rules(held)), lambda rule: _rule_json(call, found, held, *rule))
 
 
 def rule(call: Call) -> Reply:
-    found = _process(call)
-    held = _kind(call, found)
+    found = process_of(call)
+    held = kind_of(call, found)
     shown = (_rule_json(call, found, held, *one) for one in _rules(held))
     one = next((one for one in shown if one["id"] == call.place["rule"]), None)
     if one is None:
-        raise _missing("rule", call.place["rule"], "ProcessRuleNotFoundException")
+        raise missing("rule", call.place["rule"], "ProcessRuleNotFoundException")
     return Reply(one)
 
 
-def _process(call: Call) -> Process:
+def process_of(call: Call) -> Process:
     wanted = call.place["process"].lower()
     found = next((one for one in call.world.processes.values() if one.type_id == wanted), None)
     if found is None:
-        raise _missing("process", wanted, "ProcessNotFoundByTypeIdException")
+        raise missing("process", wanted, "ProcessNotFoundByTypeIdException")
     return found
 
 
-def _kind(call: Call, process: Process) -> Kind:
+def kind_of(call: Call, process: Process) -> Kind:
     wanted = call.place["type"].lower()
     found = next((one for one in process.kinds.values() if one.reference_name.lower() == wanted), None)
     if found is None:
-        raise _missing("work item type", call.place["type"], "ProcessWorkItemTypeDoesNotExistException")
+        raise missing("work item type", call.place["type"], "ProcessWorkItemTypeDoesNotExistException")
     return found
 
 
-def _missing(what: str, name: str, type_key: str) -> ServiceError:
+def missing(what: str, name: str, type_key: str) -> ServiceError:
     """The service's own words are not confirmed."""
     return ServiceError(404, f"VS402362: The {what} {name} does not exist.", type_key)
 
@@ -126,10 +126,10 @@ def _named(call: Call, process: Process) -> dict[str, Json]:
     }
 
 
-def _info(call: Call, process: Process) -> dict[str, Json]:
+def info_json(call: Call, process: Process) -> dict[str, Json]:
     body: dict[str, Json] = {
         "typeId": process.type_id,
-        "referenceName": f"Inherited.{process.type_id.replace('-', '')}" if process.parent else None,
+        "referenceName": _reference_name(process),
         "name": process.name,
         "description": process.description,
         "parentProcessTypeId": process.parent or NOBODY,
@@ -141,6 +141,11 @@ def _info(call: Call, process: Process) -> dict[str, Json]:
         held = [one for one in call.organisation.projects if one.process == process.name]
         body["projects"] = [_project(call, one.name) for one in held]
     return body
+
+
+def _reference_name(process: Process) -> str | None:
+    """The one that was given, or one that nobody else has; the system's have none."""
+    return process.reference_name or (f"Inherited.{process.type_id.replace('-', '')}" if process.parent else None)
 
 
 def _project(call: Call, name: str) -> dict[str, Json]:
@@ -165,7 +170,7 @@ def _kind_json(call: Call, process: Process, kind: Kind) -> dict[str, Json]:
         "inherits": None,
     }
     if call.query.get("$expand", "").lower() in ("states", "all"):
-        body["states"] = [_state_json(call, process, kind, name) for name in kind.states]
+        body["states"] = [state_json(call, process, kind, name) for name in kind.states]
     return body
 
 
@@ -173,7 +178,7 @@ def _state_id(process: Process, kind: Kind, name: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"state/{process.type_id}/{kind.reference_name}/{name}"))
 
 
-def _state_json(call: Call, process: Process, kind: Kind, name: str) -> dict[str, Json]:
+def state_json(call: Call, process: Process, kind: Kind, name: str) -> dict[str, Json]:
     number = _state_id(process, kind, name)
     return {
         "id": number,
@@ -182,8 +187,14 @@ def _state_json(call: Call, process: Process, kind: Kind, name: str) -> dict[str
         "stateCategory": kind.states[name],
         "order": list(kind.states).index(name) + 1,
         "url": _url(call, process, "workItemTypes", kind.reference_name, "states", number),
-        "customizationType": _origin(process),
+        "customizationType": "custom" if _is_added(call, process, kind, name) else _origin(process),
     }
+
+
+def _is_added(call: Call, process: Process, kind: Kind, state: str) -> bool:
+    """Whether the process that this one was derived from has the type, and not the state."""
+    parents = (one.kinds.get(kind.name) for one in call.world.processes.values() if one.type_id == process.parent)
+    return any(parent is not None and state not in parent.states for parent in parents)
 
 
 def _field_json(call: Call, process: Process, kind: Kind, name: str, field: Field) -> dict[str, Json]:
@@ -229,23 +240,23 @@ def _rule_json(call: Call, process: Process, kind: Kind, action: str, state: str
     }
 
 
-_NAMED, _WORK = "process/processes", "work/processes"
-_ONE = f"{_WORK}/{{process:uuid}}"
-_TYPES = f"{_ONE}/workitemtypes"
+NAMED, WORK = "process/processes", "work/processes"
+ONE = f"{WORK}/{{process:uuid}}"
+TYPES = f"{ONE}/workitemtypes"
 OPERATIONS = tuple(
     Operation(f"processes.{name}", "GET", path, handler, scope="organisation")
     for name, path, handler in (
-        ("list", _NAMED, processes),
-        ("get", f"{_NAMED}/{{process:uuid}}", process),
-        ("infos", _WORK, infos),
-        ("info", _ONE, info),
-        ("types", _TYPES, kinds),
-        ("type", f"{_TYPES}/{{type}}", kind),
-        ("states", f"{_TYPES}/{{type}}/states", states),
-        ("state", f"{_TYPES}/{{type}}/states/{{state}}", state),
-        ("fields", f"{_TYPES}/{{type}}/fields", fields),
-        ("field", f"{_TYPES}/{{type}}/fields/{{field}}", field),
-        ("rules", f"{_TYPES}/{{type}}/rules", rules),
-        ("rule", f"{_TYPES}/{{type}}/rules/{{rule}}", rule),
+        ("list", NAMED, processes),
+        ("get", f"{NAMED}/{{process:uuid}}", process),
+        ("infos", WORK, infos),
+        ("info", ONE, info),
+        ("types", TYPES, kinds),
+        ("type", f"{TYPES}/{{type}}", kind),
+        ("states", f"{TYPES}/{{type}}/states", states),
+        ("state", f"{TYPES}/{{type}}/states/{{state}}", state),
+        ("fields", f"{TYPES}/{{type}}/fields", fields),
+        ("field", f"{TYPES}/{{type}}/fields/{{field}}", field),
+        ("rules", f"{TYPES}/{{type}}/rules", rules),
+        ("rule", f"{TYPES}/{{type}}/rules/{{rule}}", rule),
     )
 )
