@@ -1,6 +1,7 @@
 """Real servers for tests: each starts once for a test process, when a test first asks for it, and none is skipped."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -17,6 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from pointsman import temporal
 from pointsman.temporal_server import DevServer, find_server, find_test_server
+from tests.locks import alone
 
 CLOCK_SECONDS_MAX = 60.0
 STARTUP_TIMEOUT = timedelta(seconds=60)  # the machine may be busy with other tests
@@ -94,7 +96,10 @@ def postgres_server() -> Generator[str]:
     memory = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES_MIN else None
     folder = Path(tempfile.mkdtemp(prefix="pm-pg-", dir=memory))
     try:
-        with get_server(folder / "data", cleanup_mode="stop") as server:
+        # Started as root, it runs as a user of its own, and whoever finds none makes one: two at once do not get on.
+        with alone(Path(tempfile.gettempdir()) / f"pointsman-tests-postgres-{os.getuid()}.lock"):
+            started = get_server(folder / "data", cleanup_mode="stop")
+        with started as server:
             url = str(server.get_uri())
             with psycopg.connect(url, autocommit=True) as connection:
                 for setting in ("fsync", "full_page_writes"):
