@@ -62,6 +62,8 @@ NARROWS, NARROWS_LINKS = "leave-out-no-ops", "leave-out-links-there"
 """Runs that began before these ask people about a field that is to be set to what it is, and about links alone."""
 MOVES = "route-moved-anew"
 """Runs that began before this go on with the same agent when they read that the item has moved."""
+INSPECTS_RULED = "inspect-only-ruled"
+"""Runs that began before this check items out of scope of projects that policy does not name, too."""
 
 
 class ItemRun(Listening):
@@ -300,6 +302,9 @@ class ItemRun(Listening):
         narrowed = await at_once(WorkItems.narrow, ask, retry=PATIENT, summary="leave out what is so already")
         self._keep(proposal=narrowed.proposal, unchanged=narrowed.unchanged)
         return result.model_copy(update={"proposal": narrowed.proposal, "unchanged": narrowed.unchanged})
+
+    def _is_ruled(self) -> bool:
+        return lifecycle.is_ruled(self._request.policy, self._carry) or not workflow.patched(INSPECTS_RULED)
 
     async def _inspect(self, *, gone: bool = False) -> None:
         """Have the item checked against the rules of its process, where policy wants that as things happen.

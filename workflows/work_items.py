@@ -140,7 +140,7 @@ class DeliverWorkItem(ItemRun):
         if end is not None:
             if intake.facts.deleted:
                 await self._inspect(gone=True)
-            elif request.policy.process.on_events and workflow.patched(INSPECTS_ALL):
+            elif request.policy.process.on_events and workflow.patched(INSPECTS_ALL) and self._is_ruled():
                 await self._inspect()  # it may have left the scope, and follows the rules of its project still
             return end
         await self._enter(WorkItemState.ANALYSED, f"revision {intake.facts.rev} read")

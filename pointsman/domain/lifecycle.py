@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.escalations import EscalationKind, Resolution, Verb
-from pointsman.contracts.lifecycle import Ask, End, FieldConflict, Stage
+from pointsman.contracts.lifecycle import Ask, Carry, End, FieldConflict, Stage
 from pointsman.contracts.policy import AgentPolicy, Ladder, Policy, RoutingDecision, Rung, Severity
 from pointsman.contracts.turns import TurnEnd, TurnResult
 from pointsman.contracts.work_items import EventKind, Facts, ProposalRef, WorkItemEvent, WorkItemState
@@ -40,6 +40,14 @@ def after_intake(policy: Policy, facts: Facts) -> End | None:
     if in_scope(policy, match_facts(facts)) is None:
         return End(state=WorkItemState.WITHDRAWN, reason=f"out of scope of all {len(policy.scope)} scope rules")
     return None
+
+
+def is_ruled(policy: Policy, carry: Carry) -> bool:
+    """Whether an item out of scope is checked as things happen to it: policy names its project, or it was worked on."""
+    assert carry.facts is not None, "facts are read before it is known whether the item is in scope"
+    place = (carry.facts.key.organisation.casefold(), carry.facts.key.project.casefold())
+    named = {(one.organisation.casefold(), one.project.casefold()) for one in policy.process.projects}
+    return place in named or carry.turns > 0 or carry.escalations > 0
 
 
 def is_elsewhere(before: Facts, after: Facts) -> bool:

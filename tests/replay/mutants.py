@@ -219,6 +219,12 @@ MUTANTS = {
         (DECIDED,),
         ("        await workflow.sleep(1)\n" + DECIDED,),
     ),
+    "items of projects that are none of policy's affair are checked": Mutant(
+        "item_runs.py",
+        "DeliverWorkItem.out-of-scope-and-none-of-ours",
+        ("not workflow.patched(INSPECTS_RULED)",),
+        ("True",),
+    ),
     "people are asked on about what somebody has decided on": Mutant(
         "process.py",
         "DecideViolation.acknowledged-while-people-are-asked",

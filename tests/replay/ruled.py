@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from temporalio.client import Client, WorkflowFailureError
 
 from pointsman.contracts.process import CheckSeverity
-from pointsman.contracts.process_control import ProcessControl
+from pointsman.contracts.process_control import CheckedProject, ProcessControl
 from pointsman.contracts.work_items import EventKind
 from pointsman.llm.types import LLMResponse
 from tests.replay.beside import BESIDE, beside
@@ -42,13 +42,24 @@ async def held_back(client: Client) -> str:
     return item.handle.id
 
 
-@beside("DeliverWorkItem")
-async def out_of_scope_and_checked(client: Client) -> str:
-    async with _ruled(client, "out-of-scope-and-checked", WATCHED, ()) as (item, _):
+async def _out_of_scope(client: Client, path: str, control: ProcessControl) -> str:
+    async with _ruled(client, path, control, ()) as (item, _):
         item.tracker.edit(1, System__WorkItemType="Epic")
         await item.deliver()
         await item.result()
     return item.handle.id
+
+
+@beside("DeliverWorkItem")
+async def out_of_scope_and_checked(client: Client) -> str:
+    project = CheckedProject(organisation="fabrikam", project="Web", process="ours")
+    named = WATCHED.model_copy(update={"projects": (project,)})
+    return await _out_of_scope(client, "out-of-scope-and-checked", named)
+
+
+@beside("DeliverWorkItem")
+async def out_of_scope_and_none_of_ours(client: Client) -> str:
+    return await _out_of_scope(client, "out-of-scope-and-none-of-ours", WATCHED)
 
 
 @beside("DeliverWorkItem")

@@ -3,13 +3,14 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
+import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.escalations import EscalationKind
 from pointsman.contracts.policy import Policy, Severity
 from pointsman.contracts.process import CheckSeverity
-from pointsman.contracts.process_control import ProcessControl
+from pointsman.contracts.process_control import CheckedProject, ProcessControl
 from pointsman.contracts.violations import ViolationState
 from pointsman.contracts.work_items import EventKind, WorkItemState
 from pointsman.llm.types import LLMResponse
@@ -166,10 +167,24 @@ async def test_who_takes_a_violation_on_is_kept_with_it(env: WorkflowEnvironment
     assert item.tracker.writes[1] == 0
 
 
-async def test_an_item_that_has_left_the_scope_is_checked_all_the_same(env: WorkflowEnvironment) -> None:
-    async with ruled(env, control=ProcessControl(on_events=True)) as item:
+@pytest.mark.parametrize(("named", "broken"), [("web", {"DONE": ViolationState.OPEN}), ("App", {})])
+async def test_an_item_out_of_scope_of_which_only_the_number_was_told_is_checked_where_policy_names_its_project(
+    env: WorkflowEnvironment, named: str, broken: dict[str, ViolationState]
+) -> None:
+    project = CheckedProject(organisation="fabrikam", project=named, process="ours")
+    async with ruled(env, control=ProcessControl(on_events=True, projects=(project,))) as item:
         item.tracker.edit(1, System__State="Resolved", System__WorkItemType="Epic")
         await item.deliver()
+        assert (await item.result()).state is WorkItemState.WITHDRAWN
+    assert item.rules.broken() == broken
+
+
+async def test_an_item_that_has_left_the_scope_is_checked_all_the_same(env: WorkflowEnvironment) -> None:
+    async with ruled(env, answer(comment="Seen"), control=ProcessControl(on_events=True)) as item:
+        await item.deliver()
+        await item.result()
+        item.tracker.edit(1, System__State="Resolved", System__WorkItemType="Epic")
+        await item.deliver(EventKind.UPDATED, changed={"System.State": "Resolved"})
         assert (await item.result()).state is WorkItemState.WITHDRAWN
     assert item.rules.broken() == {"DONE": ViolationState.OPEN}
 
