@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.gates import beside, sources
 from tests.loading import Loading
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 # Properties are judged by their truth, not by the clock of a busy machine. Each run tries the same few examples, so
 # that a change is judged by what it changed; `--hypothesis-profile=thorough` looks for others, and does so each week.
-settings.register_profile("unhurried", deadline=None, max_examples=20, derandomize=True)
-settings.register_profile("thorough", deadline=None, max_examples=500)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unhurried", UNHURRIED, max_examples=20, derandomize=True)
+settings.register_profile("thorough", UNHURRIED, max_examples=500)
 settings.load_profile("unhurried")
 
 
