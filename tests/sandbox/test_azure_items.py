@@ -189,13 +189,20 @@ async def test_link_to_anything_but_an_item_makes_a_revision(azure: Azure) -> No
         ("System.LinkTypes.Imagined", 1, "relation type System.LinkTypes.Imagined does not exist"),
         ("System.LinkTypes.Hierarchy-Reverse", 2, "Relation already exists"),
         ("System.LinkTypes.Hierarchy-Reverse", 3, "TF201036"),
+        ("System.LinkTypes.Hierarchy-Forward", 4, "TF201036"),
+        ("System.LinkTypes.Hierarchy-Forward", 3, "TF201035"),
+        ("System.LinkTypes.Related", 1, "cannot be linked to itself"),
     ],
 )
 async def test_link_that_cannot_be_is_refused(azure: Azure, rel: str, target: int, reason: str) -> None:
-    for _ in range(3):
+    """Of item 1, which is below 2, and that below 3; 4 is below 3, too."""
+    for _ in range(4):
         await azure.make()
     root = f"{azure.base_url}/_apis/wit/workItems"
-    await azure.person.work_items.patch(1, [add_relation("System.LinkTypes.Hierarchy-Reverse", f"{root}/2")])
+    for below, above in ((1, 2), (2, 3), (4, 3)):
+        await azure.person.work_items.patch(
+            below, [add_relation("System.LinkTypes.Hierarchy-Reverse", f"{root}/{above}")]
+        )
     with pytest.raises(Rejected, match=reason):
         await azure.person.work_items.patch(1, [add_relation(rel, f"{root}/{target}")])
 
@@ -224,9 +231,20 @@ async def test_more_than_two_hundred_items_are_refused(azure: Azure) -> None:
 
 
 async def test_batch_refuses_fields_together_with_expand(azure: Azure) -> None:
+    await azure.make()
     body: Json = {"ids": [1], "fields": ["System.Title"], "$expand": "all"}
     status, answer = await ask(azure, "POST", "_apis/wit/workitemsbatch?api-version=7.1", body)
     assert (status, at(answer, "typeKey")) == (400, "ConflictingParametersException")
+    for path in ("workitems/1?", "workitems?ids=1&"):
+        status, told = await ask(azure, "GET", f"_apis/wit/{path}fields=System.Title&$expand=all&api-version=7.1")
+        assert (status, at(told, "typeKey")) == (400, "ConflictingParametersException")
+
+
+@pytest.mark.parametrize("path", ["_apis/wit/nothing?api-version=7.1", "_apis/wit/fields/x/y/z?api-version=7.1"])
+async def test_a_route_that_there_is_not_is_answered_with_a_text(azure: Azure, path: str) -> None:
+    answer = await azure.http.get(f"{azure.base_url}/{path}", auth=("", PERSON_TOKEN))
+    kind = answer.headers["content-type"].partition(";")[0]
+    assert (answer.status_code, kind, bool(answer.headers["x-tfs-serviceerror"])) == (404, "text/plain", True)
 
 
 async def test_batch_fails_on_an_unknown_item_unless_told_to_omit_it(azure: Azure) -> None:

@@ -54,6 +54,8 @@ def test_an_item_takes_a_thousand_links_and_a_hundred_files(world: World) -> Non
     for rel, what in (("AttachedFile", "100 attachments"), ("Hyperlink", "1000 links")):
         with pytest.raises(ServiceError, match=f"limit of {what}"):
             edits.patch(world, item, parse([link(rel, "https://more.example")]), ADA)
+    with pytest.raises(ServiceError, match="limit of 1000 links"):
+        edits.patch(world, make(world), parse([link("System.LinkTypes.Related", f"x/{item.id}")]), ADA)
 
 
 def test_a_long_text_has_at_most_a_million_characters(world: World) -> None:

@@ -3,8 +3,14 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import cache
+from http import HTTPStatus
+from urllib.parse import quote
 
 from fastapi import FastAPI
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
 
 from pointsman.sandbox.azure_devops import (
@@ -30,7 +36,7 @@ from pointsman.sandbox.azure_devops.calls import routes
 from pointsman.sandbox.azure_devops.code_areas import CODE_AREAS
 from pointsman.sandbox.azure_devops.config import SandboxConfig
 from pointsman.sandbox.azure_devops.delivery import Deliverer
-from pointsman.sandbox.azure_devops.gate import Gate
+from pointsman.sandbox.azure_devops.gate import APIS, Gate
 from pointsman.sandbox.azure_devops.large import seed_large
 from pointsman.sandbox.azure_devops.sandbox import Sandbox
 from pointsman.sandbox.azure_devops.seed import seed
@@ -71,8 +77,18 @@ def create_app(config: SandboxConfig) -> FastAPI:
     app = FastAPI(title="Azure DevOps stand-in", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.sandbox = sandbox
     app.router.routes.extend(_routes())
+    app.add_exception_handler(HTTPStatus.NOT_FOUND, _no_route)
     app.add_middleware(Gate, sandbox=sandbox)
     return app
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Of the API as the service says it: a text, and the same in a header. The words are not confirmed."""
+    assert isinstance(error, HTTPException), "it stands for this status only"
+    if APIS not in request.url.path.lower():
+        return await http_exception_handler(request, error)
+    told = f"There is no operation {request.method} at {request.url.path}."
+    return PlainTextResponse(told, HTTPStatus.NOT_FOUND, {"x-tfs-serviceerror": quote(told)})
 
 
 @cache

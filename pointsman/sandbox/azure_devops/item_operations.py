@@ -34,7 +34,7 @@ def kind_of(call: Call, name: str) -> Kind:
 
 def get(call: Call) -> Reply:
     item = item_of(call)
-    return Reply(item_json(item, call.links, call.expand, _fields(call.query.get("fields", ""))))
+    return Reply(item_json(item, call.links, call.expand, _wanted(_fields(call.query.get("fields", "")), call.expand)))
 
 
 def listed(call: Call) -> Reply:
@@ -42,7 +42,8 @@ def listed(call: Call) -> Reply:
     if not names or not all(part.strip().isdecimal() for part in names):
         raise invalid("The request is invalid: ids must be a list of numbers.")
     omit = call.query.get("errorPolicy", "fail").lower() == "omit"
-    return _batch(call, [int(part) for part in names], _fields(call.query.get("fields", "")), call.expand, omit)
+    fields = _wanted(_fields(call.query.get("fields", "")), call.expand)
+    return _batch(call, [int(part) for part in names], fields, call.expand, omit)
 
 
 def batch(call: Call) -> Reply:
@@ -50,13 +51,12 @@ def batch(call: Call) -> Reply:
     ids, fields, expand = body.get("ids"), body.get("fields") or [], body.get("$expand") or "none"
     if not isinstance(ids, list) or not all(isinstance(value, int) and not isinstance(value, bool) for value in ids):
         raise invalid("The request is invalid: ids must be a list of numbers.")
-    if not isinstance(fields, list) or (fields and str(expand).lower() not in ("none", "links")):
-        raise invalid(
-            "The expand parameter can not be used with the fields parameter.", "ConflictingParametersException"
-        )
+    if not isinstance(fields, list):
+        raise invalid("The request is invalid: fields must be a list of names.")
     wanted = [int(str(value)) for value in ids]
     omit = str(body.get("errorPolicy", "fail")).lower() == "omit"
-    return _batch(call, wanted, [str(field) for field in fields], str(expand).lower(), omit)
+    names = _wanted([str(field) for field in fields], str(expand).lower())
+    return _batch(call, wanted, names, str(expand).lower(), omit)
 
 
 def create(call: Call) -> Reply:
@@ -153,6 +153,14 @@ def collection(values: list[Json]) -> Reply:
 
 def _fields(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _wanted(fields: list[str], expand: str) -> list[str]:
+    if fields and expand not in ("none", "links"):
+        raise invalid(
+            "The expand parameter can not be used with the fields parameter.", "ConflictingParametersException"
+        )
+    return fields
 
 
 def _batch(call: Call, ids: list[int], fields: list[str], expand: str, omit: bool) -> Reply:

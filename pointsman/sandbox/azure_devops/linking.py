@@ -11,6 +11,9 @@ from pointsman.sandbox.azure_devops.process import LINKS, RESOURCE_LINKS
 from pointsman.sandbox.azure_devops.state import PARENT, Item, Relation, Update, World
 
 LINKS_MAX, FILES_MAX = 1_000, 100
+CHILD = LINKS[PARENT][1]
+ONE_PARENT = "TF201036: You cannot add a Child link, because a work item can have only one Parent link."
+ONE_PARENT_KEY = "WorkItemLinkAddExtraParentException"
 _NAMES = {name.lower(): name for name in (*LINKS, *RESOURCE_LINKS)}
 """Kinds of links are named without regard to case."""
 
@@ -96,6 +99,15 @@ def _relation(world: World, item: Item, link: dict[str, Json]) -> Relation:
     other = world.items_of(item.organisation).get(target)
     if other is None or other.deleted:
         raise no_item(target)
+    if other is item:
+        raise _refused_link("TF201034: A work item cannot be linked to itself.", "WorkItemLinkSelfException")
+    if rel == PARENT:
+        _require_no_circle(world, item, other)
+    elif rel == CHILD:
+        _require_no_circle(world, other, item)
+        if other.parent not in (0, item.id):
+            raise _refused_link(ONE_PARENT, ONE_PARENT_KEY)
+    _require_room(other.relations, more=1)
     return Relation(rel, target=target, attributes={"isLocked": False, **attributes, "name": LINKS[rel][0]})
 
 
@@ -103,11 +115,29 @@ def _commented(relation: Relation, comment: str) -> Relation:
     return replace(relation, attributes={**relation.attributes, "comment": comment})
 
 
-def _require_room(relations: Sequence[Relation]) -> None:
+def _require_no_circle(world: World, below: Item, above: Item) -> None:
+    """That nothing above an item is below it, too."""
+    items = world.items_of(below.organisation)
+    at: Item | None = above
+    while at is not None:
+        if at is below:
+            raise _refused_link(
+                f"TF201035: Work items {below.id} and {above.id} would be above each other.",
+                "WorkItemLinkCircularException",
+            )
+        at = items.get(at.parent)
+
+
+def _refused_link(message: str, type_key: str) -> ServiceError:
+    """The service's own words are not confirmed."""
+    return ServiceError(400, message, type_key)
+
+
+def _require_room(relations: Sequence[Relation], more: int = 0) -> None:
     files = sum(relation.rel == "AttachedFile" for relation in relations)
     if files > FILES_MAX:
         raise over_limit("attachments", FILES_MAX)
-    if len(relations) - files > LINKS_MAX:
+    if len(relations) - files + more > LINKS_MAX:
         raise over_limit("links", LINKS_MAX)
 
 
@@ -116,5 +146,4 @@ def _require_place_for(relations: Sequence[Relation], wanted: Relation) -> None:
     if any((held.rel, held.target, held.url) == (wanted.rel, wanted.target, wanted.url) for held in relations):
         raise ServiceError(400, "Relation already exists.", "RelationAlreadyExistsException")
     if wanted.rel == PARENT and any(held.rel == PARENT for held in relations):
-        message = "TF201036: You cannot add a Child link, because a work item can have only one Parent link."
-        raise ServiceError(400, message, "WorkItemLinkAddExtraParentException")
+        raise _refused_link(ONE_PARENT, ONE_PARENT_KEY)
