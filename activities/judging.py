@@ -18,7 +18,7 @@ from pointsman.contracts.work_items import EventKind, Facts, Judgement, Verdict,
 from pointsman.domain import briefing
 from pointsman.domain.deliveries import Changes, Heard, read_bytes
 from pointsman.domain.echoes import is_another, is_in_doubt, proves, told
-from pointsman.domain.loose import string
+from pointsman.domain.loose import moment, string
 from pointsman.domain.sync.agreeing import links_of, stepped
 from pointsman.domain.sync.recognising import (
     COMMENT,
@@ -123,7 +123,7 @@ class Judge:
         heard = read_bytes(delivery.body) if delivery else NOTHING
         changed, comment, is_idle = heard.changed, heard.comment, False
         if now.ask.reread or (delivery and heard.is_hint):
-            read = await self._reader.read(now.ask, event, now.agreed)
+            read = await self._reader.read(now.ask, event, now.agreed, moment(heard.created_date))
             event, changed, is_idle = read.event, read.changed, read.is_idle
             heard = replace(
                 heard, links_changed=read.exact, links_added=read.links_added, links_removed=read.links_removed

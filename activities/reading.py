@@ -2,15 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from pointsman.contracts.lifecycle import Classify
 from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemUpdate
-from pointsman.contracts.work_items import WorkItemEvent
+from pointsman.contracts.work_items import EventKind, WorkItemEvent
 from pointsman.domain.deliveries import Changes, leaves_all
 from pointsman.domain.echoes import is_noise
 from pointsman.domain.sync.agreeing import links_of
+from pointsman.domain.sync.recognising import HISTORY
 from pointsman.ports import WorkTracker
+
+RECENT = 100
+"""So many revisions are looked through first for the one that said something."""
+SAME_MOMENT = timedelta(seconds=1)
+"""The service tells moments by different clocks, and in steps."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,16 @@ class HistoryReader:
     def __init__(self, tracker: WorkTracker) -> None:
         self._tracker = tracker
 
-    async def read(self, ask: Classify, event: WorkItemEvent, agreed: Agreed | None) -> ReadAgain:
-        """One request or two, and one more where links moved that no entry is named for.
+    async def read(
+        self, ask: Classify, event: WorkItemEvent, agreed: Agreed | None, created_at: datetime | None
+    ) -> ReadAgain:
+        """One request or two, and one more where links moved that no entry is named for, or something was said.
 
         Without revision and update the event is whatever happened since what is known. Links that move no revision are
         then told by what both sides agree on: those that came and went since. A repeated attempt must find the same,
         so that nothing is agreed on because of them.
         """
+        event = await self._named(ask, event, created_at)
         updates = await self._entries(ask, event)
         if not updates:
             return ReadAgain(event)
@@ -54,6 +64,18 @@ class HistoryReader:
         now = frozenset(links_of((await self._tracker.get(ask.key)).relations))
         before = frozenset(agreed.links) if agreed else now
         return ReadAgain(event, changed, tuple(sorted(now - before)), tuple(sorted(before - now)))
+
+    async def _named(self, ask: Classify, event: WorkItemEvent, created_at: datetime | None) -> WorkItemEvent:
+        """Of a comment a delivery may name the item alone: meant is the last entry before it that says something. Else
+        our own comment would be taken for news by the run that it starts, and answered, and so on for ever."""
+        if event.kind is not EventKind.COMMENTED or event.update_id or event.rev or created_at is None:
+            return event
+        latest = created_at + SAME_MOMENT
+        for since in sorted({max(ask.known_rev - RECENT, 0), 0}, reverse=True):
+            told = [one for one in await self._tracker.updates(ask.key, since) if one.changed.get(HISTORY)]
+            if said := [one for one in told if one.revised_at and one.revised_at <= latest]:
+                return event.model_copy(update={"update_id": said[-1].id, "rev": said[-1].rev})
+        return event
 
     async def _entries(self, ask: Classify, event: WorkItemEvent) -> Sequence[ItemUpdate]:
         """Entries of the history that the event may be."""

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 
@@ -126,7 +127,8 @@ class FakeTracker:
         kept = {name: value for name, value in values.items() if name != "System.History"}
         rev = item.rev + 1
         self.items[item_id] = item.model_copy(update={"rev": rev, "fields": {**item.fields, **kept}})
-        self.history[item_id].append(ItemUpdate(id=rev, rev=rev, revised_by=by, changed=changed))
+        at = datetime.now(UTC)
+        self.history[item_id].append(ItemUpdate(id=rev, rev=rev, revised_by=by, revised_at=at, changed=changed))
 
 
 def answer(

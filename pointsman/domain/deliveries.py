@@ -87,6 +87,8 @@ class Heard:
     is_idle: bool = False
     """It tells what changed, and nothing of it matters: a card in another column of a board, a comment taken back."""
     event_id: str = ""
+    created_date: str = ""
+    """When the service made the event, as it says it."""
     subscription_id: str = ""
     notification_id: int = 0
     idempotency_key: str = ""
@@ -163,6 +165,7 @@ def _told(body: Object, organisation: str) -> Heard:
         event_type=text(get(body, "eventType"), ID_CHARS),
         organisation=_organisation(body, objects(get(body, "resource"))) or organisation.lower(),
         event_id=text(get(body, "id"), ID_CHARS),
+        created_date=text(get(body, "createdDate"), ID_CHARS),
         subscription_id=text(get(body, "subscriptionId"), ID_CHARS),
         notification_id=whole(get(body, "notificationId"), INT64_MAX),
     )

@@ -222,13 +222,17 @@ class Rig:
             links_changed=bool(linked),
         )
 
-    def hint(self) -> WorkItemEvent:
-        """A delivery in the inbox that names the last entry of the item's history, and tells nothing of it."""
-        event, update_id = self.event(), self.tracker.history[1][-1].id
+    def hint(self, kind: EventKind = EventKind.UPDATED) -> WorkItemEvent:
+        """A delivery in the inbox that names the last entry of the item's history, or of a comment the item alone, and
+        tells nothing of it."""
+        event, is_update = self.event(kind), kind is EventKind.UPDATED
+        update_id = self.tracker.history[1][-1].id if is_update else 0
         kept = self.bodies.kept[event.delivery_id]
-        url = f"https://dev.azure.com/fabrikam/_apis/wit/workItems/1/updates/{update_id}"
-        resource: Json = {"id": update_id, "workItemId": 1, "url": url}
-        body = json.dumps({**json.loads(kept.body), "resource": resource}).encode()
+        url = "https://dev.azure.com/fabrikam/_apis/wit/workItems/1"
+        update: Json = {"id": update_id, "workItemId": 1, "url": f"{url}/updates/{update_id}"}
+        hint: dict[str, Json] = {"resource": update if is_update else {"id": 1, "url": url}}
+        hint["createdDate"] = datetime.now(UTC).isoformat()
+        body = json.dumps(json.loads(kept.body) | hint).encode()
         self.bodies.kept[event.delivery_id] = kept.model_copy(update={"body": body})
         return event.model_copy(update={"rev": 0, "update_id": update_id, "actor": "", "untold": True})
 

@@ -4,6 +4,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from pointsman.contracts.work_items import EventKind, WorkItemState
 from tests.workflows.rig import Rig, rig
+from tests.workflows.test_events import told
 from tests.worlds import answer
 from workflows.work_items import NO_NEWS
 
@@ -41,3 +42,23 @@ async def test_what_was_read_and_not_worked_on_is_news_when_it_is_heard_of(env: 
         await item.hand_over(item.hint())
         result = await item.result()
     assert (result.turns, len(item.model.requests)) == (2, 2)
+
+
+async def test_our_own_comment_starts_no_turn_however_late_it_is_heard_of(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer(), answer("again")) as item:
+        await worked_on(item)
+        await item.hand_over(item.hint(EventKind.COMMENTED))
+        result = await item.result()
+    assert (result.state, result.reason, len(item.model.requests)) == (WorkItemState.DONE, NO_NEWS, 1)
+
+
+async def test_a_comment_that_is_heard_of_late_is_told_with_its_words(env: WorkflowEnvironment) -> None:
+    async with rig(env, answer(), answer("again")) as item:
+        await worked_on(item)
+        item.tracker.edit(1, System__History="Only on Mondays")
+        said = item.hint(EventKind.COMMENTED)
+        item.tracker.edit(1, System__Title="Basket is empty")
+        await item.hand_over(said)
+        result = await item.result()
+    assert result.turns == 2
+    assert any("Only on Mondays" in text for text in told(item, 1))
