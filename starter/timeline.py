@@ -27,6 +27,7 @@ KINDS = (
     "routing",
     "model",
     "tool",
+    "agent",
     "escalation",
     "notice",
     "refusal",

@@ -236,3 +236,9 @@ def test_rules_of_the_process_are_told_with_who_decided() -> None:
         ("rule", "SEG-1: broken (own work)", "", "VIO-7"),
         ("rule", "SEG-1: waived (one person left)", "noor", "VIO-7"),
     ]
+
+
+@pytest.mark.parametrize("kind", AttemptKind)
+def test_calls_of_each_kind_have_their_place(kind: AttemptKind) -> None:
+    told = merge_timeline(attempts=[attempt(1, kind)], writes=[], deliveries=[delivery(1)])
+    assert [row.kind for row in told] == ["delivery", kind.value]
