@@ -109,23 +109,34 @@ async def waited_for(
 ) -> ItemRow:
     """The item once it has ended, and changed after `after`: an earlier run's end does not count then.
 
+    However little time there is, it is looked at once: what the books have known all along is told.
+
     Raises:
         CliError: it has not ended after `timeout_seconds`; it goes on.
     """
     state = question = ""
+
+    async def ended() -> ItemRow | None:
+        nonlocal state, question
+        row, asked = await _looked_at(settings, named)
+        if row is None or (after is not None and row.changed_at <= after):
+            return None
+        if row.state in ENDED:
+            return row
+        if row.state != state:
+            state = row.state
+            say(f"{row.state}: {row.reason}")
+        if asked != question and (question := asked):
+            say(f"it waits for a human. {_decide(asked)}")
+        return None
+
+    found = await ended()
     try:
         async with asyncio.timeout(timeout_seconds):
-            while True:
-                row, asked = await _looked_at(settings, named)
-                if row and (after is None or row.changed_at > after):
-                    if row.state in ENDED:
-                        return row
-                    if row.state != state:
-                        state = row.state
-                        say(f"{row.state}: {row.reason}")
-                    if asked != question and (question := asked):
-                        say(f"it waits for a human. {_decide(asked)}")
+            while found is None:
                 await asyncio.sleep(POLL_SECONDS)
+                found = await ended()
+        return found
     except TimeoutError:
         raise CliError(
             "timed_out",

@@ -144,7 +144,7 @@ def test_exit_status_says_how_an_item_stands(rig: Rig, state: WorkItemState, cod
 
 def test_waiting_for_an_item_that_goes_on_exits_7(rig: Rig) -> None:
     rig.fill(cli_rig.item)
-    answer = rig.run("items", "show", "42", "--wait", "--timeout", "0.2")
+    answer = rig.run("items", "show", "42", "--wait", "--timeout", "0")
     assert answer.code == ExitCode.TIMED_OUT
     assert "it is working and goes on" in answer.err
 
@@ -155,10 +155,10 @@ def test_whoever_waits_for_an_item_that_waits_for_a_human_is_told_which_question
         await cli_rig.item(store, state=WorkItemState.WAITING)
 
     rig.fill(waiting)
-    early = rig.run("items", "show", "42", "--wait", "--timeout", "0.2")
+    early = rig.run("items", "show", "42", "--wait", "--timeout", "0")
     assert early.err.rstrip().endswith("See what is asked: pointsman escalations list")
     rig.fill(cli_rig.question)
-    answer = rig.run("items", "show", "42", "--wait", "--timeout", "0.2")
+    answer = rig.run("items", "show", "42", "--wait", "--timeout", "0")
     assert answer.code == ExitCode.TIMED_OUT
     assert "it waits for a human. See what is asked, then decide: pointsman escalations show ESC-2" in answer.err
     assert answer.err.rstrip().endswith("See what is asked, then decide: pointsman escalations show ESC-2")
