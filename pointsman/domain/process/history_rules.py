@@ -13,6 +13,7 @@ from pointsman.domain.process.verdicts import STAYS, Verdict, Verdicts, broken, 
 from pointsman.domain.words import joined
 
 STATE, REASON, TYPE = "System.State", "System.Reason", "System.WorkItemType"
+_GRAPH_OF = {TYPE, "System.TeamProject"}
 UNREAD = "its history was not read"
 VALUE_CHARS = 50
 
@@ -47,11 +48,14 @@ def moments(changes: tuple[Change, ...]) -> Iterator[Moment]:
 def transitions(item: ItemFacts) -> Verdicts:
     if item.changes is None or item.graph is None:
         return unknown(UNREAD if item.changes is None else "what its process allows was not read")
+    every = list(moments(item.changes))
+    # Another type, or another project with a process of its own, begins a graph of its own.
+    changed = [place for place, one in enumerate(every) if one.state and _GRAPH_OF & one.change.after.keys()]
     violations: list[Verdict] = []
-    doubts: list[str] = []
-    for one in moments(item.changes):
-        if not one.entered or (one.state and TYPE in one.change.after):
-            continue  # another type begins a graph of its own
+    doubts = ["which ways it might go before its type or project was changed was not read"] if changed else []
+    for one in every[max(changed, default=-1) + 1 :]:
+        if not one.entered:
+            continue
         violations += _step(one, item.graph)
         if one.state and one.state not in item.graph.steps:
             doubts.append(f"its process does not know the state {one.state!r} that it had")

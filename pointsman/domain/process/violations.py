@@ -23,12 +23,14 @@ def settle(known: Sequence[ProcessViolation], inspection: Inspection) -> Steps:
     """Compare what stands (nothing that is resolved) with what was found.
 
     A check that said nothing because it does not apply any more resolves its violations; one that had no data, or was
-    not made, leaves them.
+    not made, leaves them. What an item broke in another project is resolved where the process here has no such check.
     """
     broken = {_name(one): one for one in inspection.findings if one.standing is Standing.VIOLATED}
     in_doubt = {one.check for one in inspection.findings if one.standing is Standing.NO_DATA}
     decided = set(inspection.checks) - in_doubt
     standing = {_name(one): one for one in known}
+    here, made = inspection.key.project.casefold(), set(inspection.checks)
+    decided |= {one.check for one in known if one.key.project.casefold() != here and one.check not in made}
     gone = [one for name, one in standing.items() if name not in broken and one.check in decided]
     there = [one for one in standing.values() if one not in gone]
     told = [_told(one, inspection, broken.get(_name(one))) for one in there]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.contracts.process import (
+    Change,
     Check,
     Finding,
     ItemFacts,
@@ -130,11 +131,15 @@ def test_a_state_that_the_process_no_longer_knows_is_no_data() -> None:
     assert (finding.standing, "'Idea'" in finding.evidence) == (Standing.NO_DATA, True)
 
 
-def test_another_type_begins_a_graph_of_its_own() -> None:
-    moved = change(2, state="Closed").model_copy(
-        update={"after": {"System.State": "Closed", "System.WorkItemType": "Issue"}}
-    )
-    assert standings("PQA-2", lived("Issue", NEW, moved).model_copy(update={"graph": GRAPH})) == {Standing.HELD}
+@pytest.mark.parametrize("field", ["System.WorkItemType", "System.TeamProject"])
+def test_what_it_did_as_another_type_or_elsewhere_is_not_judged_by_the_ways_of_today(field: str) -> None:
+    moved = Change(update=3, at=NOW, by=ADA, after={"System.State": "Active", field: "Other"})
+    before = (change(1, state="To Do"), change(2, state="Doing"), moved)
+    graphed = {"graph": GRAPH}
+    (told,) = found("PQA-2", lived("Issue", *before).model_copy(update=graphed))
+    assert (told.standing, "before its type or project was changed" in told.evidence) == (Standing.NO_DATA, True)
+    wrong = lived("Issue", *before, change(4, state="Proposed")).model_copy(update=graphed)
+    assert [(one.update, one.standing) for one in found("PQA-2", wrong)] == [(4, Standing.VIOLATED)]
 
 
 def test_who_brings_back_own_work_to_closed_is_named_with_each_time() -> None:

@@ -54,6 +54,13 @@ def test_what_is_found_no_longer_is_resolved_with_the_revision() -> None:
     assert settle([standing("A")], inspection()).resolved, "a check that does not apply any more finds nothing"
 
 
+def test_what_an_item_broke_in_a_project_that_it_has_left_is_resolved_where_no_such_check_is_made() -> None:
+    left = KEY.model_copy(update={"project": "App"})
+    known = [standing(name).model_copy(update={"key": left}) for name in ("A", "B")]
+    steps = settle(known, inspection(finding("B"), checks=("B",)))
+    assert ([one.check for one in steps.resolved], [one.key for one in steps.kept]) == (["A"], [KEY])
+
+
 def test_without_data_and_without_the_check_it_stays() -> None:
     assert not settle([standing("A")], inspection(finding("A", Standing.NO_DATA))).resolved
     assert not settle([standing("A")], inspection(checks=("B",))).resolved
