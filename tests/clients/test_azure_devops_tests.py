@@ -119,6 +119,13 @@ async def test_last_outcome_of_a_case_is_the_newest_of_any_suite(azure: Azure) -
     ]
 
 
+async def test_a_test_case_in_the_recycle_bin_takes_its_outcome_along_and_no_others(azure: Azure) -> None:
+    plan, cases = await planned(azure)
+    await ran(azure, plan, {cases[0]: "Passed", cases[1]: "Failed"})
+    await azure.service.work_items.delete(cases[0])
+    assert [*await azure.service.test_plans.last_outcomes(PROJECT, plan.id)] == [cases[1]]
+
+
 async def test_page_of_points_that_fails_fails_the_outcomes(azure: Azure) -> None:
     plan, _ = await planned(azure)
     await azure.fail(path="/testpoint", status=200, body=EMPTY, headers={"x-ms-continuationtoken": "2"})

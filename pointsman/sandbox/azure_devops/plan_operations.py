@@ -84,7 +84,12 @@ def suites_of(call: Call) -> Reply:
 
 def test_cases(call: Call) -> Reply:
     found, below = _below(call, call.flag("isRecursive"))
-    listed = [(suite, place) for suite in below for place in range(len(suite.points))]
+    listed = [
+        (suite, place)
+        for suite in below
+        for place, point in enumerate(suite.points)
+        if _is_there(call, point.test_case)
+    ]
     return by_token(call, listed, lambda pair: _case_json(call, found, *pair))
 
 
@@ -106,7 +111,12 @@ def add_test_cases(call: Call) -> Reply:
 def points(call: Call) -> Reply:
     found, below = _below(call, call.flag("isRecursive"))
     wanted = call.count("testCaseId", 0)
-    listed = [(suite, point) for suite in below for point in suite.points if wanted in (0, point.test_case)]
+    listed = [
+        (suite, point)
+        for suite in below
+        for point in suite.points
+        if wanted in (0, point.test_case) and _is_there(call, point.test_case)
+    ]
     return by_token(call, listed, lambda pair: _point_json(call, found, *pair))
 
 
@@ -130,6 +140,11 @@ def _item(call: Call, item_id: int) -> Item:
     if found is None or found.deleted:
         raise no_item(item_id)
     return found
+
+
+def _is_there(call: Call, item_id: int) -> bool:
+    found = call.world.items_of(call.organisation).get(item_id)
+    return found is not None and not found.deleted
 
 
 def _missing(what: str, wanted: int) -> ServiceError:
