@@ -32,7 +32,9 @@ def rig(
 
 async def spend(store: Store) -> None:
     """One call that was answered and one that is under way, of one tenant; one of another, years ago."""
-    kept, past = StoreBudgets(store), StoreBudgets(store, now=lambda: datetime(2020, 1, 1, tzinfo=UTC))
+    now = datetime.now(UTC)  # both are of one day
+    kept = StoreBudgets(store, now=lambda: now)
+    past = StoreBudgets(store, now=lambda: datetime(2020, 1, 1, tzinfo=UTC))
     for books, tenant in ((kept, "rail"), (past, "road")):
         held = await books.reserve(claimed(tenant))
         await books.settle(held, SPENT, Decimal("0.25"), "success")
