@@ -19,7 +19,7 @@ from tests.preloaded import Preloaded
 
 BLOCKS = [block for page in pages() for block in blocks(page)]
 RUN = [block for block in BLOCKS if block.how == "run"]
-BLOCK_SECONDS = 60
+BLOCK_SECONDS = 300
 REASON_CHARS_MIN = 15
 
 
