@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.outside import beating, caller, chain, outside
-from activities.recovery import recovered_delivery
+from activities.recovery import recovered_delivery, unnamed_of
 from pointsman.contracts.reconciliation import (
     Compared,
     OurItem,
@@ -194,7 +194,8 @@ class Reconciling:
     async def _listened(self, work: _Step, item_id: int) -> Listened:
         ask = work.ask
         keys = await self._books.recoveries.known(ask.organisation, item_id, ask.tenant)
-        return Listened(ask.organisation, item_id, keys, work.floor)
+        hints = await unnamed_of(self._books.inbox, ask.organisation, item_id, keys)
+        return Listened(ask.organisation, item_id, keys, work.floor, unnamed=hints)
 
     async def _bring_back(self, work: _Step, item_id: int, missed: Sequence[Missed]) -> bool:
         """Put them into the inbox, as a recovery does."""

@@ -4,7 +4,7 @@ Every step may be repeated: a recovered delivery has an id that follows from its
 behind what is kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -33,6 +33,7 @@ from pointsman.domain.chains import edges_told
 from pointsman.domain.deliveries import read_bytes
 from pointsman.domain.loose import string, truth
 from pointsman.domain.recovery import Listened, Missed
+from pointsman.domain.unnamed import UNNAMED, Unnamed, unheard, unnamed
 from pointsman.ports import EventSource, Inbox, Missing, Recoveries
 
 UNRECOVERED_MAX = 100
@@ -169,7 +170,8 @@ class Recovery:
             work.seen.append(touched.id)
         keys = await self._recoveries.known(ask.organisation, touched.id, ask.tenant)
         lowest = min((one.rev for one in touched.snapshots), default=0)
-        listened = Listened(ask.organisation, touched.id, keys, work.carry.floor, lowest)
+        hints = await unnamed_of(self._inbox, ask.organisation, touched.id, keys)
+        listened = Listened(ask.organisation, touched.id, keys, work.carry.floor, lowest, hints)
         try:
             updates = await self._source.updates(ask.organisation, touched.id, _skip(work.carry.stage, listened))
         except Missing:
@@ -206,15 +208,14 @@ class Recovery:
             work.items += 1
         ours = Selection(organisation=listened.organisation, item_id=listened.item_id)
         kept = await self._inbox.select(ours, limit=HEARD_MAX)
-        heard = {read_bytes(one.body, one.organisation).rev for one in kept}
         told = {one.rev for one in touched.snapshots if not truth(one.fields.get(recovery.DELETED))}
-        if unheard := sorted(told - heard):
+        if lost := unheard(told, kept):
             reason = (
-                f"it is in the recycle bin, or gone, so revisions {', '.join(map(str, unheard))} cannot be read; "
+                f"it is in the recycle bin, or gone, so revisions {', '.join(map(str, lost))} cannot be read; "
                 "they come back by themselves when it is restored"
             )
             item = f"work item {listened.item_id}"
-            gap = f"{item}, revisions {', '.join(map(str, unheard))}"
+            gap = f"{item}, revisions {', '.join(map(str, lost))}"
             work.unrecovered.append(Unrecovered(what=item, reason=reason, gap=gap))
 
     # Notifications
@@ -256,6 +257,13 @@ class Recovery:
                 work.known += 1
                 return
         work.count(delivery.event_type)
+
+
+async def unnamed_of(inbox: Inbox, organisation: str, item_id: int, keys: Collection[str]) -> tuple[Unnamed, ...]:
+    """Deliveries of the item, the last of them, that do not tell which of its events they are."""
+    if not any(key.startswith(UNNAMED) for key in keys):
+        return ()
+    return unnamed(await inbox.select(Selection(organisation=organisation, item_id=item_id), limit=HEARD_MAX))
 
 
 def _skip(stage: Stage, listened: Listened) -> int:

@@ -6,16 +6,19 @@ A recovered delivery has the idempotency key of the real one, so whichever comes
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.recovery import CommentVersionTold, Containers, Snapshot, UpdateTold
 from pointsman.contracts.work_items import EventKind
-from pointsman.domain.loose import get, inner, objects, truth
+from pointsman.domain import unnamed
+from pointsman.domain.loose import get, inner, moment, objects, truth
+from pointsman.domain.unnamed import Happened, Unnamed
 
 HISTORY, COUNT, DELETED = "System.History", "System.CommentCount", "System.IsDeleted"
+CHANGED = "System.ChangedDate"
 RESOURCE_VERSION = "5.1-preview.3"
 SAME_SAVE = timedelta(seconds=2)
 STREAM_STEP = timedelta(seconds=1)
@@ -33,6 +36,8 @@ class Listened:
     """None: from the very beginning."""
     streamed_rev: int = 0
     """The lowest revision that the stream told behind the watermark; 0 for none."""
+    unnamed: Sequence[Unnamed] = ()
+    """Deliveries of it that do not tell which of its events they are."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,13 @@ def missing(listened: Listened, updates: Sequence[UpdateTold], comments: Sequenc
     floor. An update that does not say when it was counts, if it may have been since then.
     """
     told = sorted(updates, key=lambda update: update.id)
+    carried = _carried(told, comments)
+    listened = _with(listened, _happened(listened, told, carried, comments))
     keys = [_key(listened, update) for update in told]
     heard = [number for number, key in enumerate(keys) if key in listened.keys]
     first = heard[0] if heard else len(told)
     begun = 0 if front(listened.keys, listened.organisation, listened.item_id) else first
     wanted = [number >= begun or _may_be_since(listened, told, number) for number in range(len(told))]
-    carried = _carried(told, comments)
     missed: list[Missed] = []
     known = 0
     for number, update in enumerate(told):
@@ -116,6 +122,26 @@ def missing(listened: Listened, updates: Sequence[UpdateTold], comments: Sequenc
                 missed.append(Missed(kind, key, update.rev, update.at, update, comment))
     loose, there = _loose(listened, told, wanted, carried, comments)
     return Found((*missed, *loose), known + there)
+
+
+def _with(listened: Listened, happened: Sequence[Happened]) -> Listened:
+    """With the events that deliveries without a name of their own tell of."""
+    return replace(listened, keys=unnamed.told(listened.unnamed, happened).union(listened.keys))
+
+
+def _happened(
+    listened: Listened,
+    told: Sequence[UpdateTold],
+    carried: Mapping[int, CommentVersionTold],
+    comments: Sequence[CommentVersionTold],
+) -> list[Happened]:
+    revs = {one.comment_id: update.rev for update in told if (one := carried.get(update.id)) and one.version == 1}
+    said = [
+        Happened(EventKind.COMMENTED, _comment_key(listened, one), one.at, revs.get(one.comment_id, 0))
+        for one in comments
+        if one.version == 1
+    ]
+    return said + [Happened(kind_of(one), _key(listened, one), one.at, one.rev) for one in told]
 
 
 def _loose(
@@ -309,9 +335,17 @@ def snapshot_for(missed: Missed, snapshots: Sequence[Snapshot]) -> Snapshot:
 
 def deletion_of(listened: Listened, snapshots: Sequence[Snapshot]) -> Iterator[tuple[Missed, Snapshot]]:
     """What the stream alone tells of an item that cannot be read: that it went into the recycle bin."""
-    for before, one in zip([None, *snapshots], snapshots, strict=False):
-        if not truth(one.fields.get(DELETED)) or (before and truth(before.fields.get(DELETED))):
-            continue
-        key = key_of(listened.organisation, listened.item_id, EventKind.DELETED, one.rev)
+    gone = [
+        one
+        for before, one in zip([None, *snapshots], snapshots, strict=False)
+        if truth(one.fields.get(DELETED)) and not (before and truth(before.fields.get(DELETED)))
+    ]
+    keys = [key_of(listened.organisation, listened.item_id, EventKind.DELETED, one.rev) for one in gone]
+    told = [
+        Happened(EventKind.DELETED, key, moment(one.fields.get(CHANGED)), one.rev)
+        for key, one in zip(keys, gone, strict=True)
+    ]
+    listened = _with(listened, told)
+    for key, one in zip(keys, gone, strict=True):
         if key not in listened.keys:
             yield Missed(EventKind.DELETED, key, one.rev, None), one

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 from activities.hooks import HookWatch
 from activities.recovery import Recovery
 from pointsman.clients.azure_devops.event_source import EventSource
+from pointsman.clients.azure_devops.service_hooks import Draft
 from pointsman.contracts.recovery import RecoverRequest, RecoverResult, UpdateTold
 from pointsman.domain.deliveries import KINDS
 from pointsman.ports import HookKeeper
@@ -57,18 +58,21 @@ class Recovering:
     client: Client | None = None
 
     @asynccontextmanager
-    async def listening(self) -> AsyncGenerator[None]:
+    async def listening(self, details: str = "all") -> AsyncGenerator[None]:
         """Our receiver is there, and subscribed to all that happens to items of the project, and to pushes."""
         async with serving(services(self.store)) as web:
             self.receiver = f"{web.http.base_url}".rstrip("/") + HOOK
             project = await self.azure.service.project(PROJECT)
             for event in (*KINDS, "git.push"):
-                await self.azure.service.hooks.create(
-                    event,
-                    self.receiver,
-                    filters={"projectId": project.id},
-                    username="pointsman",
-                    password=SecretStr(SECRET),
+                await self.azure.service.hooks.make(
+                    Draft(
+                        event,
+                        self.receiver,
+                        filters={"projectId": project.id},
+                        username="pointsman",
+                        password=SecretStr(SECRET),
+                        inputs={"resourceDetailsToSend": details},
+                    )
                 )
             yield
 

@@ -162,6 +162,22 @@ async def test_history_in_the_recycle_bin_is_named_and_comes_back_with_the_item(
     assert sorted((await ours(rig))[3]) == theirs(rig)[3]
 
 
+async def test_what_came_with_minimal_details_is_not_taken_for_lost(rig: Recovering) -> None:
+    work = rig.azure.person.work_items
+    async with rig.listening("minimal"):
+        for title in ("Basket", "Till"):
+            await rig.azure.make(title=title)
+        await work.add_comment(PROJECT, 1, "<p>Seen</p>")
+        await work.patch(2, [set_field("System.Title", "Till is open")])
+        for item in (1, 2):
+            await work.delete(item)
+        await work.restore(1)
+        await rig.settled()
+        async with rig.worker():
+            result = await rig.recover()
+    assert (result.tally.recovered, result.tally.unrecovered) == ({}, ())
+
+
 async def test_a_recovery_goes_on_behind_what_is_kept_when_its_worker_dies(rig: Recovering) -> None:
     await before(rig)
     await outage(rig)
