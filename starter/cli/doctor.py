@@ -59,6 +59,11 @@ PROBES = (
     ),
     Probe("pollers", "without a worker nothing goes on", probes_worker.pollers, ("namespace",)),
     Probe("webhook_secrets", "without one no delivery is kept: Azure DevOps gets 503", probes_here.webhook_secrets),
+    Probe(
+        "public_url",
+        "subscriptions post there: without it nobody knows which are ours, and nobody looks after them",
+        probes_here.public_url,
+    ),
     Probe("web_port", "deliveries and pages come in there", probes_outside.web_port),
     Probe("azure_devops", "items are read there, and outcomes written", probes_here.azure_devops),
     Probe(

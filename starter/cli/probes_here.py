@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from pointsman.config import Misconfigured, Settings, variable
+from pointsman.domain.organisations import is_loopback
 from pointsman.domain.words import how_many
 from pointsman.policies import loading
 from pointsman.store import schema, sqlite
@@ -167,6 +168,18 @@ async def webhook_secrets(settings: Settings) -> Finding:
     if not settings.webhook_secrets:
         return warn(f"{name} is not set", f'export {name}="$(openssl rand -hex 24)"')
     return ok(f"{len(settings.webhook_secrets)} set, user {settings.webhook_user}")
+
+
+async def public_url(settings: Settings) -> Finding:
+    name, url = variable("public_url"), settings.public_url
+    if not settings.azure_devops_url:
+        return ok("not needed as long as no organisation is named")
+    if not url:
+        return warn(f"{name} is not set", f"export {name}=https://HOST")
+    if url.startswith("http:") and not is_loopback(url):
+        what = f"{url}: Azure DevOps posts with a user name and a password to https only"
+        return warn(what, f"export {name}=https:{url.partition(':')[2]}")
+    return ok(url)
 
 
 async def azure_devops(settings: Settings) -> Finding:

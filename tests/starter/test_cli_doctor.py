@@ -87,6 +87,25 @@ def test_what_stands_is_ok(rig: Rig) -> None:
         assert rows[name]["status"] == "ok", rows[name]
 
 
+@pytest.mark.parametrize(
+    ("url", "status", "fix"),
+    [
+        ("", "warn", "export POINTSMAN_PUBLIC_URL=https://HOST"),
+        ("http://hooks.example.com", "warn", "export POINTSMAN_PUBLIC_URL=https://hooks.example.com"),
+        ("http://127.0.0.1:8080", "ok", ""),
+        ("https://hooks.example.com", "ok", ""),
+    ],
+)
+def test_an_organisation_needs_an_address_to_post_to(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, url: str, status: str, fix: str
+) -> None:
+    assert checks(rig)["public_url"]["status"] == "ok", "there is no organisation"
+    monkeypatch.setenv("POINTSMAN_AZURE_DEVOPS_URL", "https://dev.azure.com/fabrikam")
+    monkeypatch.setenv("POINTSMAN_PUBLIC_URL", url)
+    row = checks(rig)["public_url"]
+    assert (row["status"], row["fix"]) == (status, fix)
+
+
 def test_what_needs_a_server_is_skipped_without_one(rig: Rig) -> None:
     rows = checks(rig)
     assert rows["temporal_server"]["status"] == "fail"

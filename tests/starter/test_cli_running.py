@@ -63,6 +63,7 @@ def machine(tmp_path: Path, nursery: Nursery) -> Generator[Machine]:
             "POINTSMAN_UI_URL": f"http://127.0.0.1:{free_port()}",
             "POINTSMAN_WEB_PORT": str(free_port()),
             "POINTSMAN_WEBHOOK_SECRETS": SECRET,
+            "POINTSMAN_PUBLIC_URL": "http://127.0.0.1:9",
             "POINTSMAN_AZURE_DEVOPS_URL": f"http://127.0.0.1:{free_port()}/fabrikam",
             "POINTSMAN_AZURE_DEVOPS_TOKEN": "nobody-asks-for-it",
             "POINTSMAN_OPENAI_API_KEY": "nobody-asks-for-it",
