@@ -77,7 +77,7 @@ class RemoteTurns:
                 if kept is not None:
                     return SentToService(task=Message.from_bytes(kept.body).text)
                 tasks = await self._tasks(request)
-                task = await self._lost(ask, tasks)
+                task = await self._lost(ask, tasks) or await self._unanswered(ask, tasks)
                 if task is None:
                     if not tasks:
                         await self._stop_left(request)
@@ -110,15 +110,22 @@ class RemoteTurns:
     async def _waiting(self, request: TurnRequest, tasks: Sequence[str]) -> str:
         """The last task, where it goes on with a message. One still at work is that of a turn which nobody could call
         off: it is stopped, or two would work on the same."""
-        if not tasks:
-            return ""
-        try:
-            last = await self._services.get(_service(request), tasks[-1])
-        except Missing:
+        last = await self._last(request, tasks)
+        if last is None:
             return ""
         if last.state in AT_WORK:
             await self._stop(request, last.id)
         return last.id if last.state in INTERRUPTED else ""
+
+    async def _unanswered(self, ask: SendToService, tasks: Sequence[str]) -> RemoteTask | None:
+        """The last task, where it waits for an answer that nobody has given, as when a run was reset: it asks again."""
+        last = None if ask.instructions else await self._last(ask.request, tasks)
+        return last if last and last.state is RemoteState.INPUT_REQUIRED else None
+
+    async def _last(self, request: TurnRequest, tasks: Sequence[str]) -> RemoteTask | None:
+        with suppress(Missing):
+            return await self._services.get(_service(request), tasks[-1]) if tasks else None
+        return None
 
     async def _stop_left(self, request: TurnRequest) -> None:
         """Tasks that earlier runs of the item left open at the service: ended from outside, they could not call them

@@ -41,9 +41,15 @@ class Asking:
 
     @activity.defn(name="escalations.notify")
     async def notify(self, ask: Notify) -> str:
-        """Tell the people of one rung. At least once: an attempt that dies in between tells them again."""
+        """Tell the people of one rung. At least once: an attempt that dies in between tells them again.
+
+        Nobody is told of a question that the books have closed: the run of its item was reset, and asks anew.
+        """
         with outside(f"notification of {ask.target} on {ask.escalation_id}"):
             async with beating():
+                row = await self._escalations.get(ask.escalation_id)
+                if row is not None and row.closed_at is not None:
+                    return "nobody was told: it is closed"
                 told = await self._notifier.notify(ask.target, ask.subject, ask.text)
                 line = f"{datetime.now(UTC).isoformat(timespec='seconds')} rung {ask.rung}: {told}"
                 await self._escalations.notified(ask.escalation_id, ask.rung, line, caller())
