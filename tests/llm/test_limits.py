@@ -62,7 +62,8 @@ async def test_what_the_provider_asks_for_is_kept() -> None:
 
 
 async def test_who_waits_goes_in_order() -> None:
-    gate = Gate(MemoryRateLimits())
+    clock = Clock()
+    gate = Gate(MemoryRateLimits(now=clock))
     await gate.limited("openai", timedelta(milliseconds=30))
     went: list[int] = []
 
@@ -73,13 +74,14 @@ async def test_who_waits_goes_in_order() -> None:
     calls = [asyncio.create_task(call(number)) for number in range(20)]
     await asyncio.sleep(0)
     assert gate.waiting("openai") == 20
+    clock.now = 0.03
     await asyncio.gather(*calls)
     assert went == list(range(20))
     assert gate.waiting("openai") == 0
 
 
 async def test_beyond_the_queue_a_call_is_refused_with_length_and_wait() -> None:
-    gate = Gate(MemoryRateLimits(), queue_max=100)
+    gate = Gate(MemoryRateLimits(now=Clock()), queue_max=100)
     await gate.limited("openai", timedelta(seconds=90))
     waiting = [asyncio.create_task(gate.enter("openai", 1)) for _ in range(100)]
     await asyncio.sleep(0)

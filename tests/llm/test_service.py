@@ -350,13 +350,14 @@ async def test_a_provider_that_fails_is_left_alone(bench: Bench) -> None:
 
 
 async def test_while_a_provider_limits_us_calls_wait_for_it(bench: Bench) -> None:
-    service = bench.service()
+    now = 0.0
+    service = bench.service(limits=MemoryRateLimits(now=lambda: now))
     bench.provider.fails(FaultKind.STATUS, status=429, retry_after="0.02")
     first = asyncio.create_task(service.complete(request()))
     await until(lambda: bool(bench.observer.ends))
     others = [asyncio.create_task(service.complete(request())) for _ in range(3)]
-    await asyncio.sleep(0)
-    assert service.waiting("openai") == 3
+    await until(lambda: service.waiting("openai") == 4)
+    now = 0.02
     await asyncio.gather(first, *others)
     # Nobody ran into the limit again: the first twice, the others once each.
     assert len(bench.provider.control.seen) == 5
