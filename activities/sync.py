@@ -11,7 +11,7 @@ from pointsman.contracts.tracker import ItemUpdate, ItemWrite, TrackedItem
 from pointsman.contracts.work_items import WorkItemKey
 from pointsman.domain.echoes import equal, explains, is_noise
 from pointsman.domain.sync.agreeing import link_name, links_of
-from pointsman.domain.sync.recognising import AGAIN, BY, LINKS, UNLINKS, fit, linked_by, links_at, values_of
+from pointsman.domain.sync.recognising import AGAIN, BY, COMMENT, LINKS, UNLINKS, fit, linked_by, links_at, values_of
 from pointsman.domain.words import how_many
 from pointsman.ports import Conflict, Ledger, Rejected, Unavailable, WorkTracker
 from pointsman.ports_sync import WriteBooks
@@ -85,7 +85,10 @@ class Writer:
         return 0
 
     async def stopped(self, chain: Chain, breaker: LoopBreaker) -> str:
-        """Why the item is not written to; empty where it may be. The write that would be one too many is not sent."""
+        """Why the item is not written to; empty where it may be. The write that would be one too many is not sent.
+
+        A comment that is edited in place is none of them: who tells how far the work is goes round in no loop.
+        """
         key = needed_key(chain)
         standing = await self._sync.quarantines.get(key)
         if standing is not None:
@@ -93,9 +96,7 @@ class Writer:
         released = await self._sync.quarantines.released_at(key)
         since = datetime.now(UTC) - breaker.within
         since = max(since, released) if released else since
-        recent = [
-            row for row in await self._ledger.writes(key) if row.intended_at > since and row.status != "abandoned"
-        ]
+        recent = [row for row in await self._ledger.writes(key) if row.intended_at > since and _counts(row)]
         if len(recent) < breaker.writes:
             return ""
         minutes = breaker.within.total_seconds() / 60
@@ -160,6 +161,10 @@ def changed_by(before: TrackedItem, after: TrackedItem) -> dict[str, Json]:
 def overtaken(rows: Sequence[WriteRecord]) -> int:
     """How often the operation was given up."""
     return sum(row.status == "abandoned" for row in rows)
+
+
+def _counts(row: WriteRecord) -> bool:
+    return row.status != "abandoned" and COMMENT not in row.values
 
 
 def _may_have_made(row: WriteRecord, made: ItemUpdate) -> bool:

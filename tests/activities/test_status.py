@@ -8,11 +8,14 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from activities.outside import chain
 from activities.status import ENTRIES_MAX, StatusComments
+from activities.sync import Writer
 from pointsman.clients.azure_devops.comments import Comments
 from pointsman.contracts.lifecycle import Classify, TakeIn, TellStatus
 from pointsman.contracts.records import DeliveryState
-from pointsman.contracts.tracker import CommentTold
+from pointsman.contracts.sync import LoopBreaker
+from pointsman.contracts.tracker import CommentTold, ItemWrite
 from pointsman.contracts.work_items import Verdict, WorkItemKey
 from pointsman.domain.deliveries import read
 from pointsman.domain.echoes import write_told
@@ -144,3 +147,16 @@ async def test_a_comment_whose_answer_was_lost_for_good_is_found_by_what_is_said
     await tell(world, key, 2, "waiting")
     assert len(await world.person.work_items.comments(key.project, key.id)) == 1
     assert {row.status for row in await world.ledger.writes(key)} == {"written"}
+
+
+async def test_an_agent_that_often_tells_its_progress_is_no_loop(world: Both) -> None:
+    key, breaker = await taken_in(world), LoopBreaker(writes=3)
+    for number in range(breaker.writes):
+        await tell(world, key, number, f"{number} of many done")
+    writer, whose = Writer(world.tracker, world.ledger, world.sync), chain("default", "c", key)
+    assert await ActivityEnvironment().run(writer.stopped, whose, breaker) == ""
+    item = await world.tracker.get(key)
+    for number in range(breaker.writes):
+        said = ItemWrite(comment=f"<p>{number}</p>")
+        item = await ActivityEnvironment().run(writer.write, whose, f"r/1.{number}", item, said)
+    assert "it looks like a loop" in await ActivityEnvironment().run(writer.stopped, whose, breaker)
