@@ -20,6 +20,17 @@ def must_exist(what: str, told: str, known: Iterable[str], hint: str) -> None:
         raise usage(f"there is no {what} {told!r}{meant} there are: {', '.join(names)}", hint)
 
 
+def one_format(told: str, usual: str, *, as_json: bool, hint: str) -> str:
+    """What `--format` and `--json` come to.
+
+    Raises:
+        CliError: two formats are named.
+    """
+    if as_json and told not in (usual, "json"):
+        raise usage(f"--json and --format {told} are two formats: name one. Nothing was read.", hint)
+    return "json" if as_json else told
+
+
 def nothing_of(what: str, told: str, seen: Iterable[str]) -> str:
     """What is said beside an empty list that was asked for by a name which anybody may make up."""
     names = sorted(filter(None, seen))  # what nobody could read has none

@@ -38,6 +38,7 @@ from pointsman.store.engine import Store
 from pointsman.store.matrix import MatrixGraph
 from starter.cli.beside import client_beside
 from starter.cli.call import Call
+from starter.cli.choices import one_format
 from starter.cli.context import policy
 from starter.cli.errors import CliError, ExitCode, folder_must_exist, not_found, usage
 from starter.cli.matrix_forms import About, Csv, Excel, Form, Json, flag, replaced, words
@@ -129,8 +130,9 @@ class Matrix:
 
 async def show(call: Call, settings: Settings, wanted: Wanted) -> ExitCode:
     """Read what changed, then print or write the rows. 9 where gaps were asked for and are there."""
-    if call.out.as_json and wanted.format == "table" and not wanted.asks:
-        wanted = replace(wanted, format="json")
+    form = one_format(wanted.format, "table", as_json=call.out.as_json, hint=f"{COMMAND} --help")
+    if not wanted.asks:
+        wanted = replace(wanted, format=form)
     _check(wanted)
     async with opened(call, settings, wanted) as matrix:
         if wanted.format == "table":

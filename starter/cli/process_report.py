@@ -19,6 +19,7 @@ from pointsman.ports import Missing
 from pointsman.store.audit import Audit
 from pointsman.store.process_violations import ProcessViolations
 from starter.cli.call import Call
+from starter.cli.choices import one_format
 from starter.cli.context import reading
 from starter.cli.errors import ExitCode, folder_must_exist, usage
 from starter.cli.matrix import Wanted, opened
@@ -50,7 +51,7 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 async def show(
     call: Call, settings: Settings, wanted: Wanted, since: str, until: str, *, matrix: bool = True
 ) -> ExitCode:
-    form = "json" if call.out.as_json else wanted.format
+    form = one_format(wanted.format, "md", as_json=call.out.as_json, hint=f"{COMMAND} --help")
     if form not in FORMATS:
         raise usage(f"There is no format {form!r}; there are: {', '.join(FORMATS)}.", f"{COMMAND} --help")
     if not wanted.project:

@@ -377,3 +377,8 @@ async def test_the_page_about_the_matrix_can_be_followed(
 async def test_what_cannot_be_shown_is_told(made: Traced, folder: Path, wanted: Wanted, told: str) -> None:
     with pytest.raises(CliError, match=re.escape(told)):
         await asked(made.azure, folder, wanted)
+
+
+async def test_two_formats_are_refused(made: Traced, folder: Path) -> None:
+    with pytest.raises(CliError, match="--json and --format csv are two formats"):
+        await asked(made.azure, folder, Wanted(project=PROJECT, format="csv"), as_json=True)
