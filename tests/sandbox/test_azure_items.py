@@ -230,6 +230,25 @@ async def test_more_than_two_hundred_items_are_refused(azure: Azure) -> None:
     assert at(body, "message") == "VS403474: You requested 201 work items which exceeds the limit of 200"
 
 
+async def test_an_item_is_told_as_it_stood_at_a_moment(azure: Azure) -> None:
+    first, other = await azure.make(title="First"), await azure.make()
+    related = add_relation("System.LinkTypes.Related", other.url)
+    linked = await azure.person.work_items.patch(first.id, [set_field("System.Title", "Second"), related])
+    await azure.person.work_items.patch(first.id, [set_field("System.Title", "Third"), remove_relation(0)])
+    for told, title, links in ((first, "First", 0), (linked, "Second", 1)):
+        moment = told.fields["System.ChangedDate"]
+        path = f"_apis/wit/workitems/{first.id}?asOf={moment}&$expand=relations&api-version=7.1"
+        _, then = await ask(azure, "GET", path)
+        assert (at(then, "rev"), at(then, "fields", "System.Title")) == (told.rev, title)
+        assert isinstance(then, dict)
+        relations = then.get("relations", [])
+        assert isinstance(relations, list)
+        assert len(relations) == links
+    before = "_apis/wit/workitems?ids=1&asOf=2020-01-01T00:00:00Z&api-version=7.1"
+    assert (await ask(azure, "GET", before))[0] == 404
+    assert (await ask(azure, "GET", before.replace("2020-01-01T00:00:00Z", "yesterday")))[0] == 400
+
+
 async def test_batch_refuses_fields_together_with_expand(azure: Azure) -> None:
     await azure.make()
     body: Json = {"ids": [1], "fields": ["System.Title"], "$expand": "all"}

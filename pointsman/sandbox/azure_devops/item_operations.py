@@ -4,6 +4,7 @@ from pointsman.contracts.base import Json
 from pointsman.sandbox.azure_devops import edits, rules
 from pointsman.sandbox.azure_devops.calls import JSON_PATCH, Call, Operation, Reply
 from pointsman.sandbox.azure_devops.documents import parse
+from pointsman.sandbox.azure_devops.earlier import as_of
 from pointsman.sandbox.azure_devops.faults_of_service import forbidden, invalid, no_item, over_batch_limit
 from pointsman.sandbox.azure_devops.listing import skipped
 from pointsman.sandbox.azure_devops.process import Kind
@@ -33,7 +34,7 @@ def kind_of(call: Call, name: str) -> Kind:
 
 
 def get(call: Call) -> Reply:
-    item = item_of(call)
+    item = as_of(item_of(call), call.query.get("asOf", ""))
     return Reply(item_json(item, call.links, call.expand, _wanted(_fields(call.query.get("fields", "")), call.expand)))
 
 
@@ -43,7 +44,8 @@ def listed(call: Call) -> Reply:
         raise invalid("The request is invalid: ids must be a list of numbers.")
     omit = call.query.get("errorPolicy", "fail").lower() == "omit"
     fields = _wanted(_fields(call.query.get("fields", "")), call.expand)
-    return _batch(call, [int(part) for part in names], fields, call.expand, omit)
+    told = call.query.get("asOf", "")
+    return _batch(call, [int(part) for part in names], fields, call.expand, omit=omit, told=told)
 
 
 def batch(call: Call) -> Reply:
@@ -56,7 +58,7 @@ def batch(call: Call) -> Reply:
     wanted = [int(str(value)) for value in ids]
     omit = str(body.get("errorPolicy", "fail")).lower() == "omit"
     names = _wanted([str(field) for field in fields], str(expand).lower())
-    return _batch(call, wanted, names, str(expand).lower(), omit)
+    return _batch(call, wanted, names, str(expand).lower(), omit=omit, told=str(body.get("asOf") or ""))
 
 
 def create(call: Call) -> Reply:
@@ -163,14 +165,14 @@ def _wanted(fields: list[str], expand: str) -> list[str]:
     return fields
 
 
-def _batch(call: Call, ids: list[int], fields: list[str], expand: str, omit: bool) -> Reply:
+def _batch(call: Call, ids: list[int], fields: list[str], expand: str, *, omit: bool, told: str) -> Reply:
     if len(ids) > BATCH_MAX:
         raise over_batch_limit(len(ids))
     found: list[Json] = []
     for item_id in ids:
         item = call.world.items_of(call.organisation).get(item_id)
         if item is not None and not item.deleted:
-            found.append(listed_json(item, call.links, expand, fields))
+            found.append(listed_json(as_of(item, told), call.links, expand, fields))
         elif omit:
             found.append(None)
         else:
