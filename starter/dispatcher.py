@@ -22,6 +22,7 @@ from opentelemetry.trace import Span, SpanKind
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Caller, Delivery, DeliveryState
+from pointsman.domain.admission import ALL, Admission
 from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.observability import names, traces
 from pointsman.observability.logs import bound
@@ -83,9 +84,10 @@ class Dispatcher:
         attempts_max: int = 10,
         at_once: int = 32,
         backoff: timedelta = timedelta(seconds=1),
+        admission: Admission = ALL,
     ) -> None:
         self._inbox = inbox
-        self._judge = Judge(inbox, ledger, policy)
+        self._judge = Judge(inbox, ledger, policy, admission)
         self._ledger = ledger
         self._deliver = deliver
         self._metrics = metrics

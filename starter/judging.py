@@ -9,6 +9,7 @@ from pointsman.contracts.base import Json
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Delivery, DeliveryState, WriteRecord
 from pointsman.contracts.work_items import ENDED, EventKind, WorkItemEvent, WorkItemKey, WorkItemState
+from pointsman.domain.admission import Admission
 from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.domain.echoes import is_another, is_in_doubt, proves, told
 from pointsman.domain.routing import in_scope
@@ -66,7 +67,8 @@ class Supposed:
 class Judge:
     """Reads the books, and changes nothing."""
 
-    def __init__(self, inbox: Inbox, ledger: Ledger, policy: Policy) -> None:
+    def __init__(self, inbox: Inbox, ledger: Ledger, policy: Policy, admission: Admission) -> None:
+        self._admission = admission
         self._inbox = inbox
         self._ledger = ledger
         self._policy = policy
@@ -77,11 +79,15 @@ class Judge:
     async def decide(
         self, delivery: Delivery, supposed: Supposed | None = None, heard: Heard | None = None
     ) -> Decision:
-        """What was handed over once is not handed over again by a replay. `heard` spares reading the body."""
+        """What was handed over once is not handed over again by a replay, and what may have no effect has none by one:
+        a range may hold it. `heard` spares reading the body."""
         heard = heard or read_bytes(delivery.body, delivery.organisation)
         key = heard.key()
         if heard.kind is None or key is None:
             return _without_effect(heard)
+        # What was brought back came of no subscription, and was read as ours.
+        if delivery.replayed_by and not delivery.recovered_from and (why := self._admission.why_not(heard)):
+            return Decision(DeliveryState.UNKNOWN, why)
         if delivery.replayed_by and (had := await self._effect(delivery, supposed or Supposed())):
             return Decision(DeliveryState.DUPLICATE, f"had its effect: {had} was handed over")
         item = (key.organisation, key.id)

@@ -23,7 +23,6 @@ from temporalio.worker import Worker
 from pointsman import temporal
 from pointsman.config import Misconfigured, Settings, variable
 from pointsman.contracts.recovery import RecoverRequest
-from pointsman.domain.organisations import organisation_of
 from pointsman.domain.sources import networks
 from pointsman.llm.governance import Governance
 from pointsman.observability import logs, meters, metrics, traces
@@ -35,6 +34,7 @@ from pointsman.store.sequencer import LogDamaged, Sequencer
 from pointsman.store.signing import Signer
 from pointsman.temporal_server import free_port
 from starter import process_schedules, reconciliation
+from starter.admission import admission
 from starter.agents import service_secrets
 from starter.chains import ChainBooks
 from starter.connection import Connection
@@ -189,6 +189,7 @@ def _web_parts(rt: Runtime, connection: Connection, sequencer: _Sequencing, core
         rt.metrics,
         lease=_lease(rt),
         attempts_max=settings.dispatch_max_attempts,
+        admission=admission(settings),
     )
     services = _services(rt, connection, dispatcher, sequencer, core_port)
     server = _server(create_app(services, _spared), settings.web_host, settings.web_port)
@@ -222,7 +223,6 @@ def _services(
     rt: Runtime, connection: Connection, dispatcher: Dispatcher, sequencer: _Sequencing, core_port: int
 ) -> Services:
     settings, books = rt.settings, rt.books
-    organisations = [organisation_of(url) for url in settings.azure_devops_url]
     checks = (
         health.store_check(books.inbox),
         health.temporal_check(connection),
@@ -242,8 +242,7 @@ def _services(
             user=settings.webhook_user,
             secrets=settings.webhook_secrets,
             body_bytes_max=settings.webhook_max_bytes,
-            organisations=tuple(organisations),
-            subscriptions=frozenset(name.lower() for name in settings.webhook_subscriptions),
+            admission=admission(settings),
             sources=networks(settings.webhook_sources),
             proxies=networks(settings.webhook_trusted_proxies),
         ),

@@ -21,6 +21,7 @@ from pointsman.store.items import Items
 from pointsman.store.ledger import Ledger
 from pointsman.store.tail import Tail
 from starter import chains, replays
+from starter.admission import admission
 from starter.chains import Chain, ChainBooks
 from starter.cli import inbox, items, times
 from starter.cli.choices import must_exist, nothing_of
@@ -244,7 +245,7 @@ async def planned(
     async with opened(settings) as books:
         rows = named or await search(books.inbox, what, limit + 1, newest=False)
         is_cut = not named and len(rows) > limit
-        judge = Judge(books.inbox, books.ledger, policy(settings))
+        judge = Judge(books.inbox, books.ledger, policy(settings), admission(settings))
         # What waits in the queue is handed over anyway.
         meant = [row for row in (rows[:limit] if is_cut else rows) if row.state is not DeliveryState.PENDING]
         return await replays.plan(books.inbox, judge, meant, by), is_cut

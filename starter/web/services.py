@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from pointsman.contracts.policy import Policy
 from pointsman.contracts.records import Tally
+from pointsman.domain.admission import ALL, Admission
 from pointsman.domain.deliveries import Heard
 from pointsman.domain.sources import Network
 from pointsman.observability.metrics import Metrics
@@ -27,10 +28,7 @@ class IntakeSettings:
     user: str
     secrets: tuple[SecretStr, ...]
     body_bytes_max: int
-    organisations: tuple[str, ...] = ()
-    """Those that settings name: only their deliveries have an effect; empty: those of all."""
-    subscriptions: frozenset[str] = frozenset()
-    """Only deliveries of these have an effect, in lower case; empty: of all."""
+    admission: Admission = ALL
     sources: tuple[Network, ...] = ()
     """Whoever is not within one of them is refused; empty: nobody is."""
     proxies: tuple[Network, ...] = ()
@@ -41,7 +39,8 @@ class IntakeSettings:
     @property
     def organisation(self) -> str:
         """Counts where a delivery names none; empty when there are several."""
-        return self.organisations[0] if len(self.organisations) == 1 else ""
+        known = self.admission.organisations
+        return known[0] if len(known) == 1 else ""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from pointsman.contracts.records import DeliveryState, NewDelivery, Receipt
 from pointsman.domain.chains import edges_told
-from pointsman.domain.deliveries import NO_SUBSCRIPTION, Heard, read_bytes
+from pointsman.domain.deliveries import Heard, read_bytes
 from pointsman.domain.routing import tenant_of
 from pointsman.domain.sources import source_of, within
 from pointsman.observability import names, traces
@@ -122,16 +122,8 @@ class _Receiver:
         """What comes of a subscription that is not on the list, or of an organisation that nobody reads here, is kept
         without effect: refused, it would be lost."""
         # It takes no key: what comes once it is on the list is no duplicate of this.
-        why = self._why_not(heard)
+        why = self._settings.admission.why_not(heard)
         return replace(heard, kind=None, reason=why, idempotency_key="") if why else heard
-
-    def _why_not(self, heard: Heard) -> str:
-        listed, known = self._settings.subscriptions, self._settings.organisations
-        if listed and heard.subscription_id.lower() not in (NO_SUBSCRIPTION, *listed):
-            return f"subscription {heard.subscription_id or '(none)'} is not on the list"
-        if known and heard.kind and heard.organisation not in known:
-            return f"organisation {heard.organisation!r} is not among those of settings: {', '.join(known)}"
-        return ""
 
     async def _read(self, body: bytes) -> Heard:
         if len(body) <= BIG_BYTES:

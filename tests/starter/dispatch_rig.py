@@ -16,6 +16,7 @@ from pointsman.contracts.work_items import (
     WorkItemKey,
     WorkItemState,
 )
+from pointsman.domain.admission import ALL, Admission
 from pointsman.domain.deliveries import read_bytes
 from pointsman.observability.metrics import Metrics
 from pointsman.store.audit import Audit
@@ -73,8 +74,14 @@ class Rig:
     """A dispatcher over a store of its own."""
 
     def __init__(
-        self, store: Store, inbox: Inbox | None = None, deliver: Deliver | None = None, policy: Policy = POLICY
+        self,
+        store: Store,
+        inbox: Inbox | None = None,
+        deliver: Deliver | None = None,
+        policy: Policy = POLICY,
+        admission: Admission = ALL,
     ) -> None:
+        self.admission = admission
         self.inbox = inbox or Inbox(store)
         self.items, self.ledger, self.audit = Items(store), Ledger(store), Audit(store)
         self.world, self.metrics = World(), Metrics()
@@ -87,6 +94,7 @@ class Rig:
             attempts_max=3,
             at_once=4,
             backoff=SOON,
+            admission=admission,
         )
 
     async def accept(self, body: bytes) -> Receipt:

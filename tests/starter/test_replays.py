@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pointsman.contracts.actions import Action
 from pointsman.contracts.base import Json
 from pointsman.contracts.records import Delivery, DeliveryState, Receipt, WriteIntent
+from pointsman.domain.admission import Admission
 from pointsman.store.engine import Store
 from starter import replays
 from starter.judging import Judge
@@ -16,7 +17,7 @@ TITLE: dict[str, Json] = {"System.Title": {"oldValue": "a", "newValue": "ours"}}
 
 
 def judge(rig: Rig) -> Judge:
-    return Judge(rig.inbox, rig.ledger, POLICY)
+    return Judge(rig.inbox, rig.ledger, POLICY, rig.admission)
 
 
 async def planned(rig: Rig, rows: Sequence[Delivery]) -> list[DeliveryState]:
@@ -131,3 +132,16 @@ async def test_order_of_arrival_decides_whatever_order_is_asked_for(store: Store
         await rig.accept(json.dumps({"eventType": "git.push", "id": str(number)}).encode())
     rows = await everything(rig)
     assert [row.sequence for row in replays.in_order([*rows, *rows])] == sorted(row.sequence for row in rows)
+
+
+async def test_what_may_have_no_effect_has_none_by_a_replay(store: Store) -> None:
+    settled = Rig(store, admission=Admission(organisations=("fabrikam",)))
+    async with running(settled) as rig:
+        await rig.settled(await rig.accept(created(41)))
+        rows = await everything(rig)
+        assert await planned(rig, rows) == [DeliveryState.UNKNOWN]
+        (copy,) = await replayed(rig, rows)
+    assert (copy.state, copy.reason) == (
+        DeliveryState.UNKNOWN,
+        "organisation 'harbour' is not among those of settings: fabrikam",
+    )

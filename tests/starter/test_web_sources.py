@@ -10,6 +10,7 @@ import pytest
 
 from pointsman.contracts.actions import Action
 from pointsman.contracts.records import DeliveryState
+from pointsman.domain.admission import Admission
 from pointsman.domain.deliveries import NO_SUBSCRIPTION
 from pointsman.domain.sources import networks
 from pointsman.store.engine import Store
@@ -36,7 +37,7 @@ async def send(web: Web, body: bytes, forwarded: str = "") -> httpx2.Response:
 
 
 async def test_subscription_on_the_list_has_an_effect_and_no_other(serve: Serve) -> None:
-    web = await serve(subscriptions=frozenset({LISTED}))
+    web = await serve(admission=Admission(subscriptions=frozenset({LISTED})))
     other = await send(web, created(subscriptionId="11111111-2222-4333-8444-555566667777"))
     tested = await send(web, created(subscriptionId=NO_SUBSCRIPTION))
     listed = await send(web, created(subscriptionId=LISTED.upper()))
@@ -50,7 +51,7 @@ async def test_subscription_on_the_list_has_an_effect_and_no_other(serve: Serve)
 
 
 async def test_what_comes_of_an_organisation_that_settings_do_not_name_is_kept_without_effect(serve: Serve) -> None:
-    web = await serve(organisations=("fabrikam", "quayside"))
+    web = await serve(admission=Admission(organisations=("fabrikam", "quayside")))
     foreign = await send(web, created())
     await send(web, created(resourceContainers={"account": {"baseUrl": "https://Quayside.visualstudio.com/"}}))
     kept = {row.id: row for row in await web.kept()}
@@ -76,7 +77,7 @@ async def test_word_of_a_trusted_proxy_counts(serve: Serve) -> None:
 
 
 async def test_delivery_of_a_server_with_capital_keys_is_the_same(serve: Serve) -> None:
-    web = await serve(subscriptions=frozenset({LISTED}))
+    web = await serve(admission=Admission(subscriptions=frozenset({LISTED})))
     plain = await send(web, created())
     capital = await send(web, _capital(created()))
     assert (plain.status_code, capital.status_code, capital.json()["duplicate"]) == (202, 202, True)
