@@ -27,8 +27,8 @@ and `\\\\`. `--json` prints one document with `schema_version` 1; a listing with
 and JSON carry times as ISO 8601 in UTC, and never cut a value. `--no-color` or the variable `NO_COLOR` switch off
 colours.
 
-An error is one paragraph on stderr that ends with the next command to run. With `--json` it is
-`{"error": {"code", "message", "hint", "correlation_id", "retryable"}}`.
+An error is one paragraph on stderr that ends with the next command to run. With `--json` it is the last line there,
+with `--quiet` the only one: `{"schema_version", "error": {"code", "message", "hint", "correlation_id", "retryable"}}`.
 
 ## Exit codes
 
