@@ -62,11 +62,12 @@ class Receiver:
         return [request for request in self.requests if request.path.startswith(prefix)]
 
     def spans(self) -> list[Span]:
-        return [span for request in self.got(TRACES) for span in read(request.body)]
+        """In the order in which they ended. Within an export, those of a library come together."""
+        return sorted((span for one in self.got(TRACES) for span in read(one.body)), key=lambda span: span.end)
 
 
 def read(body: bytes) -> Generator[Span]:
-    """The spans of an export, in the order in which they ended."""
+    """The spans of an export, library by library."""
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
         service = str(_values(resource.resource.attributes)["service.name"])
         for scope in resource.scope_spans:
