@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from pointsman.config import Settings
+from pointsman.config import Settings, variable
 from pointsman.contracts.recovery import HookState, RecoverRequest, RecoverResult, Unrecovered
 from pointsman.domain.routing import tenant_of
 from pointsman.domain.words import how_many
@@ -95,6 +95,8 @@ async def status(call: Call, settings: Settings, *, exit_status: bool) -> ExitCo
         call.out.say(f"{place} was looked through {at:%Y-%m-%d %H:%M} UTC: {told}")
         for one in (*tally.unrecovered, *tally.standing)[:GAPS_MAX]:
             call.out.say(f"{place} cannot recover {one.what}: {_why(one)}")
+    if not settings.public_url:
+        call.out.say(f"{variable('public_url')} is not set: a worker without it looks after no subscription")
     if not newest:
         call.out.say("lost events were never looked for; do it now: pointsman hooks recover")
     return ExitCode.FINDINGS if found and exit_status else ExitCode.OK

@@ -136,6 +136,15 @@ async def test_what_is_no_moment_and_no_organisation_is_refused_before_anything_
     assert (elsewhere.code, "--organisation 'Contoso' is none of fabrikam" in elsewhere.err) == (2, True)
 
 
+async def test_status_says_where_nobody_looks_after_subscriptions(
+    rig: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_PUBLIC_URL", "")
+    assert "looks after no subscription" in (await rig.run("status")).err
+    monkeypatch.setenv("POINTSMAN_PUBLIC_URL", "https://hooks.example.com")
+    assert "looks after no subscription" not in (await rig.run("status")).err
+
+
 async def test_trouble_is_shown_and_is_a_finding_on_demand(rig: Commands) -> None:
     books = rig.world.recoveries
     await books.keep_hooks(WatchHooks(organisation="fabrikam"), [DOWN], CALLER)
