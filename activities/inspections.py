@@ -8,10 +8,13 @@ from activities.outside import beating, outside
 from activities.rule_books import RuleBooks
 from pointsman.contracts.process import ItemFacts, ProcessPolicy
 from pointsman.contracts.violations import Inspected, Inspection, InspectItem, Settlement
+from pointsman.domain.loose import string
 from pointsman.domain.process.calls import concerns
 from pointsman.domain.process.evaluation import Around, of_a_project, of_item
 from pointsman.ports import Missing
 from pointsman.ports_process import KeptViolations
+
+PROJECT = "System.TeamProject"
 
 
 class Inspections:
@@ -36,10 +39,10 @@ class Inspections:
                 policy = await self._books.rules(ask.key.organisation, ask.key.project)
                 if policy is None:
                     return Inspected()
-                inspection = await self._inspection(ask, policy)
-                if inspection is None:
+                made = await self._inspection(ask, policy)
+                if made is None:
                     return Inspected(process=policy.name)
-                return _told(ask, inspection, await self._violations.settle(inspection))
+                return _told(ask, made, await self._violations.settle(made))
 
     async def _inspection(self, ask: InspectItem, policy: ProcessPolicy) -> Inspection | None:
         """None where the item cannot be read, and nobody tells that it was deleted: then it is not known what it
@@ -52,7 +55,21 @@ class Inspections:
             if ask.gone or await self._books.source.in_bin(key.organisation, key.id):
                 return inspection(ask, policy, ItemFacts(id=key.id, type="", state=""), around, gone=True)
             return None
-        return inspection(ask, policy, item, around)
+        project = string(item.fields.get(PROJECT)) or key.project
+        if project.casefold() == key.project.casefold():
+            return inspection(ask, policy, item, around)
+        return await self._elsewhere(ask.model_copy(update={"key": key.model_copy(update={"project": project})}))
+
+    async def _elsewhere(self, ask: InspectItem) -> Inspection | None:
+        """By the rules of the project that the item is in: an event of before it moved came late."""
+        policy = await self._books.rules(ask.key.organisation, ask.key.project)
+        return await self._inspection(ask, policy) if policy else _nothing(ask)
+
+
+def _nothing(ask: InspectItem) -> Inspection:
+    """Of an item that follows no rules."""
+    no_rules = ProcessPolicy(name="", version="")
+    return inspection(ask, no_rules, ItemFacts(id=ask.key.id, type="", state=""), Around(datetime.now(UTC)))
 
 
 def inspection(

@@ -22,7 +22,7 @@ class MemoryViolations:
         self._numbers = count(1)
 
     async def settle(self, inspection: Inspection) -> Settlement:
-        standing = [one for one in self.kept.values() if one.key == inspection.key and one.resolved_at is None]
+        standing = [one for one in self.kept.values() if _same(one.key, inspection.key) and one.resolved_at is None]
         steps = settle(standing, inspection)
         opened = [opened_by(inspection, one, f"VIO-{next(self._numbers)}") for one in steps.opened]
         for one in (*opened, *steps.returned, *steps.kept, *steps.resolved):
@@ -67,6 +67,11 @@ class MemoryViolations:
     def _change(self, violation_id: str, **told: object) -> ProcessViolation:
         self.kept[violation_id] = self.kept[violation_id].model_copy(update=told)
         return self.kept[violation_id]
+
+
+def _same(one: WorkItemKey, other: WorkItemKey) -> bool:
+    """An item is the same in whichever project it is."""
+    return one == other or (one.id > 0 and (one.organisation, one.id) == (other.organisation, other.id))
 
 
 class RulesOfTracker:

@@ -140,6 +140,13 @@ async def test_whether_an_item_is_there_is_looked_at_whatever_events_tell_in_whi
     assert (await desk.inspect(1)).rev == 0
 
 
+async def test_an_item_that_has_left_for_a_project_without_rules_breaks_none_whatever_late_events_tell() -> None:
+    desk = Desk()
+    await desk.inspect(1)
+    desk.tracker.edit(1, System__TeamProject="App")
+    assert (await desk.inspect(1, "Web")).resolved == 1, "an event of before it moved"
+
+
 async def test_what_comes_and_goes_is_counted() -> None:
     desk = Desk()
     await desk.inspect(1)
