@@ -204,6 +204,7 @@ async def watch(settings: Settings, what: Wanted, offset: int | None, count: int
                 if left == 0:
                     return
             if not rows:
+                out.require_reader()
                 await asyncio.sleep(POLL_SECONDS)
 
 

@@ -7,10 +7,12 @@ gives one document with `schema_version`. Machine forms carry times as ISO 8601 
 import json
 import os
 import re
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from errno import EPIPE
 from typing import TextIO
 
 from starter.cli.errors import CliError
@@ -76,6 +78,21 @@ class Output:
     def flush(self) -> None:
         """Let the reader see at once what was printed, because this process goes on."""
         self.stdout.flush()
+
+    def require_reader(self) -> None:
+        """Of a pipe: who has nothing to print never hears otherwise that nobody reads any more.
+
+        Raises:
+            BrokenPipeError: the other end is closed.
+        """
+        try:
+            descriptor = self.stdout.fileno()
+        except (OSError, ValueError):
+            return  # it is no file
+        waiting = select.poll()
+        waiting.register(descriptor, 0)
+        if any(event & select.POLLERR for _, event in waiting.poll(0)):
+            raise BrokenPipeError(EPIPE, os.strerror(EPIPE))
 
     def raw(self, data: bytes) -> None:
         """Bytes of somebody else, unchanged."""

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import os
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from pointsman.domain.echoes import told
 from pointsman.store.engine import Store
 from pointsman.store.inbox import Inbox
 from starter.cli import events
+from starter.cli.app import run
 from starter.cli.errors import ExitCode
 from starter.cli.output import Output
 from tests.starter import cli_rig
@@ -189,6 +192,17 @@ async def test_events_are_watched_live_and_from_an_offset_on(rig: Rig) -> None:
         resumed = replace(told_to, as_json=False, stdout=again)
         await events.watch(settings, events.wanted(), int(seen[0]["event"]["offset"]), 2, resumed)
     assert [line.split("\t")[2] for line in again.getvalue().splitlines()] == ["d-2", "p-2"]
+
+
+def test_watching_ends_when_nobody_reads_any_more_though_nothing_comes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert run(["events", "watch"]) == ExitCode.OK
+        monkeypatch.undo()
 
 
 def test_a_dry_run_tells_what_would_happen_and_does_nothing(rig: Rig) -> None:
