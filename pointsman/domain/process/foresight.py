@@ -1,17 +1,21 @@
 """What a write would do to rules of the process, before it is sent."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from pointsman.contracts.base import Json
 from pointsman.contracts.process import (
+    AllOf,
     Change,
+    Check,
     CheckSeverity,
+    Filled,
     Finding,
     ItemFacts,
     Linked,
     LinkedItem,
     ProcessPolicy,
+    Rule,
     Standing,
 )
 from pointsman.contracts.process_control import BrokenRule
@@ -23,6 +27,8 @@ from pointsman.domain.process.verdicts import STAYS
 
 CHANGED_BY = "System.ChangedBy"
 REVIEWED, PROVED_BY = "Pull Request", "Microsoft.VSTS.Common.TestedBy-Forward"
+PART = "\0"
+"""Stands in no name of a check."""
 SEVERITIES = tuple(CheckSeverity)
 
 
@@ -99,8 +105,12 @@ def broken_by(
 def newly_broken(
     policy: ProcessPolicy, before: ItemFacts, after: ItemFacts, around: Around, limit: CheckSeverity
 ) -> tuple[BrokenRule, ...]:
-    """Rules of at least this severity that hold, or are not known to be broken, and would be broken by the write."""
-    standing = {(one.check, one.update) for one in _violations(policy, before, around)}
+    """Rules of at least this severity that hold, or are not known to be broken, and would be broken by the write; also
+    those of which more would be broken."""
+    in_parts = policy.model_copy(update={"checks": tuple(part for check in policy.checks for part in _parts(check))})
+    standing = {(one.check, one.update) for one in _violations(in_parts, before, around)}
+    then = {(one.check, one.update) for one in _violations(in_parts, after, around)}
+    new = {(name.partition(PART)[0], update) for name, update in then - standing}
     found = _violations(policy, after, around)
     checks = {check.id: check for check in policy.checks}
     return tuple(
@@ -112,8 +122,24 @@ def newly_broken(
             evidence=one.evidence.removesuffix(f"; {STAYS}"),  # what is not sent stays nowhere
         )
         for one in found
-        if (one.check, one.update) not in standing and at_least(one.severity, limit)
+        if (one.check, one.update) in new and at_least(one.severity, limit)
     )
+
+
+def _parts(check: Check) -> Iterator[Check]:
+    """All that must hold by itself, so that what is broken already hides nothing else that a write would break."""
+    for number, rule in enumerate(_each(check.rule)):
+        yield check.model_copy(update={"id": f"{check.id}{PART}{number}", "rule": rule})
+
+
+def _each(rule: Rule) -> Iterator[Rule]:
+    if isinstance(rule, AllOf):
+        for one in rule.rules:
+            yield from _each(one)
+    elif isinstance(rule, Filled):
+        yield from (rule.model_copy(update={"fields": (name,)}) for name in rule.fields)
+    else:
+        yield rule
 
 
 def asks_of_links(policy: ProcessPolicy, limit: CheckSeverity, kind: str = "") -> bool:

@@ -13,6 +13,7 @@ from tests.domain.process.items import (
     NEW,
     NOW,
     OWNER,
+    REQUIREMENT,
     STATE,
     change,
     days_ago,
@@ -60,6 +61,16 @@ def test_what_is_broken_already_and_what_is_below_the_limit_count_for_nothing() 
     closing: dict[str, Json] = {STATE: "Closed"}
     assert "CM-1.build" in checks(unread, closing)
     assert "CM-1.build" not in checks(unread, closing, limit=CheckSeverity.MAJOR)
+
+
+def test_what_is_broken_already_hides_nothing_else_of_the_same_check() -> None:
+    old = with_fields("Requirement", "Active", {STATE: "Active", **REQUIREMENT, "System.Description": ""})
+    for field, value in ((OWNER, ""), (f"{CMMI}.Committed", "No")):
+        (told,) = [one for one in broken_by(RULES, old, {field: value}, BOT, AROUND, MINOR) if one.check == "RDM-2"]
+        assert told.evidence.startswith("Description is empty")
+        assert field.rpartition(".")[2][:8] in told.evidence
+    for field, value in (("System.Title", "Again"), ("System.Description", "<p>Distance</p>")):
+        assert "RDM-2" not in checks(old, {field: value})
 
 
 def test_a_write_that_mends_is_let_pass() -> None:
