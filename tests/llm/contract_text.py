@@ -96,11 +96,12 @@ class TextContract:
 
     @MODES
     async def test_silence_is_a_timeout(self, provider: Provider, streamed: bool) -> None:
-        provider.fails(FaultKind.SILENCE)
-        async with self.wiring.make(provider.root, SecretStr(KEY), timedelta(milliseconds=150)) as adapter:
-            with pytest.raises(errors.ProviderTimeoutError):
-                await ask(adapter, self.request(), streamed)
-        assert len(provider.control.seen) == 1
+        async def asked(limit: timedelta) -> None:
+            async with self.wiring.make(provider.root, SecretStr(KEY), limit) as adapter:
+                with pytest.raises(errors.ProviderTimeoutError):
+                    await ask(adapter, self.request(), streamed)
+
+        await provider.falls_silent(asked)
 
     @MODES
     async def test_closed_port_is_a_connection_error(self, free_port: int, streamed: bool) -> None:
@@ -124,11 +125,13 @@ class TextContract:
             await adapter.complete(self.request())
 
     async def test_stream_that_stalls_is_a_timeout(self, provider: Provider) -> None:
+        async def asked(limit: timedelta) -> None:
+            async with self.wiring.make(provider.root, SecretStr(KEY), limit) as adapter:
+                with pytest.raises(errors.ProviderTimeoutError):
+                    await ask(adapter, self.request(), True)
+
         provider.says(Reply(text="one two three four"))
-        provider.fails(FaultKind.STALL, after=2)
-        async with self.wiring.make(provider.root, SecretStr(KEY), timedelta(milliseconds=150)) as adapter:
-            with pytest.raises(errors.ProviderTimeoutError):
-                await ask(adapter, self.request(), True)
+        await provider.falls_silent(asked, FaultKind.STALL, after=2)
 
     async def test_error_inside_a_stream_is_an_error(self, provider: Provider, adapter: LLMClient) -> None:
         provider.says(Reply(text="one two three four"))

@@ -217,10 +217,12 @@ async def test_no_key_is_an_error_at_once(case: Case) -> None:
 
 @EACH
 async def test_silence_is_a_timeout(provider: Provider, case: Case) -> None:
-    provider.fails(FaultKind.SILENCE)
-    async with case.make(provider.root, KEY, timedelta(milliseconds=150)) as embedder:
-        with pytest.raises(errors.ProviderTimeoutError):
-            await embedder.embed(["x"], model=case.model)
+    async def asked(limit: timedelta) -> None:
+        async with case.make(provider.root, KEY, limit) as embedder:
+            with pytest.raises(errors.ProviderTimeoutError):
+                await embedder.embed(["x"], model=case.model)
+
+    await provider.falls_silent(asked)
 
 
 @EACH

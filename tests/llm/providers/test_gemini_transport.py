@@ -383,7 +383,11 @@ async def test_adapter_shows_its_address_and_not_its_key() -> None:
 
 
 async def test_silence_says_how_long_it_was(provider: Provider) -> None:
-    provider.fails(FaultKind.STALL, after=1)
-    async with GeminiGenerateContent(SecretStr(KEY), f"{provider.root}/gemini", timedelta(milliseconds=100)) as adapter:
-        with pytest.raises(errors.ProviderTimeoutError, match=r"nothing more arrived for 0\.1 s"):
-            await ask(adapter, request(), True)
+    async def asked(limit: timedelta) -> None:
+        async with GeminiGenerateContent(SecretStr(KEY), f"{provider.root}/gemini", limit) as adapter:
+            with pytest.raises(
+                errors.ProviderTimeoutError, match=f"nothing more arrived for {limit.total_seconds():g} s"
+            ):
+                await ask(adapter, request(), True)
+
+    await provider.falls_silent(asked, FaultKind.STALL, after=1)
