@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
+from math import ceil
 from pathlib import Path
 
 
@@ -247,7 +248,7 @@ def _what(error: BaseException) -> str:
 def _when(error: BaseException) -> str:
     """When to come back, where the error knows it."""
     pause = getattr(error, "retry_after", None)
-    return f". It may be tried again in {pause.total_seconds():.0f} s." if isinstance(pause, timedelta) else ""
+    return f". It may be tried again in {ceil(pause.total_seconds())} s." if isinstance(pause, timedelta) else ""
 
 
 def unexpected(error: BaseException) -> CliError:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.ports import Unavailable
 from starter.cli.app import run
-from starter.cli.errors import CliError, ExitCode
+from starter.cli.errors import CliError, ExitCode, translated
 from starter.cli.output import Listing, Output, Record, Single, human, output, tsv
 
 MOMENT = datetime(2026, 11, 21, 10, 30, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
@@ -172,3 +173,9 @@ def test_a_terminal_too_narrow_for_whole_words_gets_one_record_below_the_other(m
     assert first.splitlines()[0] == "item        fabrikam/42"
     assert "title       Login\tfails" in first
     assert second.startswith("item        fabrikam/7\n")
+
+
+def test_nobody_is_sent_away_for_no_time_at_all() -> None:
+    told = translated(Unavailable("no answer", retry_after=timedelta(seconds=0.25)))
+    assert told is not None
+    assert "It may be tried again in 1 s." in told.message
