@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from pointsman.clients.azure_devops.answers import WorkItem
+from pointsman.clients.azure_devops.answers import Update, WorkItem, WorkItemType
 from pointsman.clients.azure_devops.patches import (
     add_comment,
     add_relation,
@@ -173,8 +173,16 @@ async def test_hooks_are_made_found_and_removed(azure: Azure) -> None:
         {"id": 5, "rev": 2},
         {"id": 5, "rev": 2, "fields": {"Custom.Whim": None}, "relations": [{"rel": "x", "attributes": None}]},
         {"id": 5, "rev": 2, "commentVersionRef": {"commentId": 1}, "somethingElse": [1]},
+        {"id": 5, "rev": 2, "_links": {"html": None}, "multilineFieldsFormat": {"System.Description": None}},
     ],
 )
 def test_nulls_gaps_and_strangers_in_an_answer_are_tolerated(answer: dict[str, Json]) -> None:
     item = WorkItem.model_validate(answer)
-    assert (item.id, item.rev) == (5, 2)
+    assert (item.id, item.rev, item.page) == (5, 2, "")
+
+
+def test_nulls_among_what_is_named_are_tolerated() -> None:
+    update = Update.model_validate({"id": 5, "fields": {"System.Rev": {"newValue": 2}, "Custom.Whim": None}})
+    assert list(update.fields) == ["System.Rev"]
+    kind = WorkItemType.model_validate({"name": "Bug", "transitions": {"": [{"to": "New"}], "New": None}})
+    assert list(kind.transitions) == [""]

@@ -1,14 +1,25 @@
 """What Azure DevOps answers, reduced to what we read. Lenient: unknown keys are ignored, nulls count as absent."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from pointsman.contracts.base import Json
 
 PROJECT_STATES = {0: "new", 1: "wellFormed", 2: "deleting", 3: "createPending", 4: "deleted"}
+
+
+def _without_nulls(data: object) -> object:
+    if isinstance(data, dict):
+        return {key: value for key, value in data.items() if value is not None}
+    return data
+
+
+ValueT = TypeVar("ValueT")
+Named = Annotated[dict[str, ValueT], BeforeValidator(_without_nulls)]
+"""Values by names that the service makes up: nulls count as absent here, too."""
 
 
 class Answer(BaseModel):
@@ -17,9 +28,7 @@ class Answer(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, data: object) -> object:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
+        return _without_nulls(data)
 
 
 class Nothing(Answer):
@@ -48,9 +57,9 @@ class WorkItem(Answer):
     rev: int = 0
     fields: dict[str, Json] = Field(default_factory=dict)
     relations: list[Relation] = Field(default_factory=list)
-    links: dict[str, Link] = Field(default_factory=dict, alias="_links")
+    links: Named[Link] = Field(default_factory=dict, alias="_links")
     url: str = ""
-    multiline_fields_format: dict[str, str] = Field(default_factory=dict)
+    multiline_fields_format: Named[str] = Field(default_factory=dict)
     """What long texts are written in where it is not HTML, for example `markdown`."""
 
     @property
@@ -78,7 +87,7 @@ class Update(Answer):
     rev: int = 0
     revised_by: dict[str, Json] | str = ""
     revised_date: datetime | None = None
-    fields: dict[str, FieldChange] = Field(default_factory=dict)
+    fields: Named[FieldChange] = Field(default_factory=dict)
     relations: RelationChanges = RelationChanges()
 
 
@@ -153,7 +162,7 @@ class WorkItemType(Answer):
     name: str
     reference_name: str = ""
     states: list[State] = Field(default_factory=list)
-    transitions: dict[str, list[Step]] = Field(default_factory=dict)
+    transitions: Named[list[Step]] = Field(default_factory=dict)
 
 
 class Subscription(Answer):
