@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
@@ -50,6 +51,9 @@ DYNAMIC_CONFIG: Final = (
 SQLITE_PRAGMAS: Final = ("journal_mode=wal", "synchronous=full")
 """What was acknowledged survives a power cut."""
 RECORD: Final = "dev-server.json"
+SERVER_PORTS: Final = range(15_000, 32_768)
+"""Below those that Linux, macOS and Windows give to connections."""
+PORTS_TRIED: Final = 200
 
 
 @dataclass(frozen=True)
@@ -173,23 +177,32 @@ def _pinned(artifact: Artifact) -> str:
 
 
 def free_port(port: int = 0) -> int:
-    """A port of the loopback interface, this one if it is not 0, that nobody listens on, and that the system hands out
-    to nobody for a while.
+    """A port of the loopback interface, this one if it is not 0, that nobody listens on, and that nobody else gets here
+    for a while. It is none of those that the system gives to connections: one of them could have it while a server that
+    was killed starts again.
 
     A connection that was closed on the listening side stays in TIME_WAIT, and so reserves the port.
 
     Raises:
         OSError: the port is taken or reserved.
     """
-    if port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))  # unlike a server's socket, it may not share what is reserved
+    if not port:
+        return _any_free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))  # unlike a server's socket, it may not share what is reserved
     with socket.create_server(("127.0.0.1", port)) as listener:
         address = listener.getsockname()
         with socket.create_connection(address):
             accepted, _ = listener.accept()
             accepted.close()
         return int(address[1])
+
+
+def _any_free_port() -> int:
+    for port in SystemRandom().sample(SERVER_PORTS, PORTS_TRIED):
+        with suppress(OSError):
+            return free_port(port)
+    raise OSError(f"none of {PORTS_TRIED} ports from {SERVER_PORTS.start} to {SERVER_PORTS.stop - 1} is free")
 
 
 class DevServerFailed(Exception):

@@ -14,13 +14,14 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import sys
 import tempfile
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -41,6 +42,7 @@ LOADED = (
 """What programs of tests import, beside what those of the faults do."""
 KEEP, NURSERY, PROGRAM = b"k", b"n", b"p"
 """What a connection is for: to keep this Python, to ask as a nursery is asked, to become a program."""
+RUNS, KILLED_SECONDS = ".runs", 20.0
 FILES = 3
 BYTES = 65_536
 BACKLOG = 64
@@ -156,7 +158,7 @@ def main(number: int, place: str) -> None:
                 if one is not listener:
                     keepers.discard(one)
                     one.close()
-                elif (line := _accepted(listener, [listener, *keepers])) is not None:
+                elif (line := _accepted(listener, [listener, *keepers], folder)) is not None:
                     keepers.add(line)
             if not keepers:
                 return
@@ -164,7 +166,7 @@ def main(number: int, place: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _accepted(listener: socket.socket, held: Sequence[socket.socket]) -> socket.socket | None:
+def _accepted(listener: socket.socket, held: Sequence[socket.socket], folder: Path) -> socket.socket | None:
     """A connection that keeps this process. Any other is served by a fork."""
     line, _ = listener.accept()
     kind, files, _, _ = socket.recv_fds(line, 1, FILES)
@@ -174,32 +176,33 @@ def _accepted(listener: socket.socket, held: Sequence[socket.socket]) -> socket.
     if os.fork() == 0:
         for one in held:
             one.close()
-        _serve(kind, line, files)
+        _serve(kind, line, files, folder)
     for number in files:
         os.close(number)
     line.close()
     return None
 
 
-def _serve(kind: bytes, line: socket.socket, files: Sequence[int]) -> NoReturn:
+def _serve(kind: bytes, line: socket.socket, files: Sequence[int], folder: Path) -> NoReturn:
     """In the fork."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if kind == NURSERY:
             forks.serve(line)
         if kind == PROGRAM:
-            _run(line, files)
+            _run(line, files, folder)
     except BaseException:  # else the fork would go on as the process that it comes from
         traceback.print_exc()
     os._exit(70)
 
 
-def _run(line: socket.socket, files: Sequence[int]) -> NoReturn:
+def _run(line: socket.socket, files: Sequence[int], place: Path) -> NoReturn:
     """Fork the program that is asked for, and tell its process id and how it ends. It ends with whoever asked."""
     said = b""
     while not said.endswith(b"\n"):
         said += line.recv(BYTES)
     name, python, arguments, environment, folder = ast.literal_eval(said.decode())
+    _wait_for_killed(place)
     pid = os.fork()
     if pid == 0:
         line.close()
@@ -207,15 +210,32 @@ def _run(line: socket.socket, files: Sequence[int]) -> NoReturn:
         _become(name, arguments, environment, folder, files)
     for number in files:
         os.close(number)
+    record = place / f"{pid}{RUNS}"
+    record.write_text(str(_asker(line)))
     line.sendall(b"%d\n" % pid)
     ended = os.pidfd_open(pid)
     gone = line.fileno() in select.select([ended, line.fileno()], [], [])[0]
     if gone:
         os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
+    record.unlink(missing_ok=True)
     if not gone:
         line.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
+
+
+def _asker(line: socket.socket) -> int:
+    """Process id at the other end."""
+    process, _, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(process)
+
+
+def _wait_for_killed(place: Path) -> None:
+    """The program of one that was killed ends a moment after it. One that begins now may want its ports and files."""
+    for record in place.glob(f"*{RUNS}"):
+        with suppress(FileNotFoundError, ProcessLookupError, ValueError):  # it has ended, or begins just now
+            if not Path(f"/proc/{int(record.read_text())}").exists():
+                select.select([os.pidfd_open(int(record.stem))], [], [], KILLED_SECONDS)
 
 
 def _become(

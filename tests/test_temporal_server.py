@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import tarfile
@@ -21,6 +22,7 @@ from pointsman import temporal, temporal_builds
 from pointsman.temporal_builds import DEV_SERVER, TEST_SERVER, Artifact, RouteFailed, Say, cached, obtain
 from pointsman.temporal_server import (
     BINARY_VARIABLE,
+    SERVER_PORTS,
     DevServer,
     DevServerFailed,
     ServerNotFound,
@@ -320,6 +322,13 @@ async def test_server_that_never_serves_is_stopped(folder: Path) -> None:
 
 def test_free_ports_differ() -> None:
     assert len({free_port() for _ in range(20)}) == 20
+
+
+def test_a_port_is_none_that_the_system_gives_to_connections() -> None:
+    """A server that is killed would find it taken when it starts again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as made:
+        assert made.getsockname()[1] not in SERVER_PORTS
+    assert free_port() in SERVER_PORTS
 
 
 def test_a_port_that_was_given_to_somebody_is_given_to_nobody_else() -> None:
