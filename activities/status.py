@@ -88,8 +88,9 @@ class StatusComments:
         return await self._comments.add(ask.key, html)
 
     async def _lost(self, ask: TellStatus, writes: Sequence[WriteRecord]) -> int:
-        """The comment that was said before, by this operation or an earlier one, and whose answer was lost; else 0."""
-        said = {row.operation for row in writes if STATUS in row.operation and row.status != "written"}
+        """The comment that was said before, by this operation or an earlier one, and whose answer was lost; else 0. A
+        comparison may have settled it since."""
+        said = {row.operation for row in writes if STATUS in row.operation}
         comments = await self._comments.all(ask.key) if said else ()
         found = next((one for one in comments if mark_of(one.text) in said), None)
         if found is None:

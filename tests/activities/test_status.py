@@ -13,7 +13,7 @@ from activities.status import ENTRIES_MAX, StatusComments
 from activities.sync import Writer
 from pointsman.clients.azure_devops.comments import Comments
 from pointsman.contracts.lifecycle import Classify, TakeIn, TellStatus
-from pointsman.contracts.records import DeliveryState
+from pointsman.contracts.records import Caller, DeliveryState
 from pointsman.contracts.sync import LoopBreaker
 from pointsman.contracts.tracker import CommentTold, ItemWrite
 from pointsman.contracts.work_items import Verdict, WorkItemKey
@@ -140,10 +140,16 @@ async def test_what_the_service_refuses_to_have_said_is_in_no_doubt(world: Both)
     assert [row.status for row in await world.ledger.writes(key)] == ["abandoned"]
 
 
-async def test_a_comment_whose_answer_was_lost_for_good_is_found_by_what_is_said_next(world: Both) -> None:
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_comment_whose_answer_was_lost_for_good_is_found_by_what_is_said_next(
+    world: Both, *, settled: bool
+) -> None:
+    """Whether a comparison has found it before or not."""
     key = await taken_in(world)
     with pytest.raises(ApplicationError, match="connection reset"):
         await tell(world, key, 1, "working", LosingComments(world.clients))
+    if settled:
+        await world.ledger.settle(f"{key.id}/status.1", "written", 0, Caller(workflow_id="w", run_id="r"))
     await tell(world, key, 2, "waiting")
     assert len(await world.person.work_items.comments(key.project, key.id)) == 1
     assert {row.status for row in await world.ledger.writes(key)} == {"written"}
