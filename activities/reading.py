@@ -9,7 +9,7 @@ from pointsman.contracts.sync import Agreed
 from pointsman.contracts.tracker import ItemUpdate
 from pointsman.contracts.work_items import EventKind, WorkItemEvent
 from pointsman.domain.deliveries import Changes, leaves_all
-from pointsman.domain.echoes import is_noise
+from pointsman.domain.echoes import is_another, is_noise
 from pointsman.domain.sync.agreeing import links_of
 from pointsman.domain.sync.recognising import HISTORY
 from pointsman.ports import WorkTracker
@@ -18,6 +18,8 @@ RECENT = 100
 """So many revisions are looked through first for the one that said something."""
 SAME_MOMENT = timedelta(seconds=1)
 """The service tells moments by different clocks, and in steps."""
+CLOSE = timedelta(seconds=2)
+"""Between a comment and its event: of several within it any may be meant."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,15 @@ class HistoryReader:
         for since in sorted({max(ask.known_rev - RECENT, 0), 0}, reverse=True):
             told = [one for one in await self._tracker.updates(ask.key, since) if one.changed.get(HISTORY)]
             if said := [one for one in told if one.revised_at and one.revised_at <= latest]:
-                return event.model_copy(update={"update_id": said[-1].id, "rev": said[-1].rev})
+                meant = await self._likeliest(ask, said, created_at)
+                return event.model_copy(update={"update_id": meant.id, "rev": meant.rev})
         return event
+
+    async def _likeliest(self, ask: Classify, said: Sequence[ItemUpdate], created_at: datetime) -> ItemUpdate:
+        """The last. Where ours follows close upon what somebody says, theirs: taken for an echo, it would be lost."""
+        account = await self._tracker.identity(ask.key.organisation)
+        close = [one for one in said if one.revised_at and one.revised_at >= created_at - CLOSE]
+        return next((one for one in reversed(close) if is_another(one.revised_by, account)), said[-1])
 
     async def _entries(self, ask: Classify, event: WorkItemEvent) -> Sequence[ItemUpdate]:
         """Entries of the history that the event may be."""

@@ -1,7 +1,7 @@
 """A delivery that carries little, or is not to be believed, is a hint: what happened is read through REST."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -78,6 +78,15 @@ async def test_minimal_comment_tells_its_words(desk: Desk) -> None:
     judgement = await judged(desk, delivered("commented", {"id": 1, "url": URL}))
     assert judgement.verdict is Verdict.NEWS
     assert "Only on Mondays" in await told(desk, judgement)
+
+
+@pytest.mark.parametrize(("seconds", "meant"), [(0, "Only on Mondays"), (10, "Looking at it")])
+async def test_ours_close_upon_a_comment_does_not_hide_it(desk: Desk, seconds: int, meant: str) -> None:
+    desk.tracker.edit(1, PERSON, System__History="<p>Only on Mondays</p>")
+    desk.tracker.edit(1, ACCOUNT, System__History="<p>Looking at it</p>")
+    at = datetime.now(UTC) + timedelta(seconds=seconds)
+    minimal = delivered("commented", {"id": 1, "url": URL}) | {"createdDate": at.isoformat()}
+    assert meant in await told(desk, await judged(desk, minimal, known_rev=3))
 
 
 @pytest.mark.parametrize(
