@@ -90,8 +90,8 @@ class Output:
         except (OSError, ValueError):
             return  # it is no file
         waiting = select.poll()
-        waiting.register(descriptor, 0)
-        if any(event & select.POLLERR for _, event in waiting.poll(0)):
+        waiting.register(descriptor, select.POLLOUT)  # macOS tells of a closed end only who asks whether he may write
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in waiting.poll(0)):
             raise BrokenPipeError(EPIPE, os.strerror(EPIPE))
 
     def raw(self, data: bytes) -> None:
