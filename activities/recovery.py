@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.outside import beating, caller, outside
-from pointsman.contracts.records import DeliveryState, NewDelivery, Selection
+from pointsman.contracts.records import Delivery, DeliveryState, NewDelivery, Selection
 from pointsman.contracts.recovery import (
     CommentVersionTold,
     Containers,
@@ -260,10 +260,14 @@ class Recovery:
 
 
 async def unnamed_of(inbox: Inbox, organisation: str, item_id: int, keys: Collection[str]) -> tuple[Unnamed, ...]:
-    """Deliveries of the item, the last of them, that do not tell which of its events they are."""
-    if not any(key.startswith(UNNAMED) for key in keys):
-        return ()
-    return unnamed(await inbox.select(Selection(organisation=organisation, item_id=item_id), limit=HEARD_MAX))
+    """Deliveries of the item that do not tell which of its events they are: all, or the oldest were taken for lost."""
+    rows: list[Delivery] = []
+    if any(key.startswith(UNNAMED) for key in keys):
+        ours, before = Selection(organisation=organisation, item_id=item_id), 0
+        while page := await inbox.select(ours, before=before, limit=HEARD_MAX):
+            rows += [one for one in page if one.idempotency_key.startswith(UNNAMED)]
+            before = page[-1].sequence
+    return unnamed(rows)
 
 
 def _skip(stage: Stage, listened: Listened) -> int:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
 from temporalio.client import Client
 
+from activities import recovery as room
 from pointsman.clients.azure_devops.event_source import EventSource
 from pointsman.clients.azure_devops.patches import add_relation, remove_relation, set_field
 from pointsman.contracts.hooks import HookPolicy, HookRule
@@ -176,6 +178,18 @@ async def test_what_came_with_minimal_details_is_not_taken_for_lost(rig: Recover
         async with rig.worker():
             result = await rig.recover()
     assert (result.tally.recovered, result.tally.unrecovered) == ({}, ())
+
+
+async def test_however_much_came_of_an_item_with_minimal_details_none_of_it_is_taken_for_lost(rig: Recovering) -> None:
+    async with rig.listening("minimal"):
+        await rig.azure.make()
+        for words in ("Seen", "Once more", "And again"):
+            await rig.azure.person.work_items.add_comment(PROJECT, 1, f"<p>{words}</p>")
+        await rig.settled()
+        with patch.object(room, "HEARD_MAX", 2):
+            async with rig.worker():
+                result = await rig.recover()
+    assert result.tally.recovered == {}
 
 
 async def test_a_recovery_goes_on_behind_what_is_kept_when_its_worker_dies(rig: Recovering) -> None:
